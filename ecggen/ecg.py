@@ -37,7 +37,7 @@ LEAD_MATRIX[5, :2] = -0.5, 1  # aVF = II − I/2
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an ECG's leads come from; writers put it into every file, so that no synthetic lead passes as real.
+    """Where an ECG's leads come from; writers put it into every file: no synthetic lead passes as real.
 
     Attributes:
         measured: Names of the leads that were recorded from a person.
@@ -203,9 +203,7 @@ class ECG:
         It is the distance of the given leads from the nearest heart that obeys Einthoven and Goldberger.
         """
         rows = torch.as_tensor(LEAD_MATRIX[_indices(self.leads)], device=self.signal.device)
-        off = torch.eye(len(self.leads), dtype=rows.dtype, device=rows.device) - rows @ torch.linalg.pinv(
-            rows
-        )
+        off = torch.eye(len(self.leads), dtype=rows.dtype, device=rows.device) - rows @ torch.linalg.pinv(rows)
         return torch.einsum("kl,blt->bkt", off, self.signal.double()).abs().amax((1, 2)).float()
 
     @staticmethod
@@ -230,9 +228,7 @@ def check_rate(fs: float) -> float:
     except (TypeError, ValueError):
         rate = math.nan
     if not (math.isfinite(rate) and rate > 0):
-        raise InputError(
-            f"the sampling rate is {fs!r}", "a positive number of Hz was expected", "give it with fs"
-        )
+        raise InputError(f"the sampling rate is {fs!r}", "a positive number of Hz was expected", "give it with fs")
     return rate
 
 
@@ -252,9 +248,7 @@ def check_leads(leads: Sequence[str]) -> None:
 def resample(signal: Tensor, fs: float, new_fs: float) -> Tensor:
     """``signal`` (…, time) at ``fs`` Hz brought to ``new_fs`` Hz; ceil(time · new_fs / fs) samples."""
     ratio = Fraction(new_fs / fs).limit_denominator(1000)
-    moved = resample_poly(
-        signal.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1, padtype="line"
-    )
+    moved = resample_poly(signal.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1, padtype="line")
     return torch.as_tensor(np.ascontiguousarray(moved, np.float32), device=signal.device)
 
 
@@ -263,9 +257,7 @@ def determined_by(leads: Sequence[str]) -> tuple[str, ...]:
     given = LEAD_MATRIX[_indices(leads)]
     within = LEAD_MATRIX @ np.linalg.pinv(given) @ given if len(given) else np.zeros_like(LEAD_MATRIX)
     return tuple(
-        lead
-        for lead, row, image in zip(STANDARD_LEADS, LEAD_MATRIX, within, strict=True)
-        if np.allclose(row, image)
+        lead for lead, row, image in zip(STANDARD_LEADS, LEAD_MATRIX, within, strict=True) if np.allclose(row, image)
     )
 
 

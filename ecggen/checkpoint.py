@@ -1,0 +1,136 @@
+"""A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json.
+
+Nothing in it is code: JSON and safetensors only, and the generator's name can only be a file of
+``ecggen/generators``. ``golden.json`` holds one condition's seed and answer, so that a build that draws
+something else is noticed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ecggen import config
+from ecggen.errors import InputError
+from ecggen.generator import Generator
+from ecggen.preprocessing import Preprocessor
+
+FORMAT = 1
+"""Version of the folder's form; a folder of another version is refused, never guessed at."""
+
+
+def save(generator: Generator, folder: Path | str, card: str = "") -> Path:
+    """Write ``generator`` to a folder, whole or not at all; an older checkpoint there is replaced.
+
+    Args:
+        generator: Built by ``config.generator`` or loaded, so that its ``config`` is known.
+        folder: Where to.
+        card: Text of README.md; an existing card and golden file stay where none is given.
+    """
+    folder = Path(folder)
+    making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    try:
+        about = {
+            "format": FORMAT,
+            "generator": type(generator).__name__.lower(),
+            "model": dict(generator.config),
+        }
+        _write_json(making / "config.json", about)
+        _write_json(making / "preprocessor_config.json", dataclasses.asdict(generator.preprocessor))
+        weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+        save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
+        for kept in ("README.md", "golden.json"):
+            if (folder / kept).is_file():
+                shutil.copy(folder / kept, making / kept)
+        if card:
+            (making / "README.md").write_text(card)
+        shutil.rmtree(folder, ignore_errors=True)
+        making.replace(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return folder
+
+
+def load(name: str | Path) -> Generator:
+    """The generator in a folder, or a shipped one by its name, ready to draw.
+
+    Args:
+        name: A checkpoint folder, or the name of one in ``checkpoints/``.
+
+    Raises:
+        InputError: Where the folder is missing, incomplete, truncated, of another format or not safetensors.
+    """
+    folder = find(name)
+    about = _read_json(folder / "config.json")
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"{folder} is a checkpoint of format {about.get('format')!r}",
+            f"format {FORMAT} was expected",
+            "use the ecggen release it was made with, or train it again",
+        )
+    made = config.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
+    made.preprocessor = config.build(
+        Preprocessor,
+        _read_json(folder / "preprocessor_config.json"),
+        f"{folder / 'preprocessor_config.json'}",
+    )
+    file = folder / "model.safetensors"
+    try:
+        made.load_state_dict(load_file(file))
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
+            "whole safetensors weights of this config were expected",
+            "copy the checkpoint again; pickled weights (.pt, .ckpt) are never opened",
+        ) from error
+    made.name = f"{folder.name}@{weights_hash(folder)}"
+    return made.eval()
+
+
+def find(name: str | Path) -> Path:
+    """The folder of a checkpoint: a path, or a name in the shipped ``checkpoints``."""
+    for folder in (Path(name), *(shelf / str(name) for shelf in shelves())):
+        if (folder / "config.json").is_file():
+            return folder
+    shipped = sorted({path.parent.name for shelf in shelves() for path in shelf.glob("*/config.json")})
+    raise InputError(
+        f"there is no checkpoint {str(name)!r}",
+        "a folder with config.json and model.safetensors, or a shipped name was expected",
+        f"shipped: {', '.join(shipped) or 'none'}",
+    )
+
+
+def shelves() -> list[Path]:
+    """Where shipped checkpoints lie: beside the sources, or installed with the package."""
+    here = Path(__file__).resolve().parent
+    return [here.parent / "checkpoints", here / "checkpoints"]
+
+
+def weights_hash(folder: Path) -> str:
+    """First twelve digits of the SHA-256 of the weights."""
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "a JSON file was expected") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds {type(value).__name__}", "a JSON object was expected")
+    return value

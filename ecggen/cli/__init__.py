@@ -1,0 +1,57 @@
+"""The command line: ``ecggen COMMAND --help`` explains each command.
+
+Exit codes: 0 done, 1 something broke, 2 bad input (one sentence says what was found, what was expected and what
+to do), 130 interrupted. Heavy imports wait until a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ecggen.cli import console
+from ecggen.cli.convert import convert
+from ecggen.cli.evaluate import evaluate
+from ecggen.cli.info import info
+from ecggen.cli.plot import plot
+from ecggen.cli.reconstruct import reconstruct
+from ecggen.cli.train import train
+from ecggen.errors import InputError
+
+app = typer.Typer(
+    name="ecggen",
+    help="Generate electrocardiograms and reconstruct leads. Every generated lead is marked SYNTHETIC: "
+    "not for diagnosis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+for command in (reconstruct, plot, convert, info, evaluate, train):
+    app.command()(command)
+
+
+@app.callback()
+def _version(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and stop."),
+) -> None:
+    if version:
+        from ecggen import __version__
+
+        print(f"ecggen {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; bad input ends with one sentence and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        console.fail(str(error))
+        sys.exit(2)
+    except OSError as error:
+        console.fail(f"{error.filename or 'a file'}: {error.strerror or error}; nothing was left half-written")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,44 @@
+"""``ecggen plot``: an ECG as on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from ecggen.cli import console
+from ecggen.cli.opening import Contradiction, File, Leads, Overwrite, Rate, Start, Unit, open_recording
+
+
+def plot(
+    file: File,
+    out: Annotated[Path, Option(help="The picture: .png, .svg or .pdf.")],
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    start: Start = 0.0,
+    layout: Annotated[str, Option(help="3x4 (with a rhythm strip) or 12x1.")] = "3x4",
+    cabrera: Annotated[bool, Option("--cabrera", help="Limb leads in Cabrera's order.")] = False,
+    speed: Annotated[float, Option(help="Paper speed in mm/s.")] = 25,
+    gain: Annotated[float, Option(help="mm per mV.")] = 10,
+    raw: Annotated[bool, Option("--raw", help="Draw without the 0.5–40 Hz filter.")] = False,
+    allow_contradiction: Contradiction = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw a recording at 25 mm/s and 10 mm/mV; what a model made is drawn in its own colour and marked."""
+    from ecggen import plot as paper
+
+    ecg = open_recording(file, leads, fs, unit, allow_contradiction=allow_contradiction, check=False)
+    shown = None if raw else (0.5, 40.0)
+    figure = paper.draw(
+        ecg,
+        start=start,
+        layout=layout,
+        cabrera=cabrera,
+        speed=speed,
+        gain=gain,
+        title=file.stem,
+        display_filter=shown,
+    )
+    console.tell(f"picture: {paper.save(figure, out, overwrite)}")

@@ -1,0 +1,193 @@
+"""``ecggen reconstruct``: a recording of few leads in, twelve leads out, drawn as on paper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from ecggen.cli import console
+from ecggen.cli.opening import (
+    Contradiction,
+    File,
+    Json,
+    Leads,
+    Overwrite,
+    Rate,
+    Seconds,
+    Start,
+    Unit,
+    open_recording,
+)
+
+if TYPE_CHECKING:
+    from ecggen.ecg import ECG
+    from ecggen.generator import Estimate
+
+
+def reconstruct(
+    file: File,
+    out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
+    leads: Leads = None,
+    model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "vae",
+    draws: Annotated[int, Option(help="Draws from the model; the answer is their mean.")] = 32,
+    level: Annotated[float, Option(help="Share of true samples that the band is to hold.")] = 0.9,
+    seed: Annotated[int, Option(help="The same seed gives the same ECG.")] = 0,
+    fs: Rate = None,
+    unit: Unit = None,
+    start: Start = 0.0,
+    seconds: Seconds = None,
+    age: Annotated[float | None, Option(help="Age in years, if known.")] = None,
+    sex: Annotated[str | None, Option(help="M or F, if known.")] = None,
+    truth: Annotated[Path | None, Option(help="The true leads, to say how near the reconstruction came.")] = None,
+    picture: Annotated[str, Option(help="Form of the picture: png, svg or pdf.")] = "png",
+    allow_contradiction: Contradiction = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Reconstruct twelve leads from the leads of a recording.
+
+    What was measured stays as it was recorded, in its own rate; what follows from it by Einthoven's law is derived;
+    the rest is generated, with a band that tells how much is really known. OUT gets the twelve leads as WFDB and
+    CSV, the band as npz, a picture, and a text of what was measured and what was generated. Not for diagnosis.
+    """
+    from ecggen.checkpoint import load
+    from ecggen.condition import Condition
+    from ecggen.errors import InputError
+
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
+    given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction)
+    true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
+    condition = Condition.none(1, given.seconds, given.fs).with_leads(given).with_facts(age=age, sex=sex)
+    generator = load(model)
+    with console.progress("drawing", quiet=as_json or given.seconds <= 60) as share:
+        estimate = generator.estimate(condition, draws, seed, level, share)
+    about = describe(estimate)
+    if true is not None:
+        about["against_truth"] = compare(estimate.center, true, generator.preprocessor)
+    store(estimate, file.stem, about, out, picture)
+    if as_json:
+        console.tell_json(about | {"folder": str(out)})
+    else:
+        console.tell(in_words(about))
+        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
+
+
+def describe(estimate: Estimate) -> dict:
+    """What was measured, what was generated and how wide the band is, for a program."""
+    from ecggen.ecg import determined_by
+
+    center, origin = estimate.center, estimate.center.provenance
+    assert origin is not None
+    width = (estimate.high.signal - estimate.low.signal)[0].mean(-1) / 2
+    span = center.signal[0].amax(-1) - center.signal[0].amin(-1)
+    return {
+        "measured": list(origin.measured),
+        "derived": [lead for lead in determined_by(origin.measured) if lead not in origin.measured],
+        "generated": list(origin.generated),
+        "model": origin.model,
+        "condition": origin.condition,
+        "seed": origin.seed,
+        "draws": estimate.draws,
+        "level": estimate.level,
+        "fs": center.fs,
+        "seconds": center.seconds,
+        "band_mv": {
+            lead: {"half_width": round(float(width[i]), 4), "span_of_lead": round(float(span[i]), 3)}
+            for i, lead in enumerate(center.leads)
+            if lead in origin.generated
+        },
+    }
+
+
+def compare(center: ECG, true: ECG, preprocessor) -> dict:
+    """r and RMSE of each generated lead against the truth, in the model's band and at its rate."""
+    from ecggen.errors import InputError
+    from ecggen.evaluation.pointwise import pearson, root_mean_squared_error
+
+    assert center.provenance is not None
+    if abs(center.seconds - true.seconds) > 0.1:
+        raise InputError(
+            f"the truth lasts {true.seconds:.2f} s, the recording {center.seconds:.2f} s",
+            "the same was expected",
+        )
+    leads = [lead for lead in center.provenance.generated if lead in true.leads]
+    drawn, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (center, true))
+    samples = min(drawn.shape[-1], known.shape[-1])
+    r = pearson(drawn[:, :samples], known[:, :samples])
+    error = root_mean_squared_error(drawn[:, :samples], known[:, :samples])
+    per_lead = {
+        lead: {"r": round(float(a), 3), "rmse_mv": round(float(b), 3)}
+        for lead, a, b in zip(leads, r, error, strict=True)
+    }
+    return {"r": round(float(r.mean()), 3), "rmse_mv": round(float(error.mean()), 3), "per_lead": per_lead}
+
+
+def in_words(about: dict) -> str:
+    """The same for a person."""
+    lines = [
+        "SYNTHETIC leads; not for diagnosis",
+        f"measured:  {', '.join(about['measured']) or 'nothing'}",
+        *(
+            [f"derived:   {', '.join(about['derived'])} (exact, by Einthoven and Goldberger)"]
+            if about["derived"]
+            else []
+        ),
+        f"generated: {', '.join(about['generated']) or 'nothing'}",
+        f"model {about['model']}, {about['draws']} draws, seed {about['seed']}; told: {about['condition']}",
+        f"the {about['level']:.0%} band, as half its mean width beside the lead's span from peak to peak:",
+    ]
+    true = about.get("against_truth", {}).get("per_lead", {})
+    for lead, band in about["band_mv"].items():
+        against = (
+            f"   against the truth: r {true[lead]['r']:.2f}, RMSE {true[lead]['rmse_mv']:.3f} mV"
+            if lead in true
+            else ""
+        )
+        lines.append(f"  {lead:4} ±{band['half_width']:.3f} mV of {band['span_of_lead']:.2f} mV{against}")
+    if "against_truth" in about:
+        whole = about["against_truth"]
+        lines.append(
+            f"against the truth, mean of the generated leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV"
+        )
+    return "\n".join(lines)
+
+
+def store(estimate: Estimate, name: str, about: dict, out: Path, picture: str) -> None:
+    """All files of a result, made beside their place and then moved: a stopped run leaves no half result."""
+    import json
+
+    import numpy as np
+
+    from ecggen import plot as paper
+    from ecggen.io import write
+
+    making = out.with_name(f".{out.name}.{os.getpid()}.part")
+    making.mkdir(parents=True)
+    try:
+        center = estimate.center
+        figure = paper.draw(center, low=estimate.low, high=estimate.high, level=estimate.level, title=name)
+        paper.save(figure, making / f"{name}.{picture}")
+        write(center, making / f"{name}.hea")
+        write(center, making / f"{name}.csv")
+        np.savez_compressed(
+            making / f"{name}_band.npz",
+            low=estimate.low.signal.numpy(),
+            high=estimate.high.signal.numpy(),
+            leads=np.array(center.leads),
+            fs=center.fs,
+            unit="mV",
+            level=estimate.level,
+            provenance=np.array(center.provenance.lines() if center.provenance else []),
+        )
+        (making / f"{name}.txt").write_text(in_words(about) + "\n", encoding="utf-8")
+        (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        out.mkdir(parents=True, exist_ok=True)
+        for file in making.iterdir():
+            file.replace(out / file.name)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)

@@ -1,0 +1,56 @@
+"""``ecggen train``: a generator from one config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from ecggen.cli import console
+
+
+def train(
+    config: Annotated[Path, Argument(help="A TOML file, as configs/vae.toml.")],
+    data: Annotated[Path, Option(help="A PTB-XL folder, or any folder of recordings.")],
+    out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state to resume from.")],
+    resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    set_: Annotated[
+        list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
+    ] = None,
+    cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
+    quiet: Annotated[bool, Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Train a generator.
+
+    The recordings are packed once (filtered, resampled, one memory-mapped file); then Lightning trains. The best
+    weights so far lie in OUT/checkpoint at any time and can be used as --model OUT/checkpoint. A run that was
+    killed goes on with --resume, from the end of its last epoch.
+    """
+    from lightning import seed_everything
+
+    from ecggen import config as configs
+    from ecggen import data as datasets
+    from ecggen.errors import InputError
+    from ecggen.exposure import Exposure
+    from ecggen.preprocessing import Preprocessor
+    from ecggen.training import Plan
+    from ecggen.training import train as run
+
+    values = configs.read_toml(config, set_ or ())
+    configs.check_tables(values, config)
+    if (out / "checkpoint").exists() and not resume:
+        raise InputError(f"{out} holds a run already", "a new folder was expected", "go on with --resume")
+    plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
+    exposure = configs.build(Exposure, values.get("exposure", {}), f"[exposure] of {config}")
+    preprocessor = configs.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {config}")
+    seed_everything(plan.seed, verbose=False)
+    generator = configs.generator(values["generator"], values.get("model", {}), f"[model] of {config}")
+    generator.preprocessor = preprocessor
+    with console.progress("packing recordings", quiet) as share:
+        pack = datasets.pack(datasets.recordings(data), preprocessor, cache, share)
+    for name, reason in list(pack.left_out.items())[:5]:
+        console.err.print(f"left out {name}: {reason}", markup=False)
+    console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
+    best = run(generator, pack, plan, exposure, out, resume, not quiet)
+    console.tell(f"best checkpoint: {best}\nlosses: {out / 'loss.png'}")

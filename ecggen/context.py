@@ -1,0 +1,72 @@
+"""What networks eat: a condition turned into channels along time, one vector, and tokens.
+
+There are three routes by which a condition reaches a network. *Aligned* channels run along the ECG's own time
+axis (leads, PPG, each with its mask). The *vector* is global (age, sex, heart rate). *Tokens* are attended to
+(the words of a report). ``ConditionEncoder`` is the one conditioning module that every generator owns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ecggen.condition import FACTS, Condition
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.nn.text import WordEncoder
+
+ALIGNED = 2 * (len(STANDARD_LEADS) + 1)
+"""Aligned channels: 12 leads, their 12 masks, the PPG and its mask."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A condition in the form that networks read.
+
+    Attributes:
+        aligned: (batch, ``ALIGNED``, time).
+        vector: (batch, width).
+        tokens: (batch, token, width).
+        tokens_seen: (batch, token) bool; the first token is always seen and stands for "no words".
+    """
+
+    aligned: Tensor
+    vector: Tensor
+    tokens: Tensor
+    tokens_seen: Tensor
+
+    def __getitem__(self, part: slice) -> Context:
+        return Context(self.aligned[part], self.vector[part], self.tokens[part], self.tokens_seen[part])
+
+    def repeat(self, n: int) -> Context:
+        """Each record ``n`` times, one copy after the other."""
+        parts = (self.aligned, self.vector, self.tokens, self.tokens_seen)
+        return Context(*(part.repeat_interleave(n, 0) for part in parts))
+
+
+class ConditionEncoder(nn.Module):
+    """Condition → Context. What is unseen is zero before any weight touches it.
+
+    Args:
+        width: Width of the vector and of the tokens.
+        words: Most words of a report that are read.
+        vocabulary: Number of embedding rows the words are hashed into.
+    """
+
+    def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 4096):
+        super().__init__()
+        self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))
+        self.text = WordEncoder(width, words, vocabulary)
+        low, high = torch.tensor(list(FACTS.values())).T
+        self.register_buffer("center", (low + high) / 2, persistent=False)
+        self.register_buffer("scale", (high - low) / 2, persistent=False)
+
+    def forward(self, condition: Condition) -> Context:
+        """The context of a condition that is already at the model's rate."""
+        leads_seen, ppg_seen = condition.leads_seen.float(), condition.ppg_seen.float()
+        aligned = [condition.leads * leads_seen, leads_seen, condition.ppg * ppg_seen, ppg_seen]
+        seen = condition.facts_seen.float()
+        facts = (condition.facts - self.center) / self.scale * seen
+        tokens, tokens_seen = self.text(condition.text, condition.text_seen)
+        return Context(torch.cat(aligned, 1), self.facts(torch.cat([facts, seen], 1)), tokens, tokens_seen)

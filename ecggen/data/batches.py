@@ -1,0 +1,74 @@
+"""A pack, batch by batch: the truth, and a condition that shows all of it; training hides parts of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ecggen.condition import Condition
+from ecggen.data.pack import Pack
+from ecggen.ecg import ECG
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step sees.
+
+    Attributes:
+        ecg: The eight drawn leads.
+        condition: All twelve leads, the report and the facts, nothing hidden.
+    """
+
+    ecg: ECG
+    condition: Condition
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(self.ecg.to(device), self.condition.to(device))
+
+    def __len__(self) -> int:
+        return len(self.ecg)
+
+
+class Batches(torch.utils.data.IterableDataset):
+    """Batches of a pack, shuffled anew each epoch.
+
+    Args:
+        pack: The packed data set.
+        rows: Which windows to use.
+        size: Records per batch.
+        seed: Seed of the order; None keeps the order of the pack and the last, smaller batch.
+        rank: This process's place among ``world`` processes that share the work.
+        world: How many processes share it.
+    """
+
+    def __init__(self, pack: Pack, rows: np.ndarray, size: int, seed: int | None = None, rank: int = 0, world: int = 1):
+        self.pack, self.rows, self.size, self.seed = pack, rows, size, seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def __len__(self) -> int:
+        share = len(self.rows) // self.world
+        return -(-share // self.size) if self.seed is None else max(1, share // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows = self.rows
+        if self.seed is not None:
+            rows = np.random.default_rng((self.seed, self.epoch)).permutation(rows)
+        rows = rows[self.rank :: self.world]
+        for i in range(len(self)):
+            yield batch(self.pack, np.sort(rows[i * self.size : (i + 1) * self.size]))
+
+
+def batch(pack: Pack, rows: np.ndarray) -> Batch:
+    """The windows at ``rows``, with everything that is known of them."""
+    ecg, about = pack.ecg(rows), pack.index.iloc[rows]
+    condition = (
+        Condition.none(len(rows), pack.preprocessor.seconds, pack.preprocessor.fs)
+        .with_leads(ecg.standard())
+        .with_facts(age=about.age.tolist(), sex=about.sex.tolist())
+        .with_text(about.report.tolist())
+    )
+    return Batch(ecg, condition)

@@ -1,0 +1,78 @@
+"""Where recordings come from: a PTB-XL folder as published, or any folder of recordings."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas
+
+from ecggen.data.pack import Recording
+from ecggen.errors import InputError
+from ecggen.io import records
+
+DATABASE = "ptbxl_database.csv"
+FOLDS = 10
+
+
+def recordings(folder: Path | str) -> list[Recording]:
+    """The recordings of a PTB-XL folder (known by its database CSV), or of any other folder.
+
+    Raises:
+        InputError: Where there is no such folder, or no recording in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "a PTB-XL folder or a folder of recordings was expected")
+    found = ptb_xl(folder) if (folder / DATABASE).is_file() else plain(folder)
+    if not found:
+        raise InputError(f"{folder} holds no recording", "WFDB, CSV or npz files were expected")
+    return found
+
+
+def ptb_xl(folder: Path) -> list[Recording]:
+    """PTB-XL as published (Wagner et al. 2020): records at 100 Hz, with age, sex, report, patient and fold."""
+    table = pandas.read_csv(folder / DATABASE)
+    needed = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr"]
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"{folder / DATABASE} lacks the columns {', '.join(missing)}",
+            "PTB-XL's published columns were expected",
+        )
+    return [
+        Recording(
+            name=f"{row.ecg_id:05d}",
+            path=folder / f"{row.filename_lr}.hea",
+            patient=str(row.patient_id),
+            fold=int(row.strat_fold),
+            age=None if pandas.isna(row.age) else float(row.age),
+            sex=None if pandas.isna(row.sex) else float(row.sex),
+            report="" if pandas.isna(row.report) else str(row.report),
+        )
+        for row in table[needed].itertuples(index=False)
+    ]
+
+
+def plain(folder: Path) -> list[Recording]:
+    """Any folder: each file is a patient, and its name decides its fold, so that the split never changes."""
+    found = []
+    for path in records(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        found.append(Recording(name=name, path=path, patient=name, fold=1 + zlib.crc32(name.encode()) % FOLDS))
+    return found
+
+
+def choose_folds(recordings: Sequence[Recording], folds: Sequence[int]) -> list[Recording]:
+    """The recordings of the given folds; a patient whose records lie in several folds is an error."""
+    folds_of: dict[str, set[int]] = {}
+    for recording in recordings:
+        folds_of.setdefault(recording.patient, set()).add(recording.fold)
+    torn = [patient for patient, found in folds_of.items() if len(found & set(folds)) and len(found) > 1]
+    if torn:
+        raise InputError(
+            f"{len(torn)} patients have records in several folds (patient {torn[0]}: {sorted(folds_of[torn[0]])})",
+            "each patient in one fold was expected, or the test set leaks",
+        )
+    return [recording for recording in recordings if recording.fold in folds]

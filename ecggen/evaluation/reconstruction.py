@@ -1,0 +1,150 @@
+"""A reconstruction protocol: given leads in, the leads they do not determine scored against the truth.
+
+Each record takes the whole way a user's would: read, filtered, reconstructed. Truth and answer are compared in
+the model's band and at its rate. Every score carries n, a patient-bootstrap interval and its definition.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecggen.condition import Condition
+from ecggen.data import Pack
+from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.errors import InputError
+from ecggen.evaluation.baselines import Baseline
+from ecggen.evaluation.bootstrap import patient_interval
+from ecggen.evaluation.pointwise import free_leads, inside, mean_squared_error, pearson
+from ecggen.generator import Generator
+
+CHUNK = 64  # records at a time
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is measured on which records.
+
+    Attributes:
+        kind: "reconstruction".
+        given: Leads that are given.
+        train_folds: Folds that baselines learn from.
+        folds: Folds that are scored.
+        draws: Draws per estimate.
+        level: Level of the band.
+        seed: Seed of the draws and of the bootstrap.
+        limit: Most records that are scored; 0 for all.
+    """
+
+    kind: str
+    given: Sequence[str]
+    train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
+    folds: Sequence[int] = (9,)
+    draws: int = 32
+    level: float = 0.9
+    seed: int = 1
+    limit: int = 0
+
+    def __post_init__(self):
+        if self.kind != "reconstruction":
+            raise InputError(f"the protocol's kind is {self.kind!r}", "'reconstruction' was expected")
+
+
+DEFINITIONS = {
+    "r": "mean over records and scored leads of Pearson's r",
+    "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
+    "inside": "share of true samples inside the band",
+}
+
+
+def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: Sequence[str], seed: int) -> dict:
+    """r and RMSE with intervals, overall and per lead, of (record, 8, time) in mV."""
+    leads = free_leads(given)
+    rows = [DRAWN_LEADS.index(lead) for lead in leads]
+    squared = mean_squared_error(drawn[:, rows], true[:, rows])
+    r = np.nan_to_num(pearson(drawn[:, rows], true[:, rows]))
+    return {
+        "r": float(r.mean()),
+        "r_interval": patient_interval(r, patients, seed),
+        "rmse_mv": float(np.sqrt(squared.mean(0)).mean()),
+        "rmse_mv_interval": patient_interval(squared, patients, seed, statistic=lambda means: np.sqrt(means).mean(1)),
+        "per_lead": {
+            lead: {"r": float(r[:, i].mean()), "rmse_mv": float(np.sqrt(squared[:, i].mean()))}
+            for i, lead in enumerate(leads)
+        },
+        "n": len(true),
+    }
+
+
+def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray) -> dict:
+    """A baseline fitted on the training folds, scored on ``rows``."""
+    started = time.perf_counter()
+    baseline.fit(pack, pack.rows(protocol.train_folds), protocol.given)
+    true = pack.ecg(rows).signal.numpy()
+    drawn = baseline.predict(true[:, [DRAWN_LEADS.index(lead) for lead in protocol.given]])
+    scores = score(drawn, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
+    return scores | {"seconds": time.perf_counter() - started}
+
+
+def score_generator(
+    generator: Generator,
+    read: Callable[[int], ECG],
+    pack: Pack,
+    protocol: Protocol,
+    rows: np.ndarray,
+    progress: Callable[[float], None] | None = None,
+) -> dict:
+    """A generator's ``estimate``, and one draw of it, scored on ``rows``.
+
+    Args:
+        generator: With its own preprocessing.
+        read: The recording of a row, as its file holds it.
+        pack: Tells the patients.
+        protocol: What is given and how many draws.
+        rows: Which windows.
+        progress: Called with the share done.
+    """
+    centers, singles, truths, insides = [], [], [], []
+    drawing = 0.0
+    for start in range(0, len(rows), CHUNK):
+        raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
+        given = raw.pick(*protocol.given)
+        condition = Condition.none(len(raw), raw.seconds, raw.fs).with_leads(given)
+        began = time.perf_counter()
+        estimate = generator.estimate(condition, protocol.draws, protocol.seed + start, protocol.level)
+        drawing += time.perf_counter() - began
+        single = generator.sample(condition, protocol.seed, first=start)
+        true, *answers = (
+            ecg.standard().pick(*DRAWN_LEADS).resample(generator.preprocessor.fs).signal.numpy()
+            for ecg in (generator.preprocessor.ecg(raw), estimate.center, single, estimate.low, estimate.high)
+        )
+        truths.append(true)
+        centers.append(answers[0])
+        singles.append(answers[1])
+        insides.append(inside(answers[2], answers[3], true))
+        if progress is not None:
+            progress(min(1.0, (start + CHUNK) / len(rows)))
+    patients = pack.index.patient.iloc[rows].tolist()
+    true = np.concatenate(truths)
+    scores = score(np.concatenate(centers), true, protocol.given, patients, protocol.seed)
+    return scores | {
+        "band": _band(np.concatenate(insides), protocol, patients),
+        "single_draw": score(np.concatenate(singles), true, protocol.given, patients, protocol.seed),
+        "seconds": drawing,
+        "records_per_second": len(rows) / drawing,
+        "draws": protocol.draws,
+    }
+
+
+def _band(share: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
+    leads = free_leads(protocol.given)
+    share = share[:, [DRAWN_LEADS.index(lead) for lead in leads]]
+    return {
+        "level": protocol.level,
+        "inside": float(share.mean()),
+        "inside_interval": patient_interval(share, patients, protocol.seed),
+        "per_lead": {lead: float(share[:, i].mean()) for i, lead in enumerate(leads)},
+    }

@@ -1,0 +1,260 @@
+"""A generator turns a condition — whatever is known of a heart — into an ECG.
+
+A family of generators writes two methods, ``loss`` and ``draw``. Everything else is the same for all of them
+and stands here once: windows over long recordings, agreement with the seen leads, the twelve leads from the
+eight, the way back to the recording's own rate, and the band from many draws.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecggen.condition import Condition, agree
+from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
+from ecggen.errors import InputError
+from ecggen.preprocessing import Preprocessor, fit
+
+BATCH = 256
+"""Most draws that go through a network at once; the answer does not depend on it."""
+
+
+class Noise:
+    """The random numbers of a batch of draws: each record has its own stream, derived from (seed, index).
+
+    A record is therefore the same whatever the batch, the shard or the machine it is drawn in.
+
+    Args:
+        seed: The user's seed.
+        indices: The index of each record.
+    """
+
+    def __init__(self, seed: int, indices: range):
+        self.seed, self.indices = seed, indices
+        self._streams = [np.random.default_rng((abs(seed), int(seed < 0), index)) for index in indices]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers (batch, *shape)."""
+        drawn = [stream.standard_normal(shape, dtype=np.float32) for stream in self._streams]
+        return torch.from_numpy(np.stack(drawn))
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One answer with its band.
+
+    Attributes:
+        center: Mean of the draws: the answer that is nearest to the truth on average.
+        low: Lower end of the band; equal to ``center`` in measured and derived leads.
+        high: Upper end of the band.
+        level: Share of true samples that the band is meant to hold.
+        draws: How many draws it rests on.
+    """
+
+    center: ECG
+    low: ECG
+    high: ECG
+    level: float
+    draws: int
+
+
+class Generator(nn.Module, ABC):
+    """Base of all generators.
+
+    Attributes:
+        preprocessor: What recordings go through before ``loss`` and ``draw`` see them.
+        config: The constructor's arguments, as they are saved.
+        name: Name and weight hash, for provenance.
+        band_scale: Per standard lead, what the spread of the draws is multiplied by in ``estimate``'s band;
+            set on validation records, never on test records, and saved with the weights.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.preprocessor = Preprocessor()
+        self.config: Mapping[str, Any] = {}
+        self.name = type(self).__name__.lower()
+        self.register_buffer("band_scale", torch.ones(len(STANDARD_LEADS)))
+
+    @abstractmethod
+    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+        """Named losses whose sum ``player`` minimises.
+
+        Args:
+            ecg: The truth: the eight drawn leads at the model's rate and length.
+            condition: What the model may see of it, at the same rate and length.
+            player: One of ``players()``.
+        """
+
+    @abstractmethod
+    def draw(self, condition: Condition, noise: Noise) -> Tensor:
+        """One draw for each record of the condition: (batch, 8, time) mV in the order of ``DRAWN_LEADS``."""
+
+    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
+        """Several draws for each record, next to each other: (draws · batch, 8, time).
+
+        A family may override it to read the condition once for all draws of a record; the draws must be those
+        that ``draw`` makes of ``condition.repeat(draws)``.
+        """
+        return self.draw(condition.repeat(len(noise) // len(condition)), noise)
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """The players of the training game, each with the parameters it may move; one, unless overridden."""
+        return {"generator": list(self.parameters())}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.band_scale.device
+
+    @final
+    @torch.no_grad()
+    def sample(self, condition: Condition, seed: int = 0, first: int = 0) -> ECG:
+        """One ECG for each record of the condition; ``condition.repeat(n)`` asks for more.
+
+        Args:
+            condition: At any rate and length; the answer has the same.
+            seed: The same seed gives the same records, whatever the batch size.
+            first: Index of the condition's first record, where it is a part of a larger job.
+
+        Returns:
+            Twelve leads, with seen leads as given, and provenance.
+        """
+        prepared = self.preprocessor.condition(condition)
+
+        def draw(window: Condition) -> tuple[Tensor, ...]:
+            return (torch.cat([*self._draw(window, seed, range(first, first + len(window)))]),)
+
+        (eight,) = self._along(prepared, draw)
+        return self._answer(eight, condition, seed)
+
+    @final
+    @torch.no_grad()
+    def estimate(
+        self,
+        condition: Condition,
+        draws: int = 32,
+        seed: int = 0,
+        level: float = 0.9,
+        progress: Callable[[float], None] | None = None,
+    ) -> Estimate:
+        """Many draws, one answer with its band.
+
+        Args:
+            condition: At any rate and length; the answer has the same.
+            draws: Draws per record, at least 2.
+            seed: As in ``sample``.
+            level: Share of true samples that the band is to hold, between 0 and 1.
+            progress: Called with the share done.
+        """
+        if draws < 2 or not 0 < level < 1:
+            raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
+        prepared = self.preprocessor.condition(condition)
+        matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
+        quantiles = torch.tensor([(1 - level) / 2, (1 + level) / 2])
+
+        def summarise(window: Condition) -> tuple[Tensor, ...]:
+            parts = []
+            for eight in self._draw(window, seed, range(len(window) * draws)):
+                eight = eight.unflatten(0, (-1, draws))
+                center = eight.mean(1)
+                spread = (matrix @ (eight - center[:, None])) * self.band_scale.cpu()[:, None]
+                low, high = torch.quantile(spread, quantiles, dim=1)
+                parts.append((center, low.clamp(max=0), high.clamp(min=0)))
+            return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+        eight, below, above = self._along(prepared, summarise, progress)
+        center = self._answer(eight, condition, seed)
+        edges = [
+            ECG(center.signal + self._at_rate_of(edge, condition), center.leads, center.fs, center.provenance)
+            for edge in (below, above)
+        ]
+        return Estimate(center, edges[0], edges[1], level, draws)
+
+    def _draw(self, window: Condition, seed: int, indices: range) -> Iterator[Tensor]:
+        """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).
+
+        The number of draws per record follows from the indices; a short window is padded, and its draws cut.
+        """
+        draws = len(indices) // len(window)
+        padded = _pad(window, self.preprocessor.samples)
+        size = max(1, BATCH // draws)
+        for start in range(0, len(window), size):
+            part = padded[start : start + size].to(self.device)
+            noise = Noise(seed, indices[start * draws : (start + size) * draws])
+            eight = agree(self.draw_many(part, noise), part.repeat(draws))
+            yield eight.cpu()[..., : window.samples]
+
+    def _along(
+        self,
+        prepared: Condition,
+        part: Callable[[Condition], tuple[Tensor, ...]],
+        progress: Callable[[float], None] | None = None,
+    ) -> list[Tensor]:
+        """What ``part`` makes of each window, cross-faded into one; memory grows with the answer only."""
+        windows = self.preprocessor.windows(prepared.samples)
+        sums: list[Tensor] = []
+        weights = torch.zeros(prepared.samples)
+        for done, (start, end) in enumerate(windows, 1):
+            fade = _fade(end - start, round(self.preprocessor.overlap * self.preprocessor.fs))
+            for i, piece in enumerate(part(prepared.during(start, end))):
+                if len(sums) <= i:
+                    sums.append(piece.new_zeros(*piece.shape[:-1], prepared.samples))
+                sums[i][..., start:end] += piece * fade
+            weights[start:end] += fade
+            if progress is not None:
+                progress(done / len(windows))
+        return [total / weights for total in sums]
+
+    def _at_rate_of(self, wave: Tensor, condition: Condition) -> Tensor:
+        """``wave`` from the model's rate to the condition's rate and length."""
+        moved = resample(wave, self.preprocessor.fs, condition.fs)
+        lacking = max(0, condition.samples - moved.shape[-1])
+        return torch.cat([moved, moved[..., -1:].expand(*moved.shape[:-1], lacking)], -1)[..., : condition.samples]
+
+    def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
+        """Twelve leads at the condition's rate, with what it shows as it was given."""
+        condition = condition.to("cpu")
+        eight = agree(self._at_rate_of(eight, condition), condition)
+        signal = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ eight
+        measured = condition.seen_leads()
+        known = determined_by(measured)
+        provenance = Provenance(
+            measured=measured,
+            generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
+            model=self.name,
+            seed=seed,
+            condition=condition.describe(),
+        )
+        return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
+
+
+def truth(ecg: ECG) -> ECG:
+    """The eight drawn leads of a twelve-lead ECG, as ``Generator.loss`` wants them."""
+    return ecg.standard().pick(*DRAWN_LEADS)
+
+
+def _pad(window: Condition, samples: int) -> Condition:
+    """``window`` with unseen samples after its end."""
+    return replace(
+        window,
+        leads=fit(window.leads, samples),
+        leads_seen=fit(window.leads_seen, samples),
+        ppg=fit(window.ppg, samples),
+        ppg_seen=fit(window.ppg_seen, samples),
+    )
+
+
+def _fade(size: int, overlap: int) -> Tensor:
+    """Weights of a window: a straight rise over the overlap, flat, a straight fall."""
+    rise = torch.arange(1, size + 1, dtype=torch.float32)
+    return torch.minimum(rise, rise.flip(0)).clamp(max=max(1, overlap)) / max(1, overlap)

@@ -1,0 +1,141 @@
+"""CSV: columns of numbers under the names of their leads, separated by comma, semicolon or tab.
+
+What ecggen writes carries rate, unit and provenance in ``#`` lines above the names. In other people's files the
+rate may follow from a column of times, the unit may stand beside a name (``II [µV]``) or in a row below, and the
+names may be absent. Messages give rows and columns by number: a stranger's cell may hold a patient's name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecggen.ecg import ECG
+from ecggen.errors import InputError
+from ecggen.io.door import Found, is_other, is_unit, rate_text
+
+_TITLE = re.compile(r"\s*(.*?)\s*(?:[\[(]([^\[\]()]*)[\])])?\s*", re.DOTALL)
+_TIME = re.compile(r"(?:.*time(?:stamp)?|t|seconds|ms)(?:_(s|ms|us|ns))?", re.IGNORECASE)
+_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def parse(text: str) -> Found:
+    """The recording in ``text``.
+
+    Raises:
+        InputError: Where the rows are not all numbers, or of different length.
+    """
+    lines = list(enumerate(text.split("\n"), 1))
+    notes = tuple(line.lstrip("# ") for _, line in lines if line.startswith("#"))
+    lines = [(at, line) for at, line in lines if line.strip() and not line.startswith("#")]
+    separator = next((sign for sign in ";\t" if lines and sign in lines[0][1]), ",")
+    rows = _rows(lines, separator)
+    above = _titles([row for _, row in rows[:2]])
+    if len(rows) == above:
+        raise InputError("the file holds no row of numbers", "columns of samples were expected")
+    columns = len(rows[above][1])
+    titles = [_TITLE.fullmatch(cell) for cell in rows[0][1]] if above else [None] * columns
+    names = [title[1] if title else None for title in titles]
+    units = (
+        [cell.strip(" '") for cell in rows[1][1]] if above == 2 else [title[2] if title else None for title in titles]
+    )
+    if not len(names) == len(units) == columns:
+        raise InputError(f"{len(names)} names stand above {columns} columns", "one for each was expected")
+    return _found(_table(rows[above:], names, separator != ","), names, units, notes)
+
+
+def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
+    """One record, a column a lead, to 6 significant digits of a millivolt."""
+    notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *(ecg.provenance.lines() if ecg.provenance else ())]
+    file = io.StringIO()
+    file.writelines(f"# {note}\n" for note in notes)
+    np.savetxt(file, ecg.signal[0].numpy().T, "%.6g", ",", header=",".join(ecg.leads), comments="")
+    return {path: file.getvalue().encode()}
+
+
+def _rows(lines: list[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
+    """The cells of each line, beside its number."""
+    try:
+        cells = list(csv.reader([line for _, line in lines], delimiter=separator))
+        return [(at, row) for (at, _), row in zip(lines, cells, strict=True)]
+    except (csv.Error, ValueError) as error:
+        raise InputError("the file cannot be split into cells", "one row of a table a line was expected") from error
+
+
+def _titles(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows of names, and of units below them, stand above the numbers."""
+    if not rows or all(map(_is_number, rows[0])):
+        return 0
+    below = [cell.strip(" '") for row in rows[1:] for cell in row]
+    return 2 if any(map(is_unit, below)) and not any(map(_is_number, below)) else 1
+
+
+def _table(rows: list[tuple[int, list[str]]], names: Sequence[str | None], comma: bool) -> np.ndarray:
+    """The rows as (column, time), NaN where a cell is empty; only a column that is no lead may hold words."""
+    for at, row in rows:
+        if len(row) != len(names):
+            raise InputError(f"line {at} has {len(row)} cells", f"{len(names)} were expected, as in the first row")
+    table = np.full((len(names), len(rows)), np.nan)
+    for column, cells in enumerate(zip(*(row for _, row in rows), strict=True)):
+        try:
+            table[column] = [float(cell.replace(",", ".") if comma else cell) if cell else np.nan for cell in cells]
+        except ValueError:
+            if is_other(names[column] or "lead"):
+                continue
+            at = next((at for at, row in rows if row[column] and not _is_number(row[column])), rows[0][0])
+            raise InputError(f"line {at}, column {column + 1} is no number", "samples were expected") from None
+    return table
+
+
+def _found(
+    table: np.ndarray, names: Sequence[str | None], units: Sequence[str | None], notes: tuple[str, ...]
+) -> Found:
+    """The table without its times, with what the ``#`` lines state."""
+    stated = {key.strip(): value.strip() for key, colon, value in (note.partition(":") for note in notes) if colon}
+    times = [column for column, name in enumerate(names) if name and _TIME.fullmatch(name)]
+    kept = [column for column in range(len(names)) if column not in times]
+    rates = (_rate(table[column], _seconds(names[column] or "", units[column] or "")) for column in times)
+    said = stated.get("fs", "").removesuffix("Hz").strip()
+    if said and not _is_number(said):
+        raise InputError("the fs line of the file gives no number", "'# fs: 500 Hz' was expected")
+    own = [unit if unit and is_unit(unit) else stated.get("unit") for unit in units]
+    return Found(
+        values=table[kept],
+        names=tuple(names[column] for column in kept),
+        units=tuple(own[column] for column in kept),
+        fs=float(said) if said else next(filter(None, rates), None),
+        comments=notes,
+    )
+
+
+def _seconds(name: str, unit: str) -> float | None:
+    """Seconds in the unit of a column of times; None where it does not say."""
+    suffix = _TIME.fullmatch(name)
+    said = unit or (suffix[1] if suffix and suffix[1] else name)
+    return _SECONDS.get(said.strip().casefold())
+
+
+def _rate(times: np.ndarray, unit: float | None) -> float | None:
+    """Hz of a column of times, or None where they are not regular or may count anything."""
+    if len(times) < 2 or not np.isfinite(times).all() or times[-1] <= times[0]:
+        return None
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    # Rounded times (BIDMC's have five digits) stray by less than a sample; a gap makes them stray further.
+    if np.abs(times - times[0] - step * np.arange(len(times))).max() > step:
+        return None
+    if unit is None and step >= 1:  # milliseconds, or the numbers of the samples
+        return None
+    rate = float(1 / (step * (unit or 1.0)))
+    # Times with three decimals miss the rate by 1 in 10,000 over ten seconds.
+    return float(round(rate)) if abs(rate - round(rate)) < 2e-4 * rate else rate
+
+
+def _is_number(cell: str) -> bool:
+    return (
+        re.fullmatch(r"\s*([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan|[-+]?inf)?\s*", cell, re.IGNORECASE) is not None
+    )

@@ -1,0 +1,229 @@
+"""The door: what a file says and what its user says, agreed into one ECG.
+
+A format decodes a file into ``Found``, in the file's own words, and judges nothing. Here names become
+standard leads, numbers become millivolts, and whatever is missing, doubtful or contradicted ends as an
+``InputError``. Behind the door nothing is checked again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
+from ecggen.errors import InputError
+from ecggen.io.quality import check_laws, check_quality, refuse_missing
+
+T = TypeVar("T")
+LEFT_OUT = "-"
+"""Stands in ``leads`` for a channel that is not wanted."""
+
+_LEAD_WORD = r"lead|ableitung|d[ée]rivation|derivaci[óo]n|deriva[çc][ãa]o|derivazione|afleiding"
+_PREFIX = re.compile(rf"^(?:mdc[ _]ecg[ _])?(?:e[ck]g(?![a-z0-9]))?[ _:.-]*({_LEAD_WORD})?[ _:.-]*")
+_CODE = re.compile(r"^(?:mdc\s*2:|mdc:?|2:|scp:?|5\.6\.3-9-)\s*(\d+)$")
+_CODED: dict[int, str] = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), STANDARD_LEADS, strict=True))
+"""SCP-ECG numbers of the leads, which are also MDC partition 2 in DICOM."""
+
+_LIMB: dict[str, str] = dict(zip(("1", "2", "3"), STANDARD_LEADS, strict=False))
+_KNOWN = (
+    {lead.casefold(): lead for lead in STANDARD_LEADS}
+    | {f"{word}{lead}".casefold(): lead for lead in STANDARD_LEADS[:3] for word in ("D", "ML")}
+    | {f"d{digit}": lead for digit, lead in _LIMB.items()}
+)
+
+_OTHER = re.compile(
+    r"""pleth.*|ppg.*|resp.*|abp.*|art|nibp.*|bp|cvp|icp|pap|p\d|spo2.*|sao2|(et)?co2|hr|pulse|heart.?rate
+    |acc.*|gyr.*|mag.?[xyz]|temp.*|imp.*|eeg.*|emg.*|eog.*|marker.*|annot.*|battery.*
+    |v[xyz]|v[7-9]|v[1-9]r              # Frank's and the further chest leads: real, but none of the twelve
+    |sample.*|index|\#|no\.?|unnamed.*|.*time(stamp)?|t|ms|seconds""",
+    re.VERBOSE,
+)
+
+_MILLIVOLTS = {
+    **dict.fromkeys(("v", "volt", "volts"), 1e3),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1.0),
+    **dict.fromkeys(("uv", "μv", "microvolt", "microvolts"), 1e-3),
+    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file says, in its own words.
+
+    Attributes:
+        values: In the file's units, (channel, time) or (record, channel, time); NaN where one is missing.
+        names: The file's name for each channel, None where it has none.
+        units: The file's unit for each channel, None where it has none.
+        fs: Sampling rate in Hz, None where the file does not say.
+        comments: Lines that may hold a Provenance.
+    """
+
+    values: np.ndarray
+    names: tuple[str | None, ...]
+    units: tuple[str | None, ...]
+    fs: float | None = None
+    comments: tuple[str, ...] = ()
+
+
+def admit(
+    found: Found,
+    *,
+    fs: float | None,
+    unit: str | None,
+    leads: Sequence[str] | None,
+    start: float,
+    seconds: float | None,
+    check: bool,
+    allow_contradiction: bool,
+) -> ECG:
+    """The ECG that the file and its user agree on; the arguments are those of ``read``.
+
+    Raises:
+        InputError: Where they disagree, where neither says it, or where the signal is no usable ECG.
+    """
+    rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
+    rows, names = agreed_leads(found.names, leads)
+    said = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
+    signal = np.asarray(found.values[..., rows, :] * np.array(said)[:, None], np.float32)
+    if 0 in signal.shape:
+        raise InputError("the recording is empty", "at least one sample a lead was expected")
+    ecg = ECG(torch.from_numpy(signal), names, rate, Provenance.parse(found.comments))
+    if start or seconds is not None:
+        ecg = ecg.crop(start, seconds)
+    refuse_missing(ecg)
+    if check:
+        check_quality(ecg)
+    if check and not allow_contradiction:
+        check_laws(ecg)
+    return ecg
+
+
+def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: Callable[[T], float]) -> float:
+    """What the file says, or what its user says where the file is silent, as a number.
+
+    Raises:
+        InputError: Where nobody says it, or the two differ by more than 0.1 % (times are rounded in files).
+    """
+    said = found if found is not None else given
+    if said is None:
+        raise InputError(f"the file does not say {what}", do=f"give it with {keyword}")
+    number = measure(said)
+    if given is not None and abs(measure(given) / number - 1) > 1e-3:
+        raise InputError(
+            f"the file says that {what} is {shown(str(found))} and {keyword} says {shown(str(given))}",
+            do=f"leave {keyword} away, or correct the file where it is wrong",
+        )
+    return number
+
+
+def agreed_leads(names: Sequence[str | None], leads: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
+    """The rows to keep and their standard names.
+
+    ``leads`` names the channels in the file's order, ``-`` leaving one out: all of them, or all but those
+    that are known to be something else (PLETH, RESP, a time …).
+    """
+    rows = [row for row, name in enumerate(names) if name is None or not is_other(name)]
+    if leads is not None and len(leads) != len(rows):
+        rows = list(range(len(names)))
+    here = [names[row] for row in rows]
+    given = [_name_in_file(name) for name in here] if leads is None else _name_by_user(here, leads)
+    kept = [(row, lead) for row, lead in zip(rows, given, strict=True) if lead != LEFT_OUT]
+    if not kept:
+        channels = ", ".join(shown(name) for name in names if name)
+        raise InputError(f"no lead of an ECG is among the channels {channels}", "at least one was expected")
+    check_leads([lead for _, lead in kept])
+    return [row for row, _ in kept], tuple(lead for _, lead in kept)
+
+
+def millivolts(unit: str) -> float:
+    """How many mV one ``unit`` is."""
+    scale = _MILLIVOLTS.get(_folded(unit))
+    if scale is None:
+        raise InputError(f"the unit is {shown(unit)}", "mV, µV, nV or V was expected", "convert it first")
+    return scale
+
+
+def is_unit(text: str) -> bool:
+    """Whether ``text`` names a unit of voltage."""
+    return _folded(text) in _MILLIVOLTS
+
+
+def lead_name(text: str) -> str:
+    """The standard name of a lead: ``AVR``, ``MLII``, ``Lead I``, ``DI``, ``MDC_ECG_LEAD_V1`` … → ``aVR`` …
+
+    Raises:
+        InputError: Where the name is none that is known here.
+    """
+    lead = find_lead(text)
+    if lead is None:
+        alone = " (V alone does not say which of V1–V6)" if _folded(text) == "v" else ""
+        raise InputError(
+            f"{shown(text)} is no lead that ecggen knows{alone}",
+            f"{', '.join(STANDARD_LEADS)} was expected, also as AVR, MLII, 'Lead I', DI, MDC_ECG_LEAD_I",
+            f"name the file's channels in order with leads=, '{LEFT_OUT}' leaving one out",
+        )
+    return lead
+
+
+def find_lead(text: str) -> str | None:
+    """The standard name of a lead, or None."""
+    folded = _folded(text)
+    if code := _CODE.match(folded):
+        return _CODED.get(int(code[1]))
+    match = _PREFIX.match(folded)
+    prefix = match[0] if match else ""
+    bare = re.sub(r"[ _]", "", folded[len(prefix) :])
+    # A sign must survive: −aVR of the Cabrera order is not aVR.
+    if prefix and not prefix[0].isalpha():
+        return None
+    return _KNOWN.get(bare) or (_LIMB.get(bare) if match and match[1] else None)
+
+
+def is_other(name: str) -> bool:
+    """Whether a channel of this name is known to be none of the twelve leads."""
+    return not name.strip() or _OTHER.fullmatch(_folded(name)) is not None
+
+
+def shown(text: str) -> str:
+    """Text of a file as it may stand in a message: quoted, without control characters, short."""
+    return repr(text if len(text) <= 40 else text[:39] + "…")
+
+
+def rate_text(fs: float) -> str:
+    """The rate as files hold it: exact, and without a point where it is whole."""
+    return str(int(fs)) if fs.is_integer() else repr(fs)
+
+
+def _folded(text: str) -> str:
+    # NFKC makes one of the two micro signs, and Ⅱ to II.
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def _name_in_file(name: str | None) -> str:
+    if name is None:
+        raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
+    return lead_name(name)
+
+
+def _name_by_user(names: Sequence[str | None], leads: Sequence[str]) -> list[str]:
+    """The user's names for channels that the file calls ``names``."""
+    if len(leads) != len(names):
+        here = f" ({', '.join(shown(name) for name in names if name)})" if any(names) else ""
+        raise InputError(
+            f"leads holds {len(leads)} names and the file {len(names)} channels{here}",
+            f"a name for each was expected, '{LEFT_OUT}' leaving one out",
+            "to choose some leads, call pick() on what read returns",
+        )
+    given = [LEFT_OUT if lead == LEFT_OUT else lead_name(lead) for lead in leads]
+    for name, lead in zip(names, given, strict=True):
+        if lead != LEFT_OUT and name is not None and find_lead(name) not in (None, lead):
+            found = f"the file calls a channel {shown(name)} and leads calls it {lead!r}"
+            raise InputError(found, do="leave leads away, or correct the file where it is wrong")
+    return given

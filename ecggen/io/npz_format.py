@@ -1,0 +1,99 @@
+"""npz: numpy's archive; the one format that holds a batch.
+
+ecggen writes ``signal`` (record, lead, time) float32, ``leads``, ``fs``, ``unit`` and ``provenance``. Other
+people's archives are read where one array can be the signal; what else is missing, the user says.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ecggen.ecg import ECG
+from ecggen.errors import InputError
+from ecggen.io.door import Found, shown
+
+MAGIC = b"PK\x03\x04"
+_MOST_BYTES = 2 * 1024**3
+
+
+def read(path: Path, named: int | None) -> Found:
+    """The signal in an archive; ``named`` is how many channels the user has named, if any."""
+    arrays = _load(path)
+    leads = tuple(map(str, np.ravel(arrays.get("leads", []))))
+    values = _signal(arrays, len(leads) or named)
+    channels = values.shape[-2]
+    fs, unit = _scalar(arrays, "fs"), _scalar(arrays, "unit")
+    if isinstance(fs, str):
+        raise InputError(f"fs in the archive is {shown(fs)}", "a number of Hz was expected")
+    comments = tuple(map(str, np.ravel(arrays.get("provenance", []))))
+    units = (str(unit) if unit is not None else None,) * channels
+    return Found(values, leads or (None,) * channels, units, fs, comments)
+
+
+def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
+    """The batch as an archive."""
+    archive = io.BytesIO()
+    np.savez_compressed(
+        archive,
+        signal=ecg.signal.numpy(),
+        leads=np.array(ecg.leads),
+        fs=np.array(ecg.fs),
+        unit=np.array("mV"),
+        provenance=np.array(ecg.provenance.lines() if ecg.provenance else [], dtype=np.str_),
+    )
+    return {path: archive.getvalue()}
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of numbers and of words; Python objects are never unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            size = sum(member.file_size for member in members)
+            if size > _MOST_BYTES:
+                raise InputError(f"the archive unpacks to {size} bytes", f"at most {_MOST_BYTES} are read", "split it")
+            names = [member.filename[:-4] for member in members if _is_plain(archive, member)]
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds over a broken archive
+        raise InputError("the archive is broken", "what numpy.savez writes was expected", "save it again") from error
+
+
+def _is_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether the member holds numbers or words, and as many as it announces: numpy allocates before it reads."""
+    with archive.open(member) as file:
+        first = np.lib.format.read_magic(file) == (1, 0)
+        shape, _, dtype = (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
+    if math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:
+        raise InputError(f"{shown(member.filename)} announces more than it holds", "an honest array was expected")
+    return dtype.kind in "fiuU"
+
+
+def _scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
+    array = arrays.get(name, np.array([]))
+    return array.item() if array.size == 1 else None
+
+
+def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
+    """The one array that can be the signal, as (…, channel, time)."""
+    fitting = {name: array for name, array in arrays.items() if array.dtype.kind != "U" and array.ndim in (2, 3)}
+    if "signal" not in fitting and len(fitting) != 1:
+        here = ", ".join(f"{shown(name)} {array.shape}" for name, array in arrays.items()) or "nothing"
+        raise InputError(f"the archive holds {here}", "one array (lead, time) was expected", "save the signal alone")
+    values = fitting.get("signal", next(iter(fitting.values()))).astype(np.float64)
+    across, along = values.shape[-2:]
+    if channels is None:
+        raise InputError("the archive does not name its leads", do="name them in order, as in leads=['I', 'II']")
+    if (across == channels) == (along == channels):
+        raise InputError(
+            f"the array has shape {values.shape} and {channels} leads are named",
+            "one of its last two axes, not both, was expected to be as long",
+        )
+    return values if across == channels else values.swapaxes(-1, -2)

@@ -1,0 +1,139 @@
+"""Whether a signal can be an ECG at all: gaps, flat and clipped leads, absurd amplitudes, broken lead laws.
+
+The limits are wide on purpose. Every record that they refuse is broken or misread, so that what passes is
+not praised by passing; 1 of the 2,183 records of PTB-XL's fold 9 is refused (V2 of 10201 is clipped).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from ecggen.ecg import ECG, STANDARD_LEADS
+from ecggen.errors import InputError
+
+SHORTEST = 2.0
+"""Seconds: two beats at 60 a minute."""
+LARGEST = 50.0
+"""mV from the median; a pacing spike or a shaken electrode stays below."""
+SMALLEST = 0.02
+"""mV from top to bottom; the smallest lead of PTB-XL has five times as much."""
+CONTRADICTION = 0.1
+"""mV away from the nearest heart that obeys Einthoven and Goldberger."""
+CLIPPED = 0.02
+"""Share of a lead that stands at its highest or lowest value, in runs of three samples or more."""
+
+_ANYWAY = "look at it; check=False reads it as it is"
+
+
+def refuse_missing(ecg: ECG) -> None:
+    """An InputError where a sample is missing: which lead, how many, where, and which part is whole."""
+    missing = ~np.isfinite(ecg.signal.numpy()).all(0)
+    if not missing.any():
+        return
+    counts = missing.sum(1)
+    row = int(counts.argmax())
+    others = f" ({(counts > 0).sum() - 1} more leads have gaps)" if (counts > 0).sum() > 1 else ""
+    first, last = _longest(~missing.any(0))
+    part = f"read the longest whole part: start={first / ecg.fs:.4f}, seconds={(last - first) / ecg.fs:.4f}"
+    raise InputError(
+        f"lead {ecg.leads[row]} lacks {counts[row]} of {ecg.samples} samples, the first at "
+        f"{missing[row].argmax() / ecg.fs:.3f} s{others}",
+        "a value for every sample was expected",
+        part if last - first >= SHORTEST * ecg.fs else "leave the lead out: leads= with '-' in its place",
+    )
+
+
+def check_quality(ecg: ECG) -> None:
+    """An InputError where a record is too short, or a lead flat, clipped or of an amplitude no heart has."""
+    if ecg.seconds < SHORTEST:
+        raise InputError(f"the recording lasts {ecg.seconds:.3g} s", f"{SHORTEST:g} s or more were expected", _ANYWAY)
+    for signal in ecg.signal.numpy():
+        low, high, median = signal.min(1), signal.max(1), np.median(signal, 1)
+        _refuse(high == low, ecg.leads, high, "is flat at {:.3g} mV", "a signal was expected")
+        _refuse(
+            high - low < SMALLEST,
+            ecg.leads,
+            high - low,
+            "spans {:.2g} mV",
+            "more was expected: is the unit right",
+        )
+        reach = np.maximum(high - median, median - low)
+        _refuse(reach > LARGEST, ecg.leads, reach, "reaches {:.0f} mV", "less was expected: is the unit right")
+        for end in (low, high):
+            # The level must lie far from the median: a quiet baseline in coarse steps is no clipping.
+            deep = np.abs(end - median) > np.maximum((high - low) / 4, 0.1)
+            held = _held(signal == end[:, None]) > CLIPPED
+            _refuse(held & deep, ecg.leads, end, "is clipped at {:.3f} mV", "room above the signal was expected")
+
+
+def check_laws(ecg: ECG) -> None:
+    """An InputError where the leads contradict each other: by how much, which, and what would mend it."""
+    residual = float(ecg.law_residual().max())
+    if residual <= CONTRADICTION:
+        return
+    limb = [lead for lead in ecg.leads if lead in STANDARD_LEADS[:6]]
+    suspects = [lead for lead in limb if len(limb) > 3 and _obeys(_without(ecg, lead))]
+    found = (
+        f"lead {suspects[0]} contradicts the other" if len(suspects) == 1 else "the limb leads contradict each other"
+    )
+    mend = next((f"{how} would mend it; " for how, mended in _mends(ecg, limb) if _obeys(mended)), "")
+    raise InputError(
+        f"{found} ({', '.join(limb)}) by up to {residual:.2f} mV",
+        f"Einthoven's and Goldberger's laws to within {CONTRADICTION:g} mV were expected",
+        f"{mend}pass allow_contradiction=True to go on all the same",
+    )
+
+
+def _refuse(bad: np.ndarray, leads: tuple[str, ...], mv: np.ndarray, found: str, expected: str) -> None:
+    """An InputError for the first lead that is ``bad``, with its number of ``mv`` in the text."""
+    for lead, value in zip(np.array(leads)[bad], mv[bad], strict=True):
+        raise InputError(f"lead {lead} {found.format(value)}", expected, _ANYWAY)
+
+
+def _held(at: np.ndarray) -> np.ndarray:
+    """Share of the samples (lead, time) that are true in runs of three or more."""
+    middle = at[:, 1:-1] & at[:, :-2] & at[:, 2:]
+    run = np.zeros_like(at)
+    for shift in range(3):
+        run[:, shift : shift + middle.shape[1]] |= middle
+    return run.mean(1)
+
+
+def _longest(whole: np.ndarray) -> tuple[int, int]:
+    """First sample of the longest run of true values, and the one after its last."""
+    edges = np.flatnonzero(np.diff(np.r_[False, whole, False].astype(np.int8))).reshape(-1, 2)
+    if not len(edges):
+        return 0, 0
+    first, last = edges[np.argmax(edges[:, 1] - edges[:, 0])]
+    return int(first), int(last)
+
+
+def _mends(ecg: ECG, limb: list[str]) -> Iterator[tuple[str, ECG]]:
+    """The usual mistakes with limb leads undone, each with its name."""
+    for lead in limb:
+        arms = " (were the arms exchanged in some of the leads?)" if lead == "I" else ""
+        yield f"turning {lead} upside down{arms}", _turned(ecg, lead)
+    for one, two in combinations(limb, 2):
+        yield f"exchanging {one} and {two}", _renamed(ecg, {one: two, two: one})
+
+
+def _obeys(ecg: ECG) -> bool:
+    return float(ecg.law_residual().max()) <= CONTRADICTION
+
+
+def _without(ecg: ECG, lead: str) -> ECG:
+    return ecg.pick(*(other for other in ecg.leads if other != lead))
+
+
+def _renamed(ecg: ECG, names: dict[str, str]) -> ECG:
+    return replace(ecg, leads=tuple(names.get(lead, lead) for lead in ecg.leads))
+
+
+def _turned(ecg: ECG, lead: str) -> ECG:
+    signal = ecg.signal.clone()
+    signal[:, ecg.leads.index(lead)] *= -1
+    return replace(ecg, signal=signal)

@@ -1,0 +1,1 @@
+"""Networks on tensors; nothing here has heard of an ECG."""

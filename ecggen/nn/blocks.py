@@ -1,0 +1,84 @@
+"""One-dimensional building blocks: residual convolutions that a vector can steer, and attention to tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Residual(nn.Module):
+    """Two convolutions with a shortcut; a vector scales and shifts the features between them (FiLM, Perez 2018).
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        width: Width of the steering vector.
+        kernel: Taps of each convolution, odd.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, kernel: int = 3):
+        super().__init__()
+        self.norm_in = nn.GroupNorm(_groups(inputs), inputs)
+        self.conv_in = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
+        self.film = nn.Linear(width, 2 * outputs)
+        self.norm_out = nn.GroupNorm(_groups(outputs), outputs)
+        self.conv_out = nn.Conv1d(outputs, outputs, kernel, padding=kernel // 2)
+        self.shortcut = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+        nn.init.normal_(self.conv_out.weight, std=1e-2 / (kernel * outputs) ** 0.5)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """(batch, inputs, time), (batch, width) → (batch, outputs, time)."""
+        scale, shift = self.film(vector)[..., None].chunk(2, 1)
+        h = self.conv_in(F.silu(self.norm_in(x)))
+        h = self.conv_out(F.silu(self.norm_out(h) * (1 + scale) + shift))
+        return self.shortcut(x) + h
+
+
+class Attention(nn.Module):
+    """Self-attention along time, then attention to tokens, each added to what came in.
+
+    Args:
+        channels: Channels of the sequence.
+        width: Width of the tokens.
+        heads: Attention heads.
+    """
+
+    def __init__(self, channels: int, width: int, heads: int = 4):
+        super().__init__()
+        self.heads = heads
+        self.norm_self, self.norm_cross = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.norm_tokens = nn.LayerNorm(width)
+        self.to_qkv = nn.Linear(channels, 3 * channels)
+        self.to_q = nn.Linear(channels, channels)
+        self.to_kv = nn.Linear(width, 2 * channels)
+        self.out_self, self.out_cross = nn.Linear(channels, channels), nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, tokens: Tensor, tokens_seen: Tensor) -> Tensor:
+        """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time)."""
+        h = x.transpose(1, 2)
+        h = h + self.out_self(self._attend(*self.to_qkv(self.norm_self(h)).chunk(3, -1)))
+        keys, values = self.to_kv(self.norm_tokens(tokens)).chunk(2, -1)
+        h = h + self.out_cross(self._attend(self.to_q(self.norm_cross(h)), keys, values, tokens_seen))
+        return h.transpose(1, 2)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
+        split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)]
+        mask = None if seen is None else seen[:, None, None]
+        return F.scaled_dot_product_attention(*split, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def fold(x: Tensor, steps: int) -> Tensor:
+    """(batch, channels, time) → (batch, channels · steps, time / steps): neighbouring samples become channels."""
+    return x.unflatten(-1, (-1, steps)).permute(0, 1, 3, 2).flatten(1, 2)
+
+
+def unfold(x: Tensor, steps: int) -> Tensor:
+    """The inverse of ``fold``."""
+    return x.unflatten(1, (-1, steps)).permute(0, 1, 3, 2).flatten(2)
+
+
+def _groups(channels: int) -> int:
+    """Eight channels or more to a group, as many groups as divide evenly."""
+    return next(groups for groups in (32, 16, 8, 4, 2, 1) if channels % groups == 0 and channels >= 8 * groups)

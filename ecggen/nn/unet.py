@@ -1,0 +1,92 @@
+"""A one-dimensional U-Net in two halves: ``Down`` reads, ``Up`` writes and sees what was read through skips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ecggen.nn.blocks import Attention, Residual
+
+
+class Down(nn.Module):
+    """Time to ever fewer, ever wider steps; attention after every second block of the last.
+
+    Args:
+        inputs: Channels in.
+        widths: Channels of each level; every level but the first has half the steps of the one before.
+        blocks: Residual blocks of each level.
+        width: Width of the steering vector and of the tokens.
+        kernel: Taps of the convolutions.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int], blocks: Sequence[int], width: int, kernel: int = 3):
+        super().__init__()
+        self.enter = nn.Conv1d(inputs, widths[0], 3, padding=1)
+        before = [widths[0], *widths[:-1]]
+        self.coarser = nn.ModuleList(
+            nn.Identity() if level == 0 else nn.Conv1d(before[level], widths[level], 2, stride=2)
+            for level in range(len(widths))
+        )
+        self.levels = nn.ModuleList(
+            nn.ModuleList(Residual(size, size, width, kernel) for _ in range(count))
+            for size, count in zip(widths, blocks, strict=True)
+        )
+        self.attention = nn.ModuleList(Attention(widths[-1], width) for _ in range(blocks[-1] // 2))
+
+    def forward(self, x: Tensor, vector: Tensor, tokens: Tensor, tokens_seen: Tensor) -> list[Tensor]:
+        """The features of each level, finest first."""
+        features = []
+        x = self.enter(x)
+        for level, (coarser, blocks) in enumerate(zip(self.coarser, self.levels, strict=True)):
+            x = coarser(x)
+            for i, block in enumerate(blocks):  # type: ignore[arg-type]
+                x = block(x, vector)
+                if level == len(self.levels) - 1 and i % 2:
+                    x = self.attention[i // 2](x, tokens, tokens_seen)
+            features.append(x)
+        return features
+
+
+class Up(nn.Module):
+    """The coarsest features back to time, joined at each finer level by what ``Down`` read there.
+
+    Args:
+        widths: As in ``Down``.
+        outputs: Channels out.
+        blocks: Residual blocks per level.
+        width: Width of the steering vector.
+        extra: Channels of the latent that joins at each level but the coarsest, finest first; 0 for none.
+        kernel: Taps of the convolutions.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        outputs: int,
+        blocks: int,
+        width: int,
+        extra: Sequence[int],
+        kernel: int = 3,
+    ):
+        super().__init__()
+        pairs = list(zip(widths[:-1], widths[1:], extra, strict=True))
+        self.finer = nn.ModuleList(nn.ConvTranspose1d(below, size, 2, stride=2) for size, below, _ in pairs)
+        self.levels = nn.ModuleList(
+            nn.ModuleList(
+                Residual(2 * size + latent if block == 0 else size, size, width, kernel) for block in range(blocks)
+            )
+            for size, _, latent in pairs
+        )
+        self.leave = nn.Conv1d(widths[0], outputs, 3, padding=1)
+
+    def forward(self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None]) -> Tensor:
+        """(batch, outputs, time at the finest level)."""
+        x = features[-1]
+        for level in reversed(range(len(self.levels))):
+            parts = [features[level], self.finer[level](x), extra[level]]
+            x = torch.cat([part for part in parts if part is not None], 1)
+            for block in self.levels[level]:  # type: ignore[union-attr]
+                x = block(x, vector)
+        return self.leave(x)

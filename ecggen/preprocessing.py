@@ -1,0 +1,123 @@
+"""How a recording is made ready for a model: filtered, resampled, cut into windows. It belongs to the checkpoint.
+
+Every model is trained at one rate and one length. What it was trained on is what it must be given, so these
+few numbers are saved beside the weights (``preprocessor_config.json``) and applied to whatever rate and
+length arrives; the answer goes back to the recording's own rate and length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.signal import butter, sosfiltfilt
+from torch import Tensor
+
+from ecggen.condition import Condition
+from ecggen.ecg import ECG, resample
+from ecggen.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """Filter, rate and window of a model.
+
+    Attributes:
+        fs: The model's sampling rate in Hz.
+        seconds: The model's window in seconds.
+        highpass: Corner in Hz; 0.5 Hz lies below the slowest heart and above breathing and drift.
+        lowpass: Corner in Hz; 40 Hz keeps the QRS and leaves mains and muscle out (monitoring bandwidth).
+        order: Order of the Butterworth filter, which is run forwards and backwards, so that no wave moves.
+        ppg_highpass: Corner in Hz for the PPG.
+        ppg_lowpass: Corner in Hz for the PPG.
+        overlap: Seconds by which the windows of a long recording overlap.
+    """
+
+    fs: float = 100.0
+    seconds: float = 10.0
+    highpass: float = 0.5
+    lowpass: float = 40.0
+    order: int = 3
+    ppg_highpass: float = 0.5
+    ppg_lowpass: float = 8.0
+    overlap: float = 2.0
+
+    @property
+    def samples(self) -> int:
+        """Samples per lead in a window."""
+        return round(self.fs * self.seconds)
+
+    def ecg(self, ecg: ECG) -> ECG:
+        """``ecg`` filtered at its own rate and brought to the model's."""
+        return replace(ecg, signal=band_pass(ecg.signal, ecg.fs, self.highpass, self.lowpass, self.order)).resample(
+            self.fs
+        )
+
+    def condition(self, condition: Condition) -> Condition:
+        """``condition`` as the model wants it, whatever its length: both waves filtered, at the model's rate."""
+        leads, leads_seen = self._wave(condition.leads, condition.leads_seen, condition.fs, self.highpass, self.lowpass)
+        samples = leads.shape[-1]
+        ppg, ppg_seen = self._wave(
+            condition.ppg, condition.ppg_seen, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass
+        )
+        ppg, ppg_seen = fit(ppg, samples), fit(ppg_seen, samples)
+        # A PPG has no unit: each record is brought to unit deviation.
+        spread = (ppg**2).sum(-1, keepdim=True) / ppg_seen.sum(-1, keepdim=True).clamp(min=1)
+        ppg = ppg / spread.sqrt().clamp(min=1e-8)
+        return replace(
+            condition,
+            leads=leads,
+            leads_seen=leads_seen,
+            fs=self.fs,
+            ppg=ppg,
+            ppg_seen=ppg_seen,
+            ppg_fs=self.fs,
+        )
+
+    def windows(self, samples: int) -> list[tuple[int, int]]:
+        """(first, last) sample of each window over a recording of ``samples`` at the model's rate.
+
+        Each but the last window is full; they overlap by at least ``overlap`` seconds, and the last ends with
+        the recording, so that none is nearly empty.
+        """
+        size = self.samples
+        if samples <= size:
+            return [(0, samples)]
+        hop = size - round(self.overlap * self.fs)
+        starts = [*range(0, samples - size, hop), samples - size]
+        return [(start, start + size) for start in starts]
+
+    def _wave(self, wave: Tensor, seen: Tensor, fs: float, low: float, high: float) -> tuple[Tensor, Tensor]:
+        if not bool(seen.any()):
+            samples = int(np.ceil(wave.shape[-1] * self.fs / fs - 1e-6))
+            return wave.new_zeros(*wave.shape[:-1], samples), seen.new_zeros(*seen.shape[:-1], samples)
+        rows = seen.any(0).any(-1)
+        moved = resample(band_pass(wave[:, rows], fs, low, high, self.order), fs, self.fs)
+        out = wave.new_zeros(*wave.shape[:-1], moved.shape[-1])
+        out[:, rows] = moved
+        where = (torch.arange(moved.shape[-1], device=wave.device) * fs / self.fs).round().long()
+        out_seen = seen[..., where.clamp(max=seen.shape[-1] - 1)]
+        return out * out_seen, out_seen
+
+
+def band_pass(signal: Tensor, fs: float, low: float, high: float, order: int = 3) -> Tensor:
+    """Zero-phase Butterworth band-pass of (…, time); the upper corner is left out where ``fs`` cannot hold it.
+
+    Raises:
+        InputError: Where the rate is too low for an ECG, or the signal too short to be filtered.
+    """
+    if fs < 50:
+        raise InputError(f"the sampling rate is {fs:g} Hz", "at least 50 Hz was expected", "use a faster recording")
+    if signal.shape[-1] < fs:
+        raise InputError(f"the signal lasts {signal.shape[-1] / fs:.2f} s", "at least 1 s was expected")
+    corner: float | tuple[float, float] = (low, high) if high < 0.45 * fs else low
+    sos = butter(order, corner, "bandpass" if isinstance(corner, tuple) else "highpass", fs=fs, output="sos")
+    # One second of odd reflection settles a 0.5 Hz corner and fits into the shortest recording.
+    filtered = sosfiltfilt(sos, signal.detach().cpu().numpy(), padlen=min(int(fs), signal.shape[-1] - 1))
+    return torch.as_tensor(np.ascontiguousarray(filtered, np.float32), device=signal.device)
+
+
+def fit(wave: Tensor, samples: int) -> Tensor:
+    """``wave`` (…, time) cut, or padded with zeros, to ``samples``."""
+    return torch.nn.functional.pad(wave, (0, samples - wave.shape[-1]))

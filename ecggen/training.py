@@ -1,0 +1,258 @@
+"""Training is a game: each player in turn minimises its own named losses, over its own parameters.
+
+A VAE, a flow or a diffusion model has one player, a GAN two; the trainer does not know the difference. Lightning
+runs the loop, keeps the moving average of the weights (EMA) and writes the state from which a killed run goes
+on; the best weights are written as a checkpoint folder each time the validation error falls.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torchmetrics.functional import pearson_corrcoef
+
+from ecggen import checkpoint
+from ecggen.condition import Condition, agree
+from ecggen.data import Batch, Batches, Pack
+from ecggen.ecg import DRAWN_LEADS, determined_by
+from ecggen.exposure import Exposure
+from ecggen.generator import Generator, Noise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a generator is trained.
+
+    Attributes:
+        epochs: Passes over the training records.
+        batch: Records per step.
+        rate: Highest learning rate of AdamW.
+        decay: Weight decay of AdamW.
+        warmup: Share of the steps in which the rate rises; it then falls along a cosine.
+        clip: Largest norm of a player's gradient.
+        average: Decay of the moving average of the weights.
+        louder: Deviation of the logarithm of the random factor on each record's amplitude.
+        precision: Lightning's precision, as "32-true" or "bf16-mixed".
+        seed: Seed of order, exposure, latents and first weights.
+        train_folds: Folds that are learnt from.
+        validation_folds: Folds that choose the best weights.
+        validation_records: Most records of them that are used.
+        validation_leads: Conditions that validation scores, as lead names apart by blanks.
+        validation_draws: Draws averaged into the point estimate that is scored.
+    """
+
+    epochs: int = 20
+    batch: int = 64
+    rate: float = 1e-3
+    decay: float = 0.02
+    warmup: float = 0.05
+    clip: float = 1.0
+    average: float = 0.999
+    louder: float = 0.1
+    precision: str = "bf16-mixed"
+    seed: int = 0
+    train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
+    validation_folds: Sequence[int] = (9,)
+    validation_records: int = 512
+    validation_leads: Sequence[str] = ("I", "II V1 V5")
+    validation_draws: int = 4
+
+
+def train(
+    generator: Generator,
+    pack: Pack,
+    plan: Plan,
+    exposure: Exposure,
+    out: Path,
+    resume: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train; the folder of the best checkpoint is returned.
+
+    Args:
+        generator: With the preprocessor that the pack was made with.
+        pack: The packed data set.
+        plan: How long and how.
+        exposure: What of each record is shown.
+        out: Folder of the run: ``checkpoint/`` (the best), ``last.ckpt`` (to go on from), ``metrics.csv``, ``loss.png``.
+        resume: Go on from ``last.ckpt``; to be used on one's own runs only.
+        progress: Show a progress bar.
+    """
+    lightning.seed_everything(plan.seed, verbose=False)
+    validation = pack.rows(plan.validation_folds)[: plan.validation_records]
+    game = Game(generator, plan, exposure, out)
+    trainer = lightning.Trainer(
+        max_epochs=plan.epochs,
+        precision=plan.precision,  # type: ignore[arg-type]
+        accelerator="auto",
+        logger=CSVLogger(out, name="", version="log"),
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=20,
+        callbacks=[
+            EMAWeightAveraging(decay=plan.average),
+            ModelCheckpoint(out, filename="last", save_last=False, enable_version_counter=False),
+            LossPlot(out),
+            *([RichProgressBar()] if progress else []),
+        ],
+    )
+    batches = Shuffled(pack, pack.rows(plan.train_folds), plan.batch, plan.seed, trainer)
+    trainer.fit(
+        game,
+        torch.utils.data.DataLoader(batches, batch_size=None),
+        torch.utils.data.DataLoader(Batches(pack, validation, plan.batch), batch_size=None),
+        ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
+        weights_only=True,
+    )
+    return out / "checkpoint"
+
+
+class Shuffled(Batches):
+    """Training batches, in the order of the trainer's epoch: a resumed run sees what an unbroken one would."""
+
+    def __init__(self, pack: Pack, rows: np.ndarray, size: int, seed: int, trainer: lightning.Trainer):
+        super().__init__(pack, rows, size, seed, trainer.global_rank, trainer.world_size)
+        self.trainer = trainer
+
+    def __iter__(self):
+        self.epoch = self.trainer.current_epoch
+        return super().__iter__()
+
+
+class Game(lightning.LightningModule):
+    """The training game of a generator."""
+
+    def __init__(self, generator: Generator, plan: Plan, exposure: Exposure, out: Path):
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.plan, self.exposure, self.out = generator, plan, exposure, out
+        self.players = list(generator.players())
+        self.register_buffer("best", torch.tensor(math.inf))
+        self.errors: dict[str, list[Tensor]] = {}
+
+    def configure_optimizers(self):
+        """One AdamW for each player."""
+        return [
+            torch.optim.AdamW(parameters, self.plan.rate, betas=(0.9, 0.98), weight_decay=self.plan.decay)
+            for parameters in self.generator.players().values()
+        ]
+
+    def training_step(self, batch: Batch, index: int) -> None:
+        """One move of each player."""
+        rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
+        batch = louder(batch, self.plan.louder, rng)
+        condition = self.exposure(batch.condition, rng)
+        optimizers = self.optimizers(use_pl_optimizer=True)
+        for player, optimizer in zip(
+            self.players, optimizers if isinstance(optimizers, list) else [optimizers], strict=True
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = self.plan.rate * self._rate(index)
+            self.toggle_optimizer(optimizer)
+            losses = self.generator.loss(batch.ecg, condition, player)
+            self.manual_backward(torch.stack(list(losses.values())).sum())
+            self.clip_gradients(optimizer, self.plan.clip, "norm")
+            optimizer.step()
+            optimizer.zero_grad()
+            self.untoggle_optimizer(optimizer)
+            self.log_dict({f"{player}_{name}": loss.detach() for name, loss in losses.items()}, prog_bar=True)
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Error of the point estimate, on leads that were neither given nor determined."""
+        for leads in self.plan.validation_leads:
+            given = batch.ecg.standard().pick(*leads.split())
+            condition = Condition.none(len(batch), given.seconds, given.fs).to(self.device).with_leads(given)
+            center = self._center(condition, range(index * self.plan.batch, index * self.plan.batch + len(batch)))
+            free = [i for i, lead in enumerate(DRAWN_LEADS) if lead not in determined_by(given.leads)]
+            drawn, true = center[:, free].float(), batch.ecg.signal[:, free]
+            name = "_".join(leads.split())
+            self.errors.setdefault(f"rmse_{name}", []).append((drawn - true).square().mean(-1))
+            r = pearson_corrcoef(drawn.flatten(0, 1).T, true.flatten(0, 1).T)
+            self.errors.setdefault(f"r_{name}", []).append(r.nan_to_num())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the errors; write the checkpoint where they are the lowest so far."""
+        found = {}
+        for name, values in self.errors.items():
+            value = torch.cat(values)
+            found[name] = (value.mean(0).sqrt() if name.startswith("rmse") else value).mean()
+        self.errors.clear()
+        found["rmse"] = torch.stack([value for name, value in found.items() if name.startswith("rmse")]).mean()
+        self.log_dict(found, prog_bar=True, sync_dist=True)
+        if found["rmse"] < self.best and self.trainer.is_global_zero:
+            self.best.fill_(found["rmse"])
+            checkpoint.save(self.generator, self.out / "checkpoint")
+
+    def _center(self, condition: Condition, indices: range) -> Tensor:
+        draws = [
+            agree(self.generator.draw(condition, Noise(draw, indices)), condition)
+            for draw in range(self.plan.validation_draws)
+        ]
+        return torch.stack(draws).mean(0)
+
+    def _rate(self, index: int) -> float:
+        """Share of the highest learning rate at this step: a straight rise, then half a cosine."""
+        steps = int(self.trainer.num_training_batches)
+        done = (self.current_epoch * steps + index) / (self.plan.epochs * steps)
+        if done < self.plan.warmup:
+            return (done + 1 / (self.plan.epochs * steps)) / self.plan.warmup
+        return 0.02 + 0.98 * (1 + math.cos(math.pi * (done - self.plan.warmup) / (1 - self.plan.warmup))) / 2
+
+
+def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
+    """Each record made louder or fainter by one random factor, in the truth and in the condition alike."""
+    from dataclasses import replace
+
+    factor = torch.as_tensor(np.exp(deviation * rng.standard_normal(len(batch))), dtype=torch.float32)
+    factor = factor.to(batch.ecg.signal.device)[:, None, None]
+    return Batch(
+        ecg=replace(batch.ecg, signal=batch.ecg.signal * factor),
+        condition=replace(batch.condition, leads=batch.condition.leads * factor),
+    )
+
+
+class LossPlot(Callback):
+    """``loss.png`` beside the logs, drawn anew after every epoch."""
+
+    def __init__(self, out: Path):
+        self.out = out
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Draw every logged column against the step."""
+        file = self.out / "log" / "metrics.csv"
+        if trainer.is_global_zero and file.is_file():
+            draw_losses(file, self.out / "loss.png")
+
+
+def draw_losses(metrics: Path, picture: Path) -> None:
+    """A panel for the losses and one for the validation errors."""
+    from matplotlib.figure import Figure
+
+    with metrics.open() as file:
+        rows = list(csv.DictReader(file))
+    columns = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch")]
+    figure = Figure((9, 6), layout="constrained")
+    losses, errors = figure.subplots(2, 1)
+    for name in columns:
+        points = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        panel = errors if name.startswith(("r_", "rmse")) else losses
+        panel.plot(*zip(*points, strict=True), label=name, marker="." if panel is errors else None)
+    losses.set(yscale="log", ylabel="loss")
+    errors.set(xlabel="step", ylabel="validation: r, RMSE in mV")
+    for panel in (losses, errors):
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(fontsize=7, ncols=4)
+    figure.savefig(picture, dpi=110)
