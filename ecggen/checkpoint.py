@@ -19,9 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ecggen import config
+from ecggen.condition import Condition
 from ecggen.errors import InputError
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""
@@ -134,3 +136,23 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds {type(value).__name__}", "a JSON object was expected")
     return value
+
+
+def golden_answer(generator: Generator, golden: dict[str, Any]) -> list[list[float]]:
+    """What ``generator`` draws for the condition of a golden file: its leads at its samples, in mV.
+
+    The condition is a simulated heart's, so that the file is small and holds nobody's ECG.
+    """
+    heart = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"]).pick(*golden["given"])
+    ecg = generator.sample(Condition.none(1, heart.seconds, heart.fs).with_leads(heart), seed=golden["seed"])
+    return ecg.signal[0, :, :: golden["every"]].tolist()
+
+
+def write_golden(folder: Path | str) -> Path:
+    """Record what the checkpoint in ``folder`` draws now in its ``golden.json``."""
+    folder = Path(folder)
+    golden = {"heart": 5, "fs": 250, "seconds": 10, "given": ["I"], "seed": 1, "every": 125, "tolerance_mv": 0.002}
+    answer = golden_answer(load(folder), golden)
+    golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
+    _write_json(folder / "golden.json", golden)
+    return folder / "golden.json"

@@ -271,16 +271,19 @@ def _agree(eight: Tensor, condition: Condition) -> Tensor:
     matrix = eight.new_tensor(LEAD_MATRIX)
     seen = condition.leads_seen
     missing = (condition.leads - matrix @ eight) * seen
-    if bool((seen == seen[..., :1]).all()):
-        return eight + _agreement(seen[..., 0], matrix) @ missing
-    patterns, which = torch.unique(seen.transpose(1, 2).reshape(-1, seen.shape[1]), dim=0, return_inverse=True)
-    steps = _agreement(patterns, matrix)[which.view(len(eight), -1)]
+    whole = seen.any(-1)
+    if bool((seen == whole[..., None] & seen.any(1, keepdim=True)).all()):
+        # At every moment a record shows all of its leads or none: one step matrix a record will do.
+        return eight + _agreement(whole, matrix) @ missing
+    steps = _agreement(seen.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
     return eight + torch.einsum("btdl,blt->bdt", steps, missing)
 
 
 def _agreement(seen: Tensor, matrix: Tensor) -> Tensor:
     """(n, 8, 12): the pseudo-inverse of the seen rows, for each of n patterns of seen leads (n, 12)."""
-    patterns, which = torch.unique(seen, dim=0, return_inverse=True)
+    codes = (seen * 2 ** torch.arange(seen.shape[1], device=seen.device)).sum(1)
+    found, which = torch.unique(codes, return_inverse=True)
+    patterns = found[:, None].bitwise_right_shift(torch.arange(seen.shape[1], device=seen.device)) % 2
     return torch.linalg.pinv(patterns[..., None] * matrix.double()).to(matrix.dtype)[which]
 
 

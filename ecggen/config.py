@@ -62,7 +62,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "it")
     try:
-        made = parser.instantiate_classes(parser.parse_object({"it": dict(values)}))
+        made = parser.instantiate(parser.parse_object({"it": dict(values)}))
     except InputError:
         raise
     except Exception as error:  # jsonargparse, and a constructor's own refusal

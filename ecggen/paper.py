@@ -7,7 +7,10 @@ so that a page printed at 100 % has true scale. What is drawn on it is no concer
 from __future__ import annotations
 
 import os
+import re
 import textwrap
+import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +25,17 @@ if TYPE_CHECKING:
 
 MM_PER_INCH = 25.4
 
-NAME_TOP = 11.5
-"""Height in mm above a baseline that the lead's name reaches."""
-
-EYE = 0.03
-"""Distance in mm that no eye sees beside a line of 0.3 mm: points nearer than this are not drawn."""
-
-FORMATS = ("png", "svg", "pdf")
-"""What ``save`` writes."""
+POINT = MM_PER_INCH / 72
+"""One typographic point in mm."""
 
 DOTS_PER_MM = 6
-"""Resolution of a bitmap: a whole number, so that each grid line falls on a row of dots (152.4 dpi)."""
+"""Resolution of a bitmap (152.4 dpi). A whole number: each line of the grid falls on a row of dots."""
+
+EYE = 0.05
+"""Distance in mm that no eye sees beside a line of 0.3 mm: points nearer than this are not drawn."""
+
+SOFT = 0.15
+"""Likewise for the edge of a soft fill."""
 
 SIDE, HEAD, FOOT = 13.5, 25.0, 15.0
 """Margins of the ruled field in mm: at the sides, above, below. A field of 270 × 170 makes an A4 page."""
@@ -44,13 +47,13 @@ INK, FAINT = "#16181d", "#5d6470"
 """Colours of what was measured and of small print."""
 
 MADE = "#00708f"
-"""Colour of what a model made: lighter than ink when printed in grey, apart from it to every kind of eye."""
+"""Colour of what a model made: lighter than ink in a grey copy, apart from it to every kind of eye."""
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib: a page looks the same on every machine."""
 
-POINT = MM_PER_INCH / 72
-"""One typographic point in mm."""
+FORMATS = (".png", ".svg", ".pdf")
+"""What ``save`` writes."""
 
 
 def blank_page(width: float, height: float) -> tuple[Figure, Axes]:
@@ -58,14 +61,15 @@ def blank_page(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    page = np.array([width + 2 * SIDE, height + HEAD + FOOT])
-    figure = Figure(figsize=tuple(page / MM_PER_INCH), dpi=DOTS_PER_MM * MM_PER_INCH, facecolor=PAPER)
+    page = width + 2 * SIDE, height + HEAD + FOOT
+    inches = page[0] / MM_PER_INCH, page[1] / MM_PER_INCH
+    figure = Figure(figsize=inches, dpi=DOTS_PER_MM * MM_PER_INCH, facecolor=PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((SIDE / page[0], FOOT / page[1], width / page[0], height / page[1]))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    _rule(axes, "grid-fine", _grid(width, height, step=1, skip=5), FINE, width_mm=0.12)
-    _rule(axes, "grid-coarse", _grid(width, height, step=5), COARSE, width_mm=0.17)
+    _rule(axes, "grid-fine", _grid(width, height, step=1, skip=5), FINE, thick=0.12)
+    _rule(axes, "grid-coarse", _grid(width, height, step=5), COARSE, thick=0.17)
     return figure, axes
 
 
@@ -80,58 +84,24 @@ def _grid(width: float, height: float, *, step: int, skip: int = 0) -> np.ndarra
     return np.array(upright + level, float)
 
 
-def _rule(axes: Axes, name: str, ends: np.ndarray, color: str, *, width_mm: float) -> None:
+def _rule(axes: Axes, name: str, ends: np.ndarray, color: str, *, thick: float) -> None:
     """Straight lines between each two of ``ends``, as one path: hundreds of them would be slow and heavy."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
 
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(ends) // 2)
-    lines = PathPatch(Outline(ends, codes), fill=False, edgecolor=color, linewidth=width_mm / POINT, gid=name)
+    lines = PathPatch(Outline(ends, codes), fill=False, edgecolor=color, linewidth=thick / POINT, gid=name)
     # Not clipped: the outermost lines keep their whole width. Snapped: each line fills its row of dots.
     lines.set(clip_on=False, snap=True, zorder=0)
     axes.add_artist(lines)
 
 
-def write(axes: Axes, x: float, y: float, text: str, size: float = 8, **style: Any) -> None:
-    """``text`` as it stands, at ``x``, ``y`` mm: no character of it is taken for mathematics or markup."""
-    options = {"color": INK, "va": "baseline", "family": FONT, "zorder": 5} | style
-    axes.text(x, y, _printable(text), fontsize=size, parse_math=False, usetex=False, **options)
-
-
-def fitted(text: str, size: float, width: float, *, lines: int = 1, bold: bool = False) -> list[str]:
-    """``text`` broken into at most ``lines`` lines no wider than ``width`` mm; "…" stands for the rest."""
-    text = " ".join(_printable(text).split())
-    # Lines are broken by count, so the widest count is sought at which they fit: capitals need more room.
-    for count in range(max(8, int(width / (0.4 * size * POINT))), 7, -2):
-        broken = textwrap.wrap(text, count, max_lines=lines, placeholder=" …")
-        if all(text_width(line, size, bold=bold) <= width for line in broken):
-            return broken
-    return []
-
-
-@lru_cache(maxsize=512)
-def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Width in mm of a line of ``size`` points."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    face = get_font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
-    face.set_size(size, 72)
-    face.set_text(text)
-    return face.get_width_height()[0] / 64 * POINT  # FreeType counts in 64ths of a point
-
-
-def _printable(text: str) -> str:
-    """``text`` with blanks for control characters, which are forbidden in SVG."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
 def line(axes: Axes, x: np.ndarray, y: np.ndarray, color: str, gid: str) -> None:
     """A trace through ``x``, ``y`` in mm; a gap (NaN) stays open."""
-    runs = [thinned(x[run], y[run]) for run in _runs(y)]
     gap = np.full((1, 2), np.nan)
-    points = np.concatenate([part for run in runs for part in (run, gap)] or [gap])
-    axes.plot(*points.T, color=color, linewidth=0.3 / POINT, gid=gid, zorder=3,
-              solid_joinstyle="round", solid_capstyle="round")  # fmt: skip
+    points = np.concatenate([gap, *(part for run in _runs(y) for part in (thinned(x[run], y[run]), gap))])
+    (trace,) = axes.plot(points[:, 0], points[:, 1], color=color, linewidth=0.3 / POINT, gid=gid, zorder=3)
+    trace.set(solid_joinstyle="round", solid_capstyle="round")
 
 
 def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: str, gid: str) -> None:
@@ -141,10 +111,10 @@ def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: st
 
     rings = []
     for run in _runs(low + high):
-        ring = np.concatenate([thinned(x[run], low[run], 2 * EYE), thinned(x[run], high[run], 2 * EYE)[::-1]])
-        rings.append(Outline(np.concatenate([ring, ring[:1]]), closed=True))
-    fill = PathPatch(Outline.make_compound_path(*rings), facecolor=color, alpha=0.25, linewidth=0, gid=gid)
-    axes.add_patch(fill).set_zorder(2)
+        lower, upper = (thinned(x[run], edge[run], SOFT) for edge in (low, high))
+        rings.append(Outline(np.concatenate([lower, upper[::-1], lower[:1]]), closed=True))
+    outline = Outline.make_compound_path(*rings)
+    axes.add_patch(PathPatch(outline, facecolor=color, alpha=0.25, linewidth=0, gid=gid, zorder=2))
 
 
 def _runs(y: np.ndarray) -> list[slice]:
@@ -173,55 +143,93 @@ def thinned(x: np.ndarray, y: np.ndarray, tolerance: float = EYE) -> np.ndarray:
     return np.stack([x[keep], y[keep]], -1)
 
 
-def label(axes: Axes, x: float, baseline: float, text: str, color: str, *, italic: bool, parted: bool) -> None:
-    """A lead's name at its beginning ``x``; where it is ``parted`` from the lead before, with two small ticks."""
+def write(axes: Axes, x: float, y: float, text: str, size: float, **style: Any) -> None:
+    """``text`` as it stands, at ``x``, ``y`` mm: no character of it is taken for mathematics or markup."""
+    options = {"color": INK, "va": "baseline", "family": FONT, "zorder": 5} | style
+    axes.text(x, y, _printable(text), fontsize=size, parse_math=False, usetex=False, **options)
+
+
+def fitted(text: str, size: float, width: float, *, lines: int = 1, bold: bool = False) -> list[str]:
+    """``text`` broken into at most ``lines`` lines no wider than ``width`` mm; "…" stands for the rest."""
+    most = max(8, int(width / (0.3 * size * POINT)))
+    text = " ".join(_printable(text).split())[: lines * most + 1]
+    # Lines are broken by count, so the widest count is sought at which they fit: capitals need more room.
+    for count in range(most, 7, -1):
+        broken = textwrap.wrap(text, count, max_lines=lines, placeholder=" …")
+        if all(text_width(words, size, bold=bold) <= width for words in broken):
+            return broken
+    return []
+
+
+@lru_cache(maxsize=512)
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Width in mm of a line of ``size`` points."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    face = get_font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
+    face.set_size(100, 72)  # large: at small sizes FreeType rounds every letter to whole points
+    face.set_text(text)
+    return face.get_width_height()[0] / 64 / 100 * size * POINT  # FreeType counts in 64ths of a point
+
+
+def _printable(text: str) -> str:
+    """``text`` with blanks for control characters, which are forbidden in SVG."""
+    return "".join(" " if unicodedata.category(sign).startswith("C") else sign for sign in text)
+
+
+def write_name(axes: Axes, x: float, y: float, text: str, color: str, *, italic: bool) -> None:
+    """A lead's name, in a halo of paper that keeps it legible on a trace."""
     from matplotlib.patheffects import withStroke
 
-    for end in (4, -4) if parted else ():
+    style = {"weight": "bold", "style": "italic" if italic else "normal", "color": color}
+    halo = [withStroke(linewidth=0.8 / POINT, foreground=PAPER)]
+    write(axes, x, y, text, 9.5, path_effects=halo, gid=f"name-{text}", **style)
+
+
+def parting(axes: Axes, x: float, baseline: float) -> None:
+    """Two small ticks at ``x``, where one lead ends and the next begins."""
+    for end in (4, -4):
         ends = baseline + end, baseline + 1.6 * end
         axes.plot((x, x), ends, color=INK, linewidth=0.25 / POINT, solid_capstyle="butt", gid="parting")
-    # A halo of paper keeps the name legible on a trace.
-    halo = [withStroke(linewidth=0.8 / POINT, foreground=PAPER)]
-    style = "italic" if italic else "normal"
-    write(axes, x + 1, baseline + NAME_TOP - 2.5, text, 9.5, color=color, weight="bold", style=style,
-          path_effects=halo, gid=f"name-{text}")  # fmt: skip
 
 
-def legend(axes: Axes, entries: list[tuple[str, str, bool]]) -> None:
+def legend(axes: Axes, entries: Sequence[tuple[str, str, bool]]) -> None:
     """Side by side above the field: words, with a dash of their colour, and whether it has a band."""
-    x, y = 0.0, axes.get_ylim()[1] + 2.2
+    x, y = 0.0, axes.get_ylim()[1] + 2
     for text, color, banded in entries:
-        for mm, alpha in ((2.6, 0.25), (0.5, 1)) if banded else ((0.5, 1),):
-            axes.plot((x, x + 6), (y + 1, y + 1), color=color, linewidth=mm / POINT, alpha=alpha,
-                      solid_capstyle="butt", clip_on=False, gid="legend-dash")  # fmt: skip
+        for thick, alpha in ((2.6, 0.25), (0.5, 1)) if banded else ((0.5, 1),):
+            (dash,) = axes.plot((x, x + 6), (y + 1, y + 1), color=color, linewidth=thick / POINT, alpha=alpha)
+            dash.set(solid_capstyle="butt", clip_on=False, gid="legend-dash")
         write(axes, x + 7.5, y, text, 8, color=color, gid="legend")
         x += 7.5 + text_width(text, 8) + 6
 
 
-def stamp(axes: Axes, word: str, line: str) -> float:
-    """A ruled stamp above the upper right corner of the field, ``word`` over ``line``; its width in mm."""
+def stamp(axes: Axes, word: str, words: str) -> float:
+    """A ruled stamp above the upper right corner of the field, ``word`` over ``words``; its width in mm."""
     from matplotlib.patches import Rectangle
 
-    spaced = "\u2009".join(word)
-    width = max(text_width(spaced, 15, bold=True), text_width(line, 7)) + 9
-    left, bottom, high = axes.get_xlim()[1] - width, axes.get_ylim()[1] + 4.5, 13.5
+    spaced = " ".join(word)
+    width = max(text_width(spaced, 15, bold=True), text_width(words, 7)) + 9
+    left, bottom, high = axes.get_xlim()[1] - width, axes.get_ylim()[1] + 5.5, 13.5
     for inset, thick in ((0, 0.45), (0.9, 0.15)):
         corner, size = (left + inset, bottom + inset), (width - 2 * inset, high - 2 * inset)
         frame = Rectangle(corner, *size, fill=False, edgecolor=MADE, linewidth=thick / POINT, gid="stamp")
         axes.add_artist(frame).set_clip_on(False)
-    write(axes, left + width / 2, bottom + 6.1, spaced, 15, color=MADE, weight="bold", ha="center")
-    write(axes, left + width / 2, bottom + 2.6, line, 7, color=MADE, ha="center")
+    write(axes, left + width / 2, bottom + 6.1, spaced, 15, color=MADE, weight="bold", ha="center", gid="stamp-word")
+    write(axes, left + width / 2, bottom + 2.6, words, 7, color=MADE, ha="center", gid="stamp-words")
     return width
 
 
 def watermark(axes: Axes, word: str) -> None:
     """``word`` pale and aslant, over and over the field: it stays with every part that is cut out."""
     (_, width), (_, height) = axes.get_xlim(), axes.get_ylim()
-    spaced = "\u2009".join(word)
-    for row, y in enumerate(np.arange(20, height, 40)):
-        for x in np.arange(25 if row % 2 else 70, width, 90):
-            write(axes, x, y, spaced, 17, color=MADE, alpha=0.09, weight="bold", rotation=18,
-                  rotation_mode="anchor", ha="center", va="center", zorder=1, clip_on=True)  # fmt: skip
+    style = {"color": MADE, "alpha": 0.09, "weight": "bold", "rotation": 18, "zorder": 1, "gid": "watermark"}
+    centred = {"rotation_mode": "anchor", "ha": "center", "va": "center", "clip_on": True}
+    count = max(1, int(width // 80))
+    for row, y in enumerate(np.arange(25, height, 40)):
+        # Every other row stands in the gaps of the one before.
+        for place in np.arange(count - row % 2) + (1 + row % 2) / 2:
+            write(axes, place * width / count, float(y), " ".join(word), 17, **style, **centred)
 
 
 def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
@@ -233,8 +241,7 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
         InputError: On another ending, a folder that is not there, or a file that is there already.
     """
     path = Path(path)
-    kind = path.suffix.lower()[1:]
-    if kind not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path.name} ends in {path.suffix!r}", f"one of {', '.join(FORMATS)} was expected")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", do="make it first")
@@ -242,7 +249,7 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
         raise InputError(f"{path} exists", do="choose another name, or allow overwriting")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        _print(figure, unfinished, kind)
+        _print(figure, unfinished, path.suffix.lower()[1:])
         os.replace(unfinished, path)  # noqa: PTH105
     finally:
         unfinished.unlink(missing_ok=True)
@@ -253,12 +260,40 @@ def _print(figure: Figure, path: Path, kind: str) -> None:
     """The page as a file; the same page gives the same bytes (no dates, no random names)."""
     from matplotlib import rc_context
 
-    about = str(figure.get_label())
-    metadata = {
-        "png": {"Software": "ecggen", "Description": about},
+    about = _printable(str(figure.get_label()))
+    if kind == "png":
+        _print_bitmap(figure, path, about)
+        return
+    dateless = {
         "svg": {"Creator": "ecggen", "Description": about, "Date": None},
         "pdf": {"Creator": "ecggen", "Subject": about, "CreationDate": None},
-    }[kind]
+    }
     # pdf.fonttype 42: words can be searched and copied. svg.hashsalt: names inside the file do not change.
     with rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "ecggen"}):
-        figure.savefig(path, format=kind, dpi=figure.dpi, metadata=metadata)
+        figure.savefig(path, format=kind, metadata=dateless[kind])
+    if kind == "svg":
+        path.write_text(_shortened(path.read_text("utf-8")), "utf-8")
+
+
+def _shortened(svg: str) -> str:
+    """``svg`` with its paths in hundredths of a point, 4 µm on paper; matplotlib writes six digits."""
+
+    def path(found: re.Match[str]) -> str:
+        rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", found[0])
+        return re.sub(r"\s*\n", "", rounded)
+
+    return re.sub(r'(?<= )d="[MLQCz\d\s.-]*"', path, svg)
+
+
+def _print_bitmap(figure: Figure, path: Path, about: str) -> None:
+    """The page in dots of 256 colours: ink, grid and their blends need no more, and a third of the space."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image, PngImagePlugin
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Software", "ecggen")
+    notes.add_itxt("Description", about)
+    dots = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(256)
+    dots.save(path, "PNG", dpi=(figure.dpi, figure.dpi), pnginfo=notes)

@@ -7,6 +7,7 @@ that says SYNTHETIC. The order of work: filter for the eye, choose the part, lay
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,20 +20,18 @@ from ecggen.paper import (
     FAINT,
     INK,
     MADE,
-    NAME_TOP,
     band,
     blank_page,
     fitted,
-    label,
     legend,
     line,
+    parting,
     stamp,
     watermark,
     write,
+    write_name,
 )
-from ecggen.paper import (
-    save as save,
-)
+from ecggen.paper import save as save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,10 +40,11 @@ if TYPE_CHECKING:
 LAYOUTS = {"3x4": 40.0, "12x1": 25.0}
 """Each layout with the distance of its rows in mm."""
 
+# Cabrera's order goes round the heart in steps of 30°, hence the inverted aVR.
 LIMB = (("I", "II", "III"), ("aVR", "aVL", "aVF"))
 CABRERA = (("aVL", "I", "−aVR"), ("II", "aVF", "III"))
 CHEST = (("V1", "V2", "V3"), ("V4", "V5", "V6"))
-"""The columns of a page. Cabrera's order goes round the heart in steps of 30°, hence the inverted aVR."""
+"""The columns of a page: limb leads in the usual or in Cabrera's order, then the chest leads."""
 
 PAGE_SECONDS = 10.0
 """What one page shows."""
@@ -57,6 +57,9 @@ PULSE_SECONDS = 0.2
 
 EDGE = 5.0
 """Paper in mm that stays free right of the traces, above and below the rows."""
+
+NAME = 9.0, 14.0
+"""Height in mm of a lead's name above its baseline: usual, and highest where the trace stands in its place."""
 
 Curve = tuple[np.ndarray, np.ndarray]
 """A strip in mm: x (time), y (3, time) of the centre and the lower and upper end of its band."""
@@ -131,7 +134,8 @@ def draw(
     Raises:
         InputError: Where something is asked for that the ECG or the paper cannot give.
     """
-    _check(ecg, low, high, layout, start, speed, gain, record)
+    _check_page(ecg, layout, start, speed, gain, record)
+    _check_band(ecg, low, high, level)
     wave = _wave_and_band(ecg, low, high, display_filter, record)
     part = wave[..., round(start * ecg.fs) : round((start + PAGE_SECONDS) * ecg.fs) + 1]
     seconds = min(PAGE_SECONDS, ecg.seconds - start)
@@ -146,19 +150,18 @@ def draw(
         _pulse(axes, row, left, y, speed, gain)
     ink = in_ink(ecg.leads, ecg.provenance)
     for strip, (x, y) in zip(strips, curves, strict=True):
-        made, baseline = strip.lead not in ink, baselines[strip.row]
-        _draw_strip(axes, strip, left + x, baseline + y, MADE if made else INK)
-        # Italics: colour is not the only sign, so that a copy in black and white still tells.
-        label(axes, left + x[0], baseline, strip.name, MADE if made else INK, italic=made, parted=strip.at > 0)
+        _draw_strip(axes, strip, left + x, baselines[strip.row], y, made=strip.lead not in ink)
     settings = [f"{speed:g} mm/s", f"{gain:g} mm/mV", _filter_words(display_filter, ecg.fs)]
     settings += [f"{ecg.fs:g} Hz", f"{start:.1f}–{start + seconds:.1f} s"]
+    if any(strip.at > strip.start for strip in strips):
+        settings.append("columns show the same seconds")
     _head(axes, title, ecg, _band_words(low, level))
     _foot(axes, caption, settings, ecg.provenance)
     figure.set_label("; ".join(ecg.provenance.lines()) if ecg.provenance else "")
     return figure
 
 
-def arrange(leads: tuple[str, ...], layout: str, seconds: float, *, cabrera: bool = False) -> list[Strip]:
+def arrange(leads: Sequence[str], layout: str, seconds: float, *, cabrera: bool = False) -> list[Strip]:
     """The strips of a page that shows ``seconds`` of ``leads``.
 
     A lead keeps its classic column; columns without a lead are left out and the others share ten seconds.
@@ -207,20 +210,17 @@ def in_ink(leads: tuple[str, ...], provenance: Provenance | None) -> tuple[str, 
 
 def spoken(leads: tuple[str, ...]) -> str:
     """Lead names in standard order, chest leads in a row as "V1–V6"."""
-    names: list[list[str]] = []
+    runs: list[list[str]] = []
     for lead in (lead for lead in STANDARD_LEADS if lead in leads):
-        follows = names and lead[0] == names[-1][-1][0] == "V" and int(lead[1]) == int(names[-1][-1][1]) + 1
-        if follows:
-            names[-1].append(lead)
+        if lead.startswith("V") and runs and runs[-1][-1] == f"V{int(lead[1]) - 1}":
+            runs[-1].append(lead)
         else:
-            names.append([lead])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in names)
+            runs.append([lead])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
-def _check(
-    ecg: ECG, low: ECG | None, high: ECG | None, layout: str, start: float, speed: float, gain: float, record: int
-) -> None:
-    """The errors that ``draw`` promises."""
+def _check_page(ecg: ECG, layout: str, start: float, speed: float, gain: float, record: int) -> None:
+    """The errors of ``draw`` about what is to be shown and how."""
     if layout not in LAYOUTS:
         raise InputError(f"the layout is {layout!r}", f"one of {', '.join(LAYOUTS)} was expected")
     for name, value, unit in (("speed", speed, "mm/s"), ("gain", gain, "mm/mV")):
@@ -232,6 +232,12 @@ def _check(
     if not 0 <= start <= ecg.seconds - 2 / ecg.fs:
         found = f"the part to draw begins at {start:g} s"
         raise InputError(found, f"the recording lasts {ecg.seconds:.3f} s", "choose a start inside it")
+
+
+def _check_band(ecg: ECG, low: ECG | None, high: ECG | None, level: float | None) -> None:
+    """The errors of ``draw`` about its band."""
+    if level is not None and not 0 < level < 1:
+        raise InputError(f"the band's level is {level:g}", "a number between 0 and 1 was expected")
     if (low is None) != (high is None):
         raise InputError("one edge of the band was given", "both were expected", "give low and high")
     for name, edge in (("low", low), ("high", high)):
@@ -257,9 +263,8 @@ def _sections(edges: tuple[float, float] | None, fs: float) -> np.ndarray | None
             f"two rising edges, the lower one below half the sampling rate ({fs / 2:g} Hz), were expected",
             "0.5–40 Hz is usual; None draws the raw signal",
         )
-    parts = [butter(2, lowest, "highpass", output="sos", fs=fs)] if lowest > 0 else []
-    if highest < fs / 2:
-        parts.append(butter(2, highest, "lowpass", output="sos", fs=fs))
+    wanted = (("highpass", lowest, lowest > 0), ("lowpass", highest, highest < fs / 2))
+    parts = [np.asarray(butter(2, edge, kind, output="sos", fs=fs)) for kind, edge, asked in wanted if asked]
     return np.concatenate(parts) if parts else None
 
 
@@ -280,9 +285,8 @@ def _wave_and_band(
 
     The band keeps its width: a filter would narrow it, for the centre errs at all frequencies.
     """
-    center, *ends = (
-        each.signal[record].detach().cpu().numpy().astype(float) for each in (ecg, low or ecg, high or ecg)
-    )
+    waves = [each.signal[record].detach().cpu().numpy().astype(float) for each in (ecg, low or ecg, high or ecg)]
+    center, *ends = (np.where(np.isfinite(wave), wave, np.nan) for wave in waves)
     shown = displayed(center, ecg.fs, edges)
     return np.stack([shown, *(shown + end - center for end in ends)])
 
@@ -301,13 +305,15 @@ def _baselines(strips: list[Strip], curves: list[Curve], pitch: float, gain: flo
     Rows are ``pitch`` apart. Where two would collide they move apart, at the cost of rows that need less room.
     """
     rows = 1 + max(strip.row for strip in strips)
-    up, down = np.full(rows, max(gain, NAME_TOP)), np.zeros(rows)
+    up, down = np.full(rows, max(gain, NAME[0] + 2.5)), np.zeros(rows)
     for strip, (_, y) in zip(strips, curves, strict=True):
         up[strip.row] = max(up[strip.row], np.nanmax(y, initial=0))
         down[strip.row] = max(down[strip.row], -np.nanmin(y, initial=0))
-    top = EDGE + (rows - 0.5) * pitch
     gaps = spread(down[:-1] + up[1:] + 1, pitch)
-    return [float(y) for y in top - np.cumsum([0, *gaps])], rows * pitch + 2 * EDGE
+    # The page grows rather than cut a deep wave off, but not for an artefact.
+    above, below = (5 * np.ceil(np.clip(end + 2, EDGE + pitch / 2, 2 * pitch) / 5) for end in (up[0], down[-1]))
+    middle = (rows - 1) * pitch
+    return [float(y) for y in below + middle - np.cumsum([0, *gaps])], float(above + middle + below)
 
 
 def spread(needed: np.ndarray, pitch: float) -> np.ndarray:
@@ -332,13 +338,18 @@ def _pulse(axes: Axes, row: int, left: float, y: float, speed: float, gain: floa
     line(axes, x, y + gain * np.array([0, 0, 1, 1, 0, 0]), INK, gid=f"pulse-{row + 1}")
 
 
-def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, y: np.ndarray, color: str) -> None:
-    """One strip: ``y`` is centre and band of its lead (3, time), on the page in mm like ``x``."""
-    gid = f"{'rhythm-' if strip.rhythm else ''}{strip.name}"
-    center, low, high = y
-    if np.nanmax(high - low, initial=0) > EYE:
+def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, baseline: float, y: np.ndarray, *, made: bool) -> None:
+    """One strip at ``x`` mm; ``y`` is centre and band of its lead (3, time), in mm from ``baseline``."""
+    color, gid = MADE if made else INK, f"{'rhythm-' if strip.rhythm else ''}{strip.lead}"
+    center, low, high = baseline + y
+    if np.nanmax(np.abs(high - low), initial=0) > EYE:
         band(axes, x, low, high, color, gid=f"band-{gid}")
     line(axes, x, center, color, gid=f"lead-{gid}")
+    if strip.at > 0:
+        parting(axes, x[0], baseline)
+    # The name steps up where the trace stands in its place; italics still tell when colours are lost.
+    above = np.clip(np.nanmax(y[0, x < x[0] + 8], initial=0) + 1, *NAME)
+    write_name(axes, x[0] + 1, baseline + float(above), strip.name, color, italic=made)
 
 
 def _head(axes: Axes, title: str, ecg: ECG, band_words: str) -> None:
@@ -349,23 +360,17 @@ def _head(axes: Axes, title: str, ecg: ECG, band_words: str) -> None:
         right -= stamp(axes, "SYNTHETIC", _extent_words(ecg.leads, origin)) + 5
         watermark(axes, "SYNTHETIC")
         legend(axes, _origins(ecg.leads, origin, band_words))
+        top += 4
     lines = fitted(title, 12, right, lines=2, bold=True)
-    for row, words in enumerate(lines):
-        write(
-            axes,
-            0,
-            top + 8.5 + 5.5 * (len(lines) - 1 - row),
-            words,
-            12,
-            weight="bold",
-            gid=f"title-{row + 1}",
-        )
+    for row, words in enumerate(reversed(lines)):
+        write(axes, 0, top + 4.5 + 5.5 * row, words, 12, weight="bold", gid="title")
 
 
 def _extent_words(leads: tuple[str, ...], origin: Provenance) -> str:
+    """How much of what is shown a model made; a part of a reconstruction may show measured leads only."""
     made = len(leads) - len(in_ink(leads, origin))
-    extent = "all leads generated" if made == len(leads) else f"{made} of {len(leads)} leads generated"
-    return f"{extent} — not for diagnosis"
+    some = f"{made} of {len(leads)} leads generated" if made else "other leads generated"
+    return f"{'all leads generated' if made == len(leads) else some} — not for diagnosis"
 
 
 def _origins(leads: tuple[str, ...], origin: Provenance, band_words: str) -> list[tuple[str, str, bool]]:
@@ -374,9 +379,12 @@ def _origins(leads: tuple[str, ...], origin: Provenance, band_words: str) -> lis
     measured = tuple(lead for lead in ink if lead in origin.measured)
     derived = tuple(lead for lead in ink if lead not in measured)
     made = tuple(lead for lead in leads if lead not in ink)
-    entries = [(f"{name}: {spoken(found)}", INK, False)
-               for name, found in (("measured", measured), ("derived exactly", derived)) if found]  # fmt: skip
-    return entries + ([(f"generated: {spoken(made)}{band_words}", MADE, bool(band_words))] if made else [])
+    groups = (
+        (measured, f"measured: {spoken(measured)}", INK, False),
+        (derived, f"derived exactly: {spoken(derived)}", INK, False),
+        (made, f"generated: {spoken(made)}{band_words}", MADE, bool(band_words)),
+    )
+    return [(words, color, banded) for group, words, color, banded in groups if group]
 
 
 def _band_words(low: ECG | None, level: float | None) -> str:
@@ -398,7 +406,7 @@ def _foot(axes: Axes, caption: str, settings: list[str], origin: Provenance | No
     if origin is not None and origin.generated:
         settings = [*settings, f"model {origin.model or 'unknown'}"]
         settings += [] if origin.seed is None else [f"seed {origin.seed}"]
-    for row, words in enumerate(fitted(" · ".join(settings), 7.5, width)):
-        write(axes, 0, -4.5 - 4 * row, words, 7.5, color=FAINT, gid="settings")
-    for row, words in enumerate(fitted(caption, 7.5, width)):
-        write(axes, 0, -8.7 - 4 * row, words, 7.5, color=INK, gid="caption")
+    for words in fitted(" · ".join(settings), 7.5, width):
+        write(axes, 0, -4.5, words, 7.5, color=FAINT, gid="settings")
+    for words in fitted(caption, 7.5, width):
+        write(axes, 0, -8.7, words, 7.5, gid="caption")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -84,12 +84,13 @@ def train(
         pack: The packed data set.
         plan: How long and how.
         exposure: What of each record is shown.
-        out: Folder of the run: ``checkpoint/`` (the best), ``last.ckpt`` (to go on from), ``metrics.csv``, ``loss.png``.
+        out: Folder of the run: ``checkpoint/`` (the best), ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
         resume: Go on from ``last.ckpt``; to be used on one's own runs only.
         progress: Show a progress bar.
     """
     lightning.seed_everything(plan.seed, verbose=False)
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
+    rows = pack.rows(plan.train_folds)
     game = Game(generator, plan, exposure, out)
     trainer = lightning.Trainer(
         max_epochs=plan.epochs,
@@ -100,15 +101,15 @@ def train(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, max(1, len(rows) // plan.batch)),
         callbacks=[
             EMAWeightAveraging(decay=plan.average),
-            ModelCheckpoint(out, filename="last", save_last=False, enable_version_counter=False),
+            ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
             LossPlot(out),
             *([RichProgressBar()] if progress else []),
         ],
     )
-    batches = Shuffled(pack, pack.rows(plan.train_folds), plan.batch, plan.seed, trainer)
+    batches = Shuffled(pack, rows, plan, len(game.players), trainer)
     trainer.fit(
         game,
         torch.utils.data.DataLoader(batches, batch_size=None),
@@ -122,12 +123,13 @@ def train(
 class Shuffled(Batches):
     """Training batches, in the order of the trainer's epoch: a resumed run sees what an unbroken one would."""
 
-    def __init__(self, pack: Pack, rows: np.ndarray, size: int, seed: int, trainer: lightning.Trainer):
-        super().__init__(pack, rows, size, seed, trainer.global_rank, trainer.world_size)
-        self.trainer = trainer
+    def __init__(self, pack: Pack, rows: np.ndarray, plan: Plan, moves: int, trainer: lightning.Trainer):
+        super().__init__(pack, rows, plan.batch, plan.seed, trainer.global_rank, trainer.world_size)
+        self.moves, self.trainer = moves, trainer
 
     def __iter__(self):
-        self.epoch = self.trainer.current_epoch
+        # Counted in moves: when a resumed run asks for its first batch, Lightning's epoch is still the last one.
+        self.epoch = self.trainer.global_step // (len(self) * self.moves)
         return super().__iter__()
 
 
@@ -151,7 +153,9 @@ class Game(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> None:
         """One move of each player."""
+        # Every step's numbers follow from its place: a resumed run draws what an unbroken one would.
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
+        lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         batch = louder(batch, self.plan.louder, rng)
         condition = self.exposure(batch.condition, rng)
         optimizers = self.optimizers(use_pl_optimizer=True)
@@ -205,16 +209,14 @@ class Game(lightning.LightningModule):
     def _rate(self, index: int) -> float:
         """Share of the highest learning rate at this step: a straight rise, then half a cosine."""
         steps = int(self.trainer.num_training_batches)
-        done = (self.current_epoch * steps + index) / (self.plan.epochs * steps)
+        done = (self.current_epoch * steps + index + 1) / (self.plan.epochs * steps)
         if done < self.plan.warmup:
-            return (done + 1 / (self.plan.epochs * steps)) / self.plan.warmup
+            return done / self.plan.warmup
         return 0.02 + 0.98 * (1 + math.cos(math.pi * (done - self.plan.warmup) / (1 - self.plan.warmup))) / 2
 
 
 def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     """Each record made louder or fainter by one random factor, in the truth and in the condition alike."""
-    from dataclasses import replace
-
     factor = torch.as_tensor(np.exp(deviation * rng.standard_normal(len(batch))), dtype=torch.float32)
     factor = factor.to(batch.ecg.signal.device)[:, None, None]
     return Batch(

@@ -124,8 +124,11 @@ def load(folder: Path) -> Pack:
     about = json.loads((folder / "pack.json").read_text())
     return Pack(
         signal=np.load(folder / "signal.npy", mmap_mode="r"),
-        index=pandas.read_csv(folder / "index.csv", dtype={"name": str, "patient": str}, keep_default_na=True).fillna(
-            {"report": ""}
+        index=pandas.read_csv(
+            folder / "index.csv",
+            dtype={"name": str, "patient": str, "report": str, "age": float, "sex": float},
+            keep_default_na=False,
+            na_values={"age": "", "sex": ""},
         ),
         preprocessor=Preprocessor(**about["preprocessor"]),
         left_out=about["left_out"],

@@ -17,11 +17,14 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io.door import Found, is_other, is_unit, rate_text
+from ecggen.io.door import Found, is_other, is_unit, provenance_lines, rate_text
 
 _TITLE = re.compile(r"\s*(.*?)\s*(?:[\[(]([^\[\]()]*)[\])])?\s*", re.DOTALL)
 _TIME = re.compile(r"(?:.*time(?:stamp)?|t|seconds|ms)(?:_(s|ms|us|ns))?", re.IGNORECASE)
-_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_NUMBER = re.compile(r"\s*(?:[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?|nan|[-+]?inf)?\s*", re.IGNORECASE)
+_SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "μs": 1e-6, "ns": 1e-9}
+
+Words = Sequence[str | None]
 
 
 def parse(text: str) -> Found:
@@ -39,11 +42,11 @@ def parse(text: str) -> Found:
     if len(rows) == above:
         raise InputError("the file holds no row of numbers", "columns of samples were expected")
     columns = len(rows[above][1])
-    titles = [_TITLE.fullmatch(cell) for cell in rows[0][1]] if above else [None] * columns
+    titles = [_TITLE.fullmatch(cell.strip(" '")) for cell in rows[0][1]] if above else [None] * columns
     names = [title[1] if title else None for title in titles]
-    units = (
-        [cell.strip(" '") for cell in rows[1][1]] if above == 2 else [title[2] if title else None for title in titles]
-    )
+    units = [title[2] if title else None for title in titles]
+    if above == 2:
+        units = [cell.strip(" '") for cell in rows[1][1]]
     if not len(names) == len(units) == columns:
         raise InputError(f"{len(names)} names stand above {columns} columns", "one for each was expected")
     return _found(_table(rows[above:], names, separator != ","), names, units, notes)
@@ -51,7 +54,7 @@ def parse(text: str) -> Found:
 
 def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
     """One record, a column a lead, to 6 significant digits of a millivolt."""
-    notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *(ecg.provenance.lines() if ecg.provenance else ())]
+    notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *provenance_lines(ecg)]
     file = io.StringIO()
     file.writelines(f"# {note}\n" for note in notes)
     np.savetxt(file, ecg.signal[0].numpy().T, "%.6g", ",", header=",".join(ecg.leads), comments="")
@@ -69,48 +72,41 @@ def _rows(lines: list[tuple[int, str]], separator: str) -> list[tuple[int, list[
 
 def _titles(rows: Sequence[Sequence[str]]) -> int:
     """How many rows of names, and of units below them, stand above the numbers."""
-    if not rows or all(map(_is_number, rows[0])):
+    if not rows or all(map(_NUMBER.fullmatch, rows[0])):
         return 0
     below = [cell.strip(" '") for row in rows[1:] for cell in row]
-    return 2 if any(map(is_unit, below)) and not any(map(_is_number, below)) else 1
+    return 2 if any(map(is_unit, below)) and not any(map(_NUMBER.fullmatch, below)) else 1
 
 
-def _table(rows: list[tuple[int, list[str]]], names: Sequence[str | None], comma: bool) -> np.ndarray:
+def _table(rows: list[tuple[int, list[str]]], names: Words, comma: bool) -> np.ndarray:
     """The rows as (column, time), NaN where a cell is empty; only a column that is no lead may hold words."""
     for at, row in rows:
         if len(row) != len(names):
-            raise InputError(f"line {at} has {len(row)} cells", f"{len(names)} were expected, as in the first row")
+            raise InputError(f"line {at} has {len(row)} cells", f"the first row has {len(names)}")
     table = np.full((len(names), len(rows)), np.nan)
     for column, cells in enumerate(zip(*(row for _, row in rows), strict=True)):
+        points = (cell.replace(",", ".") for cell in cells) if comma else cells
         try:
-            table[column] = [float(cell.replace(",", ".") if comma else cell) if cell else np.nan for cell in cells]
+            table[column] = [float(cell or "nan") for cell in points]
         except ValueError:
-            if is_other(names[column] or "lead"):
-                continue
-            at = next((at for at, row in rows if row[column] and not _is_number(row[column])), rows[0][0])
-            raise InputError(f"line {at}, column {column + 1} is no number", "samples were expected") from None
+            if not is_other(names[column] or "lead"):
+                at = next((at for at, row in rows if not _NUMBER.fullmatch(row[column])), rows[0][0])
+                raise InputError(f"line {at}, column {column + 1} is no number", "a sample was expected") from None
     return table
 
 
-def _found(
-    table: np.ndarray, names: Sequence[str | None], units: Sequence[str | None], notes: tuple[str, ...]
-) -> Found:
+def _found(table: np.ndarray, names: Words, units: Words, notes: tuple[str, ...]) -> Found:
     """The table without its times, with what the ``#`` lines state."""
-    stated = {key.strip(): value.strip() for key, colon, value in (note.partition(":") for note in notes) if colon}
+    stated = dict(note.split(": ", 1) for note in notes if ": " in note)
     times = [column for column, name in enumerate(names) if name and _TIME.fullmatch(name)]
     kept = [column for column in range(len(names)) if column not in times]
     rates = (_rate(table[column], _seconds(names[column] or "", units[column] or "")) for column in times)
     said = stated.get("fs", "").removesuffix("Hz").strip()
-    if said and not _is_number(said):
-        raise InputError("the fs line of the file gives no number", "'# fs: 500 Hz' was expected")
+    if said and not _NUMBER.fullmatch(said):
+        raise InputError("the line '# fs' of the file gives no number", "as in '# fs: 500 Hz'")
+    fs = float(said) if said else next(filter(None, rates), None)
     own = [unit if unit and is_unit(unit) else stated.get("unit") for unit in units]
-    return Found(
-        values=table[kept],
-        names=tuple(names[column] for column in kept),
-        units=tuple(own[column] for column in kept),
-        fs=float(said) if said else next(filter(None, rates), None),
-        comments=notes,
-    )
+    return Found(table[kept], tuple(names[at] for at in kept), tuple(own[at] for at in kept), fs, notes)
 
 
 def _seconds(name: str, unit: str) -> float | None:
@@ -133,9 +129,3 @@ def _rate(times: np.ndarray, unit: float | None) -> float | None:
     rate = float(1 / (step * (unit or 1.0)))
     # Times with three decimals miss the rate by 1 in 10,000 over ten seconds.
     return float(round(rate)) if abs(rate - round(rate)) < 2e-4 * rate else rate
-
-
-def _is_number(cell: str) -> bool:
-    return (
-        re.fullmatch(r"\s*([-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?|nan|[-+]?inf)?\s*", cell, re.IGNORECASE) is not None
-    )

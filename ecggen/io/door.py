@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ import torch
 
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
 from ecggen.errors import InputError
-from ecggen.io.quality import check_laws, check_quality, refuse_missing
+from ecggen.io.quality import refuse_missing
 
 T = TypeVar("T")
 LEFT_OUT = "-"
@@ -30,7 +30,7 @@ _CODE = re.compile(r"^(?:mdc\s*2:|mdc:?|2:|scp:?|5\.6\.3-9-)\s*(\d+)$")
 _CODED: dict[int, str] = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), STANDARD_LEADS, strict=True))
 """SCP-ECG numbers of the leads, which are also MDC partition 2 in DICOM."""
 
-_LIMB: dict[str, str] = dict(zip(("1", "2", "3"), STANDARD_LEADS, strict=False))
+_LIMB = {"1": "I", "2": "II", "3": "III"}
 _KNOWN = (
     {lead.casefold(): lead for lead in STANDARD_LEADS}
     | {f"{word}{lead}".casefold(): lead for lead in STANDARD_LEADS[:3] for word in ("D", "ML")}
@@ -45,12 +45,8 @@ _OTHER = re.compile(
     re.VERBOSE,
 )
 
-_MILLIVOLTS = {
-    **dict.fromkeys(("v", "volt", "volts"), 1e3),
-    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1.0),
-    **dict.fromkeys(("uv", "μv", "microvolt", "microvolts"), 1e-3),
-    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
-}
+_MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "μv": 1e-3, "nv": 1e-6}
+_MILLIVOLTS |= {"volt": 1e3, "millivolt": 1.0, "microvolt": 1e-3, "nanovolt": 1e-6}
 
 
 @dataclass(frozen=True)
@@ -74,34 +70,27 @@ class Found:
 
 def admit(
     found: Found,
-    *,
     fs: float | None,
     unit: str | None,
     leads: Sequence[str] | None,
     start: float,
     seconds: float | None,
-    check: bool,
-    allow_contradiction: bool,
 ) -> ECG:
     """The ECG that the file and its user agree on; the arguments are those of ``read``.
 
     Raises:
-        InputError: Where they disagree, where neither says it, or where the signal is no usable ECG.
+        InputError: Where they disagree, where neither says it, or where samples are missing.
     """
-    rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
     rows, names = agreed_leads(found.names, leads)
-    said = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
-    signal = np.asarray(found.values[..., rows, :] * np.array(said)[:, None], np.float32)
-    if 0 in signal.shape:
+    rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
+    scales = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
+    signal = np.asarray(found.values[..., rows, :] * np.array(scales)[:, None], np.float32)
+    if not signal.size:
         raise InputError("the recording is empty", "at least one sample a lead was expected")
-    ecg = ECG(torch.from_numpy(signal), names, rate, Provenance.parse(found.comments))
+    ecg = ECG(torch.from_numpy(signal), tuple(names), rate, Provenance.parse(found.comments))
     if start or seconds is not None:
         ecg = ecg.crop(start, seconds)
     refuse_missing(ecg)
-    if check:
-        check_quality(ecg)
-    if check and not allow_contradiction:
-        check_laws(ecg)
     return ecg
 
 
@@ -123,28 +112,32 @@ def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: C
     return number
 
 
-def agreed_leads(names: Sequence[str | None], leads: Sequence[str] | None) -> tuple[list[int], tuple[str, ...]]:
-    """The rows to keep and their standard names.
+def agreed_leads(names: Sequence[str | None], leads: Sequence[str] | None) -> tuple[list[int], list[str]]:
+    """The rows of the leads that are meant, and their standard names.
 
-    ``leads`` names the channels in the file's order, ``-`` leaving one out: all of them, or all but those
-    that are known to be something else (PLETH, RESP, a time …).
+    Without ``leads``, all channels but those known to be something else (PLETH, RESP, a time …). With leads that
+    the file names, those, in the order asked for. Else ``leads`` are names for the channels, in the file's order.
     """
+    found = [name and find_lead(name) for name in names]
+    wanted = [lead if lead == LEFT_OUT else lead_name(lead) for lead in leads or ()]
+    if leads and set(wanted) <= set(found):
+        check_leads([lead for lead in found if lead and lead in wanted])
+        return [found.index(lead) for lead in wanted], wanted
     rows = [row for row, name in enumerate(names) if name is None or not is_other(name)]
     if leads is not None and len(leads) != len(rows):
         rows = list(range(len(names)))
     here = [names[row] for row in rows]
-    given = [_name_in_file(name) for name in here] if leads is None else _name_by_user(here, leads)
+    given = _named_by_file(here) if leads is None else _named_by_user(here, wanted)
     kept = [(row, lead) for row, lead in zip(rows, given, strict=True) if lead != LEFT_OUT]
     if not kept:
-        channels = ", ".join(shown(name) for name in names if name)
-        raise InputError(f"no lead of an ECG is among the channels {channels}", "at least one was expected")
+        raise InputError(f"no lead of an ECG is among the channels {listed(names)}", "at least one was expected")
     check_leads([lead for _, lead in kept])
-    return [row for row, _ in kept], tuple(lead for _, lead in kept)
+    return [row for row, _ in kept], [lead for _, lead in kept]
 
 
 def millivolts(unit: str) -> float:
     """How many mV one ``unit`` is."""
-    scale = _MILLIVOLTS.get(_folded(unit))
+    scale = _MILLIVOLTS.get(_folded(unit).removesuffix("s"))
     if scale is None:
         raise InputError(f"the unit is {shown(unit)}", "mV, µV, nV or V was expected", "convert it first")
     return scale
@@ -152,7 +145,7 @@ def millivolts(unit: str) -> float:
 
 def is_unit(text: str) -> bool:
     """Whether ``text`` names a unit of voltage."""
-    return _folded(text) in _MILLIVOLTS
+    return _folded(text).removesuffix("s") in _MILLIVOLTS
 
 
 def lead_name(text: str) -> str:
@@ -167,7 +160,7 @@ def lead_name(text: str) -> str:
         raise InputError(
             f"{shown(text)} is no lead that ecggen knows{alone}",
             f"{', '.join(STANDARD_LEADS)} was expected, also as AVR, MLII, 'Lead I', DI, MDC_ECG_LEAD_I",
-            f"name the file's channels in order with leads=, '{LEFT_OUT}' leaving one out",
+            f"choose leads with leads='II', or name all channels in order, '{LEFT_OUT}' leaving one out",
         )
     return lead
 
@@ -196,9 +189,20 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
+def listed(names: Iterable[str | None]) -> str:
+    """The first names of a list, as they may stand in a message."""
+    texts = [shown(name) for name in names if name]
+    return ", ".join(texts[:15]) + (" …" if len(texts) > 15 else "")
+
+
 def rate_text(fs: float) -> str:
     """The rate as files hold it: exact, and without a point where it is whole."""
     return str(int(fs)) if fs.is_integer() else repr(fs)
+
+
+def provenance_lines(ecg: ECG) -> list[str]:
+    """The provenance as files hold it; a line break within would end the comment."""
+    return [" ".join(line.split()) for line in (ecg.provenance.lines() if ecg.provenance else ())]
 
 
 def _folded(text: str) -> str:
@@ -206,24 +210,22 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip().casefold()
 
 
-def _name_in_file(name: str | None) -> str:
-    if name is None:
+def _named_by_file(names: Sequence[str | None]) -> list[str]:
+    if None in names:
         raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
-    return lead_name(name)
+    return [lead_name(name) for name in names if name is not None]
 
 
-def _name_by_user(names: Sequence[str | None], leads: Sequence[str]) -> list[str]:
-    """The user's names for channels that the file calls ``names``."""
+def _named_by_user(names: Sequence[str | None], leads: list[str]) -> list[str]:
+    """The user's names for the channels that the file calls ``names``."""
     if len(leads) != len(names):
-        here = f" ({', '.join(shown(name) for name in names if name)})" if any(names) else ""
+        here = f" ({listed(names)})" if any(names) else ""
         raise InputError(
-            f"leads holds {len(leads)} names and the file {len(names)} channels{here}",
-            f"a name for each was expected, '{LEFT_OUT}' leaving one out",
-            "to choose some leads, call pick() on what read returns",
+            f"the file has {len(names)} channels{here} and leads names {', '.join(leads)}",
+            f"leads of the file, or a name for each channel, were expected ('{LEFT_OUT}' leaves one out)",
         )
-    given = [LEFT_OUT if lead == LEFT_OUT else lead_name(lead) for lead in leads]
-    for name, lead in zip(names, given, strict=True):
+    for name, lead in zip(names, leads, strict=True):
         if lead != LEFT_OUT and name is not None and find_lead(name) not in (None, lead):
             found = f"the file calls a channel {shown(name)} and leads calls it {lead!r}"
             raise InputError(found, do="leave leads away, or correct the file where it is wrong")
-    return given
+    return leads

@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+import torch
+
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io import apple_watch, csv_format, npz_format, wfdb_format
 from ecggen.io.door import Found, admit, shown
-from ecggen.io.quality import refuse_missing
+from ecggen.io.quality import check_laws, check_quality
 
 FORMATS: dict[str, Callable[[ECG, Path], dict[Path, bytes]]] = {
     ".hea": wfdb_format.encode,
@@ -25,6 +28,7 @@ FORMATS: dict[str, Callable[[ECG, Path], dict[Path, bytes]]] = {
 """What can be written: a suffix, and what makes the bytes, in the order in which files take their names."""
 
 _MOST_TEXT = 200 * 1024**2
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(
@@ -44,12 +48,13 @@ def read(
         path: The file; of a WFDB record any of its files, or its name without suffix.
         fs: Sampling rate in Hz, where the file does not say.
         unit: mV, µV, nV or V, where the file does not say.
-        leads: Names for the file's channels in its order, ``-`` leaving one out, where its own will not do;
-            one string holds them with commas between.
+        leads: The leads wanted, by name. Where the file does not name them, or by other names, a name for each
+            channel in the file's order, ``-`` leaving one out. One string holds them with commas between.
         start: Where to begin, in seconds.
         seconds: How much to read; everything by default.
-        check: Whether to refuse what cannot be an ECG: flat, clipped, shorter than 2 s, of absurd amplitude.
-        allow_contradiction: Whether to let leads pass that break Einthoven's and Goldberger's laws.
+        check: Whether to refuse what is no ECG: leads flat, clipped, absurdly large or small, or contradicting
+            each other, and less than 2 s. Gaps are refused in any case.
+        allow_contradiction: Whether leads may break Einthoven's and Goldberger's laws.
 
     Returns:
         One record, or the batch that an npz file holds.
@@ -60,16 +65,14 @@ def read(
     path = Path(path)
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
     try:
-        return admit(
-            _decode(path, len(names) if names is not None else None),
-            fs=fs,
-            unit=unit,
-            leads=names,
-            start=start,
-            seconds=seconds,
-            check=check,
-            allow_contradiction=allow_contradiction,
-        )
+        with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
+            found = _decode(path, None if names is None else len(names))
+            ecg = admit(found, fs, unit, names, start, seconds)
+        if check:
+            check_quality(ecg)
+        if check and not allow_contradiction:
+            check_laws(ecg)
+        return ecg
     except InputError as error:
         raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
     except OSError as error:
@@ -84,26 +87,24 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False) -> list[Path]:
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise InputError(
-            f"the suffix of {path.name} is {shown(path.suffix)}", f"one of {', '.join(FORMATS)} was expected"
-        )
+        raise InputError(f"the suffix is {shown(path.suffix)}", f"one of {', '.join(FORMATS)} was expected")
     if len(ecg) != 1 and path.suffix != ".npz":
         raise InputError(
             f"the ECG is a batch of {len(ecg)} records",
             f"{path.suffix} holds one",
             "write each under a name of its own, as in write(ecg[0], …), or all into one .npz",
         )
-    refuse_missing(ecg)
-    contents = FORMATS[path.suffix](ecg, path)
+    if not ecg.signal.numel() or not torch.isfinite(ecg.signal).all():
+        raise InputError("the ECG is empty or has gaps", "a number for every sample was expected", "crop it first")
+    contents = FORMATS[path.suffix](ecg.to("cpu"), path)
     there = [file.name for file in contents if file.exists()]
     if there and not overwrite:
         raise InputError(f"{' and '.join(there)} exist already", do="choose another name, or pass overwrite=True")
     try:
         _place(contents)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror})", "room in a writable folder was expected"
-        ) from error
+        found = f"{path.name} cannot be written ({error.strerror})"
+        raise InputError(found, "a writable folder with room in it was expected") from error
     return list(contents)
 
 
@@ -134,13 +135,11 @@ def _decode(path: Path, named: int | None) -> Found:
         return npz_format.read(path, named)
     if path.suffix == ".hea":
         return wfdb_format.read(path, _text(path))
-    if (b"\0" in opening and not opening.startswith((b"\xff\xfe", b"\xfe\xff"))) or opening.lstrip()[:1] in b"<{":
-        raise InputError(
-            "the file is in no format that ecggen reads",
-            "WFDB (.hea beside .dat), CSV, npz or Apple Watch's CSV was expected",
-            "convert it first",
-        )
-    text = _text(path)
+    binary = b"\0" in opening and not opening.startswith(_UTF_16)
+    text = "" if binary else _text(path)
+    if binary or re.match(r"\s*[<{]", text):
+        expected = "WFDB (.hea beside .dat or .mat), CSV, npz or Apple Watch's CSV was expected"
+        raise InputError("the file is in no format that ecggen reads", expected, "convert it first")
     if wfdb_format.looks_like(text[:4096]):
         return wfdb_format.read(path, text)
     return (apple_watch if apple_watch.looks_like(text) else csv_format).parse(text)
@@ -148,9 +147,10 @@ def _decode(path: Path, named: int | None) -> Found:
 
 def _addressed(path: Path) -> Path:
     """The file that ``path`` means: of a WFDB record, its header."""
-    beside = path.with_suffix(".hea") if path.suffix in (".dat", ".mat") else path.with_name(path.name + ".hea")
-    if path.name and beside.is_file() and (path.suffix in (".dat", ".mat") or not path.exists()):
-        return beside
+    samples = path.suffix in (".dat", ".mat")
+    header = path.with_suffix(".hea") if samples else Path(f"{path}.hea")
+    if header.is_file() and (samples or not path.exists()):
+        return header
     if path.is_dir():
         raise InputError("this is a folder", "a recording was expected", "name one of the files in it")
     if not path.exists():
@@ -165,9 +165,8 @@ def _text(path: Path) -> str:
     if path.stat().st_size > _MOST_TEXT:
         raise InputError("the file holds more than 200 MB of text", "a smaller one was expected", "split it")
     raw = path.read_bytes()
-    encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        text = raw.decode(encoding)
+        text = raw.decode("utf-16" if raw.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io.door import Found, shown
+from ecggen.io.door import Found, listed, provenance_lines, shown
 
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3
@@ -44,7 +44,7 @@ def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
         leads=np.array(ecg.leads),
         fs=np.array(ecg.fs),
         unit=np.array("mV"),
-        provenance=np.array(ecg.provenance.lines() if ecg.provenance else [], dtype=np.str_),
+        provenance=np.array(provenance_lines(ecg), dtype=np.str_),
     )
     return {path: archive.getvalue()}
 
@@ -67,12 +67,13 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
-    """Whether the member holds numbers or words, and as many as it announces: numpy allocates before it reads."""
+    """Whether the member holds numbers or words. It must hold what it announces: numpy allocates first."""
+    form = np.lib.format
     with archive.open(member) as file:
-        first = np.lib.format.read_magic(file) == (1, 0)
-        shape, _, dtype = (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
+        header = form.read_array_header_1_0 if form.read_magic(file) == (1, 0) else form.read_array_header_2_0
+        shape, _, dtype = header(file)
     if math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:
-        raise InputError(f"{shown(member.filename)} announces more than it holds", "an honest array was expected")
+        raise InputError(f"{shown(member.filename)} announces more than it holds", do="save it again")
     return dtype.kind in "fiuU"
 
 
@@ -83,17 +84,17 @@ def _scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
 
 def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
     """The one array that can be the signal, as (…, channel, time)."""
-    fitting = {name: array for name, array in arrays.items() if array.dtype.kind != "U" and array.ndim in (2, 3)}
+    fitting = {name: one for name, one in arrays.items() if one.dtype.kind != "U" and one.ndim in (2, 3)}
     if "signal" not in fitting and len(fitting) != 1:
-        here = ", ".join(f"{shown(name)} {array.shape}" for name, array in arrays.items()) or "nothing"
-        raise InputError(f"the archive holds {here}", "one array (lead, time) was expected", "save the signal alone")
+        here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
+        raise InputError(f"it holds {here}", "one array (lead, time), or 'signal', was expected")
     values = fitting.get("signal", next(iter(fitting.values()))).astype(np.float64)
     across, along = values.shape[-2:]
     if channels is None:
-        raise InputError("the archive does not name its leads", do="name them in order, as in leads=['I', 'II']")
+        raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
+    if across == channels and "leads" in arrays:  # as ecggen writes it
+        return values
     if (across == channels) == (along == channels):
-        raise InputError(
-            f"the array has shape {values.shape} and {channels} leads are named",
-            "one of its last two axes, not both, was expected to be as long",
-        )
+        found = f"{channels} leads are named and the array has shape {values.shape}"
+        raise InputError(found, "one of its last two axes, not both, was expected to be as long")
     return values if across == channels else values.swapaxes(-1, -2)

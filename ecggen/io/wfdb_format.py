@@ -17,7 +17,7 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io.door import Found, rate_text, shown
+from ecggen.io.door import Found, provenance_lines, rate_text, shown
 
 GAIN = 1000
 """Units per mV in what is written: steps of 1 µV, up to ±32.767 mV."""
@@ -59,8 +59,9 @@ class Header:
 
 def looks_like(text: str) -> bool:
     """Whether ``text`` opens as a header does: a record line, then a signal line with the name of a file."""
-    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("#")][:2]
-    return len(lines) == 2 and bool(_RECORD.fullmatch(lines[0]) and re.match(r"\S*[A-Za-z]\S*\s+\d+", lines[1]))
+    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    record, signal = [*lines, "", ""][:2]
+    return bool(_RECORD.fullmatch(record) and re.match(r"\S*[A-Za-z]\S*\s+\d+", signal))
 
 
 def read(path: Path, text: str) -> Found:
@@ -70,14 +71,14 @@ def read(path: Path, text: str) -> Found:
     for row, channel in enumerate(header.channels):
         files.setdefault(channel.file, []).append(row)
     frames = _frames(header, path.parent, files)
-    values = np.empty((len(header.channels), frames))
     if all(channel.format == 16 for channel in header.channels):
+        values = np.empty((len(header.channels), frames))
         for file, rows in files.items():
             values[rows] = _format_16(path.parent / file, [header.channels[row] for row in rows], frames)
     else:
-        values[:] = _by_wfdb(path, header)
-    names = tuple(channel.name for channel in header.channels)
-    return Found(values, names, tuple(channel.unit for channel in header.channels), header.fs, header.comments)
+        values = _by_wfdb(path, header)[:, :frames]
+    names, units = zip(*((channel.name, channel.unit) for channel in header.channels), strict=True)
+    return Found(values, names, units, header.fs, header.comments)
 
 
 def parse(text: str) -> Header:
@@ -123,7 +124,7 @@ def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
     for lead, row in zip(ecg.leads, digital, strict=True):
         checksum = row.sum(dtype=np.int16)
         lines.append(f"{path.stem}.dat 16 {GAIN}(0)/mV 16 0 {row[0]} {checksum} 0 {lead}")
-    lines += [f"# {line}" for line in (ecg.provenance.lines() if ecg.provenance else ())]
+    lines += [f"# {line}" for line in provenance_lines(ecg)]
     return {
         path.with_suffix(".dat"): np.ascontiguousarray(digital.T).tobytes(),
         path: ("\n".join(lines) + "\n").encode(),

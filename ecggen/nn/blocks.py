@@ -81,4 +81,4 @@ def unfold(x: Tensor, steps: int) -> Tensor:
 
 def _groups(channels: int) -> int:
     """Eight channels or more to a group, as many groups as divide evenly."""
-    return next(groups for groups in (32, 16, 8, 4, 2, 1) if channels % groups == 0 and channels >= 8 * groups)
+    return next((groups for groups in (32, 16, 8, 4, 2) if channels % groups == 0 and channels >= 8 * groups), 1)

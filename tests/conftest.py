@@ -1,0 +1,48 @@
+"""Fixtures: one torch thread, no network, tiny generators and simulated hearts."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from ecggen import config
+from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Nothing is fetched at run time: a connection is a failure."""
+
+    def refuse(*_):
+        raise AssertionError("a network connection was tried")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def tiny(name: str):
+    """The tiny twin of a generator, with random weights that are not at their quiet start."""
+    values = config.read_toml(ROOT / "configs" / "tiny" / f"{name}.toml")
+    torch.manual_seed(0)
+    made = config.generator(values["generator"], values["model"], "[model]")
+    made.preprocessor = config.build(Preprocessor, values["preprocessing"], "[preprocessing]")
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return made.eval()
+
+
+@pytest.fixture
+def hearts():
+    """Four simulated hearts, twelve leads, 4 s at 100 Hz."""
+    return simulate(4, seconds=4, seed=3)

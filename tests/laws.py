@@ -1,0 +1,160 @@
+"""The laws that every generator obeys, as functions that assert; the tests run them on families and on broken toys."""
+
+import torch
+
+from ecggen.condition import Condition, agree
+from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.generator import Generator, Noise, truth
+from ecggen.simulate import simulate
+
+HEARTS = simulate(3, seconds=4, seed=5)
+
+
+def seen(*leads: str, ecg: ECG = HEARTS) -> Condition:
+    return Condition.none(len(ecg), ecg.seconds, ecg.fs).with_leads(ecg.pick(*leads))
+
+
+def everything() -> Condition:
+    wave = torch.sin(torch.arange(400) / 9)
+    return seen("I").with_ppg(wave, 100).with_text("atrial fibrillation").with_facts(age=70, sex="F", heart_rate=80)
+
+
+def shape(generator: Generator) -> None:
+    """Twelve standard leads, the condition's rate and length, finite millivolts, marked synthetic."""
+    ecg = generator.sample(seen("I"), seed=1)
+    assert ecg.leads == STANDARD_LEADS and ecg.fs == 100 and ecg.signal.shape == (3, 12, 400)
+    assert ecg.signal.dtype == torch.float32 and bool(torch.isfinite(ecg.signal).all())
+    assert ecg.provenance is not None and ecg.provenance.measured == ("I",)
+    assert set(ecg.provenance.generated) == set(STANDARD_LEADS) - {"I"}
+
+
+def same_seed(generator: Generator) -> None:
+    """The same seed gives the same record, whatever the batch; another seed gives another."""
+    condition = everything()
+    whole = generator.sample(condition, seed=7).signal
+    alone = [generator.sample(condition[i : i + 1], seed=7, first=i).signal for i in range(3)]
+    torch.testing.assert_close(whole, torch.cat(alone), atol=2e-5, rtol=1e-4)
+    assert (generator.sample(condition, seed=8).signal - whole).abs().max() > 1e-4
+
+
+def unseen_is_silent(generator: Generator) -> None:
+    """Change what is not seen: nothing changes."""
+    condition = everything()
+    hidden = condition.leads.clone()
+    hidden[:, 1:] = torch.randn_like(hidden[:, 1:])
+    object.__setattr__(condition, "leads", condition.leads + hidden * ~condition.leads_seen)
+    for channel in ("ppg", "facts"):
+        mask = torch.zeros_like(getattr(condition, f"{channel}_seen"))
+        object.__setattr__(condition, f"{channel}_seen", mask)
+    object.__setattr__(condition, "text_seen", torch.zeros(3, dtype=torch.bool))
+    with torch.no_grad():
+        loud = generator.draw(condition, Noise(1, range(3)))
+        quiet = generator.draw(seen("I"), Noise(1, range(3)))
+    assert torch.equal(loud, quiet)
+
+
+def seen_is_heard(generator: Generator) -> None:
+    """Every channel that is seen changes the draw."""
+    base = Condition.none(3, 4.0)
+    wave = torch.sin(torch.arange(400) / 9)
+    told = {
+        "leads": seen("I"),
+        "ppg": base.with_ppg(wave, 100),
+        "text": base.with_text("atrial fibrillation"),
+        "age": base.with_facts(age=70),
+        "sex": base.with_facts(sex="F"),
+        "heart rate": base.with_facts(heart_rate=120),
+    }
+    with torch.no_grad():
+        silent = generator.draw(base, Noise(1, range(3)))
+        for channel, condition in told.items():
+            assert (generator.draw(condition, Noise(1, range(3))) - silent).abs().max() > 1e-6, channel
+
+
+def seen_comes_back(generator: Generator) -> None:
+    """Seen leads are returned exactly, whichever they are, in sample and in estimate, at any rate."""
+    for leads in (("I",), ("aVR",), ("II", "V1", "V5"), ("III", "aVF", "V2"), DRAWN_LEADS):
+        for ecg in (HEARTS, HEARTS.resample(250)):
+            condition = seen(*leads, ecg=ecg)
+            for answer in (generator.sample(condition), generator.estimate(condition, draws=2).center):
+                torch.testing.assert_close(answer.pick(*leads).signal, ecg.pick(*leads).signal, atol=3e-6, rtol=0)
+
+
+def lead_laws(generator: Generator) -> None:
+    """Einthoven and Goldberger to float precision."""
+    assert generator.sample(everything(), seed=2).law_residual().max() < 1e-5
+
+
+def gradient(generator: Generator) -> None:
+    """The gradient reaches exactly the player's parameters, the text encoder's included."""
+    for player, parameters in generator.players().items():
+        generator.zero_grad(set_to_none=True)
+        others = {id(p) for p in generator.parameters()} - {id(p) for p in parameters}
+        for p in generator.parameters():
+            p.requires_grad_(id(p) not in others)
+        losses = generator.loss(truth(HEARTS), everything(), player)
+        torch.stack(list(losses.values())).sum().backward()
+        moved = {id(p) for p in generator.parameters() if p.grad is not None and bool(p.grad.abs().sum() > 0)}
+        names = {id(p): name for name, p in generator.named_parameters()}
+        assert {names[i] for i in moved} == {names[id(p)] for p in parameters}
+    generator.zero_grad(set_to_none=True)
+
+
+def loss_falls(generator: Generator) -> None:
+    """Each player lowers its loss on one batch."""
+    torch.manual_seed(0)
+    for parameters in generator.players().values():
+        for p in parameters:
+            p.requires_grad_(True)
+    for player, parameters in generator.players().items():
+        optimizer = torch.optim.Adam(parameters, 3e-3)
+        totals = []
+        for _ in range(60):
+            total = torch.stack(list(generator.loss(truth(HEARTS), seen("I"), player).values())).sum()
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            totals.append(float(total.detach()))
+        assert sum(totals[-5:]) < 0.9 * sum(totals[:5]), (player, totals[0], totals[-1])
+
+
+def missing_equals_dropped(generator: Generator) -> None:
+    """A channel that never was equals one that was dropped."""
+    import numpy as np
+
+    dropped = everything().drop(1.0, np.random.default_rng(0))
+    with torch.no_grad():
+        a = generator.draw(dropped, Noise(1, range(3)))
+        b = generator.draw(Condition.none(3, 4.0), Noise(1, range(3)))
+    assert torch.equal(a, b)
+
+
+def many_draws_are_draws(generator: Generator) -> None:
+    """``draw_many`` gives what ``draw`` gives for repeated records."""
+    with torch.no_grad():
+        many = generator.draw_many(everything(), Noise(1, range(6)))
+        single = generator.draw(everything().repeat(2), Noise(1, range(6)))
+    torch.testing.assert_close(many, single, atol=2e-5, rtol=1e-4)
+
+
+def agreement_is_idempotent(generator: Generator) -> None:
+    """A draw that agrees is left alone."""
+    condition = seen("II", "V1", "V5")
+    with torch.no_grad():
+        once = agree(generator.draw(condition, Noise(1, range(3))), condition)
+    torch.testing.assert_close(agree(once, condition), once, atol=1e-6, rtol=0)
+
+
+LAWS = (
+    shape,
+    same_seed,
+    unseen_is_silent,
+    seen_is_heard,
+    seen_comes_back,
+    lead_laws,
+    gradient,
+    loss_falls,
+    missing_equals_dropped,
+    many_draws_are_draws,
+    agreement_is_idempotent,
+)

@@ -1,0 +1,137 @@
+"""A checkpoint is JSON and safetensors, whole or refused."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from conftest import ROOT, tiny
+
+from ecggen import InputError, checkpoint, config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return checkpoint.save(tiny("vae"), tmp_path / "tiny", card="# A card\n")
+
+
+def refused(folder, message):
+    with pytest.raises(InputError) as error:
+        checkpoint.load(folder)
+    assert message in str(error.value)
+
+
+def test_the_folder_holds_what_it_should(folder):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ]
+    about = json.loads((folder / "config.json").read_text())
+    assert about["format"] == 1 and about["generator"] == "vae" and about["model"]["widths"] == [8, 16, 16]
+    assert checkpoint.load(folder).name == f"tiny@{checkpoint.weights_hash(folder)}"
+
+
+def test_saving_again_keeps_the_card(folder):
+    checkpoint.save(checkpoint.load(folder), folder)
+    assert (folder / "README.md").read_text() == "# A card\n"
+    assert not list(folder.parent.glob(".*part"))
+
+
+def test_a_failed_save_leaves_the_old_one(folder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    before = (folder / "model.safetensors").read_bytes()
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(tiny("vae"), folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert not list(folder.parent.glob(".*part"))
+
+
+def test_truncated_weights(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    refused(folder, "model.safetensors cannot be loaded")
+
+
+def test_a_pickle_is_never_opened(folder):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle ran",))
+
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap()))
+    refused(folder, "pickled weights (.pt, .ckpt) are never opened")
+
+
+def test_another_format_version(folder):
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"format": 99}))
+    refused(folder, "is a checkpoint of format 99; format 1 was expected")
+
+
+@pytest.mark.parametrize("name", ["os.system", "../vae", "vae.VAE", "__init__"])
+def test_a_config_imports_nothing_outside_the_folder(folder, name):
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"generator": name}))
+    refused(folder, f"there is no generator {name!r}")
+
+
+def test_weights_of_another_size(folder):
+    about = json.loads((folder / "config.json").read_text())
+    about["model"]["whole"] = 5
+    (folder / "config.json").write_text(json.dumps(about))
+    refused(folder, "size mismatch")
+
+
+def test_broken_json_and_missing_folder(folder, tmp_path):
+    refused(tmp_path / "nowhere", "there is no checkpoint")
+    (folder / "preprocessor_config.json").write_text("{")
+    refused(folder, "preprocessor_config.json cannot be read")
+
+
+def test_unknown_keys_name_the_near_one():
+    with pytest.raises(InputError, match=r"has 'width_'; one of .* was expected; did you mean 'width'"):
+        config.generator("vae", {"width_": 3}, "[model]")
+    with pytest.raises(InputError, match=r"there is no generator .vea.; one of .* was expected; did you mean .vae."):
+        config.generator("vea", {}, "[model]")
+
+
+def test_wrong_types_are_named():
+    with pytest.raises(InputError, match="cannot be used"):
+        config.generator("vae", {"width": "wide"}, "[model]")
+
+
+def test_numbers_are_numbers_and_overrides_win(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text('generator = "vae"\n[training]\nrate = 1e-4\n')
+    values = config.read_toml(file, ["training.epochs=3", "model.width=8"])
+    assert values["training"] == {"rate": 1e-4, "epochs": 3} and values["model"] == {"width": 8}
+    file.write_text("generator = ")
+    with pytest.raises(InputError, match="is not TOML"):
+        config.read_toml(file)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda path: path.stem)
+def test_every_config_can_be_built(path):
+    from ecggen.exposure import Exposure
+    from ecggen.training import Plan
+
+    values = config.read_toml(path)
+    config.check_tables(values, path)
+    config.generator(values["generator"], values["model"], "[model]")
+    config.build(Plan, values["training"], "[training]")
+    config.build(Exposure, values["exposure"], "[exposure]")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "checkpoints").glob("*/golden.json")), ids=lambda path: path.parent.name
+)
+def test_shipped_checkpoints_replay_their_golden_file(path):
+    golden = json.loads(path.read_text())
+    answer = checkpoint.golden_answer(checkpoint.load(path.parent), golden)
+    torch.testing.assert_close(
+        torch.tensor(answer), torch.tensor(golden["answer_mv"]), atol=golden["tolerance_mv"], rtol=0
+    )

@@ -1,0 +1,153 @@
+"""A condition is values and masks; agreement is least squares; preprocessing moves nothing."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecggen import Condition, InputError
+from ecggen.condition import agree
+from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.exposure import Exposure
+from ecggen.preprocessing import Preprocessor, band_pass
+from ecggen.simulate import simulate
+
+
+def full(n: int = 3) -> Condition:
+    ecg = simulate(n)
+    return (
+        Condition.none(n, 10)
+        .with_leads(ecg)
+        .with_ppg(torch.randn(n, 1250), 125)
+        .with_text([f"report {i}" for i in range(n)])
+        .with_facts(age=[50, None, 300], sex=["M", "F", None], heart_rate=70)
+    )
+
+
+def test_facts_know_what_is_missing():
+    condition = full()
+    assert condition.facts_seen.tolist() == [[True, True, True], [False, True, True], [True, False, True]]
+    assert condition.facts.tolist() == [[50, 0, 70], [0, 1, 70], [90, 0, 70]]
+
+
+def test_a_gap_in_a_lead_is_zero_and_unseen():
+    ecg = simulate(1).pick("II")
+    mask = torch.ones(1, 1, 1000, dtype=torch.bool)
+    mask[..., 300:400] = False
+    condition = Condition.none(1).with_leads(ecg, mask)
+    assert condition.leads[0, 1, 300:400].abs().max() == 0
+    assert not condition.leads_seen[0, 1, 350] and condition.leads_seen[0, 1, 200]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+@settings(max_examples=20, deadline=None)
+def test_dropping_leaves_zeros_behind_the_mask(seed, p):
+    dropped = full().drop(p, np.random.default_rng(seed))
+    assert dropped.leads[~dropped.leads_seen].abs().sum() == 0
+    assert dropped.ppg[~dropped.ppg_seen].abs().sum() == 0
+    assert dropped.facts[~dropped.facts_seen].abs().sum() == 0
+    assert all(bool(text) == seen for text, seen in zip(dropped.text, dropped.text_seen.tolist(), strict=True))
+
+
+def test_repeat_and_slice_and_cat_keep_records_together():
+    condition = full()
+    twice = condition.repeat(2)
+    assert twice.text == ("report 0", "report 0", "report 1", "report 1", "report 2", "report 2")
+    assert torch.equal(twice.leads[3], condition.leads[1])
+    joined = Condition.cat([condition[:1], condition[1:]])
+    assert torch.equal(joined.leads, condition.leads) and joined.text == condition.text
+
+
+@given(st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, unique=True), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_agreement_is_the_nearest_heart_that_shows_what_is_seen(leads, seed):
+    """Against numpy's own least-norm solution, for any set of leads."""
+    torch.manual_seed(seed)
+    ecg = simulate(2, seconds=2, seed=seed)
+    condition = Condition.none(2, 2).with_leads(ecg.pick(*leads))
+    drawn = torch.randn(2, 8, 200)
+    agreed = agree(drawn, condition)
+    rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]]
+    given_leads = ecg.pick(*leads).signal.double().numpy()
+    for i in range(2):
+        step, *_ = np.linalg.lstsq(rows, given_leads[i] - rows @ drawn[i].double().numpy(), rcond=None)
+        np.testing.assert_allclose(agreed[i].numpy(), drawn[i].numpy() + step, atol=1e-5)
+
+
+def test_agreement_follows_a_mask_that_changes_in_time():
+    """As on paper: lead I in the first half, V1 in the second."""
+    ecg = simulate(1, seconds=2)
+    mask = torch.zeros(1, 2, 200, dtype=torch.bool)
+    mask[0, 0, :100] = mask[0, 1, 100:] = True
+    condition = Condition.none(1, 2).with_leads(ecg.pick("I", "V1"), mask)
+    drawn = torch.zeros(1, 8, 200)
+    agreed = ECG(agree(drawn, condition), DRAWN_LEADS, 100)
+    true = ecg.pick("I", "V1").signal * mask
+    torch.testing.assert_close(agreed.pick("I", "V1").signal, true)
+    assert agreed.pick("II", "V2").signal.abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Condition.none(0), "0 records"),
+        (lambda: Condition.none(1, 5).with_leads(simulate(1)), "the ECG lasts 10.00 s, the condition 5.00 s"),
+        (lambda: Condition.none(2).with_leads(simulate(3)), "3 ECGs for 2 records"),
+        (lambda: Condition.none(1).with_ppg(torch.full((1000,), torch.nan), 100), "the PPG holds values that are not"),
+        (lambda: Condition.none(2).with_text(["a"]), "1 reports for 2 records"),
+        (lambda: Condition.none(1).with_facts(age=400), "age is 400; 0 to 120 was expected"),
+        (lambda: Condition.none(1).with_facts(sex="x"), "sex is 'x'; 'M' or 'F' was expected"),
+        (lambda: Condition.none(1).with_facts(heart_rate=-3), "heart rate is -3"),
+    ],
+)
+def test_bad_input_is_one_error_with_a_sentence(make, message):
+    with pytest.raises(InputError) as error:
+        make()
+    assert message in str(error.value)
+
+
+def test_a_blank_report_is_not_seen():
+    assert Condition.none(2).with_text(["  ", "AF"]).text_seen.tolist() == [False, True]
+
+
+def test_the_filter_passes_the_heart_and_stops_drift_and_muscle():
+    time = torch.arange(5000) / 500
+
+    def gain(frequency: float) -> float:
+        wave = torch.sin(2 * torch.pi * frequency * time)
+        return float(band_pass(wave, 500, 0.5, 40)[1000:-1000].std() / wave[1000:-1000].std())
+
+    assert gain(0.1) < 0.02 and gain(100) < 0.01
+    assert gain(2) == pytest.approx(1, abs=0.02) and gain(20) == pytest.approx(1, abs=0.05)
+
+
+def test_the_filter_moves_no_wave():
+    ecg = simulate(1, fs=500, heart_rate=60).pick("II")
+    filtered = band_pass(ecg.signal, 500, 0.5, 40)
+    assert abs(int(filtered[0, 0, 1000:1500].argmax()) - int(ecg.signal[0, 0, 1000:1500].argmax())) <= 1
+
+
+@pytest.mark.parametrize("samples", [150, 1000, 1001, 1900, 5437])
+def test_windows_cover_everything_and_overlap(samples):
+    windows = Preprocessor().windows(samples)
+    assert windows[0][0] == 0 and windows[-1][1] == samples
+    for (_, end), (start, _) in pairwise(windows):
+        assert end - start >= 200
+    assert all(end - start == min(samples, 1000) for start, end in windows)
+
+
+def test_exposure_shows_what_it_says():
+    rng = np.random.default_rng(0)
+    condition = full().repeat(200)
+    shown = Exposure(shown={"II V1 V5": 1.0}, dropped={"text": 1.0}, cut=0.5)(condition, rng)
+    assert shown.seen_leads() == ("II", "V1", "V5") and not shown.text_seen.any()
+    cut = ~shown.leads_seen[:, 1].all(-1)
+    assert 0.4 < cut.float().mean() < 0.6
+    assert shown.leads_seen[:, 1, :200].all()
+    some = Exposure(shown={"some": 1.0}, cut=0)(condition, rng).leads_seen[..., 0].sum(1)
+    assert set(some.tolist()) == set(range(1, 12))
+    with pytest.raises(InputError, match="exposure drops 'txt'"):
+        Exposure(dropped={"txt": 1.0})

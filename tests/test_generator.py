@@ -1,0 +1,133 @@
+"""What every generator shares: windows, rates, padding, bands, and the truth of a Gaussian heart."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny
+
+from ecggen import Condition, InputError
+from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.generator import Generator, Noise
+from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate
+
+
+class GaussianHeart(Generator):
+    """Hearts whose eight leads are jointly normal at each sample: E[twelve | seen] is a matrix product."""
+
+    def __init__(self, covariance: torch.Tensor):
+        super().__init__()
+        self.preprocessor = Preprocessor(seconds=4)
+        self.covariance = covariance
+        self.root = torch.linalg.cholesky(covariance)
+
+    def draw(self, condition, noise):
+        # Draw freely, then move by the regression on what is seen (Matheron's rule): an exact conditional draw.
+        free = self.root @ noise.normal(8, condition.samples)
+        rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)[condition.leads_seen[0, :, 0]]
+        given = condition.leads[:, condition.leads_seen[0, :, 0]]
+        gain = self.covariance @ rows.T @ torch.linalg.pinv(rows @ self.covariance @ rows.T)
+        return free + gain @ (given - rows @ free)
+
+    def loss(self, ecg, condition, player):
+        raise AssertionError("nothing to learn")
+
+
+@pytest.fixture
+def gaussian():
+    torch.manual_seed(0)
+    mix = torch.randn(8, 8)
+    return GaussianHeart(mix @ mix.T + 0.1 * torch.eye(8))
+
+
+def waves(n: int, fs: float = 100, seconds: float = 4) -> ECG:
+    """Lead I inside the model's band, so that preprocessing leaves it alone."""
+    time = torch.arange(round(fs * seconds)) / fs
+    signal = torch.stack([torch.sin(2 * torch.pi * (3 + i) * time) for i in range(n)])
+    return ECG(signal[:, None], ("I",), fs)
+
+
+def test_the_estimate_finds_the_conditional_mean_of_a_gaussian_heart(gaussian):
+    ecg = waves(2)
+    estimate = gaussian.estimate(Condition.none(2, 4).with_leads(ecg), draws=400, level=0.9)
+    weights = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ gaussian.covariance[:, 0] / gaussian.covariance[0, 0]
+    expected = weights[:, None] * ecg.signal
+    deviation = gaussian.covariance.diag().max().sqrt()
+    error = (estimate.center.signal - expected)[..., 50:-50]
+    assert error.abs().mean() < 0.1 * deviation
+    assert estimate.center.leads == STANDARD_LEADS
+
+
+def test_the_band_holds_what_it_says(gaussian):
+    """New hearts with the same lead I fall into the 90 % band 90 % of the time."""
+    ecg = waves(1)
+    condition = Condition.none(1, 4).with_leads(ecg)
+    estimate = gaussian.estimate(condition, draws=400, seed=1, level=0.9)
+    fresh = gaussian.sample(condition.repeat(50), seed=999).signal
+    inside = (fresh >= estimate.low.signal) & (fresh <= estimate.high.signal)
+    assert inside[:, 1:].float().mean() == pytest.approx(0.9, abs=0.015)
+    measured = STANDARD_LEADS.index("I")
+    torch.testing.assert_close(estimate.low.signal[:, measured], estimate.high.signal[:, measured], atol=1e-5, rtol=0)
+
+
+def test_band_scale_widens_the_band(gaussian):
+    condition = Condition.none(1, 4).with_leads(waves(1))
+    narrow = gaussian.estimate(condition, draws=64)
+    gaussian.band_scale.fill_(2.0)
+    wide = gaussian.estimate(condition, draws=64)
+    ratio = (wide.high.signal - wide.low.signal)[:, 6:] / (narrow.high.signal - narrow.low.signal)[:, 6:]
+    assert ratio.median() == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.parametrize(("fs", "seconds"), [(512, 4.0), (250, 2.5), (511.7, 11.3), (100, 30.0), (64, 3.0), (1000, 9)])
+def test_the_answer_has_the_recordings_rate_and_length(fs, seconds):
+    ecg = simulate(1, seconds=seconds, fs=fs)
+    answer = tiny("vae").sample(Condition.none(1, ecg.seconds, fs).with_leads(ecg.pick("I")))
+    assert answer.fs == fs and answer.samples == ecg.samples
+    torch.testing.assert_close(answer.pick("I").signal, ecg.pick("I").signal, atol=3e-6, rtol=0)
+
+
+def test_long_recordings_are_joined_without_a_seam(gaussian):
+    """Where the mean is a fixed mixture of the seen lead, windows must give what one window gives everywhere."""
+    ecg = waves(1, seconds=23)
+    estimate = gaussian.estimate(Condition.none(1, 23).with_leads(ecg), draws=300)
+    weight = gaussian.covariance[1, 0] / gaussian.covariance[0, 0]
+    error = (estimate.center.pick("II").signal - weight * ecg.signal).abs()
+    deviation = gaussian.covariance[1, 1].sqrt()
+    assert error[..., 50:-50].amax() < 0.4 * deviation
+
+
+def test_what_a_short_recording_is_padded_with_has_no_voice():
+    generator = tiny("vae")
+    ecg = simulate(1, seconds=2.5).pick("II")
+    short = generator.sample(Condition.none(1, 2.5).with_leads(ecg))
+    assert short.samples == 250
+
+
+def test_noise_depends_on_seed_and_index_only():
+    whole = Noise(3, range(10)).normal(4, 5)
+    assert torch.equal(whole[6:8], Noise(3, range(6, 8)).normal(4, 5))
+    assert not torch.equal(whole, Noise(-3, range(10)).normal(4, 5))
+    assert abs(float(Noise(0, range(50)).normal(1000).std()) - 1) < 0.01
+
+
+def test_progress_ends_at_one(gaussian):
+    shares = []
+    gaussian.estimate(Condition.none(1, 13).with_leads(waves(1, seconds=13)), draws=2, progress=shares.append)
+    assert len(shares) > 2 and shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(("draws", "level"), [(1, 0.9), (8, 0.0), (8, 1.0)])
+def test_estimate_refuses_what_makes_no_band(gaussian, draws, level):
+    with pytest.raises(InputError, match="at least 2 draws and a level between 0 and 1"):
+        gaussian.estimate(Condition.none(1, 4), draws=draws, level=level)
+
+
+def test_contradicting_leads_are_met_in_the_middle(gaussian):
+    ecg = simulate(1, seconds=4).pick("I", "II", "III")
+    ecg.signal[:, 2] += 0.3
+    answer = gaussian.sample(Condition.none(1, 4).with_leads(ecg))
+    assert answer.law_residual().max() < 1e-5
+    off = (answer.pick("I", "II", "III").signal - ecg.signal)[0, :, 100]
+    np.testing.assert_allclose(off.numpy(), [-0.1, 0.1, -0.1], atol=1e-4)
+    assert set(DRAWN_LEADS) < set(answer.leads)

@@ -1,0 +1,159 @@
+"""Every generator in the folder obeys the laws; and each law catches a generator that is broken on purpose."""
+
+import laws
+import pytest
+import torch
+from conftest import tiny
+
+from ecggen import checkpoint, config
+from ecggen.condition import Condition
+from ecggen.context import ConditionEncoder
+from ecggen.ecg import ECG
+from ecggen.generator import Generator, Noise
+from ecggen.preprocessing import Preprocessor
+
+
+@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+def test_every_generator_obeys(law, name):
+    law(tiny(name))
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_saved_and_loaded_it_draws_the_same(name, tmp_path):
+    generator = tiny(name)
+    checkpoint.save(generator, tmp_path / "model")
+    loaded = checkpoint.load(tmp_path / "model")
+    assert loaded.preprocessor == generator.preprocessor
+    assert torch.equal(loaded.sample(laws.everything()).signal, generator.sample(laws.everything()).signal)
+
+
+class Toy(Generator):
+    """A small honest generator that the broken ones derive from."""
+
+    def __init__(self):
+        super().__init__()
+        self.preprocessor = Preprocessor(seconds=4)
+        self.encoder = ConditionEncoder(8)
+        self.mix = torch.nn.Conv1d(26, 8, 1)
+        self.lift = torch.nn.Linear(16, 8)
+
+    def features(self, condition: Condition) -> torch.Tensor:
+        context = self.encoder(condition)
+        tokens = (context.tokens * context.tokens_seen[..., None]).sum(1)
+        return self.mix(context.aligned) + self.lift(torch.cat([context.vector, tokens], 1))[..., None]
+
+    def draw(self, condition: Condition, noise: Noise) -> torch.Tensor:
+        return self.features(condition) + noise.normal(8, 1)
+
+    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, torch.Tensor]:
+        return {"error": (self.features(condition) - ecg.signal).square().mean()}
+
+
+class OtherRate(Toy):
+    def _answer(self, eight, condition, seed):  # type: ignore[override]
+        return super()._answer(eight, condition, seed).resample(50)
+
+
+class BatchMean(Toy):
+    def draw(self, condition, noise):
+        drawn = super().draw(condition, noise)
+        return drawn + drawn.mean(0)
+
+
+class GlobalSeed(Toy):
+    def draw(self, condition, noise):
+        return self.features(condition) + torch.randn(len(condition), 8, 1)
+
+
+class Peeping(Toy):
+    def draw(self, condition, noise):
+        return super().draw(condition, noise) + condition.leads[:, :8]
+
+
+class Deaf(Toy):
+    def draw(self, condition, noise):
+        return super().draw(Condition.none(len(condition), condition.seconds), noise)
+
+
+class DeafToText(Toy):
+    def features(self, condition):
+        from dataclasses import replace
+
+        return super().features(replace(condition, text_seen=torch.zeros_like(condition.text_seen)))
+
+
+class Forgetful(Toy):
+    def _answer(self, eight, condition, seed):  # type: ignore[override]
+        answer = super()._answer(eight, condition, seed)
+        return ECG(answer.signal * 1.001, answer.leads, answer.fs, answer.provenance)
+
+
+class LeadIIIWrong(Toy):
+    def _answer(self, eight, condition, seed):  # type: ignore[override]
+        answer = super()._answer(eight, condition, seed)
+        answer.signal[:, 2] += 0.01
+        return answer
+
+
+class NoGradConditioner(Toy):
+    def features(self, condition):
+        with torch.no_grad():
+            context = self.encoder(condition)
+        return self.mix(context.aligned) + self.lift(torch.cat([context.vector, context.tokens.sum(1)], 1))[..., None]
+
+
+class Stuck(Toy):
+    def loss(self, ecg, condition, player):
+        return {"error": super().loss(ecg, condition, player)["error"] * 0 + 1}
+
+
+class AbsenceSpeaks(Toy):
+    def features(self, condition):
+        shown = condition.leads_seen.any((1, 2)) | condition.text_seen.new_tensor(condition.fs > 0)
+        told = torch.tensor([len(text) for text in condition.text]) + condition.facts.sum(1)
+        return super().features(condition) + (shown * (1 + told))[:, None, None] * 0.1
+
+    def draw(self, condition, noise):
+        return super().draw(condition, noise) + condition.ppg.abs().amax()
+
+
+class OwnDraws(Toy):
+    def draw_many(self, condition, noise):
+        return super().draw_many(condition, noise).flip(0)
+
+
+class Unagreeable(Toy):
+    def draw(self, condition, noise):
+        return super().draw(condition, noise) * torch.inf
+
+
+BROKEN = {
+    laws.shape: OtherRate,
+    laws.same_seed: (BatchMean, GlobalSeed),
+    laws.unseen_is_silent: (Peeping, AbsenceSpeaks),
+    laws.seen_is_heard: (Deaf, DeafToText),
+    laws.seen_comes_back: Forgetful,
+    laws.lead_laws: LeadIIIWrong,
+    laws.gradient: NoGradConditioner,
+    laws.loss_falls: Stuck,
+    laws.many_draws_are_draws: OwnDraws,
+    laws.agreement_is_idempotent: Unagreeable,
+}
+
+
+@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+def test_the_honest_toy_obeys(law):
+    torch.manual_seed(0)
+    law(Toy())
+
+
+@pytest.mark.parametrize(
+    ("law", "broken"),
+    [(law, toy) for law, toys in BROKEN.items() for toy in (toys if isinstance(toys, tuple) else (toys,))],
+    ids=lambda value: value.__name__,
+)
+def test_each_law_catches_a_broken_toy(law, broken):
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError):
+        law(broken())
