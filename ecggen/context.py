@@ -54,6 +54,9 @@ class ConditionEncoder(nn.Module):
         vocabulary: Number of embedding rows the words are hashed into.
     """
 
+    center: Tensor
+    scale: Tensor
+
     def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 4096):
         super().__init__()
         self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))

@@ -78,6 +78,8 @@ class Generator(nn.Module, ABC):
             set on validation records, never on test records, and saved with the weights.
     """
 
+    band_scale: Tensor
+
     def __init__(self):
         super().__init__()
         self.preprocessor = Preprocessor()

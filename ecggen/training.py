@@ -136,6 +136,8 @@ class Shuffled(Batches):
 class Game(lightning.LightningModule):
     """The training game of a generator."""
 
+    best: Tensor
+
     def __init__(self, generator: Generator, plan: Plan, exposure: Exposure, out: Path):
         super().__init__()
         self.automatic_optimization = False
@@ -167,7 +169,7 @@ class Game(lightning.LightningModule):
             self.toggle_optimizer(optimizer)
             losses = self.generator.loss(batch.ecg, condition, player)
             self.manual_backward(torch.stack(list(losses.values())).sum())
-            self.clip_gradients(optimizer, self.plan.clip, "norm")
+            self.clip_gradients(optimizer, self.plan.clip, "norm")  # type: ignore[arg-type]
             optimizer.step()
             optimizer.zero_grad()
             self.untoggle_optimizer(optimizer)

@@ -144,7 +144,7 @@ def test_formats_left_to_wfdb_need_a_header_that_it_reads_alike(tmp_path):
     header = (tmp_path / "a.hea").read_text()
     assert read(tmp_path / "a").leads == ("II",)
     for was, becomes, expected in (
-        ("200.0(0)", "+300(0)", "the header can be understood in two ways"),  # wfdb takes 200 for +300
+        (" 200(0)", " 2E2(0)", "the header can be understood in two ways"),  # wfdb takes 2 for 2E2
         ("a 1 360", "a.mat 1 360", "wfdb cannot decode the record"),
     ):
         assert was in header

@@ -200,7 +200,8 @@ def test_rows_are_even_until_waves_would_collide():
     assert spread(np.array([14.0, 33, 14]), 25).tolist() == [21, 33, 21]
     crowded = spread(np.full(4, 60.0), 25)
     assert crowded.tolist() == [25] * 4
-    assert spread(np.array([10.0, 500, 10]), 25).max() <= 50
+    artefact = spread(np.array([10.0, 10, 10, 10, 500]), 25)
+    assert artefact.tolist() == [18, 18, 18, 18, 50]
 
 
 def test_deep_waves_reach_neither_the_next_row_nor_the_edge_of_the_page():
@@ -254,6 +255,14 @@ def test_the_names_of_generated_leads_are_in_italics():
     assert [artists(figure, f"name-{lead}")[0].get_style() for lead in ("I", "V1")] == ["normal", "italic"]
 
 
+def test_a_lead_name_makes_way_for_a_wave():
+    low, high = np.zeros((1, 2500)), np.zeros((1, 2500))
+    high[0, 40:50] = 1.1  # 4 mm after the beginning, 11 mm high
+    flat, tall = (draw(ECG(torch.tensor(wave), ("II",), 250), display_filter=None) for wave in (low, high))
+    above = [artists(page, "name-II")[0].get_position()[1] for page in (flat, tall)]
+    assert above[1] - above[0] == pytest.approx(3)
+
+
 def test_the_mark_is_there_exactly_where_leads_are_generated():
     figure = draw(reconstruction())
     assert words(figure, "stamp-word") == "S Y N T H E T I C"
@@ -290,6 +299,9 @@ def test_the_band_stands_around_the_displayed_centre():
     ring = band.get_transform().transform(band.get_path().vertices) / figure.dpi * MM_PER_INCH
     assert ring[:, 1].max() == pytest.approx(trace[:, 1].max() + 4, abs=0.3)
     assert ring[:, 1].min() == pytest.approx(trace[:, 1].min() - 2, abs=0.3)
+    x, y = ring.T
+    area = abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+    assert area == pytest.approx(6 * np.ptp(trace[:, 0]), rel=0.02)
     assert "generated: II, III, aVR, aVL, aVF, V1–V6, with 90 % band" in words(figure, "legend")
     assert not artists(draw(ecg), "band-.*")
 
@@ -318,6 +330,12 @@ def test_the_display_filter_takes_wander_and_hum_without_a_delay():
     assert displayed(wave[None], 500, None)[0] is not None
     assert np.array_equal(displayed(wave[None], 500, None)[0], wave)
     assert np.array_equal(displayed(wave[None], 500, (0, 250))[0], wave)
+
+
+def test_a_recording_that_begins_on_an_r_wave_keeps_its_baseline():
+    wave = np.zeros((1, 2500))
+    wave[0, :10] = np.linspace(1.5, 0, 10)
+    assert np.abs(displayed(wave, 250, (0.5, 40)))[0, 25:].max() < 0.15
 
 
 def test_the_low_pass_is_left_out_at_half_the_rate():
@@ -413,6 +431,7 @@ def test_an_svg_keeps_its_millimetres(tmp_path):
     (pulse,) = (group for group in root.iter(f"{space}g") if group.get("id") == "pulse-1")
     path = pulse.find(f"{space}path")
     assert path is not None
+    assert not re.search(r"\.\d{3}", path.attrib["d"])  # a hundredth of a point is enough
     points = np.array(re.findall(r"([\d.]+) ([\d.]+)", path.attrib["d"]), float) * MM_PER_INCH / 72
     assert np.ptp(points, axis=0) == pytest.approx([9, 10], abs=0.01)
 

@@ -20,6 +20,7 @@ LAYERS = [
     ("training",),
     ("evaluation",),
     ("cli",),
+    ("__main__",),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted((ROOT / "ecggen").rglob("*.py"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecggen.cli import console
 from ecggen.cli.opening import File, Json, Leads, Rate, Unit, open_recording
@@ -23,7 +23,7 @@ def info(file: File, leads: Leads = None, fs: Rate = None, unit: Unit = None, as
             check(ecg)
         except InputError as error:
             doubts.append(f"{error.found}; {error.expected}")
-    about = describe(ecg) | {"doubts": doubts}
+    about: dict[str, Any] = describe(ecg) | {"doubts": doubts}
     if as_json:
         console.tell_json(about)
         return
@@ -36,7 +36,7 @@ def info(file: File, leads: Leads = None, fs: Rate = None, unit: Unit = None, as
     console.tell("\n".join(f"doubt: {doubt}" for doubt in doubts) or "no doubts")
 
 
-def describe(ecg: ECG) -> dict:
+def describe(ecg: ECG) -> dict[str, Any]:
     """The facts of one record, for a program."""
     origin = ecg.provenance
     return {

@@ -43,15 +43,15 @@ def ptb_xl(folder: Path) -> list[Recording]:
         )
     return [
         Recording(
-            name=f"{row.ecg_id:05d}",
-            path=folder / f"{row.filename_lr}.hea",
-            patient=str(row.patient_id),
-            fold=int(row.strat_fold),
-            age=None if pandas.isna(row.age) else float(row.age),
-            sex=None if pandas.isna(row.sex) else float(row.sex),
-            report="" if pandas.isna(row.report) else str(row.report),
+            name=f"{int(row['ecg_id']):05d}",
+            path=folder / f"{row['filename_lr']}.hea",
+            patient=str(row["patient_id"]),
+            fold=int(row["strat_fold"]),
+            age=None if pandas.isna(row["age"]) else float(row["age"]),
+            sex=None if pandas.isna(row["sex"]) else float(row["sex"]),
+            report="" if pandas.isna(row["report"]) else str(row["report"]),
         )
-        for row in table[needed].itertuples(index=False)
+        for row in table[needed].to_dict(orient="records")
     ]
 
 

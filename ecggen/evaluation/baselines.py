@@ -77,7 +77,8 @@ class LaggedRegression(Baseline):
         reach = round(self.reach * pack.preprocessor.fs)
         self.shifts = np.unique(np.linspace(-reach, reach, self.lags).round().astype(int)) if self.lags > 1 else [0]
         rows_given = [DRAWN_LEADS.index(lead) for lead in given]
-        gram, cross = 0.0, 0.0
+        size = len(given) * len(self.shifts) + 1
+        gram, cross = np.zeros((size, size)), np.zeros((size, len(DRAWN_LEADS)))
         for part in _chunks(rows):
             windows = _windows(pack, part)
             x = self._features(windows[:, rows_given])

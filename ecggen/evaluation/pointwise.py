@@ -41,11 +41,11 @@ def mean_absolute_error(drawn: ArrayLike, true: ArrayLike) -> np.ndarray:
 
 def pearson(drawn: ArrayLike, true: ArrayLike) -> np.ndarray:
     """Pearson's r; 0 where the drawn wave is flat (it knows nothing), NaN where the true one is."""
-    drawn, true = (wave - wave.mean(-1, keepdims=True) for wave in _pair(drawn, true))
-    power = (drawn**2).sum(-1), (true**2).sum(-1)
+    a, b = (wave - wave.mean(-1, keepdims=True) for wave in _pair(drawn, true))
+    power_a, power_b = (a**2).sum(-1), (b**2).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r = (drawn * true).sum(-1) / np.sqrt(power[0] * power[1])
-    return np.where(power[1] == 0, np.nan, np.where(power[0] == 0, 0.0, r))
+        r = (a * b).sum(-1) / np.sqrt(power_a * power_b)
+    return np.where(power_b == 0, np.nan, np.where(power_a == 0, 0.0, r))
 
 
 def inside(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> np.ndarray:

@@ -52,8 +52,13 @@ def run(
 
     def recording_of(row: int) -> ECG:
         about = pack.index.iloc[row]
-        part = {"start": float(about.start), "seconds": pack.preprocessor.seconds}
-        return read(paths[about["name"]], **part, check=False, allow_contradiction=True)
+        return read(
+            paths[about["name"]],
+            start=float(about["start"]),
+            seconds=pack.preprocessor.seconds,
+            check=False,
+            allow_contradiction=True,
+        )
 
     scores = {}
     for baseline in baselines() if with_baselines else ():

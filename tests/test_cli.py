@@ -1,0 +1,248 @@
+"""The command line end to end: files in, files out, one sentence and exit code 2 for bad input."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import wfdb
+from conftest import ROOT, SAMPLES, tiny
+
+from ecggen import ECG, checkpoint, cli, read, write
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.simulate import simulate
+
+WATCH = SAMPLES / "apple_watch_lead_I.csv"
+TRUTH = SAMPLES / "00262_hr.hea"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["ecggen", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return code, out, " ".join(err.split())
+
+    return command
+
+
+@pytest.fixture
+def model(tmp_path):
+    return checkpoint.save(tiny("vae"), tmp_path / "models" / "tiny")
+
+
+def test_one_lead_in_twelve_leads_out(run, model, tmp_path):
+    out = tmp_path / "result"
+    code, told, _ = run("reconstruct", WATCH, "--model", model, "--truth", TRUTH, "--out", out, "--draws", 4)
+    assert code == 0
+    names = {path.name.removeprefix("apple_watch_lead_I") for path in out.iterdir()}
+    assert names == {".hea", ".dat", ".csv", "_band.npz", ".png", ".txt", ".json"}
+    assert "measured:  I\n" in told and "SYNTHETIC" in told and "against the truth" in told
+    twelve = read(out / "apple_watch_lead_I.hea")
+    given = read(WATCH)
+    assert twelve.leads == STANDARD_LEADS and twelve.fs == given.fs and twelve.samples == given.samples
+    assert twelve.provenance.measured == ("I",) and len(twelve.provenance.generated) == 11
+    assert (twelve.pick("I").signal - given.signal).abs().max() <= 0.00051  # half a step of 1 µV
+    assert twelve.law_residual().max() < 0.002
+
+
+def test_foreign_software_reads_what_was_written(run, model, tmp_path):
+    """The record through wfdb itself: names, units, lead laws within 1 µV beyond rounding, and the mark."""
+    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2)
+    record = wfdb.rdrecord(str(tmp_path / "r" / "apple_watch_lead_I"))
+    assert record.sig_name == ["I", "II", "III", "aVR", "aVL", "aVF", *(f"V{i}" for i in range(1, 7))]
+    assert set(record.units) == {"mV"} and record.fs == 512
+    lead = dict(zip(record.sig_name, np.round(record.p_signal.T * 1000), strict=True))
+    assert np.abs(lead["III"] - (lead["II"] - lead["I"])).max() <= 2
+    assert np.abs(lead["aVR"] + (lead["I"] + lead["II"]) / 2).max() <= 2
+    assert any("SYNTHETIC" in comment for comment in record.comments)
+
+
+def test_an_unseen_lead_in_the_file_changes_nothing(run, model, tmp_path):
+    """The leakage test on files: twelve leads in the file, only I and V2 named, the others replaced by noise."""
+    clean = read(SAMPLES / "00010_lr.hea").crop(0, 10)
+    noisy = clean.signal + torch.randn_like(clean.signal)
+    keep = [0, 7]
+    noisy[:, keep] = clean.signal[:, keep]
+    for name, signal in (("a", clean.signal), ("b", noisy)):
+        write(ECG(signal, clean.leads, clean.fs), tmp_path / f"{name}.npz")
+        code, _, err = run(
+            "reconstruct",
+            tmp_path / f"{name}.npz",
+            "--leads",
+            "I,V2",
+            "--model",
+            model,
+            "--out",
+            tmp_path / name,
+            "--draws",
+            2,
+        )
+        assert code == 0, err
+    a, b = (np.load(tmp_path / name / f"{name}_band.npz", allow_pickle=False) for name in "ab")
+    assert np.array_equal(a["low"], b["low"]) and np.array_equal(a["high"], b["high"])
+    assert (tmp_path / "a" / "a.dat").read_bytes() == (tmp_path / "b" / "b.dat").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_files(run, model, tmp_path):
+    for name, seed in (("one", 3), ("two", 3), ("other", 4)):
+        run("reconstruct", WATCH, "--model", model, "--out", tmp_path / name, "--draws", 2, "--seed", seed)
+    one, two, other = ((tmp_path / name / "apple_watch_lead_I.dat").read_bytes() for name in ("one", "two", "other"))
+    assert one == two != other
+
+
+def test_no_name_or_birth_date_leaves_the_watch(run, model, tmp_path):
+    assert "Jane Doe" in WATCH.read_text()
+    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2)
+    run("convert", WATCH, tmp_path / "r" / "c.csv")
+    born = re.search(r"(?im)^Date of Birth,\s*\"?(.+?)\"?\s*$", WATCH.read_text())
+    assert born
+    for path in (tmp_path / "r").iterdir():
+        content = path.read_bytes()
+        assert b"Jane" not in content and born[1].encode() not in content, path
+
+
+def test_json_is_json(run, model, tmp_path):
+    code, told, _ = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2, "--json")
+    about = json.loads(told)
+    assert code == 0 and about["measured"] == ["I"] and len(about["generated"]) == 11
+    about = json.loads(run("info", TRUTH, "--json")[1])
+    assert about["fs"] == 500 and about["synthetic"] == [] and about["doubts"] == []
+
+
+def test_three_leads_derive_what_follows(run, model, tmp_path):
+    code, told, _ = run(
+        "reconstruct",
+        SAMPLES / "00010_lr.hea",
+        "--leads",
+        "I,II,V2",
+        "--model",
+        model,
+        "--out",
+        tmp_path / "r",
+        "--draws",
+        2,
+    )
+    assert code == 0 and "derived:   III, aVR, aVL, aVF (exact" in told
+
+
+def test_convert_info_plot(run, tmp_path):
+    assert run("convert", TRUTH, tmp_path / "a.csv", "--resample", 100)[0] == 0
+    assert read(tmp_path / "a.csv").samples == 1000
+    assert run("convert", tmp_path / "a.csv", tmp_path / "a.npz", "--leads", "V1,II")[0] == 0
+    assert read(tmp_path / "a.npz").leads == ("V1", "II")
+    assert "no doubts" in run("info", TRUTH)[1]
+    assert run("plot", TRUTH, "--out", tmp_path / "a.svg")[0] == 0
+    assert (tmp_path / "a.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_a_file_that_says_nothing_is_told(run, tmp_path):
+    np.savetxt(tmp_path / "bare.csv", simulate(1, fs=200).pick("II").signal[0, 0].numpy() * 1000, "%.1f")
+    code, _, err = run("info", tmp_path / "bare.csv")
+    assert code == 2 and "lead" in err
+    code, told, err = run("info", tmp_path / "bare.csv", "--leads", "II", "--fs", 200, "--unit", "uV")
+    assert code == 0 and "II; 10 s at 200 Hz" in told, err
+
+
+def flat():
+    signal = simulate(1).signal
+    signal[:, 7] = 0.1
+    return ECG(signal, STANDARD_LEADS, 100)
+
+
+def swapped():
+    ecg = simulate(1)
+    return ECG(ecg.signal[:, [1, 0, *range(2, 12)]], STANDARD_LEADS, 100)
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "message"),
+    [
+        (None, (), "there is no such file"),
+        (flat, (), "lead V2 is flat at 0.1 mV"),
+        (swapped, (), "would mend it; pass"),
+        (lambda: simulate(1, seconds=1.5), (), "the recording lasts 1.5 s; at least 2 s were expected"),
+        (lambda: simulate(1), ("--leads", "V9"), "'V9' is no lead"),
+        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "lead 'V2' is not in this ECG (it has I)"),
+        (lambda: simulate(1), ("--fs", "-3"), "-3"),
+        (lambda: simulate(1), ("--draws", "1"), "at least 2 draws"),
+        (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),
+        (lambda: simulate(1), ("--start", "99"), "10"),
+        (lambda: simulate(1), ("--model", "nowhere"), "there is no checkpoint 'nowhere'"),
+        (lambda: simulate(1), ("--picture", "gif"), "gif"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(make, words, message, run, model, tmp_path):
+    file = tmp_path / "in.npz"
+    if make:
+        write(make(), file)
+    words = words if "--model" in words else ("--model", str(model), *words)
+    code, _, err = run("reconstruct", file, "--out", tmp_path / "out", *words)
+    assert code == 2 and err.startswith("error: ") and message in err
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_contradicting_leads_go_on_with_a_flag(run, model, tmp_path):
+    ecg = simulate(1)
+    ecg.signal[:, 2] += 0.4
+    write(ecg, tmp_path / "in.npz")
+    words = ("reconstruct", tmp_path / "in.npz", "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    code, _, err = run(*words)
+    assert code == 2 and "lead III contradicts" in err and "mV" in err
+    assert run(*words, "--allow-contradiction")[0] == 0
+
+
+def test_nothing_is_overwritten_without_a_flag(run, model, tmp_path):
+    words = ("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    code, _, err = run(*words)
+    assert code == 2 and "out exists" in err and len(list((tmp_path / "out").iterdir())) == 1
+    assert run(*words, "--overwrite")[0] == 0
+    assert (tmp_path / "out" / "mine.txt").read_text() == "precious"
+    assert run("convert", WATCH, tmp_path / "out" / "apple_watch_lead_I.csv")[0] == 2
+
+
+def test_a_full_disk_leaves_no_half_result(run, model, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    code, _, err = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    assert code == 1 and "No space left on device" in err
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_train_then_use(run, tmp_path):
+    folder = tmp_path / "hearts"
+    folder.mkdir()
+    for i in range(30):
+        write(simulate(1, seconds=4, seed=i), folder / f"{i}.hea")
+    words = ["train", ROOT / "configs/tiny/vae.toml", "--data", folder, "--out", tmp_path / "run", "--quiet"]
+    words += ["--cache", tmp_path / "cache", "--set", "training.epochs=1"]
+    code, told, err = run(*words)
+    assert code == 0 and "best checkpoint" in told, err
+    code, _, err = run(*words)
+    assert code == 2 and "go on with --resume" in err
+    code, _, err = run(*words, "--resume", "--set", "training.epoch=2")
+    assert code == 2 and "did you mean 'epochs'" in err
+    words = ["reconstruct", WATCH, "--model", tmp_path / "run" / "checkpoint", "--out", tmp_path / "r", "--draws", 2]
+    assert run(*words)[0] == 0
+
+
+def test_help_answers_at_once():
+    started = time.perf_counter()
+    shown = subprocess.run([sys.executable, "-m", "ecggen", "--help"], capture_output=True, text=True, check=True)
+    assert "reconstruct" in shown.stdout
+    assert time.perf_counter() - started < 2  # it takes 0.3 s; a busy machine is forgiven
