@@ -183,6 +183,8 @@ class ECG:
         Raises:
             InputError: Where nothing, or less than asked for, lies there.
         """
+        if not (math.isfinite(start) and math.isfinite(seconds or 0.0)):
+            raise InputError(f"start is {start:g} s, duration {seconds} s", "finite numbers were expected")
         first = round(start * self.fs)
         last = self.samples if seconds is None else first + round(seconds * self.fs)
         if not 0 <= first < last <= self.samples:

@@ -174,7 +174,7 @@ def swapped():
         (swapped, (), "would mend it; pass"),
         (lambda: simulate(1, seconds=1.5), (), "the recording lasts 1.5 s; at least 2 s were expected"),
         (lambda: simulate(1), ("--leads", "V9"), "'V9' is no lead"),
-        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "lead 'V2' is not in this ECG (it has I)"),
+        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "the file calls a channel 'I' and leads calls it 'V2'"),
         (lambda: simulate(1), ("--fs", "-3"), "-3"),
         (lambda: simulate(1), ("--draws", "1"), "at least 2 draws"),
         (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),

@@ -45,26 +45,18 @@ def open_recording(
     check: bool = True,
 ) -> ECG:
     """The recording in ``file``, with only the leads that are asked for; its quality is judged on those."""
-    from ecggen.io import lead_name, read
-    from ecggen.io.quality import check_laws, check_quality
+    from ecggen.io import read
 
-    options = {"fs": fs, "unit": unit, "start": start, "seconds": seconds}
-    names = [name for name in re.split(r"[,\s]+", leads or "") if name]
-    try:
-        ecg = read(file, check=False, allow_contradiction=True, **options)
-    except InputError as unnamed:
-        if not names:
-            raise
-        try:
-            ecg = read(file, leads=names, check=False, allow_contradiction=True, **options)
-        except InputError:
-            raise unnamed from None
-    if names:
-        ecg = ecg.pick(*(lead_name(name) for name in names))
+    ecg = read(
+        file,
+        fs=fs,
+        unit=unit,
+        leads=None if leads is None else [name for name in re.split(r"[,\s]+", leads) if name],
+        start=start,
+        seconds=seconds,
+        check=check,
+        allow_contradiction=allow_contradiction,
+    )
     if len(ecg) != 1:
         raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "write one of them to a file first")
-    if check:
-        check_quality(ecg)
-    if not allow_contradiction:
-        check_laws(ecg)
     return ecg

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -41,18 +42,24 @@ def ptb_xl(folder: Path) -> list[Recording]:
             f"{folder / DATABASE} lacks the columns {', '.join(missing)}",
             "PTB-XL's published columns were expected",
         )
+    rows: list[dict[str, Any]] = table.to_dict(orient="records")  # type: ignore[call-overload]
     return [
         Recording(
             name=f"{int(row['ecg_id']):05d}",
             path=folder / f"{row['filename_lr']}.hea",
             patient=str(row["patient_id"]),
             fold=int(row["strat_fold"]),
-            age=None if pandas.isna(row["age"]) else float(row["age"]),
-            sex=None if pandas.isna(row["sex"]) else float(row["sex"]),
-            report="" if pandas.isna(row["report"]) else str(row["report"]),
+            age=_known(row["age"]),
+            sex=_known(row["sex"]),
+            report=row["report"] if isinstance(row["report"], str) else "",
         )
-        for row in table[needed].to_dict(orient="records")
+        for row in rows
     ]
+
+
+def _known(value: float) -> float | None:
+    """A number of a table, or None where the cell is empty."""
+    return None if value != value else float(value)
 
 
 def plain(folder: Path) -> list[Recording]:
