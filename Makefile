@@ -16,7 +16,7 @@ demo: .venv/ready
 		--truth tests/data/apple_watch_truth.hea --out demo --overwrite
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -155,7 +155,8 @@ class ECG:
         Raises:
             InputError: Where a missing lead does not follow from the ones that are here.
         """
-        missing = [lead for lead in STANDARD_LEADS if lead not in determined_by(self.leads)]
+        known = determined_by(self.leads)
+        missing = [lead for lead in STANDARD_LEADS if lead not in known]
         if missing:
             raise InputError(
                 f"leads {', '.join(missing)} do not follow from {', '.join(self.leads)}",
@@ -256,6 +257,11 @@ def resample(signal: Tensor, fs: float, new_fs: float) -> Tensor:
 
 def determined_by(leads: Sequence[str]) -> tuple[str, ...]:
     """The standard leads that follow from ``leads``, those included (I and II fix all six limb leads)."""
+    return _determined_by(tuple(leads))
+
+
+@lru_cache
+def _determined_by(leads: tuple[str, ...]) -> tuple[str, ...]:
     given = LEAD_MATRIX[_indices(leads)]
     within = LEAD_MATRIX @ np.linalg.pinv(given) @ given if len(given) else np.zeros_like(LEAD_MATRIX)
     return tuple(

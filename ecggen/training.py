@@ -8,7 +8,9 @@ on; the best weights are written as a checkpoint folder each time the validation
 from __future__ import annotations
 
 import csv
+import logging
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +91,7 @@ def train(
         progress: Show a progress bar.
     """
     lightning.seed_everything(plan.seed, verbose=False)
+    _quiet_lightning()
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
     rows = pack.rows(plan.train_folds)
     game = Game(generator, plan, exposure, out)
@@ -118,6 +121,18 @@ def train(
         weights_only=True,
     )
     return out / "checkpoint"
+
+
+def _quiet_lightning() -> None:
+    """Silence what Lightning says about itself; its real warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*IterableDataset.*",
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
 class Shuffled(Batches):
