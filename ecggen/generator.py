@@ -162,7 +162,7 @@ class Generator(nn.Module, ABC):
             raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
         prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
-        quantiles = torch.tensor([(1 - level) / 2, (1 + level) / 2])
+        quantiles = _plotting_positions(level, draws)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts = []
@@ -238,6 +238,15 @@ class Generator(nn.Module, ABC):
             condition=condition.describe(),
         )
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
+
+
+def _plotting_positions(level: float, draws: int) -> Tensor:
+    """Quantiles of so few draws between which a further draw falls with probability ``level`` (Weibull 1939).
+
+    The plain quantiles would hold too little: level · (draws − 1) / (draws + 1).
+    """
+    tail = ((1 - level) / 2 * (draws + 1) - 1) / (draws - 1)
+    return torch.tensor([tail, 1 - tail]).clamp(0, 1)
 
 
 def truth(ecg: ECG) -> ECG:

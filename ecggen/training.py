@@ -99,7 +99,7 @@ def train(
         max_epochs=plan.epochs,
         precision=plan.precision,  # type: ignore[arg-type]
         accelerator="auto",
-        logger=CSVLogger(out, name="", version="log"),
+        logger=CSVLogger(out, name="log"),  # a folder for each start, so that resuming loses none
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -250,22 +250,34 @@ class LossPlot(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Draw every logged column against the step."""
-        file = self.out / "log" / "metrics.csv"
-        if trainer.is_global_zero and file.is_file():
-            draw_losses(file, self.out / "loss.png")
+        if trainer.is_global_zero:
+            draw_losses(self.out / "log", self.out / "loss.png")
 
 
-def draw_losses(metrics: Path, picture: Path) -> None:
+def logged(logs: Path) -> list[dict[str, str]]:
+    """The rows of a run's logs, one start after the other; what a resumed run did again stands once."""
+    rows: list[dict[str, str]] = []
+    for file in sorted(logs.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])):
+        with file.open() as lines:
+            found = list(csv.DictReader(lines))
+        if found:
+            first = int(found[0]["step"])
+            rows = [row for row in rows if int(row["step"]) < first] + found
+    return rows
+
+
+def draw_losses(logs: Path, picture: Path) -> None:
     """A panel for the losses and one for the validation errors."""
     from matplotlib.figure import Figure
 
-    with metrics.open() as file:
-        rows = list(csv.DictReader(file))
-    columns = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch")]
+    rows = logged(logs)
+    columns = sorted({name for row in rows for name in row} - {"step", "epoch"})
     figure = Figure((9, 6), layout="constrained")
     losses, errors = figure.subplots(2, 1)
     for name in columns:
-        points = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        if not points:
+            continue
         panel = errors if name.startswith(("r_", "rmse")) else losses
         panel.plot(*zip(*points, strict=True), label=name, marker="." if panel is errors else None)
     losses.set(yscale="log", ylabel="loss")

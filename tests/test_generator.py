@@ -70,6 +70,18 @@ def test_the_band_holds_what_it_says(gaussian):
     torch.testing.assert_close(estimate.low.signal[:, measured], estimate.high.signal[:, measured], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("draws", [24, 32, 100])
+def test_few_draws_make_no_narrower_promise(gaussian, draws):
+    """A further draw falls into the 90 % band of 24 draws as often as into that of 100."""
+    condition = Condition.none(1, 4).with_leads(waves(1))
+    shares = []
+    for seed in range(20):
+        estimate = gaussian.estimate(condition, draws=draws, seed=seed, level=0.9)
+        fresh = gaussian.sample(condition.repeat(4), seed=1000 + seed).signal
+        shares.append(((fresh >= estimate.low.signal) & (fresh <= estimate.high.signal))[:, 6:].float().mean())
+    assert torch.stack(shares).mean() == pytest.approx(0.9, abs=0.012)
+
+
 def test_band_scale_widens_the_band(gaussian):
     condition = Condition.none(1, 4).with_leads(waves(1))
     narrow = gaussian.estimate(condition, draws=64)

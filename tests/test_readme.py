@@ -13,7 +13,9 @@ RESULTS = ROOT / "evaluation" / "results"
 def rows(title: str) -> dict[str, list[str]]:
     """The lines of the README's table under a given protocol: name → cells."""
     block = README.split(f"**{title}**", 1)[1].split("\n\n**", 1)[0]
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines() if line.startswith("|")]
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines() if line.startswith("|")
+    ]
     return {re.sub(r"[*`]", "", line[0]): line[1:] for line in lines[2:]}
 
 

@@ -1,6 +1,5 @@
 """One trainer for any number of players: it learns, resumes, and does not know what a GAN is."""
 
-import csv
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from ecggen.exposure import Exposure
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
-from ecggen.training import Game, Plan, train
+from ecggen.training import Game, Plan, logged, train
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +33,13 @@ def plan_of(name: str, **changes) -> tuple[Plan, Exposure]:
     return replace(plan, **changes), config.build(Exposure, values["exposure"], "[exposure]")
 
 
-def logged(out) -> list[dict]:
-    with (out / "log" / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.parametrize("name", config.names())
 def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
     plan, exposure = plan_of(name)
     best = train(tiny(name), pack, plan, exposure, tmp_path / "run", progress=False)
     assert checkpoint.load(best).preprocessor == pack.preprocessor
     assert (tmp_path / "run" / "loss.png").stat().st_size > 5000
-    errors = [float(row["rmse"]) for row in logged(tmp_path / "run") if row["rmse"]]
+    errors = [float(row["rmse"]) for row in logged(tmp_path / "run" / "log") if row["rmse"]]
     assert len(errors) == plan.epochs and all(np.isfinite(errors))
 
 
@@ -57,7 +51,7 @@ def test_training_lowers_the_error_of_unseen_leads(pack, tmp_path):
     generator = config.generator("vae", values["model"], "[model]")
     generator.preprocessor = pack.preprocessor
     train(generator, pack, plan, exposure, tmp_path / "run", progress=False)
-    errors = [float(row["rmse"]) for row in logged(tmp_path / "run") if row["rmse"]]
+    errors = [float(row["rmse"]) for row in logged(tmp_path / "run" / "log") if row["rmse"]]
     assert min(errors) < 0.85 * errors[0]
 
 
@@ -86,6 +80,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack, tmp_path):
         train(first, pack, plan, exposure, tmp_path / "parts", progress=False)
     second = tiny("vae")
     train(second, pack, plan, exposure, tmp_path / "parts", resume=True, progress=False)
+    steps_logged = [int(row["step"]) for row in logged(tmp_path / "parts" / "log") if row["rmse"]]
+    assert len(steps_logged) == plan.epochs and steps_logged == sorted(set(steps_logged))
     for (name, a), b in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4, msg=name)
 
@@ -123,7 +119,7 @@ def test_two_players_move_in_turn_and_only_their_own(pack, tmp_path, monkeypatch
     train(generator, pack, plan, exposure, tmp_path / "run", progress=False)
     assert generator.asked[:2] == [("artist", True, False), ("critic", False, True)]
     assert all(not torch.equal(a, b) for a, b in zip(before, generator.parameters(), strict=True))
-    columns = logged(tmp_path / "run")[0]
+    columns = logged(tmp_path / "run" / "log")[0]
     assert {"artist_fooled", "artist_error", "critic_real", "critic_fake"} <= set(columns)
 
 
