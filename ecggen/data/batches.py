@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ecggen.condition import Condition
-from ecggen.data.pack import Pack
+from ecggen.data.packing import Pack
 from ecggen.ecg import ECG
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from ecggen.data.pack import Recording
+from ecggen.data.packing import Recording
 from ecggen.errors import InputError
 from ecggen.io import records
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecggen.data import Pack
-from ecggen.data.pack import MICROVOLT
+from ecggen.data.packing import MICROVOLT
 from ecggen.ecg import DRAWN_LEADS
 
 CHUNK = 128  # records at a time
