@@ -113,9 +113,8 @@ def band_pass(signal: Tensor, fs: float, low: float, high: float, order: int = 3
     if signal.shape[-1] < fs:
         raise InputError(f"the signal lasts {signal.shape[-1] / fs:.2f} s", "at least 1 s was expected")
     # One second of odd reflection settles a 0.5 Hz corner and fits into the shortest recording.
-    filtered = sosfiltfilt(
-        _design(fs, low, high, order), signal.detach().cpu().numpy(), padlen=min(int(fs), signal.shape[-1] - 1)
-    )
+    padding = min(int(fs), signal.shape[-1] - 1)
+    filtered = sosfiltfilt(_design(fs, low, high, order), signal.detach().cpu().numpy(), padlen=padding)
     return torch.as_tensor(np.ascontiguousarray(filtered, np.float32), device=signal.device)
 
 
@@ -123,8 +122,8 @@ def band_pass(signal: Tensor, fs: float, low: float, high: float, order: int = 3
 def _design(fs: float, low: float, high: float, order: int) -> np.ndarray:
     """Second-order sections; without the upper corner where the rate cannot hold it."""
     if high < 0.45 * fs:
-        return butter(order, (low, high), "bandpass", fs=fs, output="sos")
-    return butter(order, low, "highpass", fs=fs, output="sos")
+        return np.asarray(butter(order, (low, high), "bandpass", fs=fs, output="sos"))
+    return np.asarray(butter(order, low, "highpass", fs=fs, output="sos"))
 
 
 def fit(wave: Tensor, samples: int) -> Tensor:

@@ -143,3 +143,10 @@ def test_contradicting_leads_are_met_in_the_middle(gaussian):
     off = (answer.pick("I", "II", "III").signal - ecg.signal)[0, :, 100]
     np.testing.assert_allclose(off.numpy(), [-0.1, 0.1, -0.1], atol=1e-4)
     assert set(DRAWN_LEADS) < set(answer.leads)
+
+
+def test_a_window_that_does_not_fold_is_named():
+    generator = tiny("vae")
+    generator.preprocessor = Preprocessor(seconds=4.03)
+    with pytest.raises(InputError, match="the window holds 403 samples; a multiple of 20 was expected"):
+        generator.sample(Condition.none(1, 4))

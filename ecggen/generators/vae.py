@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
 from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.errors import InputError
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.unet import Down, Up
@@ -135,6 +136,13 @@ class VAE(Generator):
         }
 
     def _read(self, condition: Condition) -> tuple[Context, list[Tensor], Latent]:
+        multiple = self.steps * 2 ** (len(self.read.levels) - 1)
+        if condition.samples % multiple:
+            raise InputError(
+                f"the window holds {condition.samples} samples",
+                f"a multiple of {multiple} was expected (steps · 2^(levels − 1))",
+                "change seconds or fs under [preprocessing]",
+            )
         context = self.encoder(condition)
         features = self.read(fold(context.aligned, self.steps), context.vector, context.tokens, context.tokens_seen)
         return context, features, self.prior(features, context.vector)
