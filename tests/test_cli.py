@@ -214,13 +214,18 @@ def test_nothing_is_overwritten_without_a_flag(run, model, tmp_path):
     assert run("convert", WATCH, tmp_path / "out" / "apple_watch_lead_I.csv")[0] == 2
 
 
-def test_a_full_disk_leaves_no_half_result(run, model, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("trouble", "exit_code", "message"),
+    [(OSError(28, "No space left on device"), 1, "No space left on device"), (KeyboardInterrupt(), 130, "")],
+    ids=["full disk", "interrupted"],
+)
+def test_a_stopped_run_leaves_no_half_result(trouble, exit_code, message, run, model, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise trouble
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np, "savez_compressed", stop)
     code, _, err = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--draws", 2)
-    assert code == 1 and "No space left on device" in err
+    assert code == exit_code and message in err
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
 
 

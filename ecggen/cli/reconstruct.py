@@ -64,7 +64,7 @@ def reconstruct(
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
     condition = Condition.none(1, given.seconds, given.fs).with_leads(given).with_facts(age=age, sex=sex)
     generator = load(model)
-    with console.progress("drawing", quiet=as_json or given.seconds <= 60) as share:
+    with console.progress("drawing", quiet=as_json) as share:
         estimate = generator.estimate(condition, draws, seed, level, share)
     about = describe(estimate)
     if true is not None:

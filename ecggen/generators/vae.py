@@ -30,6 +30,7 @@ from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold, unfold
+from ecggen.nn.scores import amplitude, pair_crps
 from ecggen.nn.unet import Down, Up
 
 LATENT_LEVEL = 1
@@ -122,7 +123,6 @@ class VAE(Generator):
         context, features, prior = self._read(condition)
         scale = amplitude(ecg.signal)
         one, other = (agree(self._write(context, features, _drawn(prior)), condition) for _ in range(2))
-        score = (one - ecg.signal).abs() + (other - ecg.signal).abs() - (one - other).abs()
         # The posterior looks at a part of the batch: it teaches the latents, the score teaches the rest.
         part = slice(0, -(-len(ecg) // POSTERIOR_SHARE))
         context, features, prior = context[part], [level[part] for level in features], prior[part]
@@ -130,7 +130,7 @@ class VAE(Generator):
         fit = agree(self._write(context, features, _drawn(posterior)), condition[part])
         divergence, weight = self.weights
         return {
-            "score": (score / 2 / scale).mean(),
+            "score": (pair_crps(one, other, ecg.signal) / scale).mean(),
             "posterior": weight * ((fit - ecg[part].signal).abs() / scale[part]).mean(),
             "divergence": divergence * posterior.divergence(prior).mean(),
         }
@@ -172,14 +172,6 @@ class LatentHead(nn.Module):
         last = features[-1]
         pooled = torch.cat([last.mean(-1), last.amax(-1), vector], 1)
         return Latent(self.whole(pooled).float(), self.along(features[LATENT_LEVEL]).float())
-
-
-def amplitude(signal: Tensor) -> Tensor:
-    """What an error is measured against: root mean square of each record and lead, and 0.1 mV, in equal parts.
-
-    Between millivolts (where V2 and V3 rule) and correlation (where the faintest lead counts as much).
-    """
-    return (signal.square().mean(-1, keepdim=True).sqrt() + 0.1) / 2
 
 
 def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:
