@@ -21,8 +21,8 @@ from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
 from ecggen.errors import InputError
 from ecggen.preprocessing import Preprocessor, fit
 
-BATCH = 256
-"""Most draws that go through a network at once; the answer does not depend on it."""
+BATCH = 64
+"""Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
 
 
 class Noise:

@@ -82,8 +82,8 @@ class LaggedRegression(Baseline):
         for part in _chunks(rows):
             windows = _windows(pack, part)
             x = self._features(windows[:, rows_given])
-            y = np.ascontiguousarray(windows.transpose(0, 2, 1)).reshape(-1, len(DRAWN_LEADS))
-            gram, cross = gram + (x.T @ x).astype(np.float64), cross + (x.T @ y).astype(np.float64)
+            y = windows.transpose(1, 0, 2).reshape(len(DRAWN_LEADS), -1)
+            gram, cross = gram + x @ x.T, cross + x @ y.T
         gram += 1e-9 * np.trace(gram) * np.eye(len(gram))
         self.weights = np.linalg.solve(gram, cross).astype(np.float32)
 
@@ -92,17 +92,17 @@ class LaggedRegression(Baseline):
         parts = []
         for start in range(0, len(signal), CHUNK):
             part = signal[start : start + CHUNK]
-            parts.append((self._features(part) @ self.weights).reshape(len(part), -1, len(DRAWN_LEADS)))
-        return np.concatenate(parts).transpose(0, 2, 1)
+            parts.append((self.weights.T @ self._features(part)).reshape(len(DRAWN_LEADS), len(part), -1))
+        return np.concatenate(parts, 1).transpose(1, 0, 2)
 
     def _features(self, signal: np.ndarray) -> np.ndarray:
-        """(record · time, lag · lead + 1): each lead at each lag, zero beyond the ends, and a constant."""
+        """(lag · lead + 1, record · time): each lead at each lag, zero beyond the ends, and a constant."""
         records, leads, time = signal.shape
         reach = max(abs(int(shift)) for shift in self.shifts)
         padded = np.pad(signal, ((0, 0), (0, 0), (reach, reach)))
-        columns = [padded[:, lead, reach + s : reach + s + time] for lead in range(leads) for s in self.shifts]
-        columns.append(np.ones((records, time), signal.dtype))
-        return np.stack(columns, -1).reshape(records * time, -1)
+        rows = [padded[:, lead, reach + s : reach + s + time] for lead in range(leads) for s in self.shifts]
+        rows.append(np.ones((records, time), signal.dtype))
+        return np.stack(rows).reshape(-1, records * time)
 
 
 class Nearest(Baseline):
