@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test lint types check clean
 
 # Torch is pinned in constraints.txt; the CPU build is enough (see README: Install).
 .venv/ready: pyproject.toml constraints.txt
@@ -18,10 +18,14 @@ demo: .venv/ready
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-check: .venv/ready
+lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: .venv/ready
 	$(BIN)/pyright
+
+check: lint types
 
 clean:
 	rm -rf .venv demo build *.egg-info
