@@ -99,6 +99,23 @@ def load(name: str | Path) -> Generator:
     return made.eval()
 
 
+def copy_weights(name: str | Path, generator: Generator) -> None:
+    """Give ``generator`` the weights of a checkpoint of the same form, to train on from there.
+
+    Raises:
+        InputError: Where family, sizes or preprocessing differ.
+    """
+    other = load(name)
+    for what, theirs, ours in (
+        ("family", type(other).__name__, type(generator).__name__),
+        ("model", dict(other.config), dict(generator.config)),
+        ("preprocessing", other.preprocessor, generator.preprocessor),
+    ):
+        if theirs != ours:
+            raise InputError(f"the {what} of checkpoint {name} is {theirs}", f"{ours} was expected, as in the config")
+    generator.load_state_dict(other.state_dict())
+
+
 def find(name: str | Path) -> Path:
     """The folder of a checkpoint: a path, or a name in the shipped ``checkpoints``."""
     for folder in (Path(name), *(shelf / str(name) for shelf in shelves())):

@@ -15,6 +15,9 @@ def train(
     data: Annotated[Path, Option(help="A PTB-XL folder, or any folder of recordings.")],
     out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state to resume from.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    start: Annotated[
+        str | None, Option("--from", help="A checkpoint whose weights to begin with, to train on with your recordings.")
+    ] = None,
     set_: Annotated[
         list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
     ] = None,
@@ -29,6 +32,7 @@ def train(
     """
     from lightning import seed_everything
 
+    from ecggen import checkpoint
     from ecggen import config as configs
     from ecggen import data as datasets
     from ecggen.errors import InputError
@@ -47,6 +51,8 @@ def train(
     seed_everything(plan.seed, verbose=False)
     generator = configs.generator(values["generator"], values.get("model", {}), f"[model] of {config}")
     generator.preprocessor = preprocessor
+    if start is not None:
+        checkpoint.copy_weights(start, generator)
     with console.progress("packing recordings", quiet) as share:
         pack = datasets.pack(datasets.recordings(data), preprocessor, cache, share)
     for name, reason in list(pack.left_out.items())[:5]:
