@@ -13,6 +13,9 @@ time. Ours, and why:
   how leads relate, do not change from beat to beat.
 - Two draws from the prior are scored with the continuous ranked probability score (Gneiting & Raftery 2007),
   which is least when the spread is neither too wide nor too narrow; the evidence bound alone does not ask for that.
+- To the decoder's answer comes a mixture of the seen leads whose weights are the record's own (and the draw's): a
+  heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a feature
+  and a signal is what convolutions find hardest.
 - Eight leads are drawn, four follow; skips run from the seen leads to the decoder.
 """
 
@@ -26,7 +29,7 @@ from torch import Tensor, nn
 
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.errors import InputError
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold, unfold
@@ -107,6 +110,9 @@ class VAE(Generator):
         self.from_whole = nn.Linear(whole, width)
         extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
         self.write = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
+        self.mix = nn.Linear(2 * widths[-1] + width + whole, len(DRAWN_LEADS) * len(STANDARD_LEADS))
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise)
@@ -154,8 +160,12 @@ class VAE(Generator):
 
     def _write(self, context: Context, features: Sequence[Tensor], drawn: tuple[Tensor, Tensor]) -> Tensor:
         whole, along = drawn
+        known = torch.cat([pooled(features, context.vector), whole], 1)
+        mixture = self.mix(known).float().unflatten(1, (len(DRAWN_LEADS), -1))
+        with torch.autocast(mixture.device.type, enabled=False):
+            mixed = mixture @ context.aligned[:, : len(STANDARD_LEADS)]
         extra = [along if level == LATENT_LEVEL else None for level in range(len(features) - 1)]
-        return unfold(self.write(features, context.vector + self.from_whole(whole), extra), self.steps)
+        return mixed + unfold(self.write(features, context.vector + self.from_whole(whole), extra), self.steps)
 
 
 class LatentHead(nn.Module):
@@ -169,9 +179,12 @@ class LatentHead(nn.Module):
         self.along = nn.Conv1d(widths[LATENT_LEVEL], 2 * along, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor], vector: Tensor) -> Latent:
-        last = features[-1]
-        pooled = torch.cat([last.mean(-1), last.amax(-1), vector], 1)
-        return Latent(self.whole(pooled).float(), self.along(features[LATENT_LEVEL]).float())
+        return Latent(self.whole(pooled(features, vector)).float(), self.along(features[LATENT_LEVEL]).float())
+
+
+def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:
+    """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
+    return torch.cat([features[-1].mean(-1), features[-1].amax(-1), vector], 1)
 
 
 def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:
