@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 demo: .venv/ready
 	$(BIN)/ecggen reconstruct tests/data/apple_watch_lead_I.csv \
-		--truth tests/data/apple_watch_truth.hea --out demo --overwrite
+		--truth tests/data/00262_hr.hea --out demo --overwrite
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

@@ -33,15 +33,19 @@ class Noise:
     Args:
         seed: The user's seed.
         indices: The index of each record.
+        mirrored: Whether every odd index gets the negative of the one before it: the mean of such pairs lies much
+            nearer to the mean of all draws (antithetic variates, Hammersley & Morton 1956).
     """
 
-    def __init__(self, seed: int, indices: range):
-        self.seed, self.indices = seed, indices
-        self._streams = [np.random.default_rng((abs(seed), int(seed < 0), index)) for index in indices]
+    def __init__(self, seed: int, indices: range, mirrored: bool = False):
+        self.indices, self.signs = indices, [-1 if mirrored and index % 2 else 1 for index in indices]
+        own = [index - index % 2 if mirrored else index for index in indices]
+        self._streams = [np.random.default_rng((abs(seed), int(seed < 0), index)) for index in own]
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers (batch, *shape)."""
-        drawn = [stream.standard_normal(shape, dtype=np.float32) for stream in self._streams]
+        streams = zip(self._streams, self.signs, strict=True)
+        drawn = [sign * stream.standard_normal(shape, dtype=np.float32) for stream, sign in streams]
         return torch.from_numpy(np.stack(drawn))
 
     def __len__(self) -> int:
@@ -166,7 +170,7 @@ class Generator(nn.Module, ABC):
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts = []
-            for eight in self._draw(window, seed, range(len(window) * draws)):
+            for eight in self._draw(window, seed, range(len(window) * draws), mirrored=True):
                 eight = eight.unflatten(0, (-1, draws))
                 center = eight.mean(1)
                 spread = (matrix @ (eight - center[:, None])) * self.band_scale.cpu()[:, None]
@@ -182,7 +186,7 @@ class Generator(nn.Module, ABC):
         ]
         return Estimate(center, edges[0], edges[1], level, draws)
 
-    def _draw(self, window: Condition, seed: int, indices: range) -> Iterator[Tensor]:
+    def _draw(self, window: Condition, seed: int, indices: range, mirrored: bool = False) -> Iterator[Tensor]:
         """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).
 
         The number of draws per record follows from the indices; a short window is padded, and its draws cut.
@@ -192,7 +196,7 @@ class Generator(nn.Module, ABC):
         size = max(1, BATCH // draws)
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
-            noise = Noise(seed, indices[start * draws : (start + size) * draws])
+            noise = Noise(seed, indices[start * draws : (start + size) * draws], mirrored)
             eight = agree(self.draw_many(part, noise), part.repeat(draws))
             yield eight.cpu()[..., : window.samples]
 

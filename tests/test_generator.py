@@ -123,6 +123,12 @@ def test_noise_depends_on_seed_and_index_only():
     assert abs(float(Noise(0, range(50)).normal(1000).std()) - 1) < 0.01
 
 
+def test_mirrored_noise_comes_in_pairs_of_opposites():
+    plain, mirrored = Noise(3, range(6)).normal(7), Noise(3, range(6), mirrored=True).normal(7)
+    assert torch.equal(mirrored[0::2], plain[0::2]) and torch.equal(mirrored[1::2], -plain[0::2])
+    assert torch.equal(Noise(3, range(3, 6), mirrored=True).normal(7), mirrored[3:])
+
+
 def test_progress_ends_at_one(gaussian):
     shares = []
     gaussian.estimate(Condition.none(1, 13).with_leads(waves(1, seconds=13)), draws=2, progress=shares.append)
