@@ -9,7 +9,6 @@ import torch
 
 from ecggen import InputError, data, write
 from ecggen.data.batches import Batches
-from ecggen.data.sources import choose_folds
 from ecggen.ecg import DRAWN_LEADS
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
@@ -91,8 +90,6 @@ def test_a_patient_in_two_folds_is_refused(ptb_xl, tmp_path):
     found = data.recordings(ptb_xl)
     with pytest.raises(InputError, match=r"1 patients have records in several folds \(patient 7.0"):
         data.pack(found, Preprocessor(), tmp_path / "cache").rows([1])
-    with pytest.raises(InputError, match="or the test set leaks"):
-        choose_folds(found, [1])
 
 
 def test_a_database_that_lacks_columns(ptb_xl):

@@ -118,6 +118,14 @@ class AbsenceSpeaks(Toy):
         return super().draw(condition, noise) + condition.ppg.abs().amax()
 
 
+class Remembering(Toy):
+    drawn = 0
+
+    def draw(self, condition, noise):
+        self.drawn += 1
+        return super().draw(condition, noise) + self.drawn
+
+
 class OwnDraws(Toy):
     def draw_many(self, condition, noise):
         return super().draw_many(condition, noise).flip(0)
@@ -137,9 +145,14 @@ BROKEN = {
     laws.lead_laws: LeadIIIWrong,
     laws.gradient: NoGradConditioner,
     laws.loss_falls: Stuck,
+    laws.missing_equals_dropped: Remembering,
     laws.many_draws_are_draws: OwnDraws,
     laws.agreement_is_idempotent: Unagreeable,
 }
+
+
+def test_no_law_is_without_a_toy_that_breaks_it():
+    assert set(BROKEN) == set(laws.LAWS)
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +68,3 @@ def plain(folder: Path) -> list[Recording]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         found.append(Recording(name=name, path=path, patient=name, fold=1 + zlib.crc32(name.encode()) % FOLDS))
     return found
-
-
-def choose_folds(recordings: Sequence[Recording], folds: Sequence[int]) -> list[Recording]:
-    """The recordings of the given folds; a patient whose records lie in several folds is an error."""
-    folds_of: dict[str, set[int]] = {}
-    for recording in recordings:
-        folds_of.setdefault(recording.patient, set()).add(recording.fold)
-    torn = [patient for patient, found in folds_of.items() if len(found & set(folds)) and len(found) > 1]
-    if torn:
-        raise InputError(
-            f"{len(torn)} patients have records in several folds (patient {torn[0]}: {sorted(folds_of[torn[0]])})",
-            "each patient in one fold was expected, or the test set leaks",
-        )
-    return [recording for recording in recordings if recording.fold in folds]
