@@ -99,21 +99,39 @@ def load(name: str | Path) -> Generator:
     return made.eval()
 
 
-def copy_weights(name: str | Path, generator: Generator) -> None:
-    """Give ``generator`` the weights of a checkpoint of the same form, to train on from there.
+def copy_weights(name: str | Path, generator: Generator) -> list[str]:
+    """Give ``generator`` the weights of a checkpoint, to train on from there; what did not fit is returned.
+
+    Weights go by their names, also from one family to another (the latent families read a condition as the VAE
+    does). Where a weight has grown, what both have is copied and the rest stays at its beginning.
 
     Raises:
-        InputError: Where family, sizes or preprocessing differ.
+        InputError: Where the preprocessing differs, or no weight fits.
     """
     other = load(name)
-    for what, theirs, ours in (
-        ("family", type(other).__name__, type(generator).__name__),
-        ("model", dict(other.config), dict(generator.config)),
-        ("preprocessing", other.preprocessor, generator.preprocessor),
-    ):
-        if theirs != ours:
-            raise InputError(f"the {what} of checkpoint {name} is {theirs}", f"{ours} was expected, as in the config")
-    generator.load_state_dict(other.state_dict())
+    if other.preprocessor != generator.preprocessor:
+        raise InputError(
+            f"the preprocessing of checkpoint {name} is {other.preprocessor}",
+            f"{generator.preprocessor} was expected, as in the config",
+        )
+    theirs = other.state_dict()
+    foreign, copied = [], 0
+    for key, ours in generator.state_dict().items():
+        given = theirs.get(key)
+        if given is None or given.ndim != ours.ndim:
+            foreign.append(key)
+            continue
+        both = tuple(slice(min(sizes)) for sizes in zip(given.shape, ours.shape, strict=True))
+        ours[both] = given[both]
+        copied += ours[both].numel()
+        if given.shape != ours.shape:
+            foreign.append(key)
+    if copied < 0.01 * sum(value.numel() for value in generator.state_dict().values()):
+        raise InputError(
+            f"checkpoint {name} is a {type(other).__name__} of which no weight fits",
+            f"weights that a {type(generator).__name__} can begin with were expected",
+        )
+    return foreign
 
 
 def find(name: str | Path) -> Path:

@@ -140,8 +140,8 @@ class Condition:
         seen = self.leads_seen & (keep[..., None] if keep.ndim == 2 else keep)
         return replace(self, leads=self.leads * seen, leads_seen=seen)
 
-    def drop(self, p: float | Mapping[str, float], rng: np.random.Generator) -> Condition:
-        """Forget each channel of each record with probability ``p`` (or ``p[channel]``).
+    def drop(self, p: float | Mapping[str, float | np.ndarray], rng: np.random.Generator) -> Condition:
+        """Forget each channel of each record with probability ``p`` (or ``p[channel]``, for all or each).
 
         This is how one model learns every task, and classifier-free guidance's unconditional half
         (Ho & Salimans 2022). A dropped channel equals a missing one.
@@ -277,6 +277,24 @@ def _agree(eight: Tensor, condition: Condition) -> Tensor:
         return eight + _agreement(whole, matrix) @ missing
     steps = _agreement(seen.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
     return eight + torch.einsum("btdl,blt->bdt", steps, missing)
+
+
+def expected(condition: Condition, covariance: Tensor) -> Tensor:
+    """What the seen leads of a Gaussian heart let expect of the eight drawn ones: (batch, 8, time) in mV.
+
+    The conditional mean C·Rᵀ(R·C·Rᵀ)⁺·given of a zero-mean normal distribution with the covariance C of the drawn
+    leads (8, 8) and R the seen rows of the lead matrix: linear regression on any leads at once. Zero where nothing
+    is seen; a lead that is seen for a part of the time counts there only.
+    """
+    with torch.autocast(covariance.device.type, enabled=False):
+        matrix = covariance.new_tensor(LEAD_MATRIX).double()
+        spread = (matrix @ covariance.double() @ matrix.T).float()
+        seen = condition.leads_seen.any(-1)
+        patterns, which = torch.unique(seen, dim=0, return_inverse=True)
+        rows = patterns[:, :, None] & patterns[:, None]
+        inverse = torch.linalg.pinv(spread.double() * rows, rtol=1e-5, hermitian=True)
+        weights = (covariance.double() @ matrix.T @ inverse) * patterns[:, None]
+        return weights.float()[which] @ (condition.leads * condition.leads_seen)
 
 
 def _agreement(seen: Tensor, matrix: Tensor) -> Tensor:

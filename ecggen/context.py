@@ -8,13 +8,14 @@ axis (leads, PPG, each with its mask). The *vector* is global (age, sex, heart r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
 from ecggen.ecg import STANDARD_LEADS
-from ecggen.nn.text import WordEncoder
+from ecggen.nn.text import EarlyWordEncoder, FolderEncoder, WordEncoder
 
 ALIGNED = 2 * (len(STANDARD_LEADS) + 1)
 """Aligned channels: 12 leads, their 12 masks, the PPG and its mask."""
@@ -52,15 +53,16 @@ class ConditionEncoder(nn.Module):
         width: Width of the vector and of the tokens.
         words: Most words of a report that are read.
         vocabulary: Number of embedding rows the words are hashed into.
+        text: A local folder with a language model (transformers) to read with instead; "" for ``WordEncoder``.
     """
 
     center: Tensor
     scale: Tensor
 
-    def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 4096):
+    def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 8192, text: str = ""):
         super().__init__()
         self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))
-        self.text = WordEncoder(width, words, vocabulary)
+        self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
         low, high = torch.tensor(list(FACTS.values())).T
         self.register_buffer("center", (low + high) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
@@ -73,3 +75,11 @@ class ConditionEncoder(nn.Module):
         facts = (condition.facts - self.center) / self.scale * seen
         tokens, tokens_seen = self.text(condition.text, condition.text_seen)
         return Context(torch.cat(aligned, 1), self.facts(torch.cat([facts, seen], 1)), tokens, tokens_seen)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Weights from before ``WordEncoder`` had layers bring their own, earlier word encoder."""
+        table = state_dict.get(f"{prefix}text.table.weight")
+        if table is not None and f"{prefix}text.mix.norm1.weight" in state_dict:
+            words = len(state_dict[f"{prefix}text.position"])
+            self.text = EarlyWordEncoder(table.shape[1], words, table.shape[0]).to(table.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -5,18 +5,21 @@ One model learns every task because every record of every batch is hidden in ano
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.condition import CHANNELS, Condition
+from ecggen.condition import CHANNELS, FACTS, Condition
 from ecggen.ecg import STANDARD_LEADS, check_leads
 from ecggen.errors import InputError
+from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate_ppg
 
 LIMB = STANDARD_LEADS[:6]
+WORDS = ("text", *FACTS)
 
 
 @dataclass(frozen=True)
@@ -26,32 +29,79 @@ class Exposure:
     Attributes:
         shown: Weight of each choice of seen leads: lead names apart by blanks ("II V1 V5"), or "one" (any one
             lead), "some" (any number of leads, any of them), "limb" (any two or more limb leads), "none".
-        dropped: Chance that a channel ("text", "age", …) is hidden.
+        dropped: Chance that a channel ("ppg", "text", "age", …) is hidden.
+        pulse: Chance that a record without a PPG gets one that is simulated from its R peaks.
+        beside_ppg: As ``shown``, for records of which a PPG is seen.
+        dropped_alone: As ``dropped``, where neither a lead nor a PPG is seen: words and facts are then all there is.
+        silent: Chance that words and facts are hidden together (the other half of guidance).
         cut: Chance that a record is seen only up to a random moment, as a short recording is.
         shortest: Shortest part that is seen of a cut record, in seconds.
     """
 
     shown: Mapping[str, float] = field(default_factory=lambda: {"one": 0.5, "some": 0.45, "none": 0.05})
-    dropped: Mapping[str, float] = field(default_factory=lambda: {"text": 0.8, "age": 0.5, "sex": 0.5})
+    dropped: Mapping[str, float] = field(
+        default_factory=lambda: {"text": 0.8, "age": 0.5, "sex": 0.5, "heart_rate": 0.7, "ppg": 0.1}
+    )
+    pulse: float = 0.0
+    beside_ppg: Mapping[str, float] = field(default_factory=lambda: {"none": 0.8, "one": 0.15, "some": 0.05})
+    dropped_alone: Mapping[str, float] = field(
+        default_factory=lambda: {"text": 0.2, "age": 0.4, "sex": 0.4, "heart_rate": 0.5}
+    )
+    silent: float = 0.0
     cut: float = 0.1
     shortest: float = 2.0
 
     def __post_init__(self):
-        for name in self.shown:
+        for name in (*self.shown, *self.beside_ppg):
             if name not in ("one", "some", "limb", "none"):
                 check_leads(name.split())
-        for name in self.dropped:
+        for name in (*self.dropped, *self.dropped_alone):
             if name not in CHANNELS:
                 raise InputError(f"exposure drops {name!r}", f"one of {', '.join(CHANNELS)} was expected")
 
-    def __call__(self, condition: Condition, rng: np.random.Generator) -> Condition:
-        """``condition`` with parts hidden."""
-        choices = list(self.shown)
-        weights = np.array([self.shown[name] for name in choices], float)
-        drawn = rng.choice(len(choices), len(condition), p=weights / weights.sum())
-        keep = torch.from_numpy(np.stack([_leads(choices[i], rng) for i in drawn]))
-        keep = keep.to(condition.leads.device)[..., None] & self._part(condition, rng)
-        return condition.reveal(keep).drop(self.dropped, rng)
+    def __call__(
+        self,
+        condition: Condition,
+        rng: np.random.Generator,
+        beats: Sequence[np.ndarray] = (),
+        preprocessor: Preprocessor | None = None,
+    ) -> Condition:
+        """``condition`` with parts hidden.
+
+        Args:
+            condition: All that is known, at the model's rate and length.
+            rng: Chooses.
+            beats: Times of each record's R peaks in s, for simulated PPGs.
+            preprocessor: The model's, for the same.
+        """
+        if self.pulse and preprocessor is not None:
+            condition = self._with_pulse(condition, rng, beats, preprocessor)
+        condition = condition.drop({"ppg": self.dropped.get("ppg", 0.0)}, rng)
+        with_ppg = condition.ppg_seen.any(-1)[:, 0].tolist()
+        keep = np.stack([_leads(_choice(self.beside_ppg if ppg else self.shown, rng), rng) for ppg in with_ppg])
+        part = self._part(condition, rng)
+        condition = condition.reveal(torch.from_numpy(keep).to(condition.leads.device)[..., None] & part)
+        alone = ~(keep.any(1) | np.array(with_ppg))
+        silent = rng.random(len(condition)) < self.silent
+        chances = {}
+        for name in WORDS:
+            chance = np.where(alone, self.dropped_alone.get(name, 0.0), self.dropped.get(name, 0.0))
+            chances[name] = np.where(silent, 1.0, chance)
+        return condition.drop(chances, rng)
+
+    def _with_pulse(self, condition: Condition, rng, beats: Sequence[np.ndarray], preprocessor) -> Condition:
+        """``condition`` with a simulated PPG in some of the records that have none."""
+        lacks = ~condition.ppg_seen.any(-1)[:, 0].cpu().numpy()
+        wanted = np.flatnonzero(lacks & (rng.random(len(condition)) < self.pulse)).tolist()
+        chosen = [i for i in wanted if len(beats[i]) > 1]
+        if not chosen:
+            return condition
+        waves = np.stack([simulate_ppg(beats[i], condition.seconds, condition.fs, rng) for i in chosen])
+        known = Condition.none(len(chosen), condition.seconds, condition.fs)
+        known = preprocessor.condition(known.with_ppg(torch.from_numpy(waves), condition.fs))
+        ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
+        ppg[chosen], seen[chosen] = known.ppg.to(ppg.device), True
+        return replace(condition, ppg=ppg, ppg_seen=seen)
 
     def _part(self, condition: Condition, rng: np.random.Generator) -> Tensor:
         """(batch, 1, time): True up to the moment at which a record is cut."""
@@ -59,6 +109,12 @@ class Exposure:
         ends[rng.random(len(condition)) >= self.cut] = condition.seconds
         time = torch.arange(condition.samples) / condition.fs
         return (time < torch.from_numpy(ends)[:, None])[:, None].to(condition.leads.device)
+
+
+def _choice(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+    """One of the names, by their weights."""
+    shares = np.array(list(weights.values()), float)
+    return list(weights)[rng.choice(len(shares), p=shares / shares.sum())]
 
 
 def _leads(choice: str, rng: np.random.Generator) -> np.ndarray:

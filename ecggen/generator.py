@@ -53,6 +53,26 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How a generator that draws in many small steps goes about it.
+
+    Attributes:
+        steps: Steps of the sampler from noise to ECG.
+        guidance: How much more than asked words and facts are followed: 1 as learnt, above 1 to exaggerate (Ho &
+            Salimans 2022), 0 not at all. What was measured is never exaggerated.
+    """
+
+    steps: int
+    guidance: float = 1.0
+
+    def __post_init__(self):
+        if not 1 <= self.steps <= 1000:
+            raise InputError(f"{self.steps} steps", "1 to 1000 were expected")
+        if not 0 <= self.guidance <= 20:
+            raise InputError(f"guidance {self.guidance:g}", "0 to 20 was expected; 1 draws as learnt")
+
+
+@dataclass(frozen=True)
 class Estimate:
     """One answer with its band.
 
@@ -78,11 +98,13 @@ class Generator(nn.Module, ABC):
         preprocessor: What recordings go through before ``loss`` and ``draw`` see them.
         config: The constructor's arguments, as they are saved.
         name: Name and weight hash, for provenance.
+        sampling: Steps and guidance; None for a family that draws in one pass.
         band_scale: Per standard lead, what the spread of the draws is multiplied by in ``estimate``'s band;
             set on validation records, never on test records, and saved with the weights.
     """
 
     band_scale: Tensor
+    sampling: Sampling | None = None
 
     def __init__(self):
         super().__init__()
@@ -116,6 +138,23 @@ class Generator(nn.Module, ABC):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The players of the training game, each with the parameters it may move; one, unless overridden."""
         return {"generator": list(self.parameters())}
+
+    def set_sampling(self, steps: int | None = None, guidance: float | None = None) -> None:
+        """Other steps or another guidance than the checkpoint's own; None leaves one as it is.
+
+        Raises:
+            InputError: Where a number is impossible, or the family draws in one pass and has neither.
+        """
+        if steps is None and guidance is None:
+            return
+        if self.sampling is None:
+            raise InputError(
+                f"{self.name} draws in one pass: it has no steps and no guidance",
+                "neither was expected",
+                "leave --steps and --guidance out, or choose flow or diffusion",
+            )
+        own = self.sampling
+        self.sampling = Sampling(own.steps if steps is None else steps, own.guidance if guidance is None else guidance)
 
     @property
     def device(self) -> torch.device:
@@ -180,10 +219,9 @@ class Generator(nn.Module, ABC):
 
         eight, below, above = self._along(prepared, summarise, progress)
         center = self._answer(eight, condition, seed)
-        edges = [
-            ECG(center.signal + self._at_rate_of(edge, condition), center.leads, center.fs, center.provenance)
-            for edge in (below, above)
-        ]
+        # Moving to another rate may ring a little past the center.
+        widths = self._at_rate_of(below, condition).clamp(max=0), self._at_rate_of(above, condition).clamp(min=0)
+        edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
         return Estimate(center, edges[0], edges[1], level, draws)
 
     def _draw(self, window: Condition, seed: int, indices: range, mirrored: bool = False) -> Iterator[Tensor]:
@@ -227,6 +265,10 @@ class Generator(nn.Module, ABC):
         lacking = max(0, condition.samples - moved.shape[-1])
         return torch.cat([moved, moved[..., -1:].expand(*moved.shape[:-1], lacking)], -1)[..., : condition.samples]
 
+    def _how(self) -> str:
+        """Steps and guidance, for provenance."""
+        return "" if self.sampling is None else f", {self.sampling.steps} steps, guidance {self.sampling.guidance:g}"
+
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate, with what it shows as it was given."""
         condition = condition.to("cpu")
@@ -237,7 +279,7 @@ class Generator(nn.Module, ABC):
         provenance = Provenance(
             measured=measured,
             generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
-            model=self.name,
+            model=self.name + self._how(),
             seed=seed,
             condition=condition.describe(),
         )
@@ -251,6 +293,21 @@ def _plotting_positions(level: float, draws: int) -> Tensor:
     """
     tail = ((1 - level) / 2 * (draws + 1) - 1) / (draws - 1)
     return torch.tensor([tail, 1 - tail]).clamp(0, 1)
+
+
+class Completed:
+    """Draws the leads that a recording lacks: how a data set of few leads teaches twelve.
+
+    Args:
+        generator: What draws them; its name stands for the answer.
+    """
+
+    def __init__(self, generator: Generator):
+        self.generator, self.name = generator, generator.name
+
+    def __call__(self, ecg: ECG) -> ECG:
+        """Twelve leads, those of ``ecg`` as they are; one draw, always the same."""
+        return self.generator.sample(Condition.none(len(ecg), ecg.seconds, ecg.fs).with_leads(ecg))
 
 
 def truth(ecg: ECG) -> ECG:

@@ -19,6 +19,9 @@ from ecggen.condition import Condition
 from ecggen.ecg import ECG, resample
 from ecggen.errors import InputError
 
+SLOWEST_PPG = 20.0
+"""Lowest sampling rate of a PPG in Hz: watches record at 25 Hz and more."""
+
 
 @dataclass(frozen=True)
 class Preprocessor:
@@ -60,7 +63,7 @@ class Preprocessor:
         leads, leads_seen = self._wave(condition.leads, condition.leads_seen, condition.fs, self.highpass, self.lowpass)
         samples = leads.shape[-1]
         ppg, ppg_seen = self._wave(
-            condition.ppg, condition.ppg_seen, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass
+            condition.ppg, condition.ppg_seen, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass, SLOWEST_PPG
         )
         ppg, ppg_seen = fit(ppg, samples), fit(ppg_seen, samples)
         # A PPG has no unit: each record is brought to unit deviation.
@@ -89,12 +92,14 @@ class Preprocessor:
         starts = [*range(0, samples - size, hop), samples - size]
         return [(start, start + size) for start in starts]
 
-    def _wave(self, wave: Tensor, seen: Tensor, fs: float, low: float, high: float) -> tuple[Tensor, Tensor]:
+    def _wave(
+        self, wave: Tensor, seen: Tensor, fs: float, low: float, high: float, least: float = 50.0
+    ) -> tuple[Tensor, Tensor]:
         if not bool(seen.any()):
             samples = int(np.ceil(wave.shape[-1] * self.fs / fs - 1e-6))
             return wave.new_zeros(*wave.shape[:-1], samples), seen.new_zeros(*seen.shape[:-1], samples)
         rows = seen.any(0).any(-1)
-        moved = resample(band_pass(wave[:, rows], fs, low, high, self.order), fs, self.fs)
+        moved = resample(band_pass(wave[:, rows], fs, low, high, self.order, least), fs, self.fs)
         out = wave.new_zeros(*wave.shape[:-1], moved.shape[-1])
         out[:, rows] = moved
         where = (torch.arange(moved.shape[-1], device=wave.device) * fs / self.fs).round().long()
@@ -102,14 +107,14 @@ class Preprocessor:
         return out * out_seen, out_seen
 
 
-def band_pass(signal: Tensor, fs: float, low: float, high: float, order: int = 3) -> Tensor:
+def band_pass(signal: Tensor, fs: float, low: float, high: float, order: int = 3, least: float = 50.0) -> Tensor:
     """Zero-phase Butterworth band-pass of (…, time); the upper corner is left out where ``fs`` cannot hold it.
 
     Raises:
-        InputError: Where the rate is too low for an ECG, or the signal too short to be filtered.
+        InputError: Where the rate is below ``least`` (Hz), or the signal too short to be filtered.
     """
-    if fs < 50:
-        raise InputError(f"the sampling rate is {fs:g} Hz", "at least 50 Hz was expected", "use a faster recording")
+    if fs < least:
+        raise InputError(f"the sampling rate is {fs:g} Hz", f"at least {least:g} Hz was expected", "use a faster one")
     if signal.shape[-1] < fs:
         raise InputError(f"the signal lasts {signal.shape[-1] / fs:.2f} s", "at least 1 s was expected")
     # One second of odd reflection settles a 0.5 Hz corner and fits into the shortest recording.

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import numpy as np
@@ -27,6 +28,7 @@ from ecggen import checkpoint
 from ecggen.condition import Condition, agree
 from ecggen.data import Batch, Batches, Pack
 from ecggen.ecg import DRAWN_LEADS, determined_by
+from ecggen.errors import InputError
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 
@@ -49,6 +51,9 @@ class Plan:
         train_folds: Folds that are learnt from.
         validation_folds: Folds that choose the best weights.
         validation_records: Most records of them that are used.
+        keep: Which weights are kept: the "best" in validation, or the "last" (where validation cannot tell, as for an
+            autoencoder whose denoiser is not trained yet).
+        players: Players that are trained, in turn; all of the generator's if empty.
         validation_leads: Conditions that validation scores, as lead names apart by blanks.
         validation_draws: Draws averaged into the point estimate that is scored.
     """
@@ -68,6 +73,8 @@ class Plan:
     validation_records: int = 512
     validation_leads: Sequence[str] = ("I", "II V1 V5")
     validation_draws: int = 4
+    keep: Literal["best", "last"] = "best"
+    players: Sequence[str] = ()
 
 
 def train(
@@ -157,7 +164,11 @@ class Game(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.plan, self.exposure, self.out = generator, plan, exposure, out
-        self.players = list(generator.players())
+        players = generator.players()
+        for name in plan.players:
+            if name not in players:
+                raise InputError(f"there is no player {name!r}", f"one of {', '.join(players)} was expected")
+        self.players = {name: players[name] for name in plan.players or players}
         self.register_buffer("best", torch.tensor(math.inf))
         self.errors: dict[str, list[Tensor]] = {}
 
@@ -165,7 +176,7 @@ class Game(lightning.LightningModule):
         """One AdamW for each player."""
         return [
             torch.optim.AdamW(parameters, self.plan.rate, betas=(0.9, 0.98), weight_decay=self.plan.decay)
-            for parameters in self.generator.players().values()
+            for parameters in self.players.values()
         ]
 
     def training_step(self, batch: Batch, index: int) -> None:
@@ -174,7 +185,7 @@ class Game(lightning.LightningModule):
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         batch = louder(batch, self.plan.louder, rng)
-        condition = self.exposure(batch.condition, rng)
+        condition = self.exposure(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
         for player, optimizer in zip(
             self.players, optimizers if isinstance(optimizers, list) else [optimizers], strict=True
@@ -212,7 +223,7 @@ class Game(lightning.LightningModule):
         self.errors.clear()
         found["rmse"] = torch.stack([value for name, value in found.items() if name.startswith("rmse")]).mean()
         self.log_dict(found, prog_bar=True, sync_dist=True)
-        if found["rmse"] < self.best and self.trainer.is_global_zero:
+        if (found["rmse"] < self.best or self.plan.keep == "last") and self.trainer.is_global_zero:
             self.best.fill_(found["rmse"])
             checkpoint.save(self.generator, self.out / "checkpoint")
 
@@ -236,7 +247,8 @@ def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     """Each record made louder or fainter by one random factor, in the truth and in the condition alike."""
     factor = torch.as_tensor(np.exp(deviation * rng.standard_normal(len(batch))), dtype=torch.float32)
     factor = factor.to(batch.ecg.signal.device)[:, None, None]
-    return Batch(
+    return replace(
+        batch,
         ecg=replace(batch.ecg, signal=batch.ecg.signal * factor),
         condition=replace(batch.condition, leads=batch.condition.leads * factor),
     )

@@ -246,8 +246,10 @@ def test_train_then_use(run, tmp_path):
     assert run(*further, "--set", "training.rate=1e-9")[0] == 0
     one, two = (checkpoint.load(tmp_path / name / "checkpoint").state_dict() for name in ("run", "further"))
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(one.values(), two.values(), strict=True))
-    code, _, err = run(*further[:4], "--out", tmp_path / "x", *further[6:], "--set", "model.whole=5")
-    assert code == 2 and "the model of checkpoint" in err
+    code, _, err = run(*further[:4], "--out", tmp_path / "x", *further[6:], "--set", "preprocessing.lowpass=35")
+    assert code == 2 and "the preprocessing of checkpoint" in err
+    code, _, err = run(*further[:4], "--out", tmp_path / "grown", *further[6:], "--set", "model.whole=5")
+    assert code == 0 and "weights are not in" in err
     words = ["reconstruct", WATCH, "--model", tmp_path / "run" / "checkpoint", "--out", tmp_path / "r", "--draws", 2]
     assert run(*words)[0] == 0
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecggen import Condition, InputError
-from ecggen.condition import agree
+from ecggen.condition import agree, expected
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.exposure import Exposure
 from ecggen.preprocessing import Preprocessor, band_pass
-from ecggen.simulate import simulate
+from ecggen.simulate import PULSE_DELAY, simulate, simulated_peaks
 
 
 def full(n: int = 3) -> Condition:
@@ -142,12 +142,59 @@ def test_windows_cover_everything_and_overlap(samples):
 def test_exposure_shows_what_it_says():
     rng = np.random.default_rng(0)
     condition = full().repeat(200)
-    shown = Exposure(shown={"II V1 V5": 1.0}, dropped={"text": 1.0}, cut=0.5)(condition, rng)
+    shown = Exposure(shown={"II V1 V5": 1.0}, dropped={"text": 1.0, "ppg": 1.0}, cut=0.5)(condition, rng)
     assert shown.seen_leads() == ("II", "V1", "V5") and not shown.text_seen.any()
     cut = ~shown.leads_seen[:, 1].all(-1)
     assert 0.4 < cut.float().mean() < 0.6
     assert shown.leads_seen[:, 1, :200].all()
-    some = Exposure(shown={"some": 1.0}, cut=0)(condition, rng).leads_seen[..., 0].sum(1)
+    some = Exposure(shown={"some": 1.0}, dropped={"ppg": 1.0}, cut=0)(condition, rng).leads_seen[..., 0].sum(1)
     assert set(some.tolist()) == set(range(1, 12))
     with pytest.raises(InputError, match="exposure drops 'txt'"):
         Exposure(dropped={"txt": 1.0})
+
+
+def test_exposure_beside_a_ppg_and_alone():
+    rng = np.random.default_rng(0)
+    condition = full().repeat(200)
+    beside = Exposure(beside_ppg={"none": 1.0}, dropped={"ppg": 0.5, "text": 1.0}, dropped_alone={})(condition, rng)
+    with_ppg = beside.ppg_seen.any(-1)[:, 0]
+    assert 0.4 < with_ppg.float().mean() < 0.6
+    assert not beside.leads_seen[with_ppg].any() and beside.leads_seen[~with_ppg].any((1, 2)).float().mean() > 0.9
+    # Where neither lead nor PPG is seen, the words are: dropped_alone hides nothing here.
+    assert not beside.text_seen[with_ppg | beside.leads_seen.any((1, 2))].any()
+    none = Exposure(shown={"none": 1.0}, dropped={"ppg": 1.0, "text": 1.0}, dropped_alone={}, silent=0.3)(
+        condition, rng
+    )
+    told = none.text_seen.float().mean()
+    assert 0.6 < told < 0.8
+    assert torch.equal(none.facts_seen[:, 0], none.text_seen & condition.facts_seen[:, 0])
+
+
+def test_exposure_simulates_pulses_where_there_are_none():
+    rng = np.random.default_rng(0)
+    heart = simulate(40, seconds=4, seed=1, heart_rate=75)
+    condition = Condition.none(40, 4.0).with_leads(heart)
+    beats = [simulated_peaks(4.0, 75)] * 40
+    shown = Exposure(pulse=0.5, dropped={}, cut=0)(condition, rng, beats, Preprocessor(seconds=4))
+    with_ppg = shown.ppg_seen.any(-1)[:, 0]
+    assert 8 < with_ppg.sum() < 32 and not shown.ppg[~with_ppg].any()
+    assert torch.allclose(shown.ppg[with_ppg].square().mean(-1).sqrt(), torch.ones(int(with_ppg.sum()), 1), atol=1e-3)
+    slope = shown.ppg[with_ppg][0, 0].diff()
+    rises = [0.1 * k for k in range(40) if slope[10 * k : 10 * k + 10].max() > 0.6 * slope.max()]
+    assert min(abs(rise + 0.05 - (beats[0][1] + PULSE_DELAY)) for rise in rises) < 0.1
+
+
+def test_a_gaussian_heart_is_expected_exactly():
+    """E[12 leads | seen leads] of a normal distribution is what regression on many of its draws finds."""
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(8, 8, generator=generator)
+    eight = root @ torch.randn(1, 8, 40_000, generator=generator)
+    ecg = ECG(torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ eight, STANDARD_LEADS, 100)
+    for leads in (["I"], ["II", "V1", "V5"], ["aVR"], ["I", "II", "III", "aVF"]):
+        known = Condition.none(1, ecg.seconds, 100).with_leads(ecg.pick(*leads))
+        given = ecg.pick(*leads).signal[0]
+        weights = torch.linalg.lstsq(given.T.double(), eight[0].T.double(), driver="gelsd").solution
+        found = expected(known, root @ root.T)[0]
+        error = (found - (given.T.double() @ weights).T.float()).square().mean().sqrt()
+        assert error < 0.03 * eight.std(), leads
+    assert not expected(Condition.none(2, 1.0, 100), root @ root.T).any()

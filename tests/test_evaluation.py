@@ -92,7 +92,7 @@ def test_regression_finds_a_fixed_filter(pack):
     signal = np.array(pack.signal)
     signal[:, 2] = 0
     signal[:, 2, 10:] = signal[:, 0, :-10] // 2
-    altered = data.Pack(signal, pack.index, pack.preprocessor, {})
+    altered = data.Pack(signal, pack.ppg, pack.index, pack.preprocessor, {})
     rows = np.arange(40)
     given = signal[40:, :1].astype(np.float32) / 1000
     true = signal[40:, 2].astype(np.float32) / 1000

@@ -13,10 +13,13 @@ import typer
 from ecggen.cli import console
 from ecggen.cli.convert import convert
 from ecggen.cli.evaluate import evaluate
+from ecggen.cli.generate import generate
 from ecggen.cli.info import info
 from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.train import train
+from ecggen.cli.train_text import train_text
+from ecggen.cli.translate import translate
 from ecggen.errors import InputError
 
 app = typer.Typer(
@@ -28,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (reconstruct, plot, convert, info, evaluate, train):
+for command in (reconstruct, translate, generate, plot, convert, info, evaluate, train, train_text):
     app.command()(command)
 
 

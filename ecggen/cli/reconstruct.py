@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +20,10 @@ from ecggen.cli.opening import (
     Unit,
     open_recording,
 )
+from ecggen.cli.results import describe, store
 
 if TYPE_CHECKING:
     from ecggen.ecg import ECG
-    from ecggen.generator import Estimate
 
 
 def reconstruct(
@@ -69,39 +67,12 @@ def reconstruct(
     about = describe(estimate)
     if true is not None:
         about["against_truth"] = compare(estimate.center, true, generator.preprocessor)
-    store(estimate, file.stem, about, out, picture)
+    store(estimate, file.stem, about, in_words(about), out, picture)
     if as_json:
         console.tell_json(about | {"folder": str(out)})
     else:
         console.tell(in_words(about))
         console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
-
-
-def describe(estimate: Estimate) -> dict:
-    """What was measured, what was generated and how wide the band is, for a program."""
-    from ecggen.ecg import determined_by
-
-    center, origin = estimate.center, estimate.center.provenance
-    assert origin is not None
-    width = (estimate.high.signal - estimate.low.signal)[0].mean(-1) / 2
-    span = center.signal[0].amax(-1) - center.signal[0].amin(-1)
-    return {
-        "measured": list(origin.measured),
-        "derived": [lead for lead in determined_by(origin.measured) if lead not in origin.measured],
-        "generated": list(origin.generated),
-        "model": origin.model,
-        "condition": origin.condition,
-        "seed": origin.seed,
-        "draws": estimate.draws,
-        "level": estimate.level,
-        "fs": center.fs,
-        "seconds": center.seconds,
-        "band_mv": {
-            lead: {"half_width": round(float(width[i]), 4), "span_of_lead": round(float(span[i]), 3)}
-            for i, lead in enumerate(center.leads)
-            if lead in origin.generated
-        },
-    }
 
 
 def compare(center: ECG, true: ECG, preprocessor) -> dict:
@@ -155,39 +126,3 @@ def in_words(about: dict) -> str:
             f"against the truth, mean of the generated leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV"
         )
     return "\n".join(lines)
-
-
-def store(estimate: Estimate, name: str, about: dict, out: Path, picture: str) -> None:
-    """All files of a result, made beside their place and then moved: a stopped run leaves no half result."""
-    import json
-
-    import numpy as np
-
-    from ecggen import plot as paper
-    from ecggen.io import write
-
-    making = out.with_name(f".{out.name}.{os.getpid()}.part")
-    making.mkdir(parents=True)
-    try:
-        center = estimate.center
-        figure = paper.draw(center, low=estimate.low, high=estimate.high, level=estimate.level, title=name)
-        paper.save(figure, making / f"{name}.{picture}")
-        write(center, making / f"{name}.hea")
-        write(center, making / f"{name}.csv")
-        np.savez_compressed(
-            making / f"{name}_band.npz",
-            low=estimate.low.signal.numpy(),
-            high=estimate.high.signal.numpy(),
-            leads=np.array(center.leads),
-            fs=center.fs,
-            unit="mV",
-            level=estimate.level,
-            provenance=np.array(center.provenance.lines() if center.provenance else []),
-        )
-        (making / f"{name}.txt").write_text(in_words(about) + "\n", encoding="utf-8")
-        (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        out.mkdir(parents=True, exist_ok=True)
-        for file in making.iterdir():
-            file.replace(out / file.name)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)

@@ -12,11 +12,20 @@ from ecggen.cli import console
 
 def train(
     config: Annotated[Path, Argument(help="A TOML file, as configs/vae.toml.")],
-    data: Annotated[Path, Option(help="A PTB-XL folder, or any folder of recordings.")],
+    data: Annotated[
+        list[Path], Option(help="A PTB-XL folder, a BIDMC folder, or any folder of recordings; may be given again.")
+    ],
     out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state to resume from.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
     start: Annotated[
-        str | None, Option("--from", help="A checkpoint whose weights to begin with, to train on with your recordings.")
+        list[str] | None,
+        Option("--from", help="A checkpoint whose weights to begin with; given again, later ones add to it."),
+    ] = None,
+    text: Annotated[
+        str | None, Option(help="A pretrained text encoder to begin with, as the shipped one: text.")
+    ] = None,
+    complete: Annotated[
+        str | None, Option(help="A checkpoint that draws the leads which recordings with a PPG lack.")
     ] = None,
     set_: Annotated[
         list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
@@ -32,11 +41,12 @@ def train(
     """
     from lightning import seed_everything
 
-    from ecggen import checkpoint
+    from ecggen import checkpoint, wording
     from ecggen import config as configs
     from ecggen import data as datasets
     from ecggen.errors import InputError
     from ecggen.exposure import Exposure
+    from ecggen.generator import Completed
     from ecggen.preprocessing import Preprocessor
     from ecggen.training import Plan
     from ecggen.training import train as run
@@ -51,10 +61,18 @@ def train(
     seed_everything(plan.seed, verbose=False)
     generator = configs.generator(values["generator"], values.get("model", {}), f"[model] of {config}")
     generator.preprocessor = preprocessor
-    if start is not None:
-        checkpoint.copy_weights(start, generator)
-    with console.progress("packing recordings", quiet) as share:
-        pack = datasets.pack(datasets.recordings(data), preprocessor, cache, share)
+    for name in start or ():
+        foreign = checkpoint.copy_weights(name, generator)
+        if foreign:
+            console.err.print(f"{len(foreign)} weights are not in {name}, {foreign[0]} for one", markup=False)
+    if text is not None:
+        wording.copy_into(text, generator)
+    completion = None if complete is None else Completed(checkpoint.load(complete))
+    packs = []
+    for folder in data:
+        with console.progress(f"packing {folder.name}", quiet) as share:
+            packs.append(datasets.pack(datasets.recordings(folder), preprocessor, cache, share, completion))
+    pack = datasets.join(packs)
     for name, reason in list(pack.left_out.items())[:5]:
         console.err.print(f"left out {name}: {reason}", markup=False)
     console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ecggen.condition import Condition
+from ecggen.condition import FACTS, Condition
 from ecggen.data.packing import Pack
 from ecggen.ecg import ECG
 
@@ -19,15 +19,17 @@ class Batch:
 
     Attributes:
         ecg: The eight drawn leads.
-        condition: All twelve leads, the report and the facts, nothing hidden.
+        condition: All twelve leads, the PPG where there is one, the report and the facts, nothing hidden.
+        beats: Times of the R peaks of each record, in s.
     """
 
     ecg: ECG
     condition: Condition
+    beats: tuple[np.ndarray, ...]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(self.ecg.to(device), self.condition.to(device))
+        return Batch(self.ecg.to(device), self.condition.to(device), self.beats)
 
     def __len__(self) -> int:
         return len(self.ecg)
@@ -68,7 +70,17 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
     condition = (
         Condition.none(len(rows), pack.preprocessor.seconds, pack.preprocessor.fs)
         .with_leads(ecg.standard())
-        .with_facts(age=about.age.tolist(), sex=about.sex.tolist())
+        .with_facts(age=about.age.tolist(), sex=about.sex.tolist(), heart_rate=_possible(about.heart_rate.tolist()))
         .with_text(about.report.tolist())
     )
-    return Batch(ecg, condition)
+    if about.paired.any():
+        condition = condition.with_ppg(torch.from_numpy(pack.ppg[rows].astype(np.float32)), pack.preprocessor.fs)
+        seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_seen
+        condition = replace(condition, ppg_seen=seen)
+    return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats))
+
+
+def _possible(rates: list[float]) -> list[float | None]:
+    """Heart rates that a condition takes; a detector's slip is no fact."""
+    low, high = FACTS["heart_rate"]
+    return [rate if low <= rate <= high else None for rate in rates]

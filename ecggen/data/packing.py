@@ -15,18 +15,33 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas
 import torch
 
+from ecggen.condition import Condition
+from ecggen.data import paired
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.io import read
-from ecggen.preprocessing import Preprocessor
+from ecggen.preprocessing import Preprocessor, fit
+from ecggen.rhythm import heart_rate, r_peaks
 
-FORMAT = 1
+FORMAT = 2
 MICROVOLT = 1000  # steps per mV
+NUMBERS = ("age", "sex", "heart_rate")
+
+
+class Completion(Protocol):
+    """Draws the leads that a recording lacks: a generator, known by its name."""
+
+    name: str
+
+    def __call__(self, ecg: ECG) -> ECG:
+        """Twelve leads, those of ``ecg`` as they are."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Recording:
         age: Years, or None.
         sex: 0 male, 1 female, or None.
         report: The report's text, or "".
+        paired: Whether the file holds a PPG beside its leads, as ``ecggen.data.paired`` reads it.
     """
 
     name: str
@@ -50,6 +66,7 @@ class Recording:
     age: float | None = None
     sex: float | None = None
     report: str = ""
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,12 +75,15 @@ class Pack:
 
     Attributes:
         signal: (window, 8, time) int16 µV, memory-mapped.
-        index: One row a window: name, patient, fold, start (s), age, sex, report.
+        ppg: (window, time) float16 of unit deviation, memory-mapped; zero where there is none.
+        index: One row a window: name, patient, fold, start (s), age, sex, report, heart_rate (per minute), beats
+            (times of the R peaks in s, apart by blanks), paired (whether it has a PPG).
         preprocessor: What the recordings went through.
         left_out: Names of recordings that could not be used, with the reason.
     """
 
     signal: np.ndarray
+    ppg: np.ndarray
     index: pandas.DataFrame
     preprocessor: Preprocessor
     left_out: dict[str, str]
@@ -100,6 +120,7 @@ def pack(
     preprocessor: Preprocessor,
     cache: Path | str | None = None,
     progress: Callable[[float], None] | None = None,
+    complete: Completion | None = None,
 ) -> Pack:
     """The pack of these recordings, made now or found in the cache.
 
@@ -108,14 +129,15 @@ def pack(
         preprocessor: Filter, rate and window. Longer recordings give several windows; shorter ones are left out.
         cache: Folder for packs; by default ``$XDG_CACHE_HOME/ecggen``.
         progress: Called with the share done.
+        complete: What draws the leads that a paired recording lacks; without it such recordings are left out.
 
     Raises:
         InputError: Where no recording can be used.
     """
     cache = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ecggen"
-    folder = cache / f"pack-{_fingerprint(recordings, preprocessor)}"
+    folder = cache / f"pack-{_fingerprint(recordings, preprocessor, complete)}"
     if not (folder / "pack.json").is_file():
-        _make(folder, recordings, preprocessor, progress)
+        _make(folder, recordings, preprocessor, progress, complete)
     return load(folder)
 
 
@@ -124,27 +146,43 @@ def load(folder: Path) -> Pack:
     about = json.loads((folder / "pack.json").read_text())
     return Pack(
         signal=np.load(folder / "signal.npy", mmap_mode="r"),
+        ppg=np.load(folder / "ppg.npy", mmap_mode="r"),
         index=pandas.read_csv(
             folder / "index.csv",
-            dtype={"name": str, "patient": str, "report": str, "age": float, "sex": float},
+            dtype={**dict.fromkeys(("name", "patient", "report", "beats"), str), **dict.fromkeys(NUMBERS, float)},  # type: ignore[arg-type]
             keep_default_na=False,
-            na_values={"age": "", "sex": ""},
+            na_values=dict.fromkeys(NUMBERS, ""),
         ),
         preprocessor=Preprocessor(**about["preprocessor"]),
         left_out=about["left_out"],
     )
 
 
-def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress) -> None:
+def join(packs: Sequence[Pack]) -> Pack:
+    """Several packs of one preprocessing as one, in memory; patients of different packs are different people."""
+    if len(packs) == 1:
+        return packs[0]
+    indices = [pack.index.assign(patient=f"{i}/" + pack.index.patient) for i, pack in enumerate(packs)]
+    return Pack(
+        signal=np.concatenate([pack.signal for pack in packs]),
+        ppg=np.concatenate([pack.ppg for pack in packs]),
+        index=pandas.concat(indices, ignore_index=True),
+        preprocessor=packs[0].preprocessor,
+        left_out={name: reason for pack in packs for name, reason in pack.left_out.items()},
+    )
+
+
+def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress, complete) -> None:
     """Write the pack beside its place, then rename it: a killed run leaves no half pack."""
     making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     making.mkdir(parents=True, exist_ok=True)
     try:
-        rows, left_out = _write_windows(making / "signal.raw", recordings, preprocessor, progress)
+        rows, left_out = _write_windows(making, recordings, preprocessor, progress, complete)
         if not rows:
             reason = next(iter(left_out.values()), "none were given")
             raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
-        _finish_array(making, (len(rows), len(DRAWN_LEADS), preprocessor.samples))
+        _finish_array(making / "signal.npy", np.int16, (len(rows), len(DRAWN_LEADS), preprocessor.samples))
+        _finish_array(making / "ppg.npy", np.float16, (len(rows), preprocessor.samples))
         pandas.DataFrame(rows).to_csv(making / "index.csv", index=False)
         about = {"format": FORMAT, "preprocessor": dataclasses.asdict(preprocessor), "left_out": left_out}
         (making / "pack.json").write_text(json.dumps(about, indent=1))
@@ -154,51 +192,89 @@ def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preproces
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _write_windows(path: Path, recordings, preprocessor: Preprocessor, progress) -> tuple[list[dict], dict[str, str]]:
+def _write_windows(
+    folder: Path, recordings, preprocessor: Preprocessor, progress, complete
+) -> tuple[list[dict], dict[str, str]]:
     rows, left_out = [], {}
-    with path.open("wb") as file:
+    with (folder / "signal.raw").open("wb") as signals, (folder / "ppg.raw").open("wb") as ppgs:
         for done, recording in enumerate(recordings, 1):
             try:
-                windows = _windows(recording, preprocessor)
+                windows = _windows(recording, preprocessor, complete)
             except InputError as error:
                 left_out[recording.name] = str(error)
                 windows = []
-            for start, window in windows:
-                file.write(window.tobytes())
-                about = dataclasses.asdict(recording)
-                del about["path"]
-                rows.append(about | {"start": start})
+            about = dataclasses.asdict(recording)
+            del about["path"]
+            for window in windows:
+                signals.write(window.signal.tobytes())
+                ppgs.write(window.ppg.tobytes())
+                rows.append(about | {"start": window.start} | _rhythm(window, preprocessor.fs))
             if progress is not None:
                 progress(done / len(recordings))
     return rows, left_out
 
 
-def _windows(recording: Recording, preprocessor: Preprocessor) -> list[tuple[float, np.ndarray]]:
-    """(start in s, int16 µV) of each full window of a recording."""
-    ecg = preprocessor.ecg(read(recording.path, check=False, allow_contradiction=True).standard().pick(*DRAWN_LEADS))
+@dataclass(frozen=True)
+class _Window:
+    """A window's start in s, its leads in int16 µV and its PPG in float16."""
+
+    start: float
+    signal: np.ndarray
+    ppg: np.ndarray
+
+
+def _windows(recording: Recording, preprocessor: Preprocessor, complete: Completion | None) -> list[_Window]:
+    """Each full window of a recording."""
+    ecg, ppg = _paired(recording, complete) if recording.paired else (_plain(recording), None)
+    ecg = preprocessor.ecg(ecg.standard().pick(*DRAWN_LEADS))
     size = preprocessor.samples
     if ecg.samples < size:
         raise InputError(f"it lasts {ecg.seconds:.2f} s", f"at least {preprocessor.seconds:g} s were expected")
     micro = (ecg.signal[0] * MICROVOLT).round().clamp(-32768, 32767).to(torch.int16).numpy()
+    pulse = np.zeros(ecg.samples, np.float16)
+    if ppg is not None:
+        known = preprocessor.condition(Condition.none(1, ecg.seconds, ecg.fs).with_ppg(*ppg))
+        pulse = fit(known.ppg[0, 0], ecg.samples).numpy().astype(np.float16)
     return [
-        (start / preprocessor.fs, np.ascontiguousarray(micro[:, start : start + size]))
+        _Window(start / preprocessor.fs, np.ascontiguousarray(micro[:, part]), pulse[part])
         for start in range(0, ecg.samples - size + 1, size)
+        for part in [slice(start, start + size)]
     ]
 
 
-def _finish_array(folder: Path, shape: tuple[int, int, int]) -> None:
-    """Raw samples → ``signal.npy``, a piece at a time."""
-    raw = np.memmap(folder / "signal.raw", np.int16, "r", shape=shape)
-    out = np.lib.format.open_memmap(folder / "signal.npy", "w+", np.int16, shape)
+def _plain(recording: Recording) -> ECG:
+    return read(recording.path, check=False, allow_contradiction=True)
+
+
+def _paired(recording: Recording, complete: Completion | None) -> tuple[ECG, tuple[torch.Tensor, float]]:
+    """Twelve leads and the PPG, moved so that its pulses follow the R peaks by the delay models are trained on."""
+    if complete is None:
+        raise InputError("it lacks leads", "twelve leads were expected", "name a checkpoint that draws them")
+    pair = paired.read_pair(recording.path)
+    return complete(pair.ecg), (pair.in_time().ppg, pair.ecg.fs)
+
+
+def _rhythm(window: _Window, fs: float) -> dict[str, object]:
+    """R peaks and heart rate of a window, as the index holds them."""
+    (peaks,) = r_peaks(ECG(torch.from_numpy(window.signal[None] / np.float32(MICROVOLT)), DRAWN_LEADS, fs))
+    return {"beats": " ".join(f"{peak:.2f}" for peak in peaks), "heart_rate": heart_rate(peaks)}
+
+
+def _finish_array(file: Path, kind: type, shape: tuple[int, ...]) -> None:
+    """Raw samples → an npy file, a piece at a time."""
+    source = file.with_suffix(".raw")
+    raw = np.memmap(source, kind, "r", shape=shape)
+    out = np.lib.format.open_memmap(file, "w+", kind, shape)
     for start in range(0, shape[0], 1024):
         out[start : start + 1024] = raw[start : start + 1024]
     out.flush()
-    (folder / "signal.raw").unlink()
+    source.unlink()
 
 
-def _fingerprint(recordings: Sequence[Recording], preprocessor: Preprocessor) -> str:
-    """Changes whenever a file, what is known of it, or the preprocessing does."""
-    digest = hashlib.sha256(json.dumps([FORMAT, dataclasses.asdict(preprocessor)]).encode())
+def _fingerprint(recordings: Sequence[Recording], preprocessor: Preprocessor, complete: Completion | None) -> str:
+    """Changes whenever a file, what is known of it, the preprocessing or what completes it does."""
+    by = complete.name if complete and any(recording.paired for recording in recordings) else ""
+    digest = hashlib.sha256(json.dumps([FORMAT, dataclasses.asdict(preprocessor), by]).encode())
     for recording in recordings:
         stat = recording.path.stat() if recording.path.exists() else None
         digest.update(repr((recording, stat and (stat.st_size, stat.st_mtime_ns))).encode())

@@ -1,7 +1,8 @@
-"""Where recordings come from: a PTB-XL folder as published, or any folder of recordings."""
+"""Where recordings come from: PTB-XL or BIDMC as published, or any folder of recordings."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ FOLDS = 10
 
 
 def recordings(folder: Path | str) -> list[Recording]:
-    """The recordings of a PTB-XL folder (known by its database CSV), or of any other folder.
+    """The recordings of a PTB-XL folder (known by its database CSV), of a BIDMC folder, or of any other.
 
     Raises:
         InputError: Where there is no such folder, or no recording in it.
@@ -25,7 +26,7 @@ def recordings(folder: Path | str) -> list[Recording]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "a PTB-XL folder or a folder of recordings was expected")
-    found = ptb_xl(folder) if (folder / DATABASE).is_file() else plain(folder)
+    found = ptb_xl(folder) if (folder / DATABASE).is_file() else bidmc(folder) or plain(folder)
     if not found:
         raise InputError(f"{folder} holds no recording", "WFDB, CSV or npz files were expected")
     return found
@@ -59,6 +60,55 @@ def ptb_xl(folder: Path) -> list[Recording]:
 def _known(value: float) -> float | None:
     """A number of a table, or None where the cell is empty."""
     return None if value != value else float(value)
+
+
+def bidmc(folder: Path) -> list[Recording]:
+    """BIDMC as published (Pimentel et al. 2016): a PPG beside lead II; empty where this is no such folder.
+
+    The CSV form is taken where it is there, in the folder or in its ``bidmc_csv``, else the WFDB form. Several
+    recordings may come from one patient, who stays in one fold: sorted patients are dealt out in turn. What is known
+    of the patient stands in ``…_Fix.txt``, or in a WFDB header's comments; without either, a recording is a patient.
+    """
+    inner = folder / "bidmc_csv"
+    places = [(folder, "bidmc_[0-9]*_Signals.csv"), (inner, "bidmc_[0-9]*_Signals.csv"), (folder, "bidmc[0-9]*.hea")]
+    files = next(filter(None, (sorted(place.glob(pattern)) for place, pattern in places)), [])
+    files = [file for file in files if not file.stem.endswith("n")]  # bidmc01n holds the monitor's numbers
+    names = [f"bidmc_{re.sub('[^0-9]', '', file.stem)}" for file in files]
+    about = [_about(file, name) for file, name in zip(files, names, strict=True)]
+    subject = r"matched wdb ID: *(\w+)|/matched/(\w+)"
+    patients = [_said(subject, text) or name for text, name in zip(about, names, strict=True)]
+    fold = {patient: 1 + at % FOLDS for at, patient in enumerate(sorted(set(patients)))}
+    return [
+        Recording(
+            name=name,
+            path=file,
+            patient=patient,
+            fold=fold[patient],
+            age=_number(_said(r"\bage\b\W*([0-9]+)", text)),
+            sex={"M": 0.0, "F": 1.0}.get(_said(r"\b(?:gender|sex)\b\W*([MF])\b", text).upper()),
+            paired=True,
+        )
+        for name, file, patient, text in zip(names, files, patients, about, strict=True)
+    ]
+
+
+def _about(file: Path, name: str) -> str:
+    """What is written about the patient of a BIDMC recording; "" where nothing is."""
+    beside = (file.with_name(f"{name}_Fix.txt"), file.parent / "bidmc_csv" / f"{name}_Fix.txt")
+    places = [*beside, *([file] if file.suffix == ".hea" else [])]
+    place = next((place for place in places if place.is_file()), None)
+    return "" if place is None else place.read_text(encoding="utf-8", errors="replace")
+
+
+def _said(pattern: str, text: str) -> str:
+    """The first group of ``pattern`` that is found in ``text``, or ""."""
+    match = re.search(pattern, text, re.IGNORECASE)
+    return next(filter(None, match.groups()), "") if match else ""
+
+
+def _number(text: str) -> float | None:
+    """A number, or None where there is none. Of "90+" the 90 is taken, as for PTB-XL's ages above 89."""
+    return float(text) if text else None
 
 
 def plain(folder: Path) -> list[Recording]:

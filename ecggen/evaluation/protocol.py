@@ -7,17 +7,43 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ecggen import checkpoint, config, data
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
+from ecggen.evaluation import reconstruction, translation
 from ecggen.evaluation.baselines import baselines
 from ecggen.evaluation.pointwise import free_leads
-from ecggen.evaluation.reconstruction import DEFINITIONS, Protocol, score_baseline, score_generator
+from ecggen.generator import Generator
 from ecggen.io import read
+
+
+@dataclass(frozen=True)
+class Job:
+    """A protocol on its way to be run.
+
+    Attributes:
+        settings: What the protocol file says.
+        where: The protocol file, for messages.
+        folder: The recordings.
+        generator: The model.
+        with_baselines: Whether to score the baselines.
+        limit: Most records to score; 0 for as many as the protocol says.
+        cache: Where packs are kept.
+        report: Called with what is being done and the share done.
+    """
+
+    settings: dict[str, Any]
+    where: str
+    folder: Path
+    generator: Generator
+    with_baselines: bool
+    limit: int
+    cache: Path | None
+    report: Callable[[str, float], None]
 
 
 def run(
@@ -32,7 +58,7 @@ def run(
     """The results of a protocol file for a model, and for the baselines.
 
     Args:
-        path: The protocol file.
+        path: The protocol file; its ``kind`` says which of ``KINDS`` it is.
         folder: The recordings.
         model: A checkpoint's name or folder.
         with_baselines: Whether to score the baselines.
@@ -40,14 +66,38 @@ def run(
         cache: Where packs are kept.
         progress: Called with what is being done and the share done.
     """
-    report = progress or (lambda what, share: None)
-    protocol = config.build(Protocol, config.read_toml(path), str(path))
+    settings = config.read_toml(path)
+    kind = settings.get("kind")
+    if kind not in KINDS:
+        raise InputError(f"{path}: the protocol's kind is {kind!r}", f"one of {', '.join(KINDS)} was expected")
     generator = checkpoint.load(model)
-    recordings = data.recordings(folder)
-    pack = data.pack(recordings, generator.preprocessor, cache, lambda share: report("packing recordings", share))
-    rows = pack.rows(protocol.folds)[: limit or protocol.limit or None]
+    report = progress or (lambda what, share: None)
+    about, scores = KINDS[kind](
+        Job(settings, str(path), folder, generator, with_baselines, limit, cache, report),
+    )
+    return {
+        "protocol": path.stem,
+        **about,
+        "model": generator.name,
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "scores": scores,
+    }
+
+
+def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of a reconstruction."""
+    protocol = config.build(reconstruction.Protocol, job.settings, job.where)
+    generator = job.generator
+    recordings = data.recordings(job.folder)
+    pack = data.pack(
+        recordings, generator.preprocessor, job.cache, lambda share: job.report("packing recordings", share)
+    )
+    rows = pack.rows(protocol.folds)[: job.limit or protocol.limit or None]
     if not len(rows):
-        raise InputError(f"folds {list(protocol.folds)} of {folder} hold no record", "records to score were expected")
+        found = f"folds {list(protocol.folds)} of {job.folder} hold no record"
+        raise InputError(found, "records to score were expected")
     paths = {recording.name: recording.path for recording in recordings}
 
     def recording_of(row: int) -> ECG:
@@ -61,25 +111,39 @@ def run(
         )
 
     scores = {}
-    for baseline in baselines() if with_baselines else ():
-        report(baseline.name, 0.0)
-        scores[baseline.name] = score_baseline(baseline, pack, protocol, rows)
-    scores[generator.name] = score_generator(
-        generator, recording_of, pack, protocol, rows, lambda share: report(generator.name, share)
+    for baseline in baselines() if job.with_baselines else ():
+        job.report(baseline.name, 0.0)
+        scores[baseline.name] = reconstruction.score_baseline(baseline, pack, protocol, rows)
+    scores[generator.name] = reconstruction.score_generator(
+        generator, recording_of, pack, protocol, rows, lambda share: job.report(generator.name, share)
     )
-    return {
-        "protocol": path.stem,
+    about = {
         "settings": asdict(protocol),
         "scored_leads": list(free_leads(protocol.given)),
-        "definitions": DEFINITIONS,
+        "definitions": reconstruction.DEFINITIONS,
         "n": len(rows),
         "patients": int(pack.index.patient.iloc[rows].nunique()),
-        "model": generator.name,
-        "commit": commit(),
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "scores": scores,
     }
+    return about, scores
+
+
+def _translation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of a translation from a PPG."""
+    protocol = config.build(translation.Protocol, job.settings, job.where)
+    protocol = replace(protocol, limit=job.limit or protocol.limit)
+    about, scores = translation.run(
+        protocol,
+        data.recordings(job.folder),
+        job.generator,
+        job.generator.preprocessor,
+        job.with_baselines,
+        job.report,
+    )
+    return {"settings": asdict(protocol), **about}, scores
+
+
+KINDS = {"reconstruction": _reconstruction, "translation": _translation}
+"""What a protocol file can measure, by its ``kind``."""
 
 
 def store(results: dict[str, Any], out: Path, overwrite: bool = False) -> None:
@@ -101,4 +165,4 @@ def commit() -> str:
         return done.stdout.strip() if done.returncode == 0 else ""
 
     head = git("rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--", "ecggen") else "")
+    return head + ("+" if head and git("status", "--porcelain", "--", ":/ecggen") else "")

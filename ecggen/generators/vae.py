@@ -22,57 +22,20 @@ time. Ours, and why:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ecggen.condition import Condition, agree
-from ecggen.context import ALIGNED, ConditionEncoder, Context
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise
-from ecggen.nn.blocks import fold, unfold
+from ecggen.nn.blocks import fold
 from ecggen.nn.scores import amplitude, pair_crps
-from ecggen.nn.unet import Down, Up
-
-LATENT_LEVEL = 1
-"""Level of the U-Net at which the latent along time joins: one step there is 2 · ``fold`` samples."""
+from ecggen.nn.unet import Down
+from ecggen.reader import Latent, LatentHead, Read, Reader
 
 POSTERIOR_SHARE = 4
 """One record in so many goes through the posterior in training."""
-
-
-@dataclass(frozen=True)
-class Latent:
-    """Independent normal distributions of the latent of a record and of the latent along time.
-
-    Attributes:
-        whole: Mean and log deviation, (batch, 2 · channels).
-        along: Mean and log deviation, (batch, 2 · channels, step).
-    """
-
-    whole: Tensor
-    along: Tensor
-
-    def at(self, whole: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
-        """The draw that standard normal numbers make."""
-        return _shift(self.whole, whole), _shift(self.along, along)
-
-    def __getitem__(self, part: slice) -> Latent:
-        return Latent(self.whole[part], self.along[part])
-
-    def repeat(self, n: int) -> Latent:
-        """Each record ``n`` times, one copy after the other."""
-        return Latent(self.whole.repeat_interleave(n, 0), self.along.repeat_interleave(n, 0))
-
-    def shapes(self) -> tuple[torch.Size, torch.Size]:
-        """Shapes of the numbers that ``at`` wants, without the batch."""
-        return self.whole.chunk(2, 1)[0].shape[1:], self.along.chunk(2, 1)[0].shape[1:]
-
-    def divergence(self, prior: Latent) -> Tensor:
-        """Kullback–Leibler divergence from the prior in nats, (batch,)."""
-        return _divergence(self.whole, prior.whole).sum(1) + _divergence(self.along, prior.along).sum((1, 2))
 
 
 class VAE(Generator):
@@ -87,6 +50,7 @@ class VAE(Generator):
         steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
         divergence: Weight of the Kullback–Leibler divergence.
         posterior: Weight of the reconstruction from the posterior.
+        text: Folder of a language model that reads texts; "" for ecggen's own.
     """
 
     def __init__(
@@ -99,107 +63,46 @@ class VAE(Generator):
         steps: int = 5,
         divergence: float = 2e-5,
         posterior: float = 0.5,
+        text: str = "",
     ):
         super().__init__()
-        self.steps, self.weights = steps, (divergence, posterior)
-        self.encoder = ConditionEncoder(width)
-        self.read = Down(ALIGNED * steps, widths, blocks, width)
-        self.prior = LatentHead(widths, width, whole, along)
+        self.weights = divergence, posterior
+        self.reader = Reader(widths, blocks, width, whole, along, steps, text)
         self.read_truth = Down(len(DRAWN_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)
-        self.from_whole = nn.Linear(whole, width)
-        extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
-        self.write = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
-        self.mix = nn.Linear(2 * widths[-1] + width + whole, len(DRAWN_LEADS) * len(STANDARD_LEADS))
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.mix.bias)
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise)
 
     def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        draws = len(noise) // len(condition)
-        context, features, prior = self._read(condition)
-        context, prior = context.repeat(draws), prior.repeat(draws)
-        features = [level.repeat_interleave(draws, 0) for level in features]
-        drawn = prior.at(*(noise.normal(*shape).to(self.device) for shape in prior.shapes()))
-        return self._write(context, features, drawn)
+        read = self.reader(condition).repeat(len(noise) // len(condition))
+        drawn = read.prior.at(*(noise.normal(*shape).to(self.device) for shape in read.prior.shapes()))
+        return self.reader.write(read, drawn)
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
-        context, features, prior = self._read(condition)
+        read = self.reader(condition)
         scale = amplitude(ecg.signal)
-        one, other = (agree(self._write(context, features, _drawn(prior)), condition) for _ in range(2))
+        one, other = (agree(self.reader.write(read, _drawn(read.prior)), condition) for _ in range(2))
         # The posterior looks at a part of the batch: it teaches the latents, the score teaches the rest.
         part = slice(0, -(-len(ecg) // POSTERIOR_SHARE))
-        context, features, prior = context[part], [level[part] for level in features], prior[part]
-        posterior = self._posterior(ecg[part], context, features)
-        fit = agree(self._write(context, features, _drawn(posterior)), condition[part])
+        posterior = self._posterior(ecg[part], read[part])
+        fit = agree(self.reader.write(read[part], _drawn(posterior)), condition[part])
         divergence, weight = self.weights
         return {
             "score": (pair_crps(one, other, ecg.signal) / scale).mean(),
             "posterior": weight * ((fit - ecg[part].signal).abs() / scale[part]).mean(),
-            "divergence": divergence * posterior.divergence(prior).mean(),
+            "divergence": divergence * posterior.divergence(read.prior[part]).mean(),
         }
 
-    def _read(self, condition: Condition) -> tuple[Context, list[Tensor], Latent]:
-        multiple = self.steps * 2 ** (len(self.read.levels) - 1)
-        if condition.samples % multiple:
-            raise InputError(
-                f"the window holds {condition.samples} samples",
-                f"a multiple of {multiple} was expected (steps · 2^(levels − 1))",
-                "change seconds or fs under [preprocessing]",
-            )
-        context = self.encoder(condition)
-        features = self.read(fold(context.aligned, self.steps), context.vector, context.tokens, context.tokens_seen)
-        return context, features, self.prior(features, context.vector)
-
-    def _posterior(self, ecg: ECG, context: Context, features: Sequence[Tensor]) -> Latent:
-        told = self.read_truth(fold(ecg.signal, self.steps), context.vector, context.tokens, context.tokens_seen)
-        joined = [torch.cat(pair, 1) for pair in zip(features, told, strict=True)]
+    def _posterior(self, ecg: ECG, read: Read) -> Latent:
+        context = read.context
+        waves = fold(ecg.signal, self.reader.steps)
+        told = self.read_truth(waves, context.vector, context.tokens, context.tokens_seen)
+        joined = [torch.cat(pair, 1) for pair in zip(read.features, told, strict=True)]
         return self.posterior(joined, context.vector)
-
-    def _write(self, context: Context, features: Sequence[Tensor], drawn: tuple[Tensor, Tensor]) -> Tensor:
-        whole, along = drawn
-        known = torch.cat([pooled(features, context.vector), whole], 1)
-        mixture = self.mix(known).float().unflatten(1, (len(DRAWN_LEADS), -1))
-        with torch.autocast(mixture.device.type, enabled=False):
-            mixed = mixture @ context.aligned[:, : len(STANDARD_LEADS)]
-        extra = [along if level == LATENT_LEVEL else None for level in range(len(features) - 1)]
-        return mixed + unfold(self.write(features, context.vector + self.from_whole(whole), extra), self.steps)
-
-
-class LatentHead(nn.Module):
-    """Features of a U-Net's levels → the distribution of both latents."""
-
-    def __init__(self, widths: Sequence[int], width: int, whole: int, along: int):
-        super().__init__()
-        self.whole = nn.Sequential(
-            nn.Linear(2 * widths[-1] + width, 2 * width), nn.SiLU(), nn.Linear(2 * width, 2 * whole)
-        )
-        self.along = nn.Conv1d(widths[LATENT_LEVEL], 2 * along, 3, padding=1)
-
-    def forward(self, features: Sequence[Tensor], vector: Tensor) -> Latent:
-        return Latent(self.whole(pooled(features, vector)).float(), self.along(features[LATENT_LEVEL]).float())
-
-
-def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:
-    """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
-    return torch.cat([features[-1].mean(-1), features[-1].amax(-1), vector], 1)
-
-
-def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:
-    mean, log_deviation = distribution.chunk(2, 1)
-    return mean + numbers * log_deviation.clamp(-8, 3).exp()
 
 
 def _drawn(latent: Latent) -> tuple[Tensor, Tensor]:
     """A draw that gradients pass through."""
-    whole, along = (torch.randn_like(half.chunk(2, 1)[0]) for half in (latent.whole, latent.along))
+    whole, along = (torch.randn_like(half) for half in latent.mean())
     return latent.at(whole, along)
-
-
-def _divergence(q: Tensor, p: Tensor) -> Tensor:
-    """KL(q ‖ p) of normal distributions, element by element."""
-    (q_mean, q_log), (p_mean, p_log) = (half.chunk(2, 1) for half in (q, p))
-    q_log, p_log = q_log.clamp(-8, 3), p_log.clamp(-8, 3)
-    return p_log - q_log + ((2 * q_log).exp() + (q_mean - p_mean).square()) / (2 * (2 * p_log).exp()) - 0.5

@@ -7,33 +7,35 @@ from torch.nn import functional as F
 
 
 class Residual(nn.Module):
-    """Two convolutions with a shortcut; a vector scales and shifts the features between them (FiLM, Perez 2018).
+    """Two convolutions with a shortcut; a vector may scale and shift the features between them (FiLM, Perez 2018).
 
     Args:
         inputs: Channels in.
         outputs: Channels out.
-        width: Width of the steering vector.
+        width: Width of the steering vector; 0 for none.
         kernel: Taps of each convolution, odd.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, kernel: int = 3):
+    def __init__(self, inputs: int, outputs: int, width: int = 0, kernel: int = 3):
         super().__init__()
         self.norm_in = nn.GroupNorm(_groups(inputs), inputs)
         self.conv_in = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
-        self.film = nn.Linear(width, 2 * outputs)
+        self.film = nn.Linear(width, 2 * outputs) if width else None
         self.norm_out = nn.GroupNorm(_groups(outputs), outputs)
         self.conv_out = nn.Conv1d(outputs, outputs, kernel, padding=kernel // 2)
         self.shortcut = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
+        if self.film is not None:
+            nn.init.zeros_(self.film.weight)
+            nn.init.zeros_(self.film.bias)
         nn.init.normal_(self.conv_out.weight, std=1e-2 / (kernel * outputs) ** 0.5)
 
-    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+    def forward(self, x: Tensor, vector: Tensor | None = None) -> Tensor:
         """(batch, inputs, time), (batch, width) → (batch, outputs, time)."""
-        scale, shift = self.film(vector)[..., None].chunk(2, 1)
-        h = self.conv_in(F.silu(self.norm_in(x)))
-        h = self.conv_out(F.silu(self.norm_out(h) * (1 + scale) + shift))
-        return self.shortcut(x) + h
+        h = self.norm_out(self.conv_in(F.silu(self.norm_in(x))))
+        if self.film is not None:
+            scale, shift = self.film(vector)[..., None].chunk(2, 1)
+            h = h * (1 + scale) + shift
+        return self.shortcut(x) + self.conv_out(F.silu(h))
 
 
 class Attention(nn.Module):

@@ -1,0 +1,110 @@
+"""A drawn ECG on its way out: what it is, for a program, and its files, all of them or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ecggen.ecg import ECG
+    from ecggen.generator import Estimate
+
+
+def center_of(answer: ECG | Estimate) -> ECG:
+    """The ECG itself: one draw, or the middle of an estimate."""
+    from ecggen.generator import Estimate
+
+    return answer.center if isinstance(answer, Estimate) else answer
+
+
+def describe(answer: ECG | Estimate) -> dict:
+    """What was measured, what was generated and, of an estimate, how wide the band is."""
+    from ecggen.ecg import determined_by
+    from ecggen.generator import Estimate
+
+    center = center_of(answer)
+    origin = center.provenance
+    assert origin is not None
+    band = answer if isinstance(answer, Estimate) else None
+    return {
+        "measured": list(origin.measured),
+        "derived": [lead for lead in determined_by(origin.measured) if lead not in origin.measured],
+        "generated": list(origin.generated),
+        "model": origin.model,
+        "condition": origin.condition,
+        "seed": origin.seed,
+        "draws": band.draws if band else 1,
+        **({"level": band.level} if band else {}),
+        "fs": center.fs,
+        "seconds": center.seconds,
+        **({"band_mv": band_of(band)} if band else {}),
+    }
+
+
+def band_of(estimate: Estimate) -> dict:
+    """The band's half width beside the lead's span, in mV, of each generated lead."""
+    center = estimate.center
+    assert center.provenance is not None
+    width = (estimate.high.signal - estimate.low.signal)[0].mean(-1) / 2
+    span = center.signal[0].amax(-1) - center.signal[0].amin(-1)
+    return {
+        lead: {"half_width": round(float(width[i]), 4), "span_of_lead": round(float(span[i]), 3)}
+        for i, lead in enumerate(center.leads)
+        if lead in center.provenance.generated
+    }
+
+
+def store(answer: ECG | Estimate, name: str, about: dict, words: str, out: Path, picture: str) -> None:
+    """All files of a result, made beside their place and then moved: a stopped run leaves no half result.
+
+    Args:
+        answer: One draw, or an estimate, whose band is then stored and drawn as well.
+        name: Name of the files, without suffix.
+        about: For the JSON file.
+        words: For the text file.
+        out: The folder.
+        picture: Form of the picture: png, svg or pdf.
+    """
+    import json
+
+    from ecggen import plot as paper
+    from ecggen.generator import Estimate
+    from ecggen.io import write
+
+    making = out.with_name(f".{out.name}.{os.getpid()}.part")
+    making.mkdir(parents=True)
+    try:
+        center = center_of(answer)
+        if isinstance(answer, Estimate):
+            figure = paper.draw(center, low=answer.low, high=answer.high, level=answer.level, title=name)
+            _store_band(answer, making / f"{name}_band.npz")
+        else:
+            figure = paper.draw(center, title=name)
+        paper.save(figure, making / f"{name}.{picture}")
+        write(center, making / f"{name}.hea")
+        write(center, making / f"{name}.csv")
+        (making / f"{name}.txt").write_text(words + "\n", encoding="utf-8")
+        (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        out.mkdir(parents=True, exist_ok=True)
+        for file in making.iterdir():
+            file.replace(out / file.name)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _store_band(estimate: Estimate, path: Path) -> None:
+    import numpy as np
+
+    center = estimate.center
+    np.savez_compressed(
+        path,
+        low=estimate.low.signal.numpy(),
+        high=estimate.high.signal.numpy(),
+        leads=np.array(center.leads),
+        fs=center.fs,
+        unit="mV",
+        level=estimate.level,
+        provenance=np.array(center.provenance.lines() if center.provenance else []),
+    )

@@ -1,0 +1,204 @@
+"""``ecggen translate``: a PPG in, an ECG with the same beats out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from ecggen.cli import console
+from ecggen.cli.opening import Json, Overwrite, Rate, Seconds, Start, open_recording
+from ecggen.cli.results import center_of, describe, store
+
+if TYPE_CHECKING:
+    from ecggen.condition import Condition
+    from ecggen.ecg import ECG
+    from ecggen.io.ppg import PPG
+    from ecggen.preprocessing import Preprocessor
+
+LEAD = "II"
+LEADS = (
+    "lead II is the one that was learnt from PPG and ECG recorded together; all other leads were learnt from pulses "
+    "simulated on PTB-XL's ECGs, or from leads that another model drew: they show a heart with these beats, not this "
+    "person's"
+)
+"""What the leads of a translated ECG can stand for."""
+TIMING = (
+    "timing carries an unknown constant delay, of the recorder and of the pulse's way: the model answers as if it were "
+    "0.25 s from R peak to steepest rise"
+)
+"""What its timing can stand for; 0.25 s is ``simulate.PULSE_DELAY``."""
+LEAST_RATE = 50.0
+"""Hz below which a PPG is brought to the model's rate before it is filtered."""
+
+
+def translate(
+    file: Annotated[
+        Path, Argument(help="The PPG: WFDB (.hea), CSV, npz, or an Empatica E4 BVP.csv.", show_default=False)
+    ],
+    out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
+    channel: Annotated[
+        str | None, Option(help="The PPG's name in the file (default: PLETH, PPG or BVP), or its number from 1.")
+    ] = None,
+    model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "flow",
+    draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
+    level: Annotated[float, Option(help="Share of true samples that the band of several draws is to hold.")] = 0.9,
+    seed: Annotated[int, Option(help="The same seed gives the same ECG.")] = 0,
+    steps: Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")] = None,
+    guidance: Annotated[
+        float | None, Option(help="How strongly words and facts are followed: 1 as learnt (default: the checkpoint's).")
+    ] = None,
+    fs: Rate = None,
+    start: Start = 0.0,
+    seconds: Seconds = None,
+    text: Annotated[str | None, Option(help="What else the ECG is to show, in words.")] = None,
+    age: Annotated[float | None, Option(help="Age in years, if known.")] = None,
+    sex: Annotated[str | None, Option(help="M or F, if known.")] = None,
+    heart_rate: Annotated[float | None, Option(help="Heart rate per minute, if known; the PPG wins over it.")] = None,
+    truth: Annotated[Path | None, Option(help="A file with the true lead II, to say how near the ECG came.")] = None,
+    unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, where its file does not say.")] = None,
+    picture: Annotated[str, Option(help="Form of the picture: png, svg or pdf.")] = "png",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Translate a PPG into an ECG that beats as it does.
+
+    A PPG shows when the heart beats and hardly how: the beats follow the pulses, the shape of the waves is drawn. OUT
+    gets twelve leads as WFDB and CSV, a picture, and a text that says what they can stand for. Not for diagnosis.
+    """
+    from ecggen.checkpoint import load
+    from ecggen.errors import InputError
+    from ecggen.io.ppg import read_ppg
+
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
+    if draws < 1:
+        raise InputError(f"{draws} draws", "at least 1 was expected")
+    ppg = read_ppg(file, fs=fs, channel=channel, start=start, seconds=seconds)
+    true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
+    generator = load(model)
+    generator.set_sampling(steps, guidance)
+    known, rates, notes = condition(ppg, generator.preprocessor, text, age, sex, heart_rate)
+    with console.progress("drawing", quiet=as_json) as share:
+        answer = generator.sample(known, seed) if draws == 1 else generator.estimate(known, draws, seed, level, share)
+    drawn = center_of(answer)
+    about = describe(answer) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
+    about["heart_rate"] = rates | {"drawn": _rounded(_rate(drawn, generator.preprocessor))}
+    about["notes"] = notes + _doubts(about["heart_rate"])
+    about["leads"], about["timing"] = LEADS, TIMING
+    if true is not None:
+        about["against_truth"] = compare(drawn, true, generator.preprocessor)
+    store(answer, file.stem, about, in_words(about), out, picture)
+    if as_json:
+        console.tell_json(about | {"folder": str(out)})
+    else:
+        console.tell(in_words(about))
+        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
+
+
+def condition(
+    ppg: PPG,
+    preprocessor: Preprocessor,
+    text: str | None = None,
+    age: float | None = None,
+    sex: str | None = None,
+    heart_rate: float | None = None,
+) -> tuple[Condition, dict[str, float | None], list[str]]:
+    """What the model is told, the heart rates told and measured, and what a person should know of it.
+
+    A told heart rate that the PPG contradicts is not passed on.
+    """
+    from ecggen import rhythm
+    from ecggen.condition import Condition
+
+    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
+    objection = rhythm.contradiction(heart_rate, measured)
+    wave = ppg if ppg.fs >= LEAST_RATE else ppg.resample(preprocessor.fs)
+    known = Condition.none(1, ppg.seconds, preprocessor.fs).with_ppg(wave.wave, wave.fs)
+    known = known.with_facts(age=age, sex=sex, heart_rate=None if objection else heart_rate)
+    rates = {"ppg": _rounded(measured), "told": heart_rate}
+    notes = [*ppg.notes, *([objection] if objection else [])]
+    return known.with_text(text) if text else known, rates, notes
+
+
+def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
+    """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
+    from ecggen.errors import InputError
+    from ecggen.evaluation.translation import MARGIN, TOLERANCES, beat_counts, constant_delay, f1
+    from ecggen.rhythm import DETECTOR, heart_rate, r_peaks
+
+    if abs(drawn.seconds - true.seconds) > 0.1:
+        found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"
+        raise InputError(found, "the same was expected", "choose the same part of both with --start and --seconds")
+    (peaks,), (known,) = (r_peaks(preprocessor.ecg(ecg.pick(LEAD))) for ecg in (drawn, true))
+    delay = constant_delay([peaks], [known])
+    scores = []
+    for moved in (0.0, delay or 0.0):
+        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
+        scores.append(round(float(f1(beat_counts(peaks - moved, known, TOLERANCES[0], part))), 3))
+    return {
+        "delay": None if delay is None else round(delay, 3),
+        "f1_50_as_drawn": scores[0],
+        "f1_50_delay_removed": scores[1],
+        "heart_rate": _rounded(heart_rate(known)),
+        "by": DETECTOR,
+    }
+
+
+def in_words(about: dict) -> str:
+    """The same for a person."""
+    rates = about["heart_rate"]
+    count = "1 draw: one heart that fits" if about["draws"] == 1 else f"the mean of {about['draws']} draws"
+    told = "" if rates["told"] is None else f", told {rates['told']:g}"
+    lines = [
+        "SYNTHETIC; not for diagnosis",
+        f"measured:  PPG ({about['ppg']}, {about['seconds']:.2f} s at {about['ppg_fs']:g} Hz)",
+        f"generated: {', '.join(about['generated'])}",
+        f"model {about['model']}, {count}, seed {about['seed']}; told: {about['condition']}",
+        f"heart rate per minute: PPG {_shown(rates['ppg'])}, drawn {_shown(rates['drawn'])}{told}",
+        *(f"note: {note}" for note in about["notes"]),
+        f"leads: {about['leads']}",
+        f"timing: {about['timing']}",
+    ]
+    if "against_truth" in about:
+        lines.append(_against(about["against_truth"]))
+    return "\n".join(lines)
+
+
+def _against(true: dict) -> str:
+    """The comparison with the true lead in words."""
+    if true["delay"] is None:
+        return "against the true lead II: no R peaks to compare"
+    side = "late" if true["delay"] > 0 else "early"
+    before, after = true["f1_50_as_drawn"], true["f1_50_delay_removed"]
+    return (
+        f"against the true lead II: drawn beats {abs(true['delay']):.2f} s too {side} throughout; "
+        f"R peaks within 50 ms: F1 {before:.2f} as drawn, {after:.2f} after that delay is removed"
+    )
+
+
+def _doubts(rates: dict[str, float | None]) -> list[str]:
+    """A note where the drawn ECG does not beat as the PPG does."""
+    from ecggen.rhythm import contradiction
+
+    if rates["drawn"] is None:
+        return ["no beats are found in the drawn lead II"]
+    if not contradiction(rates["drawn"], rates["ppg"]):
+        return []
+    return [f"the drawn heart rate, {rates['drawn']:.0f}, is not the PPG's, {rates['ppg']:.0f}: do not trust this ECG"]
+
+
+def _rate(ecg: ECG, preprocessor: Preprocessor) -> float | None:
+    """Heart rate of lead II."""
+    from ecggen.rhythm import heart_rate, r_peaks
+
+    return heart_rate(r_peaks(preprocessor.ecg(ecg.pick(LEAD)))[0])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _shown(value: float | None) -> str:
+    return "not found" if value is None else f"{value:.0f}"

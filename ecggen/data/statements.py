@@ -1,0 +1,199 @@
+"""What people write of an ECG: the 71 SCP statements of PTB-XL, their wordings, and texts made of them.
+
+``statements.toml`` beside this file holds the wordings in English, German and Swedish. ``write`` turns a set of
+statements into a text as a clinician, a list, a prompt or a label would put it, and can deny statements as well
+("no ST elevation"): what is denied is known to be absent, which is not the same as not being said.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ecggen.errors import InputError
+
+LANGUAGES = ("en", "de", "sv")
+
+SAID = {
+    "en": (
+        "{x}", "{x}", "{x}", "ECG shows {x}", "the ECG demonstrates {x}", "findings consistent with {x}",
+        "evidence of {x}", "there is {x}", "patient with {x}", "impression: {x}", "diagnosis: {x}", "known {x}",
+        "history of {x}", "probable {x}", "possible {x}", "{x} is present", "{x} noted", "new {x}", "marked {x}",
+        "mild {x}", "intermittent {x}", "{x} cannot be excluded", "{x} cannot be ruled out", "suspected {x}",
+        "consider {x}", "signs of {x}", "{x} seen",
+    ),
+    "de": (
+        "{x}", "{x}", "{x}", "es besteht {x}", "Verdacht auf {x}", "bekannt: {x}", "Befund: {x}", "EKG zeigt {x}",
+        "mit {x}", "{x} möglich", "{x} nicht auszuschliessen", "Zeichen von {x}", "V.a. {x}", "wahrscheinlich {x}",
+    ),
+    "sv": (
+        "{x}", "{x}", "{x}", "EKG visar {x}", "möjlig {x}", "tecken på {x}", "misstänkt {x}", "{x} kan ej uteslutas",
+    ),
+}  # fmt: skip
+"""How a statement is said; ``{x}`` is one of its wordings."""
+
+DENIED = {
+    "en": (
+        "no {x}", "no {x}", "no {x}", "without {x}", "no evidence of {x}", "no signs of {x}", "{x} ruled out",
+        "{x} excluded", "absence of {x}", "negative for {x}", "not {x}", "there is no {x}", "{x} absent",
+        "ECG shows no {x}", "free of {x}", "{x} is not present", "no {x} seen", "no acute {x}", "does not show {x}",
+        "{x} has been ruled out", "no longer any {x}", "do not see any {x}", "does not have {x}",
+        "not suggestive of {x}",
+    ),
+    "de": (
+        "kein {x}", "keine {x}", "keinen {x}", "ohne {x}", "kein Hinweis auf {x}", "kein Anhalt für {x}",
+        "{x} ausgeschlossen", "keine Zeichen von {x}", "EKG zeigt kein {x}", "nicht {x}",
+    ),
+    "sv": ("ingen {x}", "inget {x}", "inga {x}", "utan {x}", "inga tecken på {x}", "ej {x}", "{x} utesluten"),
+}  # fmt: skip
+"""How a statement is denied."""
+
+HELD_SAID = ("this tracing is compatible with {x}", "{x} was found", "a case of {x}")
+HELD_DENIED = ("{x} is not seen", "we found no {x}", "{x} could not be found", "no sign of {x}")
+"""English forms that pretraining never sees, for the figures."""
+
+ABNORMAL = {
+    "en": ("abnormal ECG", "not a normal ECG", "not within normal limits", "ECG is not normal", "abnormal tracing"),
+    "de": ("pathologisches EKG", "kein normales EKG", "abnormes EKG"),
+    "sv": ("patologiskt EKG", "inte normalt EKG", "onormalt EKG"),
+}
+"""How "normal ECG" is denied."""
+
+
+@lru_cache(1)
+def table() -> dict[str, dict[str, str | list[str]]]:
+    """``statements.toml``: code → {"says", "short", "en", "held", "de", "sv"}."""
+    return tomllib.loads(Path(__file__).with_name("statements.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache(1)
+def codes() -> tuple[str, ...]:
+    """The 71 codes, in the order of every vector of statements."""
+    return tuple(table())
+
+
+def describe(code: str) -> str:
+    """A code as words: "AFIB" → "atrial fibrillation".
+
+    Raises:
+        InputError: Where PTB-XL has no such statement.
+    """
+    if code not in table():
+        raise InputError(
+            f"there is no statement {code!r}",
+            "one of PTB-XL's 71 SCP codes was expected",
+            f"they are {', '.join(codes())}",
+        )
+    return str(table()[code]["says"])
+
+
+def wordings(code: str, language: str = "en") -> tuple[str, ...]:
+    """Wordings of a statement to train on, the description first; in English also its short forms and its code."""
+    describe(code)
+    row = table()[code]
+    if language != "en":
+        return tuple(row.get(language, ()))
+    return (str(row["says"]), *row.get("en", ()), *row.get("short", ()), code)
+
+
+def held_out(code: str) -> str:
+    """The English wording of a statement that pretraining never sees."""
+    describe(code)
+    return str(table()[code]["held"])
+
+
+def vector(present: Sequence[str]) -> np.ndarray:
+    """Codes as (71,) float32 of 0 and 1."""
+    return np.isin(codes(), list(present)).astype(np.float32)
+
+
+def write(
+    said: Sequence[str], denied: Sequence[str] = (), rng: np.random.Generator | None = None, language: str = "en"
+) -> str:
+    """A text that says some statements and denies others; the same generator state gives the same text.
+
+    Args:
+        said: Codes that hold.
+        denied: Codes that are known not to hold.
+        rng: Choice of words, order, form and facts; seed 0 where none is given.
+        language: "en", "de" or "sv".
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    if language == "en" and len(said) > 0 and not denied and rng.random() < 0.08:
+        return prompt([_word(code, rng, language) for code in said])
+    clauses = [_say(code, rng, language) for code in said] + _deny(list(denied), rng, language)
+    order = rng.permutation(len(clauses))
+    parts = [clauses[i] for i in order]
+    if rng.random() < 0.25:
+        parts.insert(0 if rng.random() < 0.7 else len(parts), facts(rng, language))
+    joint = str(rng.choice([", ", ". ", "; ", " ", "\n", ", ", ". "]))
+    text = joint.join(parts)
+    if joint == ", " and len(parts) > 1 and rng.random() < 0.4:
+        last = {"en": " and ", "de": " und ", "sv": " och "}[language]
+        text = ", ".join(parts[:-1]) + last + parts[-1]
+    text += "." if rng.random() < 0.4 else ""
+    return text.lower() if rng.random() < 0.4 else text
+
+
+def prompt(words: Sequence[str]) -> str:
+    """Diagnoses in the form of the prompts of DiffuSETS (arXiv 2501.05932)."""
+    text = f"Most importantly, the 1st diagnosis is {{{words[0]}}}."
+    for place, word in enumerate(words[1:], 2):
+        nth = f"{place}{ {2: 'nd', 3: 'rd'}.get(place, 'th') }"
+        text += f" As a supplementary condition, the {nth} diagnosis is {{{word}}}."
+    return text
+
+
+def facts(rng: np.random.Generator, language: str = "en") -> str:
+    """A fact beside the ECG, as "74-year-old woman" or "130 bpm"; it says no statement."""
+    age, rate = int(rng.integers(18, 95)), int(rng.integers(40, 180))
+    forms = {
+        "en": (
+            f"{age}-year-old woman", f"{age}-year-old man", f"{age} yo male", f"{age} yo female", f"{rate} bpm",
+            f"heart rate {rate}", f"rate {rate}/min", f"the patient is a {age} year old woman", "chest pain",
+            "routine check", "pre-operative assessment", f"QTc {rate + 300} ms", "no chest pain", "no symptoms",
+        ),
+        "de": (
+            f"{age}-jährige Patientin", f"{age}-jähriger Patient", f"Frequenz {rate}/min", "Lagetyp normal", "Linkstyp",
+        ),
+        "sv": (f"{age}-årig kvinna", f"{age}-årig man", f"frekvens {rate}/min", "normal el-axel"),
+    }  # fmt: skip
+    return str(rng.choice(forms[language]))
+
+
+def _word(code: str, rng: np.random.Generator, language: str) -> str:
+    """One wording; common words more often than the bare code."""
+    choices = wordings(code, language) or wordings(code)
+    return str(rng.choice(choices))
+
+
+def _say(code: str, rng: np.random.Generator, language: str) -> str:
+    form = "{x}" if code in ("NORM", "SR") else str(rng.choice(SAID[language]))
+    return form.format(x=_word(code, rng, language))
+
+
+def _deny(denied: list[str], rng: np.random.Generator, language: str) -> list[str]:
+    """Clauses that deny the statements, now and then two in one ("no X or Y")."""
+    clauses = [str(rng.choice(ABNORMAL[language])) for code in denied if code == "NORM"]
+    rest = [code for code in denied if code != "NORM"]
+    if len(rest) > 1 and rng.random() < 0.5:
+        one, two = (_word(code, rng, language) for code in rest[:2])
+        clauses.append(
+            str(
+                rng.choice(
+                    {
+                        "en": (f"no {one} or {two}", f"neither {one} nor {two}", f"without {one} or {two}"),
+                        "de": (f"weder {one} noch {two}", f"kein {one} oder {two}"),
+                        "sv": (f"varken {one} eller {two}", f"ingen {one} eller {two}"),
+                    }[language]
+                )
+            )
+        )
+        rest = rest[2:]
+    for code in rest:
+        clauses.append(str(rng.choice(DENIED[language])).format(x=_word(code, rng, language)))
+    return clauses

@@ -1,0 +1,398 @@
+"""A translation protocol: a PPG in, lead II scored against the one that was recorded beside it.
+
+The model sees what a user would give it: the PPG of each window as recorded, in the recorder's own time. Between
+heart and pulse lies a delay that no model can know (the pulse's way, and what the recorder adds), so that scores
+which depend on time are given twice: as drawn, and after one constant delay per recording has been removed, which
+is the one freedom that is granted. A window without detected beats counts as an error; none is dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecggen.condition import Condition
+from ecggen.data import Recording
+from ecggen.data.paired import LEAD, Pair, read_pair
+from ecggen.ecg import ECG
+from ecggen.errors import InputError
+from ecggen.evaluation.bootstrap import patient_interval
+from ecggen.evaluation.pointwise import mean_squared_error, pearson
+from ecggen.generator import Generator
+from ecggen.preprocessing import Preprocessor
+from ecggen.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
+from ecggen.simulate import PULSE_DELAY
+
+LONGEST_DELAY = 0.6
+"""Seconds, either way, in which a recording's constant delay is looked for."""
+TOLERANCES = (0.05, 0.15)
+"""Seconds by which a drawn R peak may miss a true one."""
+COMPARABLE = 0.9
+"""Share of the highest frequency from which another delay is about as frequent: less than in ``rhythm``, for in windows
+of ten seconds a delay of half a second loses a beat in twenty at the ends."""
+MARGIN = 0.3
+"""Seconds at either end of a window whose R peaks are not counted: a detector may see or miss what is cut there."""
+
+DEFINITIONS = {
+    "heart_rate_error": "per minute, |drawn − true| of the mean rate between first and last R peak of a window; where "
+    "no rate is found in one of the two, the whole rate of the other",
+    "no_rate": "share of windows in whose drawn lead fewer than two R peaks are found",
+    "delays": f"s, drawn − true R peaks, one constant a recording, |delay| ≤ {LONGEST_DELAY:g} s; the most frequent "
+    "difference (Gaussian kernel, 20 ms); of those about as frequent one that a pulse usually has; null without peaks",
+    "f1_50, f1_150": "harmonic mean of the shares of drawn R peaks with a true partner and of true ones with a drawn "
+    f"partner, one to one within 50 or 150 ms; peaks within {MARGIN:g} s of the ends of the part that both cover may "
+    "be partners and are not counted",
+    "rmse_mv": "root of the mean squared error over windows and the part that both cover, nominal mV",
+    "rmse_z": "the same with each window of both scaled to mean 0 and deviation 1 (1 for a flat line)",
+    "r": "mean over windows of Pearson's r (0 for a flat line)",
+    "delay_removed": "scores after each recording's delay is removed",
+    "as_drawn": "scores without that",
+    "interval": "95 %, bootstrap over patients",
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is measured on which recordings.
+
+    Attributes:
+        kind: "translation".
+        train_folds: Folds that baselines learn from.
+        folds: Folds that are scored.
+        seconds: Length of the windows, which do not overlap.
+        draws: 1 scores one draw; more, the mean of so many.
+        seed: Seed of the draws and of the bootstrap.
+        limit: Most windows that are scored; 0 for all.
+    """
+
+    kind: str
+    train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
+    folds: Sequence[int] = (9, 10)
+    seconds: float = 10.0
+    draws: int = 1
+    seed: int = 1
+    limit: int = 0
+
+    def __post_init__(self):
+        if self.kind != "translation":
+            raise InputError(f"the protocol's kind is {self.kind!r}", "'translation' was expected")
+        if self.draws < 1 or not self.seconds >= 4:
+            raise InputError(f"{self.draws} draws of {self.seconds:g} s", "at least one draw and 4 s were expected")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one recording.
+
+    Attributes:
+        name: The recording.
+        patient: Its patient.
+        ppg: (window, 1, time), as recorded.
+        ppg_fs: Its rate in Hz.
+        lead: The true lead II of each window, in the model's band and at its rate.
+    """
+
+    name: str
+    patient: str
+    ppg: Tensor
+    ppg_fs: float
+    lead: ECG
+
+    def __len__(self) -> int:
+        return len(self.lead)
+
+
+def windows(recording: Recording, preprocessor: Preprocessor, seconds: float) -> Windows:
+    """Each full window of a paired recording, one after the other."""
+    pair = read_pair(recording.path)
+    size = round(seconds * pair.ecg.fs)
+    count = pair.ecg.samples // size
+    if not count:
+        raise InputError(f"{recording.name} lasts {pair.ecg.seconds:.2f} s", f"at least {seconds:g} s were expected")
+    lead = pair.ecg.signal[0, :, : count * size].reshape(count, 1, size)
+    ppg = pair.ppg[: count * size].reshape(count, 1, size)
+    truth = preprocessor.ecg(ECG(lead, (LEAD,), pair.ecg.fs))
+    return Windows(recording.name, recording.patient, ppg, pair.ecg.fs, truth)
+
+
+class Translator(ABC):
+    """What turns windows of PPG into windows of lead II."""
+
+    name: str
+
+    @abstractmethod
+    def draw(self, windows: Windows, first: int) -> Tensor:
+        """(window, time) mV at the rate of ``windows.lead``; ``first`` is the number of the first window of all."""
+
+
+class Zero(Translator):
+    """Nothing at all: what an error means is seen beside it."""
+
+    name = "zero"
+
+    def draw(self, windows: Windows, first: int) -> Tensor:
+        """Flat lines."""
+        return torch.zeros(len(windows), windows.lead.samples)
+
+
+class PulseBeats(Translator):
+    """The mean beat of the training recordings before each pulse: what needs no network.
+
+    Args:
+        before: Seconds of the beat before its R peak.
+        after: Seconds of it behind.
+    """
+
+    name = "mean beat at each pulse"
+
+    def __init__(self, before: float = 0.25, after: float = 0.45):
+        self.before, self.after = before, after
+
+    def fit(self, pairs: Sequence[Pair], preprocessor: Preprocessor) -> None:
+        """Average the beats of each recording, then the recordings; the ends of the beat fade out."""
+        start, size = round(self.before * preprocessor.fs), round((self.before + self.after) * preprocessor.fs)
+        beats = []
+        for pair in pairs:
+            lead = preprocessor.ecg(pair.ecg)
+            at = np.round(r_peaks(lead)[0] * lead.fs).astype(int)[:, None] - start + np.arange(size)
+            at = at[(at[:, 0] >= 0) & (at[:, -1] < lead.samples)]
+            beats.append(lead.signal[0, 0].numpy()[at].mean(0))
+        fade = np.minimum(1, np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.05 * preprocessor.fs))
+        self.beat = np.mean(beats, 0) * fade
+
+    def draw(self, windows: Windows, first: int) -> Tensor:
+        """A beat ``PULSE_DELAY`` before each steepest rise."""
+        drawn = np.zeros((len(windows), windows.lead.samples), np.float32)
+        for wave, ppg in zip(drawn, windows.ppg[:, 0].numpy(), strict=True):
+            for rise in pulse_rises(ppg, windows.ppg_fs):
+                start = round((rise - PULSE_DELAY - self.before) * windows.lead.fs)
+                low, high = max(0, start), min(len(wave), start + len(self.beat))
+                wave[low:high] += self.beat[low - start : max(low, high) - start]
+        return torch.from_numpy(drawn)
+
+
+class Drawn(Translator):
+    """A generator that is told the PPG and nothing else."""
+
+    def __init__(self, generator: Generator, draws: int, seed: int):
+        self.generator, self.draws, self.seed, self.name = generator, draws, seed, generator.name
+
+    def draw(self, windows: Windows, first: int) -> Tensor:
+        """Lead II of one draw, or of the mean of several."""
+        seconds = windows.ppg.shape[-1] / windows.ppg_fs
+        known = Condition.none(len(windows), seconds, windows.lead.fs).with_ppg(windows.ppg, windows.ppg_fs)
+        if self.draws == 1:
+            return self.generator.sample(known, self.seed, first).pick(LEAD).signal[:, 0]
+        return self.generator.estimate(known, self.draws, self.seed + first).center.pick(LEAD).signal[:, 0]
+
+
+def run(
+    protocol: Protocol,
+    recordings: Sequence[Recording],
+    generator: Generator | None,
+    preprocessor: Preprocessor,
+    with_baselines: bool = True,
+    report: Callable[[str, float], None] = lambda what, share: None,
+) -> tuple[dict, dict]:
+    """What was scored, and the scores of the baselines and of the generator, if there is one.
+
+    Raises:
+        InputError: Where no paired recording lies in the folds that are asked for.
+    """
+    paired = [recording for recording in recordings if recording.paired]
+    scored = [recording for recording in paired if recording.fold in protocol.folds]
+    learnt = [recording for recording in paired if recording.fold in protocol.train_folds]
+    _refuse_leaks(paired)
+    if not scored or (with_baselines and not learnt):
+        raise InputError(
+            f"{len(scored)} recordings with a PPG beside lead II lie in the folds {list(protocol.folds)}, "
+            f"{len(learnt)} in {list(protocol.train_folds)}",
+            "some in both were expected, as BIDMC has them",
+        )
+    known = _limited([windows(one, preprocessor, protocol.seconds) for one in scored], protocol.limit)
+    translators: list[Translator] = []
+    if with_baselines:
+        report("reading training recordings", 0.0)
+        beats = PulseBeats()
+        beats.fit([read_pair(recording.path) for recording in learnt], preprocessor)
+        translators += [Zero(), beats]
+    if generator is not None:
+        translators.append(Drawn(generator, protocol.draws, protocol.seed))
+    scores = {}
+    for translator in translators:
+        scores[translator.name] = score(translator, known, preprocessor, protocol.seed, report)
+    about = {
+        "scored_leads": [LEAD],
+        "definitions": DEFINITIONS,
+        "detectors": {"R peaks": DETECTOR, "pulses": PULSE_DETECTOR},
+        "n": sum(map(len, known)),
+        "recordings": [one.name for one in known],
+        "patients": len({one.patient for one in known}),
+    }
+    return about, scores
+
+
+def score(
+    translator: Translator,
+    known: Sequence[Windows],
+    preprocessor: Preprocessor,
+    seed: int,
+    report: Callable[[str, float], None] = lambda what, share: None,
+) -> dict:
+    """All scores of one translator."""
+    rows: dict[str, list[np.ndarray]] = {}
+    delays: dict[str, float | None] = {}
+    drawing, first = 0.0, 0
+    for done, one in enumerate(known, 1):
+        began = time.perf_counter()
+        drawn = translator.draw(one, first)
+        drawing, first = drawing + time.perf_counter() - began, first + len(one)
+        # The truth went through the model's filter; so does the answer, that one detector sees both alike.
+        lead = preprocessor.ecg(ECG(drawn[:, None], (LEAD,), one.lead.fs))
+        delays[one.name], values = _compare(lead, one.lead)
+        for name, value in values.items():
+            rows.setdefault(name, []).append(value)
+        report(translator.name, done / len(known))
+    patients = [one.patient for one in known for _ in range(len(one))]
+    joined = {name: np.concatenate(values) for name, values in rows.items()}
+    return _summary(joined, patients, seed) | {"delays": delays, "n": first, "seconds": drawing}
+
+
+def constant_delay(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float | None:
+    """Seconds by which drawn R peaks follow true ones, one constant over all windows; None where peaks are missing.
+
+    In a regular rhythm, delays an RR interval apart are about equally good. Then the one is taken that belongs to a
+    usual delay between heart and pulse (``rhythm.USUAL_LAGS``), as for recordings.
+    """
+    gaps = [np.subtract.outer(a, b).ravel() for a, b in zip(drawn, true, strict=True)]
+    all_gaps = np.concatenate(gaps) if gaps else np.zeros(0)
+    near = all_gaps[np.abs(all_gaps) <= LONGEST_DELAY]
+    if not len(near):
+        return None
+    steps = np.arange(-120, 121) * LONGEST_DELAY / 120
+    frequency = np.array([np.exp(-0.5 * ((all_gaps - step) / 0.02) ** 2).sum() for step in steps])
+    lags = steps + PULSE_DELAY
+    good = frequency >= COMPARABLE * frequency.max()
+    usual = good & (lags >= USUAL_LAGS[0]) & (lags <= USUAL_LAGS[1])
+    best = steps[np.where(usual if usual.any() else good, frequency, 0).argmax()]
+    around = near[np.abs(near - best) <= TOLERANCES[0]]
+    return float(np.median(around)) if len(around) else float(best)
+
+
+def beat_counts(drawn: np.ndarray, true: np.ndarray, tolerance: float, part: tuple[float, float]) -> np.ndarray:
+    """(4,): drawn R peaks with a partner, drawn ones, true ones with a partner, true ones, all within ``part`` (s).
+
+    Partners are found one to one, in the order of time, also outside of the part.
+    """
+    met_drawn, met_true = np.zeros(len(drawn), bool), np.zeros(len(true), bool)
+    i = j = 0
+    while i < len(drawn) and j < len(true):
+        if abs(drawn[i] - true[j]) <= tolerance:
+            met_drawn[i] = met_true[j] = True
+            i, j = i + 1, j + 1
+        elif drawn[i] < true[j]:
+            i += 1
+        else:
+            j += 1
+    counted = [(peaks >= part[0]) & (peaks <= part[1]) for peaks in (drawn, true)]
+    return np.array(
+        [(met & inside).sum() for met, inside in zip((met_drawn, met_true), counted, strict=True)]
+        + [inside.sum() for inside in counted],
+        float,
+    )[[0, 2, 1, 3]]
+
+
+def f1(counts: np.ndarray) -> np.ndarray:
+    """F1 of (…, 4) counts, or of their means, as ``beat_counts`` gives them; 0 where there is nothing to count."""
+    found, drawn, met, true = np.moveaxis(np.asarray(counts, float), -1, 0)
+    precision, recall = found / np.maximum(drawn, 1e-12), met / np.maximum(true, 1e-12)
+    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+
+
+def _compare(drawn: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndarray]]:
+    """The constant delay of one recording, and each measure (window, …)."""
+    peaks, known = r_peaks(drawn), r_peaks(true)
+    delay = constant_delay(peaks, known)
+    rates, true_rates = ([heart_rate(one) or 0.0 for one in every] for every in (peaks, known))
+    values = {
+        "rate": np.abs(np.subtract(rates, true_rates)),
+        "no_rate": np.equal(rates, 0.0).astype(float),
+    }
+    for how, moved in (("delay_removed", delay or 0.0), ("as_drawn", 0.0)):
+        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
+        for tolerance in TOLERANCES:
+            counts = [beat_counts(a - moved, b, tolerance, part) for a, b in zip(peaks, known, strict=True)]
+            values[f"{how}.f1_{1000 * tolerance:.0f}"] = np.stack(counts)
+        for name, value in _waves(drawn, true, round(moved * true.fs)).items():
+            values[f"{how}.{name}"] = value
+    return delay, values
+
+
+def _waves(drawn: ECG, true: ECG, samples: int) -> dict[str, np.ndarray]:
+    """Errors (window,) over the part that both cover, the drawn lead moved ``samples`` earlier."""
+    size = min(drawn.samples, true.samples) - abs(samples)
+    a = drawn.signal[:, 0, max(0, samples) :][:, :size].double().numpy()
+    b = true.signal[:, 0, max(0, -samples) :][:, :size].double().numpy()
+    return {
+        "rmse_mv": mean_squared_error(a, b),
+        "rmse_z": mean_squared_error(_standard(a), _standard(b)),
+        "r": np.nan_to_num(pearson(a, b)),
+    }
+
+
+def _standard(waves: np.ndarray) -> np.ndarray:
+    """Each wave with mean 0 and deviation 1; zeros where it is flat."""
+    level = waves - waves.mean(-1, keepdims=True)
+    spread = level.std(-1, keepdims=True)
+    return np.divide(level, spread, out=np.zeros_like(level), where=spread > 0)
+
+
+def _summary(values: dict[str, np.ndarray], patients: Sequence[str], seed: int) -> dict:
+    """Scores with their intervals; squared errors become roots, counts F1."""
+    made: dict = {
+        "heart_rate_error": {
+            "median": float(np.median(values["rate"])),
+            "mean": float(values["rate"].mean()),
+            "mean_interval": patient_interval(values["rate"], patients, seed),
+        },
+        "no_rate": float(values["no_rate"].mean()),
+    }
+    for key, rows in values.items():
+        how, dot, name = key.partition(".")
+        if not dot:
+            continue
+        turn = f1 if name.startswith("f1") else np.sqrt if name.startswith("rmse") else np.asarray
+        into = made.setdefault(how, {})
+        into[name] = float(turn(rows.mean(0)))
+        into[f"{name}_interval"] = patient_interval(
+            rows, patients, seed, statistic=lambda means, turn=turn: np.asarray(turn(means)).reshape(len(means))
+        )
+    return made
+
+
+def _limited(known: list[Windows], limit: int) -> list[Windows]:
+    """The first ``limit`` windows of all, or all of them for 0."""
+    if not limit:
+        return known
+    kept = []
+    for one in known:
+        count = min(len(one), limit - sum(map(len, kept)))
+        if count > 0:
+            kept.append(Windows(one.name, one.patient, one.ppg[:count], one.ppg_fs, one.lead[:count]))
+    return kept
+
+
+def _refuse_leaks(recordings: Sequence[Recording]) -> None:
+    """An InputError where a patient lies in two folds."""
+    folds: dict[str, set[int]] = {}
+    for recording in recordings:
+        folds.setdefault(recording.patient, set()).add(recording.fold)
+    torn = sorted(patient for patient, lies in folds.items() if len(lies) > 1)
+    if torn:
+        raise InputError(f"patient {torn[0]} lies in several folds", "each patient in one fold was expected")

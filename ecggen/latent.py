@@ -1,0 +1,209 @@
+"""What the latent families share: a reader of the condition, an autoencoder, and a sampler between noise and latent.
+
+``flow`` and ``diffusion`` differ in how noise and latent are joined and in what the latent space is taught. All
+else stands here once: the condition is read once for all draws and all steps; the reader writes down a first
+*guess* of the ECG, which goes through the encoder and stands beside the noisy latent at every step, so that the
+sampler only adds what the condition leaves open (the residual form of CorrDiff, Mardani et al. 2023).
+
+Three players train it, together or one after the other (``[training] players``): the *space* learns to encode and
+decode ECGs, the *reader* to guess from the condition, the *denoiser* to find its way from noise to a latent.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ecggen.condition import Condition, agree
+from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.generator import Generator, Noise, Sampling
+from ecggen.nn.latent import Autoencoder, Denoiser, divergence
+from ecggen.nn.scores import amplitude
+from ecggen.reader import LATENT_LEVEL, Read, Reader
+
+SPACE, READER, DENOISER = "space", "reader", "denoiser"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a sampler is told at every step.
+
+    Attributes:
+        along: (batch, channels, step): the guess in the latent space, and features of the reader.
+        vector: (batch, width).
+        tokens: (batch, token, width).
+        tokens_seen: (batch, token) bool.
+    """
+
+    along: Tensor
+    vector: Tensor
+    tokens: Tensor
+    tokens_seen: Tensor
+
+    def repeat(self, n: int) -> Known:
+        """Each record ``n`` times, one copy after the other."""
+        parts = (self.along, self.vector, self.tokens, self.tokens_seen)
+        return Known(*(part.repeat_interleave(n, 0) for part in parts))
+
+
+class LatentGenerator(Generator):
+    """Base of the latent families; a family writes ``_denoiser_error``, ``_backwards`` and what its space is taught.
+
+    Args:
+        widths: Channels of the reader's levels.
+        blocks: Residual blocks of each.
+        width: Width of the condition's vector and tokens.
+        whole: Channels of the reader's latent of a whole record.
+        along: Channels of the reader's latent along time.
+        latent: Channels of the latent.
+        space: Channels of the autoencoder's two levels.
+        deep: Channels of the denoiser's two levels.
+        deep_blocks: Residual blocks of each.
+        beside: Channels of the reader's features that the denoiser sees.
+        folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
+        looks: Noisy versions of each record in a training step: reading costs more than denoising.
+        steps: Steps of the sampler, unless asked otherwise.
+        guidance: Guidance by words and facts, unless asked otherwise.
+        prior: Weight of the posterior's divergence from the standard normal distribution.
+        text: Folder of a language model that reads texts; "" for ecggen's own.
+    """
+
+    sampling: Sampling
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        width: int,
+        whole: int,
+        along: int,
+        latent: int,
+        space: Sequence[int],
+        deep: Sequence[int],
+        deep_blocks: Sequence[int],
+        beside: int,
+        folded: int,
+        looks: int,
+        steps: int,
+        guidance: float,
+        prior: float,
+        text: str,
+    ):
+        super().__init__()
+        self.folded, self.looks, self.prior = folded, looks, prior
+        self.sampling = Sampling(steps, guidance)
+        self.reader = Reader(widths, blocks, width, whole, along, folded, text)
+        self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
+        self.latent = latent
+        self.denoiser = nn.ModuleDict(
+            {
+                "aside": nn.Conv1d(widths[LATENT_LEVEL], beside, 1),
+                "whole": nn.Linear(2 * widths[-1] + width, width),
+                "network": Denoiser(latent, latent + beside, deep, deep_blocks, width),
+            }
+        )
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        return {
+            SPACE: list(self.space.parameters()),
+            READER: list(self.reader.parameters()),
+            DENOISER: list(self.denoiser.parameters()),
+        }
+
+    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+        if player == SPACE:
+            return self._space_losses(ecg, condition)
+        if player == READER:
+            return self._reader_losses(ecg, condition)
+        with torch.no_grad():
+            latent = self.space.scaled(drawn(self.space.encode(ecg.signal)))
+            read = self.reader(condition)
+            told = self._told(self._guess(condition, read))
+        known = self._known(read, told).repeat(self.looks)
+        return {"latent": self._denoiser_error(latent.repeat_interleave(self.looks, 0), known)}
+
+    @abstractmethod
+    def _denoiser_error(self, latent: Tensor, known: Known) -> Tensor:
+        """What the denoiser minimises for latents (batch, latent, step) and what is known of each."""
+
+    @abstractmethod
+    def _backwards(self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """From noise (batch, latent, step) to a latent in ``self.sampling.steps`` steps.
+
+        Args:
+            noise: Standard normal.
+            predict: The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1.
+        """
+
+    def draw(self, condition: Condition, noise: Noise) -> Tensor:
+        return self.draw_many(condition, noise)
+
+    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
+        draws = len(noise) // len(condition)
+        known = self._read(condition).repeat(draws)
+        plain = self._plain(condition, draws)
+
+        def predict(x: Tensor, time: Tensor) -> Tensor:
+            told = self._denoise(x, time, known)
+            if plain is None:
+                return told
+            untold = self._denoise(x, time, plain)
+            return untold + self.sampling.guidance * (told - untold)
+
+        start = noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
+        return self.space.decode(self.space.unscaled(self._backwards(start, predict)))
+
+    def _plain(self, condition: Condition, draws: int) -> Known | None:
+        """What is known without words and facts; None where guidance has nothing to do."""
+        silent = replace(
+            condition,
+            text_seen=torch.zeros_like(condition.text_seen),
+            facts=torch.zeros_like(condition.facts),
+            facts_seen=torch.zeros_like(condition.facts_seen),
+        )
+        if self.sampling.guidance == 1 or not bool(condition.text_seen.any() | condition.facts_seen.any()):
+            return None
+        return self._read(silent).repeat(draws)
+
+    def _denoise(self, x: Tensor, time: Tensor, known: Known) -> Tensor:
+        return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.tokens_seen)
+
+    def _read(self, condition: Condition) -> Known:
+        read = self.reader(condition)
+        return self._known(read, self._told(self._guess(condition, read)))
+
+    def _guess(self, condition: Condition, read: Read) -> Tensor:
+        """(batch, 8, time) in mV: what the reader writes at the mean of what the condition leaves open."""
+        return agree(self.reader.write(read, read.prior.mean()), condition)
+
+    def _told(self, guess: Tensor) -> Tensor:
+        """The guess in the latent space."""
+        return self.space.scaled(self.space.encode(guess)[0])
+
+    def _known(self, read: Read, told: Tensor) -> Known:
+        context, part = read.context, self.denoiser
+        along = torch.cat([told, part["aside"](read.features[LATENT_LEVEL]).float()], 1)
+        vector = context.vector + part["whole"](read.pooled())
+        return Known(along, vector, context.tokens, context.tokens_seen)
+
+    def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
+        posterior = self.space.encode(ecg.signal)
+        latent = drawn(posterior)
+        if self.training:
+            self.space.meet(latent.detach())
+        error = (self.space.decode(latent) - ecg.signal).abs() / amplitude(ecg.signal)
+        return {"signal": error.mean(), "prior": self.prior * divergence(*posterior).mean()}
+
+    def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
+        guess = self._guess(condition, self.reader(condition))
+        return {"guess": ((guess - ecg.signal).abs() / amplitude(ecg.signal)).mean()}
+
+
+def drawn(posterior: tuple[Tensor, Tensor]) -> Tensor:
+    """A draw from a normal distribution given as mean and log deviation; gradients pass."""
+    mean, log_deviation = posterior
+    return mean + log_deviation.exp() * torch.randn_like(mean)

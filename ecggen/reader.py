@@ -1,0 +1,180 @@
+"""A condition read once: features at every level, and what they leave open as a distribution of latents.
+
+The VAE draws from that distribution and writes; the latent families take the answer at its mean as a first guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ecggen.condition import Condition
+from ecggen.context import ALIGNED, ConditionEncoder, Context
+from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.errors import InputError
+from ecggen.nn.blocks import fold, unfold
+from ecggen.nn.unet import Down, Up
+
+LATENT_LEVEL = 1
+"""Level of the U-Net at which the latent along time joins: one step there is 2 · ``steps`` samples."""
+
+
+@dataclass(frozen=True)
+class Latent:
+    """Independent normal distributions of the latent of a record and of the latent along time.
+
+    Attributes:
+        whole: Mean and log deviation, (batch, 2 · channels).
+        along: Mean and log deviation, (batch, 2 · channels, step).
+    """
+
+    whole: Tensor
+    along: Tensor
+
+    def at(self, whole: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        """The draw that standard normal numbers make."""
+        return _shift(self.whole, whole), _shift(self.along, along)
+
+    def mean(self) -> tuple[Tensor, Tensor]:
+        """The draw in the middle."""
+        return self.whole.chunk(2, 1)[0], self.along.chunk(2, 1)[0]
+
+    def __getitem__(self, part: slice) -> Latent:
+        return Latent(self.whole[part], self.along[part])
+
+    def repeat(self, n: int) -> Latent:
+        """Each record ``n`` times, one copy after the other."""
+        return Latent(self.whole.repeat_interleave(n, 0), self.along.repeat_interleave(n, 0))
+
+    def shapes(self) -> tuple[torch.Size, torch.Size]:
+        """Shapes of the numbers that ``at`` wants, without the batch."""
+        whole, along = self.mean()
+        return whole.shape[1:], along.shape[1:]
+
+    def divergence(self, prior: Latent) -> Tensor:
+        """Kullback–Leibler divergence from the prior in nats, (batch,)."""
+        return _divergence(self.whole, prior.whole).sum(1) + _divergence(self.along, prior.along).sum((1, 2))
+
+
+@dataclass(frozen=True)
+class Read:
+    """A condition as it was read.
+
+    Attributes:
+        context: The condition's three routes.
+        features: (batch, channels, step) of each level, finest first.
+        prior: What the condition leaves open.
+    """
+
+    context: Context
+    features: list[Tensor]
+    prior: Latent
+
+    def __getitem__(self, part: slice) -> Read:
+        return Read(self.context[part], [level[part] for level in self.features], self.prior[part])
+
+    def repeat(self, n: int) -> Read:
+        """Each record ``n`` times, one copy after the other."""
+        features = [level.repeat_interleave(n, 0) for level in self.features]
+        return Read(self.context.repeat(n), features, self.prior.repeat(n))
+
+    def pooled(self) -> Tensor:
+        """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
+        return pooled(self.features, self.context.vector)
+
+
+class Reader(nn.Module):
+    """Reads a condition, and writes eight leads for a latent.
+
+    To what the U-Net writes comes a mixture of the seen leads whose weights are the record's own (and the latent's):
+    a heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a
+    feature and a signal is what convolutions find hardest.
+
+    Args:
+        widths: Channels of the U-Net's levels.
+        blocks: Residual blocks of each level as the condition is read; the coarsest level is read only.
+        width: Width of the condition's vector and tokens.
+        whole: Channels of the latent of a whole record.
+        along: Channels of the latent along time.
+        steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
+        text: Folder of a language model that reads texts; "" for ecggen's own.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        width: int,
+        whole: int,
+        along: int,
+        steps: int,
+        text: str = "",
+    ):
+        super().__init__()
+        self.steps = steps
+        self.encoder = ConditionEncoder(width, text=text)
+        self.read = Down(ALIGNED * steps, widths, blocks, width)
+        self.prior = LatentHead(widths, width, whole, along)
+        self.from_whole = nn.Linear(whole, width)
+        extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
+        self.up = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
+        self.mix = nn.Linear(2 * widths[-1] + width + whole, len(DRAWN_LEADS) * len(STANDARD_LEADS))
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+
+    def forward(self, condition: Condition) -> Read:
+        """``condition``, at the model's rate and of its length, as it was read."""
+        multiple = self.steps * 2 ** (len(self.read.levels) - 1)
+        if condition.samples % multiple:
+            raise InputError(
+                f"the window holds {condition.samples} samples",
+                f"a multiple of {multiple} was expected (steps · 2^(levels − 1))",
+                "change seconds or fs under [preprocessing]",
+            )
+        context = self.encoder(condition)
+        features = self.read(fold(context.aligned, self.steps), context.vector, context.tokens, context.tokens_seen)
+        return Read(context, features, self.prior(features, context.vector))
+
+    def write(self, read: Read, drawn: tuple[Tensor, Tensor]) -> Tensor:
+        """(batch, 8, time) in mV for a latent of the record and one along time."""
+        whole, along = drawn
+        mixture = self.mix(torch.cat([read.pooled(), whole], 1)).float().unflatten(1, (len(DRAWN_LEADS), -1))
+        with torch.autocast(mixture.device.type, enabled=False):
+            mixed = mixture @ read.context.aligned[:, : len(STANDARD_LEADS)]
+        extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
+        own = self.up(read.features, read.context.vector + self.from_whole(whole), extra)
+        return mixed + unfold(own, self.steps)
+
+
+class LatentHead(nn.Module):
+    """Features of a U-Net's levels → the distribution of both latents."""
+
+    def __init__(self, widths: Sequence[int], width: int, whole: int, along: int):
+        super().__init__()
+        self.whole = nn.Sequential(
+            nn.Linear(2 * widths[-1] + width, 2 * width), nn.SiLU(), nn.Linear(2 * width, 2 * whole)
+        )
+        self.along = nn.Conv1d(widths[LATENT_LEVEL], 2 * along, 3, padding=1)
+
+    def forward(self, features: Sequence[Tensor], vector: Tensor) -> Latent:
+        return Latent(self.whole(pooled(features, vector)).float(), self.along(features[LATENT_LEVEL]).float())
+
+
+def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:
+    """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
+    return torch.cat([features[-1].mean(-1), features[-1].amax(-1), vector], 1)
+
+
+def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:
+    mean, log_deviation = distribution.chunk(2, 1)
+    return mean + numbers * log_deviation.clamp(-8, 3).exp()
+
+
+def _divergence(q: Tensor, p: Tensor) -> Tensor:
+    """KL(q ‖ p) of normal distributions, element by element."""
+    (q_mean, q_log), (p_mean, p_log) = (half.chunk(2, 1) for half in (q, p))
+    q_log, p_log = q_log.clamp(-8, 3), p_log.clamp(-8, 3)
+    return p_log - q_log + ((2 * q_log).exp() + (q_mean - p_mean).square()) / (2 * (2 * p_log).exp()) - 0.5

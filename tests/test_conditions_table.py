@@ -1,0 +1,101 @@
+"""Every generator takes every condition, alone and mixed: the table of the README, on tiny models."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny
+
+from ecggen import config
+from ecggen.condition import Condition
+from ecggen.ecg import STANDARD_LEADS, determined_by
+from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
+
+SECONDS, FS = 4.0, 250.0
+
+
+def told(name: str) -> Condition:
+    """One of the table's conditions, for two hearts."""
+    heart = simulate(2, seconds=SECONDS, fs=FS, seed=3)
+    pulse = simulate_ppg(simulated_peaks(SECONDS, 75), SECONDS, 64.0, np.random.default_rng(0))
+    known = Condition.none(2, SECONDS, FS)
+    if "I" in name.split("+"):
+        known = known.with_leads(heart.pick("I"))
+    if "II, V1, V5" in name:
+        known = known.with_leads(heart.pick("II", "V1", "V5"))
+    if "PPG" in name:
+        known = known.with_ppg(torch.from_numpy(pulse), 64.0)
+    if "text" in name:
+        known = known.with_text(["atrial fibrillation", "sinus rhythm"])
+    if "facts" in name:
+        known = known.with_facts(age=74, sex="F", heart_rate=[130, None])
+    return known
+
+
+COLUMNS = ("nothing", "I", "II, V1, V5", "PPG", "text", "PPG+text", "I+text+facts")
+
+
+@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_generator_takes_every_condition(name, column):
+    generator, known = tiny(name), told(column)
+    drawn = generator.sample(known, seed=1)
+    assert drawn.leads == STANDARD_LEADS and drawn.fs == FS and drawn.signal.shape == (2, 12, round(SECONDS * FS))
+    assert torch.isfinite(drawn.signal).all()
+    assert drawn.provenance is not None and drawn.provenance.measured == known.seen_leads()
+    silent = generator.sample(Condition.none(2, SECONDS, FS), seed=1)
+    free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.seen_leads())]
+    if column != "nothing":
+        assert not torch.equal(drawn.signal[:, free], silent.signal[:, free]), "the condition has no voice"
+    estimate = generator.estimate(known, draws=3, seed=1)
+    assert (estimate.low.signal <= estimate.high.signal + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["flow", "diffusion"])
+def test_steps_and_guidance_are_followed_and_told(name):
+    generator, known = tiny(name), told("I+text+facts")
+    before = generator.sample(known, seed=1)
+    generator.set_sampling(steps=5)
+    after = generator.sample(known, seed=1)
+    assert not torch.equal(before.signal, after.signal)
+    assert after.provenance is not None and "5 steps" in after.provenance.model
+    generator.set_sampling(guidance=4)
+    assert not torch.equal(after.signal, generator.sample(known, seed=1).signal)
+
+
+def test_guidance_leaves_alone_what_was_measured():
+    """Where neither words nor facts are seen, no guidance changes anything."""
+    generator, known = tiny("diffusion"), told("PPG")
+    before = generator.sample(known, seed=1)
+    generator.set_sampling(guidance=7)
+    assert torch.equal(before.signal, generator.sample(known, seed=1).signal)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm"])
+def test_samplers_reach_the_only_answer(sampler):
+    """A denoiser that knows the latent brings any noise to it, in few steps or many: parity with the schedule."""
+    generator = tiny("diffusion")
+    generator.sampler = sampler
+    truth = torch.randn(3, 4, 40)
+    schedule = generator._schedule
+
+    def predict(x, time):
+        at = (time * 1000).round().long() - 1
+        alpha = schedule.alphas_cumprod[at].sqrt()[:, None, None]
+        sigma = (1 - schedule.alphas_cumprod[at]).sqrt()[:, None, None]
+        noise = (x - alpha * truth) / sigma.clamp(min=1e-6)
+        return alpha * noise - sigma * truth
+
+    for steps in (1, 4, 16):
+        generator.set_sampling(steps=steps)
+        torch.testing.assert_close(generator._backwards(torch.randn(3, 4, 40), predict), truth, atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("heun", [False, True])
+def test_the_flow_goes_straight(heun):
+    generator = tiny("flow")
+    generator.heun = heun
+    truth, noise = torch.randn(3, 4, 40), torch.randn(3, 4, 40)
+    for steps in (2, 5, 16):
+        generator.set_sampling(steps=steps)
+        reached = generator._backwards(noise, lambda x, time: noise - truth)
+        torch.testing.assert_close(reached, truth, atol=1e-3, rtol=0)

@@ -1,0 +1,89 @@
+"""A fifth generator is one file and one config: commands, training, scoring and checkpoints find it by themselves."""
+
+import json
+
+import pytest
+from conftest import ROOT
+from typer.testing import CliRunner
+
+from ecggen import checkpoint, config, generators
+from ecggen.cli import app
+from ecggen.io import read, write
+from ecggen.simulate import simulate
+
+SOURCE = '''"""A line through the seen leads, and some noise."""
+
+import torch
+
+from ecggen.condition import expected
+from ecggen.generator import Generator
+
+
+class Line(Generator):
+    """What a Gaussian heart lets expect.
+
+    Args:
+        loudness: Of the noise, in mV.
+    """
+
+    def __init__(self, loudness: float = 0.01):
+        super().__init__()
+        self.root = torch.nn.Parameter(torch.eye(8))
+        self.loudness = loudness
+
+    def draw(self, condition, noise):
+        return expected(condition, self.root @ self.root.T) + self.loudness * noise.normal(8, condition.samples)
+
+    def loss(self, ecg, condition, player):
+        return {"error": (expected(condition, self.root @ self.root.T) - ecg.signal).square().mean()}
+'''
+
+CONFIG = """generator = "line"
+
+[model]
+loudness = 0.02
+
+[preprocessing]
+seconds = 4
+
+[training]
+epochs = 1
+batch = 8
+precision = "32-true"
+"""
+
+
+@pytest.fixture
+def line(tmp_path, monkeypatch):
+    """One file in a folder that is read as a part of ``generators``."""
+    place = tmp_path / "generators"
+    place.mkdir()
+    (place / "line.py").write_text(SOURCE)
+    monkeypatch.setattr(generators, "__path__", [*generators.__path__, str(place)])
+    (tmp_path / "line.toml").write_text(CONFIG)
+    return tmp_path / "line.toml"
+
+
+def test_it_trains_ships_draws_and_is_scored(line, tmp_path):
+    def run(*words):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "line" in config.names()
+    folder = tmp_path / "hearts"
+    folder.mkdir()
+    for i in range(40):
+        write(simulate(1, seconds=4, seed=i), folder / f"{i}.hea")
+    given = ["--data", folder, "--cache", tmp_path / "cache"]
+    run("train", line, *given, "--out", tmp_path / "run", "--quiet")
+    made = tmp_path / "run" / "checkpoint"
+    assert checkpoint.load(made).name.startswith("checkpoint@") and checkpoint.load(made).config == {"loudness": 0.02}
+    run("generate", "--text", "sinus rhythm", "-n", 2, "--model", made, "--seconds", 4, "--out", tmp_path / "drawn")
+    assert read(tmp_path / "drawn" / "00000.hea").provenance is not None
+    lead = simulate(1, seconds=4, seed=99).pick("II")
+    write(lead, tmp_path / "II.csv")
+    run("reconstruct", tmp_path / "II.csv", "--model", made, "--draws", 2, "--out", tmp_path / "twelve")
+    protocol = ROOT / "evaluation" / "protocols" / "one_lead.toml"
+    run("evaluate", protocol, *given, "--model", made, "--out", tmp_path / "scores.json", "--no-baselines")
+    assert any(name.startswith("checkpoint@") for name in json.loads((tmp_path / "scores.json").read_text())["scores"])
