@@ -279,24 +279,6 @@ def _agree(eight: Tensor, condition: Condition) -> Tensor:
     return eight + torch.einsum("btdl,blt->bdt", steps, missing)
 
 
-def expected(condition: Condition, covariance: Tensor) -> Tensor:
-    """What the seen leads of a Gaussian heart let expect of the eight drawn ones: (batch, 8, time) in mV.
-
-    The conditional mean C·Rᵀ(R·C·Rᵀ)⁺·given of a zero-mean normal distribution with the covariance C of the drawn
-    leads (8, 8) and R the seen rows of the lead matrix: linear regression on any leads at once. Zero where nothing
-    is seen; a lead that is seen for a part of the time counts there only.
-    """
-    with torch.autocast(covariance.device.type, enabled=False):
-        matrix = covariance.new_tensor(LEAD_MATRIX).double()
-        spread = (matrix @ covariance.double() @ matrix.T).float()
-        seen = condition.leads_seen.any(-1)
-        patterns, which = torch.unique(seen, dim=0, return_inverse=True)
-        rows = patterns[:, :, None] & patterns[:, None]
-        inverse = torch.linalg.pinv(spread.double() * rows, rtol=1e-5, hermitian=True)
-        weights = (covariance.double() @ matrix.T @ inverse) * patterns[:, None]
-        return weights.float()[which] @ (condition.leads * condition.leads_seen)
-
-
 def _agreement(seen: Tensor, matrix: Tensor) -> Tensor:
     """(n, 8, 12): the pseudo-inverse of the seen rows, for each of n patterns of seen leads (n, 12)."""
     codes = (seen * 2 ** torch.arange(seen.shape[1], device=seen.device)).sum(1)

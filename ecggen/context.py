@@ -58,12 +58,18 @@ class ConditionEncoder(nn.Module):
 
     center: Tensor
     scale: Tensor
+    beats: Tensor
+    beats_spread: Tensor
 
     def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 8192, text: str = ""):
         super().__init__()
         self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))
         self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
         low, high = torch.tensor(list(FACTS.values())).T
+        # What words and facts tell of the beats, by linear regression: see ecggen.beats.
+        self.register_buffer("beats", torch.zeros(2, width + 2 * len(FACTS) + 2))
+        self.register_buffer("beats_spread", torch.tensor([0.2, -3.5, 0.4, -1.5, 0.4]))
+        self.beats[:, -1] = torch.tensor([-0.19, 0.1])
         self.register_buffer("center", (low + high) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 
@@ -71,10 +77,19 @@ class ConditionEncoder(nn.Module):
         """The context of a condition that is already at the model's rate."""
         leads_seen, ppg_seen = condition.leads_seen.float(), condition.ppg_seen.float()
         aligned = [condition.leads * leads_seen, leads_seen, condition.ppg * ppg_seen, ppg_seen]
-        seen = condition.facts_seen.float()
-        facts = (condition.facts - self.center) / self.scale * seen
         tokens, tokens_seen = self.text(condition.text, condition.text_seen)
-        return Context(torch.cat(aligned, 1), self.facts(torch.cat([facts, seen], 1)), tokens, tokens_seen)
+        return Context(torch.cat(aligned, 1), self.facts(self._facts(condition)), tokens, tokens_seen)
+
+    def told(self, condition: Condition) -> Tensor:
+        """Words and facts as one row of numbers, zero where unseen, the last of them 1: (batch, width + 8)."""
+        tokens, _ = self.text(condition.text, condition.text_seen)
+        seen, facts = condition.text_seen.float()[:, None], self._facts(condition)
+        return torch.cat([tokens[:, 0] * seen, seen, facts, torch.ones_like(seen)], 1)
+
+    def _facts(self, condition: Condition) -> Tensor:
+        """(batch, 6): facts between −1 and 1, zero where unseen, and their masks."""
+        seen = condition.facts_seen.float()
+        return torch.cat([(condition.facts - self.center) / self.scale * seen, seen], 1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         """Weights from before ``WordEncoder`` had layers bring their own, earlier word encoder."""

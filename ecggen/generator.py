@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ecggen import beats
 from ecggen.condition import Condition, agree
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.errors import InputError
@@ -174,7 +175,7 @@ class Generator(nn.Module, ABC):
         Returns:
             Twelve leads, with seen leads as given, and provenance.
         """
-        prepared = self.preprocessor.condition(condition)
+        prepared = self._prepared(condition, seed, range(first, first + len(condition)))
 
         def draw(window: Condition) -> tuple[Tensor, ...]:
             return (torch.cat([*self._draw(window, seed, range(first, first + len(window)))]),)
@@ -203,13 +204,17 @@ class Generator(nn.Module, ABC):
         """
         if draws < 2 or not 0 < level < 1:
             raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
-        prepared = self.preprocessor.condition(condition)
+        if bool(beats.silent(condition).any()):  # each draw then has its own rhythm
+            prepared = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
+        else:
+            prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts = []
-            for eight in self._draw(window, seed, range(len(window) * draws), mirrored=True):
+            parted = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
+            for eight in parted if len(window) == len(condition) else [torch.cat([*parted])]:
                 eight = eight.unflatten(0, (-1, draws))
                 center = eight.mean(1)
                 spread = (matrix @ (eight - center[:, None])) * self.band_scale.cpu()[:, None]
@@ -223,6 +228,10 @@ class Generator(nn.Module, ABC):
         widths = self._at_rate_of(below, condition).clamp(max=0), self._at_rate_of(above, condition).clamp(min=0)
         edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
         return Estimate(center, edges[0], edges[1], level, draws)
+
+    def _prepared(self, condition: Condition, seed: int, indices: range) -> Condition:
+        """``condition`` as the model wants it, with a rhythm where nothing seen tells one."""
+        return beats.draw(self, self.preprocessor.condition(condition), self.preprocessor, seed, indices)
 
     def _draw(self, window: Condition, seed: int, indices: range, mirrored: bool = False) -> Iterator[Tensor]:
         """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).

@@ -21,6 +21,9 @@ from ecggen.nn.unet import Down, Up
 LATENT_LEVEL = 1
 """Level of the U-Net at which the latent along time joins: one step there is 2 · ``steps`` samples."""
 
+MIXTURE = len(DRAWN_LEADS) * len(STANDARD_LEADS)
+"""Weights of a mixture of the seen leads."""
+
 
 @dataclass(frozen=True)
 class Latent:
@@ -121,7 +124,7 @@ class Reader(nn.Module):
         self.from_whole = nn.Linear(whole, width)
         extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
         self.up = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
-        self.mix = nn.Linear(2 * widths[-1] + width + whole, len(DRAWN_LEADS) * len(STANDARD_LEADS))
+        self.mix = nn.Linear(2 * widths[-1] + width + whole, MIXTURE)
         nn.init.zeros_(self.mix.weight)
         nn.init.zeros_(self.mix.bias)
 
@@ -141,12 +144,10 @@ class Reader(nn.Module):
     def write(self, read: Read, drawn: tuple[Tensor, Tensor]) -> Tensor:
         """(batch, 8, time) in mV for a latent of the record and one along time."""
         whole, along = drawn
-        mixture = self.mix(torch.cat([read.pooled(), whole], 1)).float().unflatten(1, (len(DRAWN_LEADS), -1))
-        with torch.autocast(mixture.device.type, enabled=False):
-            mixed = mixture @ read.context.aligned[:, : len(STANDARD_LEADS)]
+        mixture = self.mix(torch.cat([read.pooled(), whole], 1))
         extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
         own = self.up(read.features, read.context.vector + self.from_whole(whole), extra)
-        return mixed + unfold(own, self.steps)
+        return mixed(mixture, read.context.aligned) + unfold(own, self.steps)
 
 
 class LatentHead(nn.Module):
@@ -161,6 +162,13 @@ class LatentHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor], vector: Tensor) -> Latent:
         return Latent(self.whole(pooled(features, vector)).float(), self.along(features[LATENT_LEVEL]).float())
+
+
+def mixed(mixture: Tensor, aligned: Tensor) -> Tensor:
+    """The seen leads, mixed into eight by a record's own weights (batch, ``MIXTURE``): (batch, 8, time)."""
+    weights = mixture.float().unflatten(1, (len(DRAWN_LEADS), -1))
+    with torch.autocast(weights.device.type, enabled=False):
+        return weights @ aligned[:, : len(STANDARD_LEADS)]
 
 
 def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import csv
 import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,12 +19,12 @@ from typing import Literal
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import checkpoint
+from ecggen import beats, checkpoint
 from ecggen.condition import Condition, agree
 from ecggen.data import Batch, Batches, Pack
 from ecggen.ecg import DRAWN_LEADS, determined_by
@@ -44,7 +44,7 @@ class Plan:
         decay: Weight decay of AdamW.
         warmup: Share of the steps in which the rate rises; it then falls along a cosine.
         clip: Largest norm of a player's gradient.
-        average: Decay of the moving average of the weights.
+        average: Decay of the moving average of the weights, once it has forgotten the first ones.
         louder: Deviation of the logarithm of the random factor on each record's amplitude.
         precision: Lightning's precision, as "32-true" or "bf16-mixed".
         seed: Seed of order, exposure, latents and first weights.
@@ -113,7 +113,7 @@ def train(
         use_distributed_sampler=False,
         log_every_n_steps=min(20, max(1, len(rows) // plan.batch)),
         callbacks=[
-            EMAWeightAveraging(decay=plan.average),
+            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
             ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
             LossPlot(out),
             *([RichProgressBar()] if progress else []),
@@ -127,7 +127,28 @@ def train(
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
+    if beats.encoder_of(generator) is not None:
+        best = checkpoint.load(out / "checkpoint")
+        fit_beats(best, pack, rows, plan.seed)
+        checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
+
+
+def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int) -> None:
+    """What words and facts tell of the rhythm, from the training records (``ecggen.beats``)."""
+    known = Batches(pack, rows, 256)
+    beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
+
+
+def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """An exponential moving average that forgets its beginning: step n keeps no more than (1 + n) / (10 + n)."""
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
+        kept = min(decay, (1 + float(n)) / (10 + float(n)))
+        for old, new in zip(averaged, current, strict=True):
+            old.lerp_(new.to(old.dtype), 1 - kept)
+
+    return update
 
 
 def _quiet_lightning() -> None:

@@ -57,6 +57,28 @@ def test_one_lead_in_twelve_leads_out(run, model, tmp_path):
     assert twelve.law_residual().max() < 0.002
 
 
+def test_a_lead_a_report_and_facts_in_one_command(run, tmp_path):
+    model = checkpoint.save(tiny("flow"), tmp_path / "models" / "flow")
+    words = ["reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2, "--json"]
+    words += ["--text", "sinus rhythm", "--age", 51, "--sex", "F", "--heart-rate", 64, "--steps", 3, "--guidance", 2]
+    code, told, err = run(*words)
+    assert code == 0, err
+    about = json.loads(told)
+    assert about["condition"] == "leads I; text sinus rhythm; age 51; sex F; heart rate 64"
+    assert about["model"].endswith(", 3 steps, guidance 2") and about["notes"] == []
+
+
+def test_a_told_heart_rate_that_the_recording_contradicts_is_dropped(run, model, tmp_path):
+    words = ("reconstruct", WATCH, "--model", model, "--draws", 2, "--age", 51)
+    code, told, err = run(*words, "--heart-rate", 130, "--out", tmp_path / "told")
+    assert code == 0, err
+    assert "a heart rate of 130 per minute was told and 62 is measured; the measured one is followed" in told
+    assert "told: leads I; age 51\n" in told
+    assert "note:" not in run(*words, "--out", tmp_path / "plain")[1]
+    one, other = (read(tmp_path / name / "apple_watch_lead_I.hea").signal for name in ("told", "plain"))
+    assert torch.equal(one, other)
+
+
 def test_foreign_software_reads_what_was_written(run, model, tmp_path):
     """The record through wfdb itself: names, units, lead laws within 1 µV beyond rounding, and the mark."""
     run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2)
@@ -178,6 +200,9 @@ def swapped():
         (lambda: simulate(1), ("--fs", "-3"), "-3"),
         (lambda: simulate(1), ("--draws", "1"), "at least 2 draws"),
         (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),
+        (lambda: simulate(1), ("--heart-rate", "5"), "heart rate is 5; 15 to 350"),
+        (lambda: simulate(1), ("--steps", "4"), "draws in one pass"),
+        (lambda: simulate(1), ("--guidance", "2"), "draws in one pass"),
         (lambda: simulate(1), ("--start", "99"), "10"),
         (lambda: simulate(1), ("--model", "nowhere"), "there is no checkpoint 'nowhere'"),
         (lambda: simulate(1), ("--picture", "gif"), "gif"),

@@ -12,13 +12,15 @@ import wfdb
 from conftest import tiny
 
 from ecggen import InputError, checkpoint, cli, read, write
+from ecggen.cli import jobs
+from ecggen.cli.jobs import Job
+from ecggen.cli.prompts import Prompt
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import sampling
 from ecggen.facts import Facts, facts_in
 from ecggen.rhythm import heart_rate, r_peaks
 from ecggen.simulate import simulate
 
-generate = sys.modules["ecggen.cli.generate"]  # the package's attribute of this name is the command
 SENTENCE = "atrial fibrillation, 74-year-old woman, 130 bpm"
 SHORT = ("--seconds", 4, "--fs", 100, "--picture", "none")
 
@@ -138,7 +140,7 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
     out = tmp_path / "out"
     run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", *SHORT, "--seed", 5, "--steps", 3)
     listed = rows(out)
-    assert list(listed[0]) == list(generate.COLUMNS) and [row["index"] for row in listed] == ["0", "1"]
+    assert list(listed[0]) == list(jobs.COLUMNS) and [row["index"] for row in listed] == ["0", "1"]
     for row in listed:
         ecg = read(out / row["file"], check=False)
         assert ecg.leads == STANDARD_LEADS and ecg.fs == float(row["fs"]) and ecg.seconds == float(row["seconds"])
@@ -166,7 +168,7 @@ def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
 
 def test_the_same_seed_gives_the_same_files_whatever_the_shard(run, tmp_path, monkeypatch):
     """To the byte: blocks are drawn whole. With blocks of another size, to the rounding."""
-    monkeypatch.setattr(generate, "BLOCK", 4)
+    monkeypatch.setattr(jobs, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 18, *SHORT, "--seed", 3)
     assert run(*words, "--out", tmp_path / "whole")[0] == 0
     for shard in ("3/3", "1/3", "2/3"):
@@ -176,7 +178,7 @@ def test_the_same_seed_gives_the_same_files_whatever_the_shard(run, tmp_path, mo
     assert len(set(whole.values())) == 36
     joined = [row for i in (1, 2, 3) for row in rows(tmp_path / "parts", f"records_{i}_of_3.csv")]
     assert joined == rows(tmp_path / "whole") and [int(row["index"]) for row in joined] == list(range(18))
-    monkeypatch.setattr(generate, "BLOCK", 64)
+    monkeypatch.setattr(jobs, "BLOCK", 64)
     run(*words, "--out", tmp_path / "other")
     for name in (f"{i:05d}.hea" for i in range(18)):
         one, other = (read(tmp_path / folder / name, check=False).signal for folder in ("whole", "other"))
@@ -194,19 +196,19 @@ def test_a_shard_of_a_small_job(run, tmp_path):
 
 
 def test_a_killed_job_goes_on(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(generate, "BLOCK", 4)
+    monkeypatch.setattr(jobs, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 10, *SHORT)
     run(*words, "--out", tmp_path / "whole")
-    out, sound = tmp_path / "out", generate.Folder.add
+    out, sound = tmp_path / "out", jobs.Folder.add
 
     def dying(self, index, ecg, generator):
         if index == 6:
             raise KeyboardInterrupt
         sound(self, index, ecg, generator)
 
-    monkeypatch.setattr(generate.Folder, "add", dying)
+    monkeypatch.setattr(jobs.Folder, "add", dying)
     assert run(*words, "--out", out)[0] == 130
-    monkeypatch.setattr(generate.Folder, "add", sound)
+    monkeypatch.setattr(jobs.Folder, "add", sound)
     assert not json.loads((out / "generate.json").read_text("utf-8"))["complete"] and len(rows(out)) == 6
     # What a kill may leave besides: a record without its line, a torn line, an unfinished file, a lost record.
     (out / "00006.dat").write_bytes(b"half")
@@ -360,9 +362,9 @@ def test_odd_input_goes_on_and_is_said(words, note, text, run, tmp_path):
 
 
 def test_long_records_are_drawn_few_at_a_time():
-    job = generate.Job((generate.Prompt(n=100),), 3600.0, 500.0, 0, "wfdb", "none")
-    assert job.block == 1 and generate.Job((generate.Prompt(n=100),), 10.0, 500.0, 0, "wfdb", "none").block == 64
-    big = generate.Job((generate.Prompt(n=999_990), generate.Prompt(n=10)), 10.0, 500.0, 0, "wfdb", "none")
+    job = Job((Prompt(n=100),), 3600.0, 500.0, 0, "wfdb", "none")
+    assert job.block == 1 and Job((Prompt(n=100),), 10.0, 500.0, 0, "wfdb", "none").block == 64
+    big = Job((Prompt(n=999_990), Prompt(n=10)), 10.0, 500.0, 0, "wfdb", "none")
     parts = [big.part(f"{i}/7") for i in range(1, 8)]
     assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]] and parts[-1].stop == big.total
     assert all(part.start % 64 == 0 for part in parts) and big.file(7) == "000007.hea"

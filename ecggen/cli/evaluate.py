@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,10 @@ def evaluate(
     model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "vae",
     baselines: Annotated[bool, Option(help="Score the baselines as well.")] = True,
     limit: Annotated[int, Option(help="Most records to score; 0 for all.")] = 0,
+    draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
+    steps: Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")] = None,
+    guidance: Annotated[float | None, Option(help="Guidance by words and facts (default: the checkpoint's).")] = None,
+    add: Annotated[bool, Option("--add", help="Add this model's scores to those in OUT.")] = False,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace OUT if it exists.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the results as JSON.")] = False,
@@ -33,11 +38,14 @@ def evaluate(
     from ecggen.errors import InputError
     from ecggen.evaluation import protocol as protocols
 
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists", "a new file was expected", "choose another, or pass --overwrite")
+    if out.exists() and not (overwrite or add):
+        raise InputError(f"{out} exists", "a new file was expected", "choose another, or pass --overwrite or --add")
+    changes = {} if draws is None else {"draws": draws}
     with console.stages(quiet=as_json) as report:
-        results = protocols.run(protocol, data, model, baselines, limit, cache, report)
-    protocols.store(results, out, overwrite)
+        results = protocols.run(protocol, data, model, baselines, limit, cache, report, changes, steps, guidance)
+    if add and out.exists():
+        results = protocols.added(results, json.loads(out.read_text(encoding="utf-8")))
+    protocols.store(results, out, overwrite or add)
     if as_json:
         console.tell_json(results)
     else:

@@ -1,4 +1,7 @@
-"""A recording from the command line: what the file leaves open comes from options, and leads are chosen by name."""
+"""What several commands are given: a recording, what is known of the heart besides, and how to draw.
+
+What a file leaves open comes from options, and leads are chosen by name.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typer import Argument, Option
 from ecggen.errors import InputError
 
 if TYPE_CHECKING:
+    from ecggen.condition import Condition
     from ecggen.ecg import ECG
 
 File = Annotated[
@@ -30,6 +34,20 @@ Seconds = Annotated[float | None, Option(help="How much to read, in seconds (def
 Contradiction = Annotated[
     bool, Option("--allow-contradiction", help="Go on where the leads break Einthoven's law (III = II − I).")
 ]
+Text = Annotated[str | None, Option(help="What the ECG is to show, in words.")]
+Age = Annotated[float | None, Option(help="Age in years.")]
+Sex = Annotated[str | None, Option(help="M or F.")]
+HeartRate = Annotated[
+    float | None, Option(help="Heart rate in beats per minute; where a recording is given, what it shows wins.")
+]
+Model = Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")]
+Steps = Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")]
+Guidance = Annotated[
+    float | None, Option(help="How strongly words and facts are followed: 1 as learnt (default: the checkpoint's).")
+]
+Level = Annotated[float, Option(help="Share of true samples that the band of the draws is to hold.")]
+Seed = Annotated[int, Option(help="The same seed gives the same ECG.")]
+Picture = Annotated[str, Option(help="Form of the picture: png, svg or pdf.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, Option("--json", help="Print JSON for a program.")]
 
@@ -60,3 +78,22 @@ def open_recording(
     if len(ecg) != 1:
         raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "write one of them to a file first")
     return ecg
+
+
+def with_known(
+    condition: Condition,
+    text: str | None,
+    age: float | None,
+    sex: str | None,
+    heart_rate: float | None,
+    measured: float | None,
+) -> tuple[Condition, list[str]]:
+    """``condition`` with words and facts, and what a person should know of it.
+
+    A told heart rate that the measured one (both per minute) contradicts is not passed on.
+    """
+    from ecggen.rhythm import contradiction
+
+    known = condition.with_text(text or "").with_facts(age, sex, heart_rate)
+    objection = contradiction(heart_rate, measured)
+    return (known.with_facts(heart_rate=[None]), [objection]) if objection else (known, [])

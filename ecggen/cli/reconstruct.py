@@ -9,62 +9,79 @@ from typer import Option
 
 from ecggen.cli import console
 from ecggen.cli.opening import (
+    Age,
     Contradiction,
     File,
+    Guidance,
+    HeartRate,
     Json,
     Leads,
+    Level,
+    Model,
     Overwrite,
+    Picture,
     Rate,
     Seconds,
+    Seed,
+    Sex,
     Start,
+    Steps,
+    Text,
     Unit,
     open_recording,
+    with_known,
 )
 from ecggen.cli.results import describe, store
 
 if TYPE_CHECKING:
+    from ecggen.condition import Condition
     from ecggen.ecg import ECG
+    from ecggen.preprocessing import Preprocessor
 
 
 def reconstruct(
     file: File,
     out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
     leads: Leads = None,
-    model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "vae",
+    model: Model = "vae",
     draws: Annotated[int, Option(help="Draws from the model; the answer is their mean.")] = 32,
-    level: Annotated[float, Option(help="Share of true samples that the band is to hold.")] = 0.9,
-    seed: Annotated[int, Option(help="The same seed gives the same ECG.")] = 0,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Guidance = None,
     fs: Rate = None,
     unit: Unit = None,
     start: Start = 0.0,
     seconds: Seconds = None,
-    age: Annotated[float | None, Option(help="Age in years, if known.")] = None,
-    sex: Annotated[str | None, Option(help="M or F, if known.")] = None,
+    text: Text = None,
+    age: Age = None,
+    sex: Sex = None,
+    heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="The true leads, to say how near the reconstruction came.")] = None,
-    picture: Annotated[str, Option(help="Form of the picture: png, svg or pdf.")] = "png",
+    picture: Picture = "png",
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Reconstruct twelve leads from the leads of a recording.
+    """Reconstruct twelve leads from the leads of a recording, and from what else is known of the heart.
 
     What was measured stays as it was recorded, in its own rate; what follows from it by Einthoven's law is derived;
     the rest is generated, with a band that tells how much is really known. OUT gets the twelve leads as WFDB and
     CSV, the band as npz, a picture, and a text of what was measured and what was generated. Not for diagnosis.
     """
     from ecggen.checkpoint import load
-    from ecggen.condition import Condition
     from ecggen.errors import InputError
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction)
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
-    condition = Condition.none(1, given.seconds, given.fs).with_leads(given).with_facts(age=age, sex=sex)
     generator = load(model)
+    generator.set_sampling(steps, guidance)
+    known, notes = condition(given, generator.preprocessor, text, age, sex, heart_rate)
     with console.progress("drawing", quiet=as_json) as share:
-        estimate = generator.estimate(condition, draws, seed, level, share)
-    about = describe(estimate)
+        estimate = generator.estimate(known, draws, seed, level, share)
+    about = describe(estimate) | {"notes": notes}
     if true is not None:
         about["against_truth"] = compare(estimate.center, true, generator.preprocessor)
     store(estimate, file.stem, about, in_words(about), out, picture)
@@ -75,7 +92,26 @@ def reconstruct(
         console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
 
 
-def compare(center: ECG, true: ECG, preprocessor) -> dict:
+def condition(
+    given: ECG,
+    preprocessor: Preprocessor,
+    text: str | None = None,
+    age: float | None = None,
+    sex: str | None = None,
+    heart_rate: float | None = None,
+) -> tuple[Condition, list[str]]:
+    """What the model is told, and what a person should know of it; the R peaks win over a told heart rate."""
+    from ecggen import rhythm
+    from ecggen.condition import Condition
+
+    measured = None
+    if heart_rate is not None:
+        measured = rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(given))[0])
+    known = Condition.none(1, given.seconds, given.fs).with_leads(given)
+    return with_known(known, text, age, sex, heart_rate, measured)
+
+
+def compare(center: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
     """r and RMSE of each generated lead against the truth, in the model's band and at its rate."""
     from ecggen.errors import InputError
     from ecggen.evaluation.pointwise import pearson, root_mean_squared_error
@@ -110,6 +146,7 @@ def in_words(about: dict) -> str:
         ),
         f"generated: {', '.join(about['generated']) or 'nothing'}",
         f"model {about['model']}, {about['draws']} draws, seed {about['seed']}; told: {about['condition']}",
+        *(f"note: {note}" for note in about["notes"]),
         f"the {about['level']:.0%} band, as half its mean width beside the lead's span from peak to peak:",
     ]
     true = about.get("against_truth", {}).get("per_lead", {})

@@ -56,6 +56,11 @@ def band_of(estimate: Estimate) -> dict:
     }
 
 
+def rounded(value: float | None) -> float | None:
+    """A heart rate to one digit behind the point."""
+    return None if value is None else round(value, 1)
+
+
 def store(answer: ECG | Estimate, name: str, about: dict, words: str, out: Path, picture: str) -> None:
     """All files of a result, made beside their place and then moved: a stopped run leaves no half result.
 

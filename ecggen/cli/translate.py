@@ -8,8 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Json, Overwrite, Rate, Seconds, Start, open_recording
-from ecggen.cli.results import center_of, describe, store
+from ecggen.cli.opening import (
+    Age,
+    Guidance,
+    HeartRate,
+    Json,
+    Level,
+    Model,
+    Overwrite,
+    Picture,
+    Rate,
+    Seconds,
+    Seed,
+    Sex,
+    Start,
+    Steps,
+    Text,
+    open_recording,
+    with_known,
+)
+from ecggen.cli.results import center_of, describe, rounded, store
 
 if TYPE_CHECKING:
     from ecggen.condition import Condition
@@ -29,8 +47,6 @@ TIMING = (
     "0.25 s from R peak to steepest rise"
 )
 """What its timing can stand for; 0.25 s is ``simulate.PULSE_DELAY``."""
-LEAST_RATE = 50.0
-"""Hz below which a PPG is brought to the model's rate before it is filtered."""
 
 
 def translate(
@@ -41,24 +57,22 @@ def translate(
     channel: Annotated[
         str | None, Option(help="The PPG's name in the file (default: PLETH, PPG or BVP), or its number from 1.")
     ] = None,
-    model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "flow",
+    model: Model = "flow",
     draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
-    level: Annotated[float, Option(help="Share of true samples that the band of several draws is to hold.")] = 0.9,
-    seed: Annotated[int, Option(help="The same seed gives the same ECG.")] = 0,
-    steps: Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")] = None,
-    guidance: Annotated[
-        float | None, Option(help="How strongly words and facts are followed: 1 as learnt (default: the checkpoint's).")
-    ] = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Guidance = None,
     fs: Rate = None,
     start: Start = 0.0,
     seconds: Seconds = None,
-    text: Annotated[str | None, Option(help="What else the ECG is to show, in words.")] = None,
-    age: Annotated[float | None, Option(help="Age in years, if known.")] = None,
-    sex: Annotated[str | None, Option(help="M or F, if known.")] = None,
-    heart_rate: Annotated[float | None, Option(help="Heart rate per minute, if known; the PPG wins over it.")] = None,
+    text: Text = None,
+    age: Age = None,
+    sex: Sex = None,
+    heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="A file with the true lead II, to say how near the ECG came.")] = None,
     unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, where its file does not say.")] = None,
-    picture: Annotated[str, Option(help="Form of the picture: png, svg or pdf.")] = "png",
+    picture: Picture = "png",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +98,7 @@ def translate(
         answer = generator.sample(known, seed) if draws == 1 else generator.estimate(known, draws, seed, level, share)
     drawn = center_of(answer)
     about = describe(answer) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
-    about["heart_rate"] = rates | {"drawn": _rounded(_rate(drawn, generator.preprocessor))}
+    about["heart_rate"] = rates | {"drawn": rounded(_rate(drawn, generator.preprocessor))}
     about["notes"] = notes + _doubts(about["heart_rate"])
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
@@ -105,21 +119,14 @@ def condition(
     sex: str | None = None,
     heart_rate: float | None = None,
 ) -> tuple[Condition, dict[str, float | None], list[str]]:
-    """What the model is told, the heart rates told and measured, and what a person should know of it.
-
-    A told heart rate that the PPG contradicts is not passed on.
-    """
+    """What the model is told, the heart rates told and measured, and what a person should know of it."""
     from ecggen import rhythm
     from ecggen.condition import Condition
 
     measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
-    objection = rhythm.contradiction(heart_rate, measured)
-    wave = ppg if ppg.fs >= LEAST_RATE else ppg.resample(preprocessor.fs)
-    known = Condition.none(1, ppg.seconds, preprocessor.fs).with_ppg(wave.wave, wave.fs)
-    known = known.with_facts(age=age, sex=sex, heart_rate=None if objection else heart_rate)
-    rates = {"ppg": _rounded(measured), "told": heart_rate}
-    notes = [*ppg.notes, *([objection] if objection else [])]
-    return known.with_text(text) if text else known, rates, notes
+    known = Condition.none(1, ppg.seconds, preprocessor.fs).with_ppg(ppg.wave, ppg.fs)
+    known, notes = with_known(known, text, age, sex, heart_rate, measured)
+    return known, {"ppg": rounded(measured), "told": heart_rate}, [*ppg.notes, *notes]
 
 
 def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
@@ -141,7 +148,7 @@ def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
         "delay": None if delay is None else round(delay, 3),
         "f1_50_as_drawn": scores[0],
         "f1_50_delay_removed": scores[1],
-        "heart_rate": _rounded(heart_rate(known)),
+        "heart_rate": rounded(heart_rate(known)),
         "by": DETECTOR,
     }
 
@@ -194,10 +201,6 @@ def _rate(ecg: ECG, preprocessor: Preprocessor) -> float | None:
     from ecggen.rhythm import heart_rate, r_peaks
 
     return heart_rate(r_peaks(preprocessor.ecg(ecg.pick(LEAD)))[0])
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
 
 
 def _shown(value: float | None) -> str:

@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ def run(
     limit: int = 0,
     cache: Path | None = None,
     progress: Callable[[str, float], None] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
 ) -> dict[str, Any]:
     """The results of a protocol file for a model, and for the baselines.
 
@@ -65,25 +68,39 @@ def run(
         limit: Most records to score; 0 for all.
         cache: Where packs are kept.
         progress: Called with what is being done and the share done.
+        changes: Values in the place of the protocol file's, as fewer draws.
+        steps: Steps of the sampler, in the place of the checkpoint's own.
+        guidance: Likewise.
     """
-    settings = config.read_toml(path)
+    settings = config.read_toml(path) | dict(changes or {})
     kind = settings.get("kind")
     if kind not in KINDS:
         raise InputError(f"{path}: the protocol's kind is {kind!r}", f"one of {', '.join(KINDS)} was expected")
     generator = checkpoint.load(model)
+    generator.set_sampling(steps, guidance)
     report = progress or (lambda what, share: None)
     about, scores = KINDS[kind](
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report),
     )
-    return {
-        "protocol": path.stem,
-        **about,
-        "model": generator.name,
-        "commit": commit(),
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "scores": scores,
-    }
+    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
+    sampling = None if generator.sampling is None else asdict(generator.sampling)
+    scores[generator.name] |= made | {"sampling": sampling}
+    return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
+
+
+def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """``earlier`` results with the scores of another model; both must have scored the same records alike.
+
+    Raises:
+        InputError: Where protocol, records or settings (but for the number of draws) differ.
+    """
+    for what in ("protocol", "n", "patients", "settings"):
+        ours, theirs = results[what], earlier.get(what)
+        if what == "settings":
+            ours, theirs = ({**part, "draws": 0} for part in (ours, theirs or {}))
+        if json.dumps(ours) != json.dumps(theirs):
+            raise InputError(f"the {what} of the earlier results is {theirs}", f"{ours} was expected, as now")
+    return earlier | {"scores": earlier["scores"] | results["scores"]}
 
 
 def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

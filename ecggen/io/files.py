@@ -66,7 +66,7 @@ def read(
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
     try:
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            found = _decode(path, None if names is None else len(names))
+            found = decode(path, None if names is None else len(names))
             ecg = admit(found, fs, unit, names, start, seconds)
         if check:
             check_quality(ecg)
@@ -101,7 +101,7 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False) -> list[Path]:
     if there and not overwrite:
         raise InputError(f"{' and '.join(there)} exist already", do="choose another name, or pass overwrite=True")
     try:
-        _place(contents)
+        place(contents)
     except OSError as error:
         found = f"{path.name} cannot be written ({error.strerror})"
         raise InputError(found, "a writable folder with room in it was expected") from error
@@ -124,8 +124,16 @@ def records(folder: str | Path) -> list[Path]:
     return paths
 
 
-def _decode(path: Path, named: int | None) -> Found:
-    """What the file says, read by the format that its content shows."""
+def decode(path: Path, named: int | None = None) -> Found:
+    """What the file says in its own words, read by the format that its content shows.
+
+    Args:
+        path: The file; of a WFDB record any of its files, or its name without suffix.
+        named: How many channels the user has named, if any.
+
+    Raises:
+        InputError: Where the format is unknown or the file broken; an OSError where it cannot be opened.
+    """
     path = _addressed(path)
     with path.open("rb") as file:
         opening = file.read(4096)
@@ -172,8 +180,8 @@ def _text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _place(contents: dict[Path, bytes]) -> None:
-    """Put the bytes under their names, all of them written before the first is renamed."""
+def place(contents: dict[Path, bytes]) -> None:
+    """Put the bytes under their names, whole or not at all: all of them are written before the first is renamed."""
     waiting = {path: path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp") for path in contents}
     try:
         for path, content in contents.items():

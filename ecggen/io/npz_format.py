@@ -23,11 +23,11 @@ _MOST_BYTES = 2 * 1024**3
 
 def read(path: Path, named: int | None) -> Found:
     """The signal in an archive; ``named`` is how many channels the user has named, if any."""
-    arrays = _load(path)
+    arrays = load(path)
     leads = tuple(map(str, np.ravel(arrays.get("leads", []))))
     values = _signal(arrays, len(leads) or named)
     channels = values.shape[-2]
-    fs, unit = _scalar(arrays, "fs"), _scalar(arrays, "unit")
+    fs, unit = scalar(arrays, "fs"), scalar(arrays, "unit")
     if isinstance(fs, str):
         raise InputError(f"fs in the archive is {shown(fs)}", "a number of Hz was expected")
     comments = tuple(map(str, np.ravel(arrays.get("provenance", []))))
@@ -49,7 +49,7 @@ def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
     return {path: archive.getvalue()}
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def load(path: Path) -> dict[str, np.ndarray]:
     """The arrays of numbers and of words; Python objects are never unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -77,7 +77,8 @@ def _is_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
     return dtype.kind in "fiuU"
 
 
-def _scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
+def scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
+    """The one value that an array holds; None where there is no such array, or more in it."""
     array = arrays.get(name, np.array([]))
     return array.item() if array.size == 1 else None
 

@@ -1,0 +1,127 @@
+"""The rhythm comes first: where neither lead nor PPG says when the heart beats, beats are drawn from words and facts.
+
+A record's mean RR interval is log-normal. Its irregularity (root mean square of successive differences over the mean:
+about 0.03 in sinus rhythm, 0.25 in atrial fibrillation) is one of two log-normals, a regular and an irregular one.
+The mean of the first and the chance of the irregular one follow linearly from the text encoder's summary, age and
+sex: ridge regression on the training folds, in closed form, saved with the weights. A heart rate that is told is
+kept. The beats that are drawn become a simulated PPG, and the generator does what it does with any PPG. A long
+recording thus keeps one rhythm through all its windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecggen.condition import FACTS, Condition
+from ecggen.context import ConditionEncoder
+from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate_ppg
+
+HEART_RATE = list(FACTS).index("heart_rate")
+RIDGE = 3.0
+STEADIEST = 0.005
+"""Least irregularity that is told from the sampling rate's steps."""
+
+IRREGULAR = 0.1
+"""Irregularity from which a rhythm counts as irregular."""
+
+Rhythms = tuple[Condition, Sequence[np.ndarray]]
+"""Words and facts of some records, and the times of their R peaks in s."""
+
+
+def encoder_of(generator: nn.Module) -> ConditionEncoder | None:
+    """The encoder whose words tell the rhythm: the first of a generator."""
+    return next((part for part in generator.modules() if isinstance(part, ConditionEncoder)), None)
+
+
+@torch.no_grad()
+def fit(generator: nn.Module, rhythms: Iterable[Rhythms], rng: np.random.Generator) -> None:
+    """Regress rhythm on words and facts; each is hidden at random, so that all that is missing is learnt too.
+
+    Args:
+        generator: Its encoder gets the regression.
+        rhythms: Training records, batch by batch.
+        rng: Hides.
+    """
+    encoder = encoder_of(generator)
+    if encoder is None:
+        return
+    rows, answers = [], []
+    for condition, beats in rhythms:
+        known = [i for i, times in enumerate(beats) if len(times) > 3]
+        hidden = condition.drop({"text": 0.3, "age": 0.3, "sex": 0.3, "heart_rate": 1.0}, rng)
+        rows.append(encoder.told(hidden.to(encoder.beats.device)).double().cpu()[known])
+        answers.append(torch.tensor([_measured(beats[i]) for i in known], dtype=torch.float64).reshape(-1, 2))
+    told, measured = torch.cat(rows), torch.cat(answers)
+    wild = measured[:, 1] > np.log(IRREGULAR)
+    if len(told) < 2 * told.shape[1] or min(int(wild.sum()), int((~wild).sum())) < 10:
+        return  # too few records to tell anything from words: the population's rhythm stays
+    answer = torch.stack([measured[:, 0], wild.double()], 1)
+    weights = torch.linalg.solve(told.T @ told + RIDGE * torch.eye(told.shape[1]), told.T @ answer)
+    encoder.beats.copy_(weights.T)
+    calm, wild = measured[~wild, 1], measured[wild, 1]
+    spread = [(answer - told @ weights)[:, 0].std(), calm.mean(), calm.std(), wild.mean(), wild.std()]
+    encoder.beats_spread.copy_(torch.stack(spread))
+
+
+def _measured(times: np.ndarray) -> tuple[float, float]:
+    """Logarithms of the mean RR interval in s and of the irregularity."""
+    intervals = np.diff(times)
+    irregularity = np.sqrt(np.mean(np.diff(intervals) ** 2)) / intervals.mean()
+    return float(np.log(intervals.mean())), float(np.log(irregularity + STEADIEST))
+
+
+def silent(condition: Condition) -> Tensor:
+    """(batch,) bool: neither a lead nor a PPG is seen."""
+    return ~(condition.leads_seen.flatten(1).any(1) | condition.ppg_seen.flatten(1).any(1))
+
+
+@torch.no_grad()
+def draw(
+    generator: nn.Module, condition: Condition, preprocessor: Preprocessor, seed: int, indices: Sequence[int]
+) -> Condition:
+    """``condition`` with a simulated PPG in the records of which neither lead nor PPG is seen.
+
+    Args:
+        generator: Its encoder tells the rhythm; without one nothing is done.
+        condition: As the preprocessor left it.
+        preprocessor: The model's.
+        seed: The user's seed.
+        indices: The index of each record: the same rhythm whatever the batch.
+    """
+    encoder = encoder_of(generator)
+    rows = silent(condition).nonzero()[:, 0].tolist()
+    if encoder is None or not rows:
+        return condition
+    told = encoder.told(condition.to(encoder.beats.device)).cpu()
+    answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
+    waves = []
+    for row, (log_interval, chance) in zip(rows, answers, strict=True):
+        rng = np.random.default_rng((abs(seed), int(seed < 0), indices[row], 1))
+        log_interval += spread[0] * rng.standard_normal()
+        mean, deviation = spread[3:] if rng.random() < chance else spread[1:3]
+        beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
+        waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng))
+    known = Condition.none(len(rows), condition.seconds, condition.fs)
+    known = preprocessor.condition(known.with_ppg(torch.from_numpy(np.stack(waves)), condition.fs))
+    ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
+    ppg[rows], seen[rows] = known.ppg.to(ppg.device), True
+    return replace(condition, ppg=ppg, ppg_seen=seen)
+
+
+def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:
+    """Times of R peaks in s: the told heart rate where there is one, the drawn interval elsewhere."""
+    interval = min(max(interval, 0.25), 2.0)
+    if condition.facts_seen[row, HEART_RATE]:
+        interval = 60 / float(condition.facts[row, HEART_RATE])
+    count = int(1.5 * condition.seconds / interval) + 4
+    steps = np.exp(min(irregularity, 0.35) / np.sqrt(2) * rng.standard_normal(count))
+    # Breathing: rate rises and falls together over some beats.
+    steps *= 1 + 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
+    times = np.cumsum(interval * steps / steps.mean()) - interval * rng.random()
+    return times[(times > 0) & (times < condition.seconds)]

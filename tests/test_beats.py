@@ -1,0 +1,81 @@
+"""The rhythm comes first: told rates are kept, words tell the rest, and a record's beats never depend on its batch."""
+
+import numpy as np
+import torch
+
+from ecggen import beats
+from ecggen.condition import Condition
+from ecggen.context import ConditionEncoder
+from ecggen.preprocessing import Preprocessor
+from ecggen.rhythm import pulse_rises
+from ecggen.simulate import simulate
+
+PREPARED = Preprocessor()
+
+
+class Heart(torch.nn.Module):
+    """A generator as far as rhythm goes: an encoder of words and facts."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = ConditionEncoder(16)
+
+
+def rates(condition: Condition, heart: Heart, seed: int = 0) -> np.ndarray:
+    """Pulses a minute of the PPG that each record is given."""
+    known = beats.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
+    found = [pulse_rises(wave.numpy(), known.ppg_fs) for wave in known.ppg[:, 0]]
+    return np.array([60 * (len(times) - 1) / (times[-1] - times[0]) for times in found])
+
+
+def test_a_told_heart_rate_is_kept():
+    asked = [45.0, 72.0, 130.0]
+    assert np.abs(rates(Condition.none(3, 30.0).with_facts(heart_rate=asked), Heart()) / asked - 1).max() < 0.05
+
+
+def test_untold_rates_are_the_populations():
+    found = rates(Condition.none(64, 20.0), Heart())
+    assert 65 < np.median(found) < 80 and found.std() > 8
+
+
+def test_what_is_seen_tells_the_rhythm_by_itself():
+    lead = simulate(1, seed=1).pick("I")
+    known = PREPARED.condition(Condition.none(1).with_leads(lead))
+    assert beats.draw(Heart(), known, PREPARED, 0, range(1)) is known
+
+
+def test_the_same_record_whatever_the_batch():
+    heart, many = Heart(), PREPARED.condition(Condition.none(5))
+    whole = beats.draw(heart, many, PREPARED, 3, range(5))
+    part = beats.draw(heart, many[3:], PREPARED, 3, range(3, 5))
+    assert torch.equal(whole.ppg[3:], part.ppg)
+    assert not torch.equal(whole.ppg, beats.draw(heart, many, PREPARED, 4, range(5)).ppg)
+
+
+def test_words_tell_rate_and_irregularity_once_they_are_learnt():
+    heart, rng = Heart(), np.random.default_rng(0)
+    words = {"racing": (0.45, 0.01), "creeping": (1.2, 0.01), "staggering": (0.8, 0.2)}
+    parts = []
+    for _ in range(20):
+        texts = [str(rng.choice(list(words))) for _ in range(24)]
+        times = []
+        for text in texts:
+            interval, wild = words[text]
+            times.append(np.cumsum(interval * np.exp(wild * rng.standard_normal(int(10 / interval)))))
+        parts.append((Condition.none(24).with_text(texts), times))
+    beats.fit(heart, parts, rng)
+    for text, (interval, _) in words.items():
+        found = rates(Condition.none(16, 20.0).with_text(text), heart)
+        assert abs(np.median(found) * interval / 60 - 1) < 0.3, text
+    asked = Condition.none(2, 40.0).with_text(["staggering", "creeping"]).with_facts(heart_rate=70)
+    known = beats.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
+    wild, calm = (np.diff(pulse_rises(wave.numpy(), 100.0)).std() for wave in known.ppg[:, 0])
+    assert wild > 3 * calm
+
+
+def test_too_few_records_teach_nothing():
+    heart = Heart()
+    before = heart.encoder.beats.clone()
+    beats.fit(heart, [(Condition.none(2), [np.arange(9.0), np.arange(9.0)])], np.random.default_rng(0))
+    assert torch.equal(heart.encoder.beats, before)
