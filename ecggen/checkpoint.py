@@ -29,13 +29,14 @@ FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""
 
 
-def save(generator: Generator, folder: Path | str, card: str = "") -> Path:
+def save(generator: Generator, folder: Path | str, card: str = "", half: bool = False) -> Path:
     """Write ``generator`` to a folder, whole or not at all; an older checkpoint there is replaced.
 
     Args:
         generator: Built by ``config.generator`` or loaded, so that its ``config`` is known.
         folder: Where to.
         card: Text of README.md; an existing card and golden file stay where none is given.
+        half: Store 16-bit numbers, as shipped weights are; they are computed with as 32-bit ones all the same.
     """
     folder = Path(folder)
     making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
@@ -50,6 +51,8 @@ def save(generator: Generator, folder: Path | str, card: str = "") -> Path:
         _write_json(making / "config.json", about)
         _write_json(making / "preprocessor_config.json", dataclasses.asdict(generator.preprocessor))
         weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+        if half:
+            weights = {name: value.half() for name, value in weights.items()}
         save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
         for kept in ("README.md", "golden.json"):
             if (folder / kept).is_file():

@@ -8,14 +8,13 @@ axis (leads, PPG, each with its mask). The *vector* is global (age, sex, heart r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
 from ecggen.ecg import STANDARD_LEADS
-from ecggen.nn.text import EarlyWordEncoder, FolderEncoder, WordEncoder
+from ecggen.nn.text import FolderEncoder, WordEncoder
 
 ALIGNED = 2 * (len(STANDARD_LEADS) + 1)
 """Aligned channels: 12 leads, their 12 masks, the PPG and its mask."""
@@ -90,11 +89,3 @@ class ConditionEncoder(nn.Module):
         """(batch, 6): facts between −1 and 1, zero where unseen, and their masks."""
         seen = condition.facts_seen.float()
         return torch.cat([(condition.facts - self.center) / self.scale * seen, seen], 1)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """Weights from before ``WordEncoder`` had layers bring their own, earlier word encoder."""
-        table = state_dict.get(f"{prefix}text.table.weight")
-        if table is not None and f"{prefix}text.mix.norm1.weight" in state_dict:
-            words = len(state_dict[f"{prefix}text.position"])
-            self.text = EarlyWordEncoder(table.shape[1], words, table.shape[0]).to(table.device)
-        super()._load_from_state_dict(state_dict, prefix, *rest)

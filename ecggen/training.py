@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import beats, checkpoint
+from ecggen import beats, checkpoint, finishing
 from ecggen.condition import Condition, agree
 from ecggen.data import Batch, Batches, Pack
 from ecggen.ecg import DRAWN_LEADS, determined_by
@@ -129,15 +129,9 @@ def train(
     )
     if beats.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
-        fit_beats(best, pack, rows, plan.seed)
+        finishing.fit_beats(best, pack, rows, plan.seed)
         checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
-
-
-def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int) -> None:
-    """What words and facts tell of the rhythm, from the training records (``ecggen.beats``)."""
-    known = Batches(pack, rows, 256)
-    beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

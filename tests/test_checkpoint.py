@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import InputError, checkpoint, config
+from ecggen import Condition, InputError, checkpoint, config
 
 
 @pytest.fixture
@@ -135,3 +135,13 @@ def test_shipped_checkpoints_replay_their_golden_file(path):
     torch.testing.assert_close(
         torch.tensor(answer), torch.tensor(golden["answer_mv"]), atol=golden["tolerance_mv"], rtol=0
     )
+
+
+def test_halves_are_half_as_large_and_draw_nearly_the_same(tmp_path):
+    generator = tiny("vae")
+    whole, half = (checkpoint.save(generator, tmp_path / name, half=name == "half") for name in ("whole", "half"))
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.65 * sizes[0]
+    known = Condition.none(2, 4.0)
+    one, other = (checkpoint.load(folder).sample(known, seed=1).signal for folder in (whole, half))
+    assert one.dtype == other.dtype == torch.float32 and 0 < (one - other).abs().max() < 0.02

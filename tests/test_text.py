@@ -14,7 +14,7 @@ from ecggen import Condition, InputError, checkpoint, cli, wording
 from ecggen.context import ConditionEncoder
 from ecggen.data import statements
 from ecggen.evaluation import text as figures
-from ecggen.nn.text import EarlyWordEncoder, FolderEncoder, WordEncoder, words_of
+from ecggen.nn.text import FolderEncoder, WordEncoder, words_of
 
 _CODES = """NDT NST_ DIG LNGQT NORM IMI ASMI LVH LAFB ISC_ IRBBB 1AVB IVCD ISCAL CRBBB CLBBB ILMI LAO/LAE AMI ALMI ISCIN
 INJAS LMI ISCIL LPFB ISCAS INJAL ISCLA RVH ANEUR RAO/RAE EL WPW ILBBB IPLMI ISCAN IPMI SEHYP INJIN INJLA PMI 3AVB INJIL
@@ -342,17 +342,6 @@ def test_the_command(run, tmp_path):
     code, _, err = run("train-text", "--data", data, "--out", tmp_path / "new")
     assert code == 2 and "lacks the columns scp_codes, strat_fold, patient_id" in err
     assert not (tmp_path / "new").exists()
-
-
-def test_weights_of_before_bring_their_own_encoder():
-    """What the first shipped checkpoints hold can still be loaded."""
-    old = ConditionEncoder(16)
-    old.text = EarlyWordEncoder(16, vocabulary=64)
-    new = ConditionEncoder(16)
-    new.load_state_dict(old.state_dict())
-    assert isinstance(new.text, EarlyWordEncoder)
-    for ours, theirs in zip(new.parameters(), old.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
 
 
 @pytest.fixture

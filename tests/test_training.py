@@ -8,7 +8,8 @@ import torch
 from conftest import ROOT, tiny
 from torch import nn
 
-from ecggen import checkpoint, config, data
+from ecggen import checkpoint, config, data, finishing
+from ecggen.condition import Condition
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
@@ -138,3 +139,14 @@ def test_the_rate_rises_then_falls(pack, tmp_path):
             game.__class__ = monkey
             rates.append(game._rate(step))
     assert np.argmax(rates) in (19, 20) and rates[0] < 0.1 and rates[-1] < 0.03 and max(rates) <= 1.0
+
+
+def test_bands_are_set_to_hold_their_share(pack):
+    generator = tiny("vae")
+    rows = np.arange(len(pack))
+    finishing.fit_bands(generator, pack, rows, draws=4)
+    truth = pack.ecg(rows).standard()
+    known = Condition.none(len(rows), truth.seconds, truth.fs).with_leads(truth.pick("I"))
+    estimate = generator.estimate(known, 4, seed=1)
+    held = (truth.signal >= estimate.low.signal - 1e-6) & (truth.signal <= estimate.high.signal + 1e-6)
+    assert abs(float(held[:, 1:].float().mean()) - 0.9) < 0.05

@@ -167,11 +167,11 @@ def _shown(lines: Iterable[str], most: int) -> list[str]:
 
 def _rate_in_words(rate: dict[str, Any]) -> str:
     obtained, asked, off = rate["obtained_median"], rate["asked_median"], rate["median_distance"]
-    words = "no beats were found" if obtained is None else f"{obtained:g} in the median"
-    if asked is not None:
-        words = f"asked {asked:g}, obtained {words}" + ("" if off is None else f", {off:g} off in the median")
-    lacking = rate["without_beats"]
-    return words + (f" ({lacking} records without beats)" if lacking and obtained is not None else "")
+    words = "" if asked is None else f"asked {asked:g}, obtained "
+    if obtained is None:
+        return f"{words}no beats were found"
+    words += f"{obtained:g} in the median" + ("" if off is None else f", {off:g} off in the median")
+    return words + (f" ({rate['without_beats']} records without beats)" if rate["without_beats"] else "")
 
 
 def _licence(checkpoint: Path) -> str:

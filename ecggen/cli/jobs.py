@@ -64,6 +64,9 @@ COLUMNS = {
 }
 """Columns of records.csv, with what they mean."""
 
+_LINE = re.compile(r"^((\d+),(\d{5,}\.(?:hea|csv|npz)),.*,True\n)", re.MULTILINE)
+# A whole line of the list, its index and its file: a name of digits can mean nothing but a record.
+
 
 @dataclass(frozen=True)
 class Job:
@@ -233,25 +236,15 @@ class Folder:
             index = re.fullmatch(r"\.(\d{5,})\.\w+\.\w+\.tmp", path.name)
             if index and int(index[1]) in self.part:
                 path.unlink(missing_ok=True)
-        for row in self._listed():
-            file, index = self.out / row["file"], int(row["index"])
+        text = self.list.read_text(encoding="utf-8", errors="replace") if self.list.is_file() else ""
+        for line, number, name in re.findall(_LINE, text):
+            file, index = self.out / name, int(number)
             if overwrite:
                 pages = (file.with_name(f"overview_{file.stem}.{picture}") for picture in PICTURES)
                 for path in (file, file.with_suffix(".dat"), *pages):
                     path.unlink(missing_ok=True)
-            elif index in self.part and file.name == self.job.file(index) and self._is_whole(file):
-                self.kept[index] = _line(row.values())
-
-    def _listed(self) -> list[dict[str, str]]:
-        """Whole lines of the list that lies there; a name of digits can mean nothing but a record."""
-        if not self.list.is_file():
-            return []
-        lines = self.list.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        rows = csv.DictReader(line for line in lines if line.endswith("\n"))
-        whole = [row for row in rows if list(row) == list(COLUMNS) and None not in row.values()]
-        return [
-            row for row in whole if re.fullmatch(r"(\d{5,})\.(hea|csv|npz)", row["file"]) and row["index"].isdigit()
-        ]
+            elif index in self.part and name == self.job.file(index) and self._is_whole(file):
+                self.kept[index] = line
 
     def _is_whole(self, file: Path) -> bool:
         """Whether the files of a record are there; each was written elsewhere and then renamed, header last."""
@@ -288,16 +281,18 @@ def draw_pages(job: Job, part: range, out: Path) -> list[str]:
     from ecggen import plot as paper
     from ecggen.io import read
 
-    pages = {f"overview_{Path(job.file(index)).stem}.{job.picture}": index for index in job.pages() if index in part}
-    for name, index in pages.items():
-        if not (out / name).exists():
-            ecg, prompt = read(out / job.file(index), check=False, allow_contradiction=True), job.prompt(index)
-            title = ": ".join([Path(job.file(index)).stem, *([prompt.text] if prompt.text else [])])
+    names = []
+    for index in (index for index in job.pages() if index in part):
+        record, prompt = Path(job.file(index)), job.prompt(index)
+        names.append(f"overview_{record.stem}.{job.picture}")
+        if not (out / names[-1]).exists():
+            ecg = read(out / record, check=False, allow_contradiction=True)
+            title = f"{record.stem}: {prompt.text}" if prompt.text else record.stem
             with warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
                 warnings.filterwarnings("ignore", "Glyph")
                 figure = paper.draw(ecg, title=title, caption=f"asked: {replace(prompt, text=None).in_words()}")
-                paper.save(figure, out / name)
-    return list(pages)
+                paper.save(figure, out / names[-1])
+    return names
 
 
 def _shard(shard: str) -> tuple[int, int]:

@@ -66,26 +66,6 @@ class WordEncoder(nn.Module):
         return self.norm(tokens), mask
 
 
-class EarlyWordEncoder(nn.Module):
-    """The word encoder of the first shipped weights: one layer, no marks, no last norm; kept to load those."""
-
-    def __init__(self, width: int, words: int = 48, vocabulary: int = 4096):
-        super().__init__()
-        self.words = words
-        self.table = nn.EmbeddingBag(vocabulary, width, mode="mean")
-        self.position = nn.Parameter(torch.zeros(words, width))
-        self.silence = nn.Parameter(torch.zeros(width))
-        self.mix = _layer(width)
-
-    def forward(self, texts: Sequence[str], seen: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``WordEncoder.forward``."""
-        plain = [re.sub(rf"[{re.escape(MARKS)}]", " ", text) for text in texts]
-        embedded, mask = embed(plain, seen, self.table, self.words)
-        embedded = embedded + self.position[: embedded.shape[1]]
-        tokens = torch.cat([self.silence.to(embedded.dtype).expand(len(texts), 1, -1), embedded], 1)
-        return self.mix(tokens, src_key_padding_mask=~mask), mask
-
-
 class FolderEncoder(nn.Module):
     """A pretrained language model from a local folder, frozen, in the place of ``WordEncoder``.
 

@@ -1,0 +1,83 @@
+"""The last strokes on a trained generator: the rhythm that words tell, and bands that hold what they say.
+
+``python -m ecggen.finishing RUN/checkpoint --data PTBXL --out checkpoints/NAME`` makes what is shipped: 16-bit weights,
+a rhythm regressed on the training folds, bands widened until they hold their share of a training fold's samples
+(never of fold 9, on which they are scored), and the golden file of what these weights draw.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecggen import beats, checkpoint, data
+from ecggen.condition import Condition
+from ecggen.data import Batches, Pack
+from ecggen.ecg import STANDARD_LEADS, determined_by
+from ecggen.generator import Generator
+
+TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
+SET_ON = (8,)
+GIVEN = ("I", "II V1 V5")
+"""What is given while bands are set."""
+
+
+def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0) -> None:
+    """What words and facts tell of the rhythm, from the training records (``ecggen.beats``)."""
+    known = Batches(pack, rows, 256)
+    beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
+
+
+def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 16, level: float = 0.9) -> None:
+    """Set ``band_scale`` so that the bands of ``estimate`` hold their share of the samples of ``rows``, lead by lead.
+
+    Args:
+        generator: Its ``band_scale`` is set.
+        pack: The packed data set.
+        rows: Records to set it on; they must not be those it is judged on.
+        draws: Draws per estimate.
+        level: Share that is to be held.
+    """
+    generator.band_scale.fill_(1.0)
+    needed: list[list[Tensor]] = [[] for _ in STANDARD_LEADS]
+    for leads in GIVEN:
+        given = leads.split()
+        for part in Batches(pack, rows, 64):
+            truth = part.ecg.standard()
+            condition = Condition.none(len(truth), truth.seconds, truth.fs).with_leads(truth.pick(*given))
+            estimate = generator.estimate(condition, draws, seed=1, level=level)
+            off = truth.signal - estimate.center.signal
+            above, below = (edge.signal - estimate.center.signal for edge in (estimate.high, estimate.low))
+            ratio = off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4))
+            for i, lead in enumerate(STANDARD_LEADS):
+                if lead not in determined_by(given):
+                    needed[i].append(ratio[:, i].flatten())
+    for i, found in enumerate(needed):
+        if found:
+            generator.band_scale[i] = float(np.quantile(torch.cat(found).numpy(), level))
+
+
+def main() -> None:
+    """Finish a checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a checkpoint folder, as RUN/checkpoint")
+    parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
+    parser.add_argument("--cache", type=Path, help="where packed data sets are kept")
+    parser.add_argument("--limit", type=int, default=256, help="records that the bands are set on")
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint folder to be made")
+    words = parser.parse_args()
+    generator = checkpoint.load(words.model)
+    pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
+    fit_beats(generator, pack, pack.rows(TRAINED))
+    fit_bands(generator, pack, pack.rows(SET_ON)[: words.limit])
+    checkpoint.save(generator, words.out, half=True)
+    checkpoint.write_golden(words.out)
+    print("bands widened by", [round(value, 2) for value in generator.band_scale.tolist()])
+
+
+if __name__ == "__main__":
+    main()
