@@ -2,10 +2,10 @@
 
 A record's mean RR interval is log-normal. Its irregularity (root mean square of successive differences over the mean:
 about 0.03 in sinus rhythm, 0.25 in atrial fibrillation) is one of two log-normals, a regular and an irregular one.
-The mean of the first and the chance of the irregular one follow linearly from the text encoder's summary, age and
-sex: ridge regression on the training folds, in closed form, saved with the weights. A heart rate that is told is
-kept. The beats that are drawn become a simulated PPG, and the generator does what it does with any PPG. A long
-recording thus keeps one rhythm through all its windows.
+Mean and spread of the first and the chance of the irregular one follow linearly from the text encoder's summary, age
+and sex ("bradycardia" is slower than "sinus rhythm", and narrower): ridge regression on the training folds, in closed
+form, saved with the weights. A heart rate that is told is kept. The beats that are drawn become a simulated PPG, and
+the generator does what it does with any PPG. A long recording thus keeps one rhythm through all its windows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ RIDGE = 3.0
 STEADIEST = 0.005
 """Least irregularity that is told from the sampling rate's steps."""
 
+MEAN_DEVIATION = float(np.sqrt(np.pi / 2))
+"""Standard deviation over mean absolute deviation of a normal distribution."""
 IRREGULAR = 0.1
 """Irregularity from which a rhythm counts as irregular."""
 
@@ -61,12 +63,13 @@ def fit(generator: nn.Module, rhythms: Iterable[Rhythms], rng: np.random.Generat
     wild = measured[:, 1] > np.log(IRREGULAR)
     if len(told) < 2 * told.shape[1] or min(int(wild.sum()), int((~wild).sum())) < 10:
         return  # too few records to tell anything from words: the population's rhythm stays
-    answer = torch.stack([measured[:, 0], wild.double()], 1)
-    weights = torch.linalg.solve(told.T @ told + RIDGE * torch.eye(told.shape[1]), told.T @ answer)
-    encoder.beats.copy_(weights.T)
+    inverse = torch.linalg.inv(told.T @ told + RIDGE * torch.eye(told.shape[1]))
+    mean = inverse @ told.T @ measured[:, 0]
+    off = (measured[:, 0] - told @ mean).abs() * MEAN_DEVIATION
+    answer = torch.stack([measured[:, 0], off, wild.double()], 1)
+    encoder.beats.copy_((inverse @ told.T @ answer).T)
     calm, wild = measured[~wild, 1], measured[wild, 1]
-    spread = [(answer - told @ weights)[:, 0].std(), calm.mean(), calm.std(), wild.mean(), wild.std()]
-    encoder.beats_spread.copy_(torch.stack(spread))
+    encoder.beats_spread.copy_(torch.stack([calm.mean(), calm.std(), wild.mean(), wild.std()]))
 
 
 def _measured(times: np.ndarray) -> tuple[float, float]:
@@ -101,10 +104,10 @@ def draw(
     told = encoder.told(condition.to(encoder.beats.device)).cpu()
     answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
     waves = []
-    for row, (log_interval, chance) in zip(rows, answers, strict=True):
+    for row, (log_interval, width, chance) in zip(rows, answers, strict=True):
         rng = np.random.default_rng((abs(seed), int(seed < 0), indices[row], 1))
-        log_interval += spread[0] * rng.standard_normal()
-        mean, deviation = spread[3:] if rng.random() < chance else spread[1:3]
+        log_interval += min(max(width, 0.03), 0.4) * rng.standard_normal()
+        mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
         waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng))
     known = Condition.none(len(rows), condition.seconds, condition.fs)

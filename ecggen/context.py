@@ -66,9 +66,9 @@ class ConditionEncoder(nn.Module):
         self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
         low, high = torch.tensor(list(FACTS.values())).T
         # What words and facts tell of the beats, by linear regression: see ecggen.beats.
-        self.register_buffer("beats", torch.zeros(2, width + 2 * len(FACTS) + 2))
-        self.register_buffer("beats_spread", torch.tensor([0.2, -3.5, 0.4, -1.5, 0.4]))
-        self.beats[:, -1] = torch.tensor([-0.19, 0.1])
+        self.register_buffer("beats", torch.zeros(3, width + 2 * len(FACTS) + 2))
+        self.register_buffer("beats_spread", torch.tensor([-3.5, 0.4, -1.5, 0.4]))
+        self.beats[:, -1] = torch.tensor([-0.19, 0.16, 0.1])
         self.register_buffer("center", (low + high) / 2, persistent=False)
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 

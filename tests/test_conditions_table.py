@@ -7,7 +7,10 @@ from conftest import tiny
 
 from ecggen import config
 from ecggen.condition import Condition
-from ecggen.ecg import STANDARD_LEADS, determined_by
+from ecggen.data import Batch
+from ecggen.ecg import ECG, STANDARD_LEADS, determined_by
+from ecggen.evaluation import conditions
+from ecggen.generator import truth
 from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
 
 SECONDS, FS = 4.0, 250.0
@@ -99,3 +102,20 @@ def test_the_flow_goes_straight(heun):
         generator.set_sampling(steps=steps)
         reached = generator._backwards(noise, lambda x, time: noise - truth)
         torch.testing.assert_close(reached, truth, atol=1e-3, rtol=0)
+
+
+def test_the_readmes_table_is_measured_and_drawn(tmp_path):
+    """A truth scored as a draw is perfect; every column is scored; the picture is made."""
+    heart = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)
+    beats = (simulated_peaks(SECONDS, 75),) * 3
+    everything = Condition.none(3, SECONDS, 100.0).with_leads(heart).with_text("sinus rhythm").with_facts(age=60)
+    known = Batch(truth(heart), everything, beats)
+    perfect = conditions.score(heart, known, ())
+    assert perfect["valid"] == 1 and perfect["heart_rate_error"] < 1 and perfect["r"] > 0.9999
+    flat = conditions.score(ECG(0 * heart.signal, heart.leads, heart.fs), known, ())
+    assert flat["valid"] == 0 and flat["heart_rate_error"] > 60 and flat["r"] == 0
+    assert conditions.told(known, "I").seen_leads() == ("I",) and not conditions.told(known, "I").text_seen.any()
+    assert conditions.told(known, "PPG + text").ppg_seen.all() and conditions.told(known, "PPG + text").text_seen.all()
+    assert set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.TOLD) and len(conditions.TOLD) == 7
+    conditions.picture({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
+    assert (tmp_path / "picture.png").stat().st_size > 10_000

@@ -254,7 +254,7 @@ def holed():
         ("PPG1,PPG2", [pulses(), pulses()], {"fs": 100}, "several channels may be the PPG"),
         ("PPG", [pulses()], {"fs": 100, "channel": "green"}, "channel 'green' is not among"),
         ("PPG", [pulses()], {}, "the file does not say its sampling rate; give it with fs"),
-        ("PPG", [pulses()], {"fs": 5}, "the sampling rate is 5 Hz; 15 to 2000 Hz"),
+        ("PPG", [pulses()], {"fs": 5}, "the sampling rate is 5 Hz; 20 to 2000 Hz"),
         ("PPG", [pulses()], {"fs": 5000}, "the sampling rate is 5000 Hz"),
         ("PPG", [pulses()], {"fs": 600}, "would be 4.. a minute; 25 to 300 were expected; correct the sampling rate"),
         ("PPG", [np.full(2000, 3.5)], {"fs": 100}, "the PPG is flat at 3.5"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from ecggen.cli import console
+from ecggen.cli.opening import Guidance, Steps
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,8 +23,8 @@ def evaluate(
     baselines: Annotated[bool, Option(help="Score the baselines as well.")] = True,
     limit: Annotated[int, Option(help="Most records to score; 0 for all.")] = 0,
     draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
-    steps: Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")] = None,
-    guidance: Annotated[float | None, Option(help="Guidance by words and facts (default: the checkpoint's).")] = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
     add: Annotated[bool, Option("--add", help="Add this model's scores to those in OUT.")] = False,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace OUT if it exists.")] = False,

@@ -14,7 +14,7 @@ import math
 import re
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from io import StringIO
@@ -40,8 +40,6 @@ BLOCK_SAMPLES = 1_000_000
 PAGES = 4
 """Records that are drawn as on paper."""
 
-SECONDS = (2.0, 3600.0)
-RATES = (50.0, 2000.0)
 FORMS = {"wfdb": ".hea", "csv": ".csv", "npz": ".npz"}
 PICTURES = ("png", "svg", "pdf", "none")
 
@@ -91,8 +89,8 @@ class Job:
     def __post_init__(self):
         for name, value, (low, high), unit in (
             ("records", self.total, (1, MOST_RECORDS), ""),
-            ("seconds", self.seconds, SECONDS, " s"),
-            ("fs", self.fs, RATES, " Hz"),
+            ("seconds", self.seconds, (2.0, 3600.0), " s"),
+            ("fs", self.fs, (50.0, 2000.0), " Hz"),
         ):
             if not low <= value <= high:
                 raise InputError(f"{name} is {value:g}{unit}", f"{low:g} to {high:,.0f}{unit} were expected")
@@ -145,9 +143,9 @@ class Job:
         from ecggen.condition import FACTS, Condition
 
         prompts = [self.prompt(index) for index in indices]
-        known = Condition.none(len(prompts), self.samples / self.fs, self.fs)
-        known = known.with_text([prompt.text or "" for prompt in prompts])
-        return known.with_facts(**{name: [getattr(prompt, name) for prompt in prompts] for name in FACTS})
+        facts = {name: [getattr(prompt, name) for prompt in prompts] for name in FACTS}
+        known = Condition.none(len(prompts), self.samples / self.fs, self.fs).with_facts(**facts)
+        return known.with_text([prompt.text or "" for prompt in prompts])
 
 
 class Folder:
@@ -165,8 +163,7 @@ class Folder:
 
     def __init__(self, out: Path, job: Job, shard: str | None, about: dict[str, Any]):
         mark = "" if shard is None else "_{}_of_{}".format(*_shard(shard))
-        self.out, self.job, self.shard, self.about = out, job, shard, about
-        self.part = job.part(shard)
+        self.out, self.job, self.shard, self.about, self.part = out, job, shard, about, job.part(shard)
         self.list, self.description = out / f"records{mark}.csv", out / f"generate{mark}.json"
         self.kept: dict[int, str] = {}  # lines of the list: a million of them must fit into memory
 
@@ -197,12 +194,14 @@ class Folder:
         from ecggen.rhythm import heart_rate, r_peaks
 
         write(ecg, self.out / self.job.file(index), overwrite=True)
-        prompt, how = self.job.prompt(index), generator.sampling
-        values = asdict(prompt) | ({} if how is None else asdict(how))
-        values |= {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
+        prompt = self.job.prompt(index)
+        values = asdict(prompt) | {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
+        values |= asdict(generator.sampling) if generator.sampling else {}
         values |= {"seconds": ecg.seconds, "fs": ecg.fs, "model": generator.name, "seed": self.job.seed}
         values |= {"heart_rate_obtained": rounded(heart_rate(r_peaks(ecg)[0])), "synthetic": True}
-        self.kept[index] = _line(cell(values.get(name)) for name in COLUMNS)
+        line = StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cell(values.get(name)) for name in COLUMNS)
+        self.kept[index] = line.getvalue()
         with self.list.open("a", encoding="utf-8", newline="") as file:
             file.write(self.kept[index])
 
@@ -212,8 +211,7 @@ class Folder:
 
     def close(self, results: dict[str, Any]) -> dict[str, Any]:
         """Put the list in order, write what was asked and what came out, and return it."""
-        about = self.about | {"complete": True} | results
-        self._store(about)
+        self._store(about := self.about | {"complete": True} | results)
         return about
 
     def _compare(self, path: Path) -> None:
@@ -224,11 +222,10 @@ class Folder:
             before = {"model": there["model"]} | there["asked"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read", "what ecggen generate wrote was expected") from error
-        for name in now:
-            if before.get(name) != now[name]:
-                one, other = (shortened(str(job.get(name)), 80) for job in (before, now))
-                found = f"{self.out} was begun with {name} {one}, now it is {other}"
-                raise InputError(found, "the same job was expected", "choose another folder")
+        for name in (name for name in now if before.get(name) != now[name]):
+            one, other = (shortened(str(job.get(name)), 80) for job in (before, now))
+            found = f"{self.out} was begun with {name} {one}, now it is {other}"
+            raise InputError(found, "the same job was expected", "choose another folder")
 
     def _take_over(self, overwrite: bool) -> None:
         """Keep the complete records that lie there, or on ``overwrite`` none; remove what was left half written."""
@@ -249,15 +246,15 @@ class Folder:
     def _is_whole(self, file: Path) -> bool:
         """Whether the files of a record are there; each was written elsewhere and then renamed, header last."""
         samples = file.with_suffix(".dat")
-        size = samples.stat().st_size if samples.is_file() else 0
-        return file.is_file() and (self.job.form != "wfdb" or size == 2 * 12 * self.job.samples)
+        full = self.job.form != "wfdb" or (samples.is_file() and samples.stat().st_size == 24 * self.job.samples)
+        return full and file.is_file()
 
     def _store(self, about: dict[str, Any]) -> None:
         """Write generate.json and the list in order, each whole or not at all."""
         from ecggen.io.files import place
 
         text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-        lines = _line(COLUMNS) + "".join(self.kept[index] for index in sorted(self.kept))
+        lines = ",".join(COLUMNS) + "\n" + "".join(self.kept[index] for index in sorted(self.kept))
         place({self.description: text.encode(), self.list: lines.encode()})
 
 
@@ -301,10 +298,3 @@ def _shard(shard: str) -> tuple[int, int]:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise InputError(f"the shard is {shortened(shard, 40)!r}", "as 2/4, the second of four, was expected")
     return int(match[1]), int(match[2])
-
-
-def _line(cells: Iterable[str]) -> str:
-    """A line of a CSV file."""
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()

@@ -23,7 +23,7 @@ from ecggen.io import files, npz_format
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
 from ecggen.rhythm import pulse_slope
 
-RATES = (15.0, 2000.0)
+RATES = (20.0, 2000.0)
 """Hz: slower ones miss the rise of a pulse, faster ones are no PPG."""
 SHORTEST = 2.0
 """Seconds."""

@@ -1,0 +1,174 @@
+"""The tables of the README, written from committed results: ``python -m ecggen.evaluation.tables README.md``.
+
+Between ``<!-- table: NAME -->`` and ``<!-- end -->`` stands what ``evaluation/results`` holds, and nothing that a hand
+has typed. ``--check`` changes nothing and fails where a table is not what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
+_PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def written(text: str, results: Path = RESULTS) -> str:
+    """``text`` with each of its tables as the results say."""
+    return _PLACE.sub(lambda found: found[1] + "\n" + TABLES[found[2]](results) + "\n\n" + found[3], text)
+
+
+def _read(results: Path, name: str) -> dict[str, Any]:
+    return json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _made(name: str, score: dict[str, Any]) -> str:
+    """A checkpoint in bold, with its steps and without its hash."""
+    if "@" not in name:
+        return name
+    steps = (score.get("sampling") or {}).get("steps")
+    return f"**{name.split('@')[0]}**" + (f", {steps} steps" if steps else "")
+
+
+def _within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
+    low, high = score[f"{measure}_interval"]
+    return f"{score[measure]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def _stamp(results: dict[str, Any]) -> str:
+    """Seed, and each model's weights, commit and date."""
+    models = [(name, score) for name, score in results["scores"].items() if "@" in name]
+    told = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
+    return f"n {results['n']}, seed {results['settings']['seed']}; {told}"
+
+
+def _reconstruction(results: Path, name: str) -> str:
+    """r, RMSE, coverage and one draw, baselines first."""
+    found = _read(results, name)
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        more = ["", "", ""]
+        if "band" in score:
+            more = [f"{score['band']['inside']:.3f}", f"{score['single_draw']['r']:.3f}", str(score["draws"])]
+        rows.append([_made(which, score), _within(score, "r"), _within(score, "rmse_mv"), *more])
+    head = ["", "r", "RMSE (mV)", "inside 90 % band", "r of one draw", "draws"]
+    return _table(head, rows) + f"\n\n*{_stamp(found)}*"
+
+
+def _translation(results: Path) -> str:
+    """Heart rate, timing and waveform of lead II from a PPG."""
+    found = _read(results, "ppg")
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        rate, moved = score["heart_rate_error"], score["delay_removed"]
+        off = f"{rate['median']:.2f} / {rate['mean']:.2f}"
+        rows.append([_made(which, score), off, *(_within(moved, part, 2) for part in ("f1_50", "f1_150", "r"))])
+    head = ["", "heart rate off (median / mean per min)", "R-peak F1, 50 ms", "F1, 150 ms", "r"]
+    about = f"{found['n']} windows of {len(found['recordings'])} recordings, {found['patients']} patients"
+    return _table(head, rows) + f"\n\n*{about}; {_stamp(found)}*"
+
+
+def _conditions(results: Path) -> str:
+    """A row for each generator, a column for each condition."""
+    found = _read(results, "conditions")
+    columns = list(next(iter(found["scores"].values())))
+    rows = []
+    for which, row in found["scores"].items():
+        cells = [f"{cell['heart_rate_error']:.1f} / {cell['r']:.2f} / {cell['valid']:.2f}" for cell in row.values()]
+        rows.append([_made(which, {}), *cells])
+    models = ", ".join(found["scores"])
+    told = f"n {found['n']} of fold 9, seed {found['seed']}, commit `{found['commit']}`, {found['date']}; {models}"
+    return _table(["", *columns], rows) + f"\n\n*{told}*"
+
+
+def _speed(results: Path) -> str:
+    """Milliseconds of one ECG, by what is given."""
+    models = _read(results, "sampling")["models"]
+    columns = list(next(iter(models.values()))["speed"])
+    rows = []
+    for name, about in models.items():
+        cells = [f"{about['speed'][column]['ms_per_ecg']:.0f} ms" for column in columns]
+        evaluations = f"{about['speed'][columns[0]]['evaluations_per_draw']:g}"
+        rows.append([f"**{name}**", f"{about['parameters'] / 1e6:.1f} M", evaluations, *cells])
+    one = next(iter(models.values()))
+    told = f"batches of 64, {one['threads']} threads, commit `{one['commit']}`, {one['date']}"
+    return _table(["", "parameters", "network evaluations", *columns], rows) + f"\n\n*{told}*"
+
+
+def _steps(results: Path) -> str:
+    """Score against steps."""
+    models = _read(results, "sampling")["models"]
+    rows = []
+    for name, about in models.items():
+        for given in (["I"], ["II", "V1", "V5"]):
+            found = {row["steps"]: row for row in about["scores"] if row["given"] == given}
+            if len(found) > 1:
+                cells = [f"{row['r']:.3f} / {row['single_draw']['r']:.3f}" for row in found.values()]
+                rows.append([f"**{name}**, {', '.join(given)}", *cells])
+    scored = next(row for about in models.values() for row in about["scores"])
+    steps = sorted({row["steps"] for about in models.values() for row in about["scores"] if row["steps"]})
+    told = f"r of the mean of {scored['draws']} draws / r of one draw; n {scored['n']} of fold 9"
+    return _table(["steps", *map(str, steps)], rows) + f"\n\n*{told}*"
+
+
+def _text(results: Path) -> str:
+    """What the text encoder tells apart."""
+    found = _read(results, "text")
+    said, near = found["statements"], found["cosine"]
+    rows = [
+        ["macro AUROC of statements, all 71", _within(said, "macro_auroc") if "macro_auroc_interval" in said else ""],
+        ["the same, keyword baseline", f"{said['keywords']:.3f}"],
+        *([name.replace("_", " "), f"{_mean(value):.2f}"] for name, value in near.items() if _mean(value) is not None),
+    ]
+    if not rows[0][1]:
+        low, high = said["interval"]
+        rows[0][1] = f"{said['macro_auroc']:.3f} ({low:.3f}–{high:.3f})"
+    told = f"{found['model']}, n {found['n']} reports of fold 9, commit `{found['commit']}`, {found['date']}"
+    return _table(["", ""], rows) + f"\n\n*{told}*"
+
+
+def _mean(value: Any) -> float | None:
+    return value.get("mean") if isinstance(value, dict) else None
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "one_lead": lambda results: _reconstruction(results, "one_lead"),
+    "three_leads": lambda results: _reconstruction(results, "three_leads"),
+    "ppg": _translation,
+    "conditions": _conditions,
+    "speed": _speed,
+    "steps": _steps,
+    "text": _text,
+}
+
+
+def main() -> None:
+    """Write the tables, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path, help="Markdown files with places for tables")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a table is not as measured")
+    words = parser.parse_args()
+    stale = []
+    for file in words.files:
+        text = file.read_text(encoding="utf-8")
+        new = written(text)
+        if new != text:
+            stale.append(str(file))
+            if not words.check:
+                file.write_text(new, encoding="utf-8")
+    if stale and words.check:
+        sys.exit(f"error: {', '.join(stale)} does not say what was measured; run python -m ecggen.evaluation.tables")
+
+
+if __name__ == "__main__":
+    main()
