@@ -29,6 +29,8 @@ STEADIEST = 0.005
 
 MEAN_DEVIATION = float(np.sqrt(np.pi / 2))
 """Standard deviation over mean absolute deviation of a normal distribution."""
+REFRACTORY = 0.27
+"""Shortest RR interval in s that is drawn, unless the heart is faster on the whole."""
 IRREGULAR = 0.1
 """Irregularity from which a rhythm counts as irregular."""
 
@@ -109,7 +111,7 @@ def draw(
         log_interval += min(max(width, 0.03), 0.4) * rng.standard_normal()
         mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
-        waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng))
+        waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng, plain=True))
     known = Condition.none(len(rows), condition.seconds, condition.fs)
     known = preprocessor.condition(known.with_ppg(torch.from_numpy(np.stack(waves)), condition.fs))
     ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
@@ -126,5 +128,6 @@ def _beats(condition: Condition, row: int, interval: float, irregularity: float,
     steps = np.exp(min(irregularity, 0.35) / np.sqrt(2) * rng.standard_normal(count))
     # Breathing: rate rises and falls together over some beats.
     steps *= 1 + 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
-    times = np.cumsum(interval * steps / steps.mean()) - interval * rng.random()
+    gaps = np.maximum(interval * steps / steps.mean(), REFRACTORY)
+    times = np.cumsum(gaps * interval / gaps.mean()) - interval * rng.random()
     return times[(times > 0) & (times < condition.seconds)]

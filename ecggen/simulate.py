@@ -98,8 +98,13 @@ What a recorder adds to the way of the pulse is unknown and constant; a model th
 its own time, and the difference stays one number.
 """
 
+PLAIN = 0.07
+"""Deviation in s of a plain pulse: it rises most steeply so long before its top."""
 
-def simulate_ppg(beats: np.ndarray, seconds: float, fs: float, rng: np.random.Generator) -> np.ndarray:
+
+def simulate_ppg(
+    beats: np.ndarray, seconds: float, fs: float, rng: np.random.Generator, plain: bool = False
+) -> np.ndarray:
     """A photoplethysmogram (time,) of a heart whose R peaks are at ``beats`` (s), in an arbitrary unit.
 
     Each pulse is a systolic and a dicrotic wave (Gaussians, as in Liu et al. 2013, that fall more slowly than they
@@ -107,6 +112,9 @@ def simulate_ppg(beats: np.ndarray, seconds: float, fs: float, rng: np.random.Ge
     as they do at a finger. Shape, breathing, noise and jitter of the pulse's way differ from record to record.
     """
     time = np.arange(round(seconds * fs)) / fs
+    if plain:
+        bumps = np.exp(-0.5 * ((time - np.asarray(beats)[:, None] - PULSE_DELAY - PLAIN) / PLAIN) ** 2)
+        return bumps.sum(0)
     rise, second, depth = rng.uniform(0.06, 0.11), rng.uniform(0.22, 0.34), rng.uniform(0.1, 0.6)
     filling, fall = rng.uniform(0.15, 0.45), rng.uniform(1.6, 2.6)
     breath = 1 + rng.uniform(0, 0.15) * np.sin(2 * np.pi * (rng.uniform(0.15, 0.4) * time + rng.random()))
