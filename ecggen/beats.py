@@ -11,7 +11,6 @@ the generator does what it does with any PPG. A long recording thus keeps one rh
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -112,11 +111,7 @@ def draw(
         mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
         waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng, plain=True))
-    known = Condition.none(len(rows), condition.seconds, condition.fs)
-    known = preprocessor.condition(known.with_ppg(torch.from_numpy(np.stack(waves)), condition.fs))
-    ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
-    ppg[rows], seen[rows] = known.ppg.to(ppg.device), True
-    return replace(condition, ppg=ppg, ppg_seen=seen)
+    return preprocessor.beating(condition, rows, np.stack(waves))
 
 
 def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:

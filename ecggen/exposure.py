@@ -6,7 +6,7 @@ One model learns every task because every record of every batch is hidden in ano
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -97,11 +97,7 @@ class Exposure:
         if not chosen:
             return condition
         waves = np.stack([simulate_ppg(beats[i], condition.seconds, condition.fs, rng) for i in chosen])
-        known = Condition.none(len(chosen), condition.seconds, condition.fs)
-        known = preprocessor.condition(known.with_ppg(torch.from_numpy(waves), condition.fs))
-        ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
-        ppg[chosen], seen[chosen] = known.ppg.to(ppg.device), True
-        return replace(condition, ppg=ppg, ppg_seen=seen)
+        return preprocessor.beating(condition, chosen, waves)
 
     def _part(self, condition: Condition, rng: np.random.Generator) -> Tensor:
         """(batch, 1, time): True up to the moment at which a record is cut."""

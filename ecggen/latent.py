@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ecggen.condition import Condition, agree
+from ecggen.condition import Condition
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise, Sampling
 from ecggen.nn.latent import Autoencoder, Denoiser, divergence
@@ -122,7 +122,7 @@ class LatentGenerator(Generator):
         with torch.no_grad():
             latent = self.space.scaled(drawn(self.space.encode(ecg.signal)))
             read = self.reader(condition)
-            told = self._told(self._guess(condition, read))
+            told = self._told(self.reader.guess(condition, read))
         known = self._known(read, told).repeat(self.looks)
         return {"latent": self._denoiser_error(latent.repeat_interleave(self.looks, 0), known)}
 
@@ -174,11 +174,7 @@ class LatentGenerator(Generator):
 
     def _read(self, condition: Condition) -> Known:
         read = self.reader(condition)
-        return self._known(read, self._told(self._guess(condition, read)))
-
-    def _guess(self, condition: Condition, read: Read) -> Tensor:
-        """(batch, 8, time) in mV: what the reader writes at the mean of what the condition leaves open."""
-        return agree(self.reader.write(read, read.prior.mean()), condition)
+        return self._known(read, self._told(self.reader.guess(condition, read)))
 
     def _told(self, guess: Tensor) -> Tensor:
         """The guess in the latent space."""
@@ -199,7 +195,7 @@ class LatentGenerator(Generator):
         return {"signal": error.mean(), "prior": self.prior * divergence(*posterior).mean()}
 
     def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
-        guess = self._guess(condition, self.reader(condition))
+        guess = self.reader.guess(condition, self.reader(condition))
         return {"guess": ((guess - ecg.signal).abs() / amplitude(ecg.signal)).mean()}
 
 

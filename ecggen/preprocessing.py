@@ -79,6 +79,14 @@ class Preprocessor:
             ppg_fs=self.fs,
         )
 
+    def beating(self, condition: Condition, rows: list[int], waves: np.ndarray) -> Condition:
+        """A condition at the model's rate with simulated PPGs ``waves`` (row, time) in the records ``rows``."""
+        known = Condition.none(len(rows), condition.seconds, condition.fs)
+        known = self.condition(known.with_ppg(torch.from_numpy(waves), condition.fs))
+        ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
+        ppg[rows], seen[rows] = known.ppg.to(ppg.device), True
+        return replace(condition, ppg=ppg, ppg_seen=seen)
+
     def windows(self, samples: int) -> list[tuple[int, int]]:
         """(first, last) sample of each window over a recording of ``samples`` at the model's rate.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ecggen.condition import Condition
+from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
 from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
 from ecggen.errors import InputError
@@ -148,6 +148,10 @@ class Reader(nn.Module):
         extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
         own = self.up(read.features, read.context.vector + self.from_whole(whole), extra)
         return mixed(mixture, read.context.aligned) + unfold(own, self.steps)
+
+    def guess(self, condition: Condition, read: Read) -> Tensor:
+        """(batch, 8, time) in mV: what is written at the mean of what the condition leaves open; it agrees with it."""
+        return agree(self.write(read, read.prior.mean()), condition)
 
 
 class LatentHead(nn.Module):

@@ -1,12 +1,13 @@
 """Fixtures: one torch thread, no network, tiny generators and simulated hearts."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from ecggen import config
+from ecggen import cli, config
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 
@@ -46,3 +47,20 @@ def tiny(name: str):
 def hearts():
     """Four simulated hearts, twelve leads, 4 s at 100 Hz."""
     return simulate(4, seconds=4, seed=3)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["ecggen", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return code, out, " ".join(err.split())
+
+    return command

@@ -12,29 +12,12 @@ import torch
 import wfdb
 from conftest import ROOT, SAMPLES, tiny
 
-from ecggen import ECG, checkpoint, cli, read, write
+from ecggen import ECG, checkpoint, read, write
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.simulate import simulate
 
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 TRUTH = SAMPLES / "00262_hr.hea"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["ecggen", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, " ".join(err.split())
-
-    return command
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 import wfdb
 from conftest import SAMPLES, tiny
 
-from ecggen import ECG, InputError, checkpoint, cli, data, read
+from ecggen import ECG, InputError, checkpoint, data, read
 from ecggen.data.paired import Pair, read_pair
 from ecggen.evaluation import protocol, translation
 from ecggen.io.ppg import PPG, lean, read_ppg
@@ -365,23 +364,6 @@ def test_the_baseline_puts_a_beat_at_each_pulse():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return checkpoint.save(tiny("vae"), tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["ecggen", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, " ".join(err.split())
-
-    return command
 
 
 def test_a_ppg_becomes_an_ecg(run, model, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from torch.nn import functional as F
 
-from ecggen import Condition, InputError, checkpoint, cli, wording
+from ecggen import Condition, InputError, checkpoint, wording
 from ecggen.context import ConditionEncoder
 from ecggen.data import statements
 from ecggen.evaluation import text as figures
@@ -308,23 +308,6 @@ def test_reports_are_read(tmp_path):
     assert len(reports.of([9])) == 1
     with pytest.raises(InputError, match="hold no report"):
         reports.of([10])
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["ecggen", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, " ".join(err.split())
-
-    return command
 
 
 def test_the_command(run, tmp_path):

@@ -99,11 +99,11 @@ class Flow(LatentGenerator):
 
     def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         with torch.no_grad():
-            guess = self._guess(condition, self.reader(condition))
+            guess = self.reader.guess(condition, self.reader(condition))
         return super()._space_losses(ecg, condition) | self._alignment(ecg, guess)
 
     def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
-        guess = self._guess(condition, self.reader(condition))
+        guess = self.reader.guess(condition, self.reader(condition))
         crossed = self.space.decode(drawn(self.space.encode(guess)))
         scale = amplitude(ecg.signal)
         return {

@@ -88,17 +88,17 @@ class GAN(Generator):
         numbers = noise.normal(whole), noise.normal(along, condition.samples // self.steps)
         read = self.reader(condition)
         draws = len(noise) // len(condition)
-        guess = self._guess(condition, read).repeat_interleave(draws, 0)
+        guess = self.reader.guess(condition, read).repeat_interleave(draws, 0)
         return self.artist(read.repeat(draws), guess, *(part.to(self.device) for part in numbers))
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)
         if player == READER:
-            guess = self._guess(condition, self.reader(condition))
+            guess = self.reader.guess(condition, self.reader(condition))
             return {"guess": ((guess - ecg.signal).abs() / scale).mean()}
         with torch.no_grad():
             read = self.reader(condition)
-            guess = self._guess(condition, read)
+            guess = self.reader.guess(condition, read)
         judged = slice(0, -(-len(ecg) // CRITIC_SHARE))
         told, aligned = read.pooled()[judged], read.context.aligned[judged]
         if player == CRITIC:
@@ -109,10 +109,6 @@ class GAN(Generator):
         one, other = self._one(condition, read, guess), self._one(condition, read, guess)
         score = (pair_crps(one, other, ecg.signal) / scale).mean()
         return {"fooled": -self.critic(one[judged], aligned, told).mean(), "score": self.fidelity * score}
-
-    def _guess(self, condition: Condition, read: Read) -> Tensor:
-        """(batch, 8, time) in mV: what the reader writes at the mean of what the condition leaves open."""
-        return agree(self.reader.write(read, read.prior.mean()), condition)
 
     def _one(self, condition: Condition, read: Read, guess: Tensor) -> Tensor:
         """A draw for training, agreeing with what is seen."""

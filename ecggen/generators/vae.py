@@ -11,6 +11,8 @@ time. Ours, and why:
   what the condition leaves open. WearECG decodes one deterministic answer.
 - Beside the latent along time there is one for the whole record: a heart's position and habitus, which decide
   how leads relate, do not change from beat to beat.
+- Where no lead is seen, a draw deviates in the same way at all times: drawn anew at every step, each beat would be
+  another heart's.
 - Two draws from the prior are scored with the continuous ranked probability score (Gneiting & Raftery 2007),
   which is least when the spread is neither too wide nor too narrow; the evidence bound alone does not ask for that.
 - To the decoder's answer comes a mixture of the seen leads whose weights are the record's own (and the draw's): a
@@ -75,9 +77,12 @@ class VAE(Generator):
         return self.draw_many(condition, noise)
 
     def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        read = self.reader(condition).repeat(len(noise) // len(condition))
-        drawn = read.prior.at(*(noise.normal(*shape).to(self.device) for shape in read.prior.shapes()))
-        return self.reader.write(read, drawn)
+        draws = len(noise) // len(condition)
+        read = self.reader(condition).repeat(draws)
+        whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
+        shown = condition.leads_seen.any((1, 2)).repeat_interleave(draws)[:, None, None]
+        along = torch.where(shown, along, along[..., :1])
+        return self.reader.write(read, read.prior.at(whole, along))
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         read = self.reader(condition)
