@@ -119,3 +119,19 @@ def test_the_readmes_table_is_measured_and_drawn(tmp_path):
     assert set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.TOLD) and len(conditions.TOLD) == 7
     conditions.picture({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
     assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_a_vae_without_leads_deviates_alike_at_all_times(monkeypatch):
+    """Drawn anew at every step, each beat would be another heart's; with leads, the steps keep their own numbers."""
+    generator, steady = tiny("vae"), {}
+    write = generator.reader.write
+    for column in ("nothing", "I"):
+
+        def watched(read, drawn, column=column):
+            numbers = (drawn[1] - read.prior.mean()[1]) / read.prior.along.chunk(2, 1)[1].exp()
+            steady[column] = float(numbers.std(-1).max())
+            return write(read, drawn)
+
+        monkeypatch.setattr(generator.reader, "write", watched)
+        generator.sample(told(column), seed=1)
+    assert steady["nothing"] < 1e-3 < 0.5 < steady["I"]
