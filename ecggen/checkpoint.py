@@ -48,8 +48,8 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
             "generator": type(generator).__name__.lower(),
             "model": dict(generator.config),
         }
-        _write_json(making / "config.json", about)
-        _write_json(making / "preprocessor_config.json", dataclasses.asdict(generator.preprocessor))
+        write_json(making / "config.json", about)
+        write_json(making / "preprocessor_config.json", dataclasses.asdict(generator.preprocessor))
         weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
         if half:
             weights = {name: value.half() for name, value in weights.items()}
@@ -76,7 +76,7 @@ def load(name: str | Path) -> Generator:
         InputError: Where the folder is missing, incomplete, truncated, of another format or not safetensors.
     """
     folder = find(name)
-    about = _read_json(folder / "config.json")
+    about = read_json(folder / "config.json")
     if about.get("format") != FORMAT:
         raise InputError(
             f"{folder} is a checkpoint of format {about.get('format')!r}",
@@ -86,7 +86,7 @@ def load(name: str | Path) -> Generator:
     made = config.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
     made.preprocessor = config.build(
         Preprocessor,
-        _read_json(folder / "preprocessor_config.json"),
+        read_json(folder / "preprocessor_config.json"),
         f"{folder / 'preprocessor_config.json'}",
     )
     file = folder / "model.safetensors"
@@ -162,11 +162,17 @@ def weights_hash(folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as a JSON file."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: Where there is none.
+    """
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -192,5 +198,5 @@ def write_golden(folder: Path | str) -> Path:
     golden = {"heart": 5, "fs": 250, "seconds": 10, "given": ["I"], "seed": 1, "every": 125, "tolerance_mv": 0.002}
     answer = golden_answer(load(folder), golden)
     golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
-    _write_json(folder / "golden.json", golden)
+    write_json(folder / "golden.json", golden)
     return folder / "golden.json"

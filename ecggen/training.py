@@ -98,7 +98,7 @@ def train(
         progress: Show a progress bar.
     """
     lightning.seed_everything(plan.seed, verbose=False)
-    _quiet_lightning()
+    quiet_lightning()
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
     rows = pack.rows(plan.train_folds)
     game = Game(generator, plan, exposure, out)
@@ -140,12 +140,15 @@ def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor]
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
         kept = min(decay, (1 + float(n)) / (10 + float(n)))
         for old, new in zip(averaged, current, strict=True):
-            old.lerp_(new.to(old.dtype), 1 - kept)
+            if old.is_floating_point():
+                old.lerp_(new.to(old.dtype), 1 - kept)
+            else:  # a count
+                old.copy_(new)
 
     return update
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     """Silence what Lightning says about itself; its real warnings stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
@@ -202,11 +205,12 @@ class Game(lightning.LightningModule):
         batch = louder(batch, self.plan.louder, rng)
         condition = self.exposure(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
+        steps = int(self.trainer.num_training_batches)
         for player, optimizer in zip(
             self.players, optimizers if isinstance(optimizers, list) else [optimizers], strict=True
         ):
             for group in optimizer.param_groups:
-                group["lr"] = self.plan.rate * self._rate(index)
+                group["lr"] = self.plan.rate * rate_at(self.plan, self.current_epoch, index, steps)
             self.toggle_optimizer(optimizer)
             losses = self.generator.loss(batch.ecg, condition, player)
             self.manual_backward(torch.stack(list(losses.values())).sum())
@@ -249,13 +253,13 @@ class Game(lightning.LightningModule):
         ]
         return torch.stack(draws).mean(0)
 
-    def _rate(self, index: int) -> float:
-        """Share of the highest learning rate at this step: a straight rise, then half a cosine."""
-        steps = int(self.trainer.num_training_batches)
-        done = (self.current_epoch * steps + index + 1) / (self.plan.epochs * steps)
-        if done < self.plan.warmup:
-            return done / self.plan.warmup
-        return 0.02 + 0.98 * (1 + math.cos(math.pi * (done - self.plan.warmup) / (1 - self.plan.warmup))) / 2
+
+def rate_at(plan: Plan, epoch: int, step: int, steps: int) -> float:
+    """Share of the highest learning rate at a step of an epoch of ``steps``: a straight rise, then half a cosine."""
+    done = (epoch * steps + step + 1) / (plan.epochs * steps)
+    if done < plan.warmup:
+        return done / plan.warmup
+    return 0.02 + 0.98 * (1 + math.cos(math.pi * (done - plan.warmup) / (1 - plan.warmup))) / 2
 
 
 def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:

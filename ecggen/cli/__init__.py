@@ -18,6 +18,7 @@ from ecggen.cli.info import info
 from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.train import train
+from ecggen.cli.train_judge import train_judge
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.errors import InputError
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (reconstruct, translate, generate, plot, convert, info, evaluate, train, train_text):
+for command in (reconstruct, translate, generate, plot, convert, info, evaluate, train, train_text, train_judge):
     app.command()(command)
 
 

@@ -21,15 +21,17 @@ class Batch:
         ecg: The eight drawn leads.
         condition: All twelve leads, the PPG where there is one, the report and the facts, nothing hidden.
         beats: Times of the R peaks of each record, in s.
+        codes: SCP statements of each record, apart by blanks; "" where none are known.
     """
 
     ecg: ECG
     condition: Condition
     beats: tuple[np.ndarray, ...]
+    codes: tuple[str, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(self.ecg.to(device), self.condition.to(device), self.beats)
+        return replace(self, ecg=self.ecg.to(device), condition=self.condition.to(device))
 
     def __len__(self) -> int:
         return len(self.ecg)
@@ -77,7 +79,7 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
         condition = condition.with_ppg(torch.from_numpy(pack.ppg[rows].astype(np.float32)), pack.preprocessor.fs)
         seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_seen
         condition = replace(condition, ppg_seen=seen)
-    return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats))
+    return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
 
 
 def _possible(rates: list[float]) -> list[float | None]:

@@ -29,7 +29,7 @@ from ecggen.io import read
 from ecggen.preprocessing import Preprocessor, fit
 from ecggen.rhythm import heart_rate, r_peaks
 
-FORMAT = 2
+FORMAT = 3
 MICROVOLT = 1000  # steps per mV
 NUMBERS = ("age", "sex", "heart_rate")
 
@@ -56,6 +56,7 @@ class Recording:
         age: Years, or None.
         sex: 0 male, 1 female, or None.
         report: The report's text, or "".
+        codes: SCP codes of the statements that hold, apart by blanks, or "" where none are known.
         paired: Whether the file holds a PPG beside its leads, as ``ecggen.data.paired`` reads it.
     """
 
@@ -66,6 +67,7 @@ class Recording:
     age: float | None = None
     sex: float | None = None
     report: str = ""
+    codes: str = ""
     paired: bool = False
 
 
@@ -76,8 +78,9 @@ class Pack:
     Attributes:
         signal: (window, 8, time) int16 µV, memory-mapped.
         ppg: (window, time) float16 of unit deviation, memory-mapped; zero where there is none.
-        index: One row a window: name, patient, fold, start (s), age, sex, report, heart_rate (per minute), beats
-            (times of the R peaks in s, apart by blanks), paired (whether it has a PPG).
+        index: One row a window: name, patient, fold, start (s), age, sex, report, codes (SCP statements, apart by
+            blanks), heart_rate (per minute), beats (times of the R peaks in s, apart by blanks), paired (whether it has
+            a PPG).
         preprocessor: What the recordings went through.
         left_out: Names of recordings that could not be used, with the reason.
     """
@@ -149,7 +152,7 @@ def load(folder: Path) -> Pack:
         ppg=np.load(folder / "ppg.npy", mmap_mode="r"),
         index=pandas.read_csv(
             folder / "index.csv",
-            dtype={**dict.fromkeys(("name", "patient", "report", "beats"), str), **dict.fromkeys(NUMBERS, float)},  # type: ignore[arg-type]
+            dtype={**dict.fromkeys(("name", "patient", "report", "codes", "beats"), str), **dict.fromkeys(NUMBERS, float)},  # type: ignore[arg-type]
             keep_default_na=False,
             na_values=dict.fromkeys(NUMBERS, ""),
         ),

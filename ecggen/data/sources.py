@@ -52,9 +52,15 @@ def ptb_xl(folder: Path) -> list[Recording]:
             age=_known(row["age"]),
             sex=_known(row["sex"]),
             report=row["report"] if isinstance(row["report"], str) else "",
+            codes=_codes(row.get("scp_codes")),
         )
         for row in rows
     ]
+
+
+def _codes(cell: object) -> str:
+    """Statements of a cell as ``{'NORM': 100.0}``; a likelihood of 0 means there "not given", not "absent"."""
+    return " ".join(re.findall(r"'([^']+)':", cell)) if isinstance(cell, str) else ""
 
 
 def _known(value: float) -> float | None:

@@ -66,7 +66,7 @@ ABNORMAL = {
 
 @lru_cache(1)
 def table() -> dict[str, dict[str, str | list[str]]]:
-    """``statements.toml``: code → {"says", "short", "en", "held", "de", "sv"}."""
+    """``statements.toml``: code → {"class", "subclass", "says", "short", "en", "held", "de", "sv"}."""
     return tomllib.loads(Path(__file__).with_name("statements.toml").read_text(encoding="utf-8"))
 
 
@@ -74,6 +74,23 @@ def table() -> dict[str, dict[str, str | list[str]]]:
 def codes() -> tuple[str, ...]:
     """The 71 codes, in the order of every vector of statements."""
     return tuple(table())
+
+
+@lru_cache(1)
+def superclasses() -> dict[str, frozenset[str]]:
+    """PTB-XL's five diagnostic superclasses, each with its statements."""
+    return _sorted_under("class")
+
+
+@lru_cache(1)
+def subclasses() -> dict[str, frozenset[str]]:
+    """PTB-XL's 23 diagnostic subclasses, each with its statements."""
+    return _sorted_under("subclass")
+
+
+def _sorted_under(key: str) -> dict[str, frozenset[str]]:
+    names = sorted({str(row[key]) for row in table().values() if key in row})
+    return {name: frozenset(code for code, row in table().items() if row.get(key) == name) for name in names}
 
 
 def describe(code: str) -> str:

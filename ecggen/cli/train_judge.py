@@ -1,0 +1,48 @@
+"""``ecggen train-judge``: a network that judges, from one config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from ecggen.cli import console
+
+
+def train_judge(
+    config: Annotated[Path, Argument(help="A TOML file, as configs/judge.toml.")],
+    data: Annotated[Path, Option(help="A PTB-XL folder, or one of its form, with scp_codes.")],
+    out: Annotated[Path, Option(help="Folder of the run: checkpoint, logs, loss plot, state to resume from.")],
+    resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    look: Annotated[str | None, Option(help="A classifier whose eyes a pair begins with, as judge.")] = None,
+    text: Annotated[str | None, Option(help="A text encoder that a pair begins with, as text.")] = None,
+    set_: Annotated[
+        list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
+    ] = None,
+    cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
+    quiet: Annotated[bool, Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Train a judge on real ECGs: the classifier of statements, or the pair of encoders of ECGs and texts.
+
+    A generator must never be trained on what a judge says of it, or its scores mean nothing.
+    """
+    from lightning import seed_everything
+
+    from ecggen import config as configs
+    from ecggen import data as datasets
+    from ecggen.errors import InputError
+    from ecggen.judges import storing
+    from ecggen.judges.training import train as run
+    from ecggen.training import Plan
+
+    values = configs.read_toml(config, set_ or ())
+    if (out / "checkpoint").exists() and not resume:
+        raise InputError(f"{out} holds a run already", "a new folder was expected", "choose another")
+    plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
+    seed_everything(plan.seed, verbose=False)
+    judge = storing.new(str(values.get("judge")), values.get("model", {}), str(config))
+    storing.begin_with(judge, look, text)
+    with console.progress(f"packing {data.name}", quiet) as share:
+        pack = datasets.pack(datasets.recordings(data), judge.preprocessor, cache, share)
+    console.tell(f"judge: {run(judge, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")

@@ -1,0 +1,104 @@
+"""An ECG and a text, side by side: how well does the one say what the other shows?
+
+Two encoders are trained so that an ECG and its own report lie nearer to each other (cosine) than to any other of the
+batch (Radford et al., CLIP, ICML 2021; for ECGs: Liu et al., MERL, ICML 2024). Reports that make the same statements
+are not held against each other. The ECG's encoder begins as the classifier's, the text's as the shipped word encoder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ecggen.data import Batch, statements
+from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.judges.classifier import SIZE_MV, check, cut
+from ecggen.nn.judge import Look
+from ecggen.nn.text import WordEncoder
+from ecggen.preprocessing import Preprocessor
+
+
+class Pair(nn.Module):
+    """An encoder of ECGs and one of texts into one space.
+
+    Args:
+        widths: Channels of the ECG encoder's stages.
+        features: Width of the ECG encoder's features.
+        blocks: Residual blocks in a stage.
+        kernel: Taps of a convolution, odd.
+        width: Width of a word.
+        shared: Width of the space in which both meet.
+        worded: Share of the training records that are told in our own words for their statements, not by their report.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 96, 160, 256),
+        features: int = 128,
+        blocks: int = 2,
+        kernel: int = 5,
+        width: int = 128,
+        shared: int = 64,
+        worded: float = 0.5,
+    ):
+        super().__init__()
+        self.preprocessor = Preprocessor()
+        self.config: dict[str, Any] = {}
+        self.name, self.worded = "pair", worded
+        self.look = Look(len(DRAWN_LEADS), tuple(widths), features, blocks, kernel)
+        self.text = WordEncoder(width)
+        self.of_ecg = nn.Sequential(
+            nn.SiLU(), nn.Linear(features, 2 * shared), nn.SiLU(), nn.Linear(2 * shared, shared)
+        )
+        self.of_text = nn.Sequential(nn.Linear(width, 2 * shared), nn.SiLU(), nn.Linear(2 * shared, shared))
+        self.heat = nn.Parameter(torch.tensor(math.log(0.07)))
+
+    def loss(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
+        """InfoNCE both ways (van den Oord et al. 2018) between the batch's ECGs and texts."""
+        told = list(batch.condition.text)
+        for row, codes in enumerate(batch.codes):
+            said = [code for code in codes.split() if code in statements.codes()]
+            if said and rng.random() < self.worded:
+                told[row] = statements.write(said, rng=rng)
+        waves = self._look(cut(batch.ecg.signal, rng))
+        near = waves @ self.read(told).T / self.heat.exp().clamp(0.02, 1.0)
+        same = torch.tensor([[a == b for b in batch.codes] for a in batch.codes], device=near.device)
+        same.fill_diagonal_(False)
+        near = near.masked_fill(same, -math.inf)
+        own = torch.arange(len(near), device=near.device)
+        return {"to_text": F.cross_entropy(near, own) / 2, "to_ecg": F.cross_entropy(near.T, own) / 2}
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """Texts → unit vectors (text, shared)."""
+        tokens, _ = self.text(texts, torch.ones(len(texts), dtype=torch.bool, device=self.heat.device))
+        return F.normalize(self.of_text(tokens[:, 0]), dim=-1)
+
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str], batch: int = 256) -> np.ndarray:
+        """Unit vectors (text, shared) float64."""
+        parts = [self.read(texts[start : start + batch]) for start in range(0, len(texts), batch)]
+        return torch.cat(parts).double().numpy()
+
+    @torch.inference_mode()
+    def ecgs(self, ecg: ECG, batch: int = 64) -> np.ndarray:
+        """Unit vectors (record, shared) float64, the mean over the windows of longer records."""
+        check(ecg)
+        parts = []
+        for start in range(0, len(ecg), batch):
+            eight = self.preprocessor.ecg(ecg[start : start + batch].standard().pick(*DRAWN_LEADS)).signal
+            windows = [self._look(eight[..., first:last]) for first, last in self.preprocessor.windows(eight.shape[-1])]
+            parts.append(F.normalize(torch.stack(windows).mean(0), dim=-1))
+        return torch.cat(parts).double().numpy()
+
+    def similarity(self, ecg: ECG, texts: Sequence[str]) -> np.ndarray:
+        """Cosine (record,) of each ECG and its text."""
+        return (self.ecgs(ecg) * self.texts(texts)).sum(-1)
+
+    def _look(self, signal: Tensor) -> Tensor:
+        return F.normalize(self.of_ecg(self.look(signal / SIZE_MV)), dim=-1)

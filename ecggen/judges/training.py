@@ -1,0 +1,87 @@
+"""Judges are trained as generators are: Lightning runs the loop, keeps the moving average and resumes.
+
+A judge writes one method, ``loss(batch, rng)``. The last weights are kept, not the best on some fold: nothing is
+chosen, so that a judge's scores on fold 9 are no validation scores.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar, WeightAveraging
+from lightning.pytorch.loggers import CSVLogger
+
+from ecggen.data import Batch, Pack
+from ecggen.judges import storing
+from ecggen.training import LossPlot, Plan, Shuffled, louder, moving_average, quiet_lightning, rate_at
+
+
+def train(judge: storing.Judge, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True) -> Path:
+    """Train; the folder of the checkpoint is returned.
+
+    Args:
+        judge: A classifier or a pair of encoders.
+        pack: The packed data set, made with the judge's preprocessing.
+        plan: How long and how; what it says of validation is not used.
+        out: Folder of the run: ``checkpoint/``, ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
+        resume: Go on from ``last.ckpt``; to be used on one's own runs only.
+        progress: Show a progress bar.
+    """
+    lightning.seed_everything(plan.seed, verbose=False)
+    quiet_lightning()
+    rows = pack.rows(plan.train_folds)
+    course = Course(judge.train(), plan)
+    trainer = lightning.Trainer(
+        max_epochs=plan.epochs,
+        precision=plan.precision,  # type: ignore[arg-type]
+        logger=CSVLogger(out, name="log"),
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        gradient_clip_val=plan.clip,
+        use_distributed_sampler=False,
+        log_every_n_steps=min(20, max(1, len(rows) // plan.batch)),
+        callbacks=[
+            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
+            ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+            LossPlot(out),
+            *([RichProgressBar()] if progress else []),
+        ],
+    )
+    trainer.fit(
+        course,
+        torch.utils.data.DataLoader(Shuffled(pack, rows, plan, 1, trainer), batch_size=None),
+        ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
+        weights_only=True,
+    )
+    return storing.save(course.judge.eval(), out / "checkpoint")
+
+
+class Course(lightning.LightningModule):
+    """A judge on its way through the training records."""
+
+    def __init__(self, judge: storing.Judge, plan: Plan):
+        super().__init__()
+        self.judge, self.plan = judge, plan
+
+    def configure_optimizers(self):
+        """AdamW over what may move."""
+        moving = [parameter for parameter in self.judge.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(moving, self.plan.rate, betas=(0.9, 0.98), weight_decay=self.plan.decay)
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        """The sum of the judge's losses."""
+        rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
+        lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.plan.rate * rate_at(self.plan, self.current_epoch, index, self._steps)
+        losses = self.judge.loss(louder(batch, self.plan.louder, rng), rng)
+        self.log_dict({name: loss.detach() for name, loss in losses.items()}, prog_bar=True)
+        return torch.stack(list(losses.values())).sum()
+
+    @property
+    def _steps(self) -> int:
+        return int(self.trainer.num_training_batches)
