@@ -14,6 +14,7 @@ from ecggen.ecg import DRAWN_LEADS
 from ecggen.evaluation import pointwise, protocol, reconstruction
 from ecggen.evaluation.baselines import LaggedRegression, Nearest, TrainingMean, Zero
 from ecggen.evaluation.bootstrap import patient_interval
+from ecggen.evaluation.results import store
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 
@@ -120,7 +121,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
     model = checkpoint.save(tiny("vae"), tmp_path / "tiny")
     path = tmp_path / "short.toml"
     path.write_text('kind = "reconstruction"\ngiven = ["I"]\ntrain_folds = [1, 2, 3]\nfolds = [4, 5, 6]\ndraws = 3\n')
-    results = protocol.run(path, folder, str(model), cache=tmp_path / "cache")
+    results = protocol.run(path, [folder], str(model), cache=tmp_path / "cache")
     assert results["n"] == results["patients"] > 5
     assert list(results["scores"]) == [
         "zero",
@@ -135,10 +136,10 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
     assert scores["r_interval"][0] <= scores["r"] <= scores["r_interval"][1]
     assert 0 <= scores["band"]["inside"] <= 1
     assert results["scores"]["zero"]["r"] == 0
-    protocol.store(results, tmp_path / "out.json")
+    store(results, tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text())["n"] == results["n"]
     with pytest.raises(InputError, match="exists"):
-        protocol.store(results, tmp_path / "out.json")
+        store(results, tmp_path / "out.json")
 
 
 def test_a_generator_that_knows_the_answer_scores_one(folder, pack):

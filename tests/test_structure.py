@@ -22,6 +22,8 @@ LAYERS = [
     ("checkpoint",),
     ("finishing", "wording"),
     ("training",),
+    ("decoding",),
+    ("judges", "delineation"),
     ("evaluation",),
     ("cli",),
     ("__main__",),

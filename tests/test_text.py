@@ -270,7 +270,7 @@ def test_every_code_is_understood(shipped):
 def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
     folder = checkpoint.find("text")
     assert (folder / "model.safetensors").stat().st_size < 8e6
-    results = json.loads((ROOT / "evaluation" / "results" / "text.json").read_text())
+    results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
     assert results["model"] == f"text@{checkpoint.weights_hash(folder)}"
     assert "10.13026/kfzx-aw45" in (folder / "README.md").read_text()
     assert wording.copy_into("text", ConditionEncoder()) == 1

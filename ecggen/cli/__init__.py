@@ -17,10 +17,12 @@ from ecggen.cli.generate import generate
 from ecggen.cli.info import info
 from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
+from ecggen.cli.report import report
 from ecggen.cli.train import train
 from ecggen.cli.train_judge import train_judge
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
+from ecggen.cli.turing import turing
 from ecggen.errors import InputError
 
 app = typer.Typer(
@@ -32,7 +34,20 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for command in (reconstruct, translate, generate, plot, convert, info, evaluate, train, train_text, train_judge):
+for command in (
+    reconstruct,
+    translate,
+    generate,
+    plot,
+    convert,
+    info,
+    evaluate,
+    report,
+    turing,
+    train,
+    train_text,
+    train_judge,
+):
     app.command()(command)
 
 

@@ -16,42 +16,67 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    protocol: Annotated[Path, Argument(help="A protocol file, as evaluation/protocols/one_lead.toml.")],
-    data: Annotated[Path, Option(help="The PTB-XL or BIDMC folder, or any folder of recordings.")],
-    out: Annotated[Path, Option(help="The JSON file of results.")],
-    model: Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")] = "vae",
-    baselines: Annotated[bool, Option(help="Score the baselines as well.")] = True,
-    limit: Annotated[int, Option(help="Most records to score; 0 for all.")] = 0,
+    protocol: Annotated[
+        str | None,
+        Argument(help="A protocol: one_lead, three_leads, ppg, text, unconditional, augmentation, or a file."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None, Option(help="The PTB-XL or BIDMC folder, or any folder of recordings; may be given again.")
+    ] = None,
+    out: Annotated[Path, Option(help="The folder of the results, or one JSON file.")] = Path("results"),
+    model: Annotated[
+        list[str] | None,
+        Option(
+            help="A shipped checkpoint's name, a checkpoint folder, or baseline:mean, regression, nearest, simulator."
+        ),
+    ] = None,
+    all_: Annotated[bool, Option("--all", help="Every protocol by every shipped generator and baseline.")] = False,
+    baselines: Annotated[bool, Option(help="Score the baselines of a reconstruction or translation as well.")] = True,
+    limit: Annotated[int, Option(help="Most records to score; 0 for as many as the protocol says.")] = 0,
     draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
     steps: Steps = None,
     guidance: Guidance = None,
-    add: Annotated[bool, Option("--add", help="Add this model's scores to those in OUT.")] = False,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace OUT if it exists.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Score again what has been scored.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Score a generator on real recordings, beside what needs no network.
+    """Score generators on real recordings by a protocol, beside what needs no network.
 
-    Every record goes the way a user's recording goes. A reconstruction scores the point estimate (the mean of the
-    draws) on leads that were neither given nor follow from the given ones; a translation scores lead II out of a PPG.
-    Intervals are 95 %, from a bootstrap over patients.
+    Results of several models stand side by side in OUT/PROTOCOL.json; what is there already is not scored again, so
+    that a stopped --all goes on where it was. A reconstruction scores leads that were neither given nor follow from
+    the given ones; a translation scores lead II out of a PPG; a generation goes through the sections of the quality
+    report; an augmentation trains classifiers with and without drawn records. Intervals are 95 %, over patients.
     """
     from ecggen.errors import InputError
+    from ecggen.evaluation import matrix
     from ecggen.evaluation import protocol as protocols
 
-    if out.exists() and not (overwrite or add):
-        raise InputError(f"{out} exists", "a new file was expected", "choose another, or pass --overwrite or --add")
+    if all_ == (protocol is not None):
+        raise InputError("either a protocol or --all", "one of them was expected", "as in: ecggen evaluate one_lead")
+    files = list(matrix.shipped().values()) if all_ else [matrix.find(str(protocol))]
+    models = model or ([*matrix.MODELS, *matrix.BASELINES] if all_ else ["vae"])
     changes = {} if draws is None else {"draws": draws}
     with console.stages(quiet=as_json) as report:
-        results = protocols.run(protocol, data, model, baselines, limit, cache, report, changes, steps, guidance)
-    if add and out.exists():
-        results = protocols.added(results, json.loads(out.read_text(encoding="utf-8")))
-    protocols.store(results, out, overwrite or add)
+
+        def score(file: Path, which: str) -> dict[str, Any]:
+            with_own = baselines and not matrix.place(out, file).exists()
+            return protocols.run(file, data or [], which, with_own, limit, cache, report, changes, steps, guidance)
+
+        failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite)
+    for file in files:
+        if matrix.place(out, file).is_file():
+            _tell(json.loads(matrix.place(out, file).read_text(encoding="utf-8")), matrix.place(out, file), as_json)
+    if failed:
+        raise InputError(f"{len(failed)} could not be scored: {'; '.join(failed)}")
+
+
+def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:
+    """Show the scores of a protocol."""
     if as_json:
         console.tell_json(results)
     else:
         console.out.print(table(results))
-        console.tell(f"all numbers: {out}")
+        console.tell(f"all numbers: {place}")
 
 
 def table(results: dict[str, Any]) -> Table:
@@ -110,5 +135,54 @@ def _within(score: dict[str, Any], measure: str) -> str:
     return f"{score[measure]:.3f} ({low:.3f}–{high:.3f})"
 
 
-TABLES = {"reconstruction": _reconstruction, "translation": _translation}
+def _generation(results: dict[str, Any]) -> Table:
+    """The verdict of each section, and the features' distance."""
+    from rich.table import Table
+
+    told = ", ".join(results["settings"]["told"]) or "nothing"
+    shown = Table(title=f"{results['protocol']}: told {told}; {results['n']} ECGs drawn for each generator")
+    for column in ("", *results["settings"]["metrics"], "ms per ECG"):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, score in results["scores"].items():
+        verdicts = [score["sections"][key]["verdict"] for key in results["settings"]["metrics"]]
+        shown.add_row(name, *verdicts, f"{score['ms_per_ecg']:.0f}")
+    return shown
+
+
+def _panel(results: dict[str, Any]) -> Table:
+    """Correlation and variance of one draw and of the mean of many."""
+    from rich.table import Table
+
+    given = ", ".join(results["settings"]["given"])
+    shown = Table(title=f"{results['protocol']}: {given} given, {results['n']} records")
+    for column in ("", "drawn", "verdict", "r", "variance ratio"):
+        shown.add_column(column, justify="left" if column in ("", "drawn") else "right")
+    for name, score in results["scores"].items():
+        for drawn, section in score["sections"].items():
+            values = {one["name"]: one["value"] for one in section["scores"]}
+            cells = [f"{values[key]:.3f}" if values.get(key) is not None else "" for key in ("Pearson's r", "variance")]
+            shown.add_row(name, drawn, section["verdict"], *cells)
+    return shown
+
+
+def _augmentation(results: dict[str, Any]) -> Table:
+    """What drawn records are worth to a classifier."""
+    from rich.table import Table
+
+    shown = Table(title=f"{results['protocol']}: macro AUROC of {results['settings']['labels']} on real records")
+    for column in ("", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, score in results["scores"].items():
+        cells = [f"{score[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
+        shown.add_row(name, *cells, f"{score['tstr']['auroc'] / score['trtr']['auroc']:.3f}")
+    return shown
+
+
+TABLES = {
+    "reconstruction": _reconstruction,
+    "translation": _translation,
+    "panel": _panel,
+    "generation": _generation,
+    "augmentation": _augmentation,
+}
 """How each kind of protocol is shown."""

@@ -152,7 +152,10 @@ def load(folder: Path) -> Pack:
         ppg=np.load(folder / "ppg.npy", mmap_mode="r"),
         index=pandas.read_csv(
             folder / "index.csv",
-            dtype={**dict.fromkeys(("name", "patient", "report", "codes", "beats"), str), **dict.fromkeys(NUMBERS, float)},  # type: ignore[arg-type]
+            dtype={
+                **dict.fromkeys(("name", "patient", "report", "codes", "beats"), str),
+                **dict.fromkeys(NUMBERS, float),
+            },  # type: ignore[arg-type]
             keep_default_na=False,
             na_values=dict.fromkeys(NUMBERS, ""),
         ),

@@ -20,7 +20,7 @@ from ecggen import data
 from ecggen.data import Pack, statements
 from ecggen.ecg import ECG
 from ecggen.evaluation.bootstrap import patient_interval, redrawn
-from ecggen.evaluation.protocol import commit, store
+from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.text import auroc
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier, Judgement, labels, targets

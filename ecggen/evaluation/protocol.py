@@ -5,20 +5,25 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ecggen import checkpoint, config, data
+from ecggen.data.sources import DATABASE, bidmc
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation import reconstruction, translation
-from ecggen.evaluation.baselines import baselines
+from ecggen.evaluation import augmentation, generation, panels, reconstruction, translation
+from ecggen.evaluation.baselines import baseline, baselines
 from ecggen.evaluation.pointwise import free_leads
+from ecggen.evaluation.report.writing import CHAPTERS
+from ecggen.evaluation.results import commit
 from ecggen.generator import Generator
 from ecggen.io import read
+
+DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}
+"""What a protocol's ``data`` can name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Job:
 
 def run(
     path: Path,
-    folder: Path,
+    folders: Sequence[Path],
     model: str,
     with_baselines: bool = True,
     limit: int = 0,
@@ -62,8 +67,8 @@ def run(
 
     Args:
         path: The protocol file; its ``kind`` says which of ``KINDS`` it is.
-        folder: The recordings.
-        model: A checkpoint's name or folder.
+        folders: Folders of recordings, of which the one is taken that the protocol's ``data`` asks for.
+        model: A checkpoint's name or folder, or "baseline:" and a baseline's name.
         with_baselines: Whether to score the baselines.
         limit: Most records to score; 0 for all.
         cache: Where packs are kept.
@@ -76,9 +81,10 @@ def run(
     kind = settings.get("kind")
     if kind not in KINDS:
         raise InputError(f"{path}: the protocol's kind is {kind!r}", f"one of {', '.join(KINDS)} was expected")
-    generator = checkpoint.load(model)
-    generator.set_sampling(steps, guidance)
     report = progress or (lambda what, share: None)
+    folder = folder_for(settings.get("data", "ptb-xl"), folders)
+    generator = opened(model, folder, settings, cache, report)
+    generator.set_sampling(steps, guidance)
     about, scores = KINDS[kind](
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report),
     )
@@ -86,6 +92,44 @@ def run(
     sampling = None if generator.sampling is None else asdict(generator.sampling)
     scores[generator.name] |= made | {"sampling": sampling}
     return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
+
+
+def folder_for(kind: str, folders: Sequence[Path]) -> Path:
+    """The folder that holds the data a protocol asks for.
+
+    Raises:
+        InputError: Where none does, or nobody knows such data.
+    """
+    if kind not in DATA:
+        raise InputError(f"the protocol's data is {kind!r}", f"one of {', '.join(DATA)} was expected")
+    if len(folders) == 1:
+        return folders[0]
+    for folder in folders:
+        if (kind == "bidmc") == (folder.is_dir() and not (folder / DATABASE).is_file() and bool(bidmc(folder))):
+            return folder
+    raise InputError(f"none of {len(folders)} folders of data is of the kind {kind}", f"{DATA[kind]} was expected")
+
+
+def opened(
+    model: str,
+    folder: Path,
+    settings: Mapping[str, Any],
+    cache: Path | None,
+    report: Callable[[str, float], None],
+) -> Generator:
+    """A checkpoint's generator, or a baseline that learns from the training folds here and now."""
+    name = model.removeprefix("baseline:")
+    if name == model:
+        return checkpoint.load(model)
+    made = baseline(name)
+    pack = _packed(folder, made, cache, report)
+    made.fit(pack, pack.rows(settings.get("train_folds", (1, 2, 3, 4, 5, 6, 7, 8))))
+    return made
+
+
+def _packed(folder: Path, generator: Generator, cache: Path | None, report: Callable[[str, float], None]) -> data.Pack:
+    recordings = data.recordings(folder)
+    return data.pack(recordings, generator.preprocessor, cache, lambda share: report("packing recordings", share))
 
 
 def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
@@ -96,11 +140,24 @@ def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
     """
     for what in ("protocol", "n", "patients", "settings"):
         ours, theirs = results[what], earlier.get(what)
-        if what == "settings":
+        if what == "settings":  # a setting that came later had its default before
+            ours = {name: value for name, value in ours.items() if name in (theirs or {})}
             ours, theirs = ({**part, "draws": 0} for part in (ours, theirs or {}))
         if json.dumps(ours) != json.dumps(theirs):
             raise InputError(f"the {what} of the earlier results is {theirs}", f"{ours} was expected, as now")
     return earlier | {"scores": earlier["scores"] | results["scores"]}
+
+
+def reading(recordings: Sequence[data.Recording], pack: data.Pack) -> Callable[[int], ECG]:
+    """Reads the recording of a row of a pack, as its file holds it."""
+    paths = {recording.name: recording.path for recording in recordings}
+
+    def recording_of(row: int) -> ECG:
+        about = pack.index.iloc[row]
+        start, seconds = float(about["start"]), pack.preprocessor.seconds
+        return read(paths[about["name"]], start=start, seconds=seconds, check=False, allow_contradiction=True)
+
+    return recording_of
 
 
 def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -115,22 +172,11 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     if not len(rows):
         found = f"folds {list(protocol.folds)} of {job.folder} hold no record"
         raise InputError(found, "records to score were expected")
-    paths = {recording.name: recording.path for recording in recordings}
-
-    def recording_of(row: int) -> ECG:
-        about = pack.index.iloc[row]
-        return read(
-            paths[about["name"]],
-            start=float(about["start"]),
-            seconds=pack.preprocessor.seconds,
-            check=False,
-            allow_contradiction=True,
-        )
-
+    recording_of = reading(recordings, pack)
     scores = {}
-    for baseline in baselines() if job.with_baselines else ():
-        job.report(baseline.name, 0.0)
-        scores[baseline.name] = reconstruction.score_baseline(baseline, pack, protocol, rows)
+    for plain in baselines() if job.with_baselines else ():
+        job.report(plain.name, 0.0)
+        scores[plain.name] = reconstruction.score_baseline(plain, pack, protocol, rows)
     scores[generator.name] = reconstruction.score_generator(
         generator, recording_of, pack, protocol, rows, lambda share: job.report(generator.name, share)
     )
@@ -142,6 +188,18 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "patients": int(pack.index.patient.iloc[rows].nunique()),
     }
     return about, scores
+
+
+def _panel(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of draws and means of a reconstruction, as the quality report scores them."""
+    protocol = config.build(panels.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    recordings = data.recordings(job.folder)
+    pack = _packed(job.folder, job.generator, job.cache, job.report)
+    rows = generation.chosen(pack, protocol.folds, protocol.n, protocol.seed)
+    found = panels.panel(job.generator, reading(recordings, pack), pack, rows, protocol, job.report)
+    patients = int(pack.index.patient.iloc[rows].nunique())
+    return {"settings": asdict(protocol), "n": len(rows), "patients": patients}, {job.generator.name: found}
 
 
 def _translation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -159,27 +217,32 @@ def _translation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"settings": asdict(protocol), **about}, scores
 
 
-KINDS = {"reconstruction": _reconstruction, "translation": _translation}
+def _generation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of ECGs out of words or out of nothing."""
+    protocol = config.build(generation.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    pack = _packed(job.folder, job.generator, job.cache, job.report)
+    found = generation.run(protocol, pack, job.generator, {part.key: part.make for part in CHAPTERS}, job.report)
+    patients = int(
+        pack.index.patient.iloc[generation.chosen(pack, protocol.folds, protocol.n, protocol.seed)].nunique()
+    )
+    return {"settings": asdict(protocol), "n": found["n"], "patients": patients}, {job.generator.name: found}
+
+
+def _augmentation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of a training set with drawn records beside real ones."""
+    protocol = config.build(augmentation.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    pack = _packed(job.folder, job.generator, job.cache, job.report)
+    about, found = augmentation.run(protocol, pack, job.generator, job.report)
+    return {"settings": asdict(protocol), **about}, {job.generator.name: found}
+
+
+KINDS = {
+    "reconstruction": _reconstruction,
+    "panel": _panel,
+    "translation": _translation,
+    "generation": _generation,
+    "augmentation": _augmentation,
+}
 """What a protocol file can measure, by its ``kind``."""
-
-
-def store(results: dict[str, Any], out: Path, overwrite: bool = False) -> None:
-    """Write results as JSON, whole or not at all."""
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists", "a new file was expected", "choose another, or pass --overwrite")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    unfinished.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(out)
-
-
-def commit() -> str:
-    """The commit of the sources, with "+" where they were changed since; empty outside a checkout."""
-
-    def git(*words: str) -> str:
-        here = Path(__file__).resolve().parent
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    head = git("rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--", ":/ecggen") else "")

@@ -30,6 +30,7 @@ class Protocol:
 
     Attributes:
         kind: "reconstruction".
+        data: The data set, "ptb-xl".
         given: Leads that are given.
         train_folds: Folds that baselines learn from.
         folds: Folds that are scored.
@@ -47,6 +48,7 @@ class Protocol:
     level: float = 0.9
     seed: int = 1
     limit: int = 0
+    data: str = "ptb-xl"
 
     def __post_init__(self):
         if self.kind != "reconstruction":

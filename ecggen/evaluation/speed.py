@@ -23,7 +23,7 @@ import torch
 from ecggen import checkpoint
 from ecggen.condition import Condition
 from ecggen.ecg import ECG
-from ecggen.evaluation.protocol import commit
+from ecggen.evaluation.results import commit
 from ecggen.generator import Generator
 from ecggen.simulate import simulate
 

@@ -123,7 +123,7 @@ def _steps(results: Path) -> str:
 
 def _text(results: Path) -> str:
     """What the text encoder tells apart."""
-    found = _read(results, "text")
+    found = _read(results, "text_encoder")
     said, near = found["statements"], found["cosine"]
     rows = [
         ["macro AUROC of statements, all 71", _within(said, "macro_auroc") if "macro_auroc_interval" in said else ""],
@@ -141,10 +141,130 @@ def _mean(value: Any) -> float | None:
     return value.get("mean") if isinstance(value, dict) else None
 
 
+def _judge(results: Path) -> str:
+    """What the judge tells apart in real records."""
+    found = _read(results, "judge")
+    scores, pair = found["scores"], found["pair_scores"]
+    low, high = scores["age_error_interval"]
+    rows = [
+        [f"macro AUROC, {scores[kind]['classes']} {kind}", _within(scores[kind], "macro_auroc")]
+        for kind in ("superclasses", "subclasses", "statements")
+    ]
+    each = scores["superclasses"]["each"]
+    rows += [
+        ["AUROC of each superclass", ", ".join(f"{name} {about['auroc']:.3f}" for name, about in each.items())],
+        [
+            "AUROC of sex; mean error of age",
+            f"{scores['sex_auroc']:.3f}; {scores['age_error']:.1f} ({low:.1f}–{high:.1f}) years",
+        ],
+        [
+            "cosine of an ECG and its own / another report",
+            f"{pair['similarity']['own']:.2f} / {pair['similarity']['other']:.2f}",
+        ],
+        [
+            "own report among the nearest 1 / 5 / 10 of 256",
+            " / ".join(f"{value:.2f}" for value in pair["retrieval"].values()),
+        ],
+        ["statements by their description alone, macro AUROC", f"{pair['zero_shot_macro_auroc']:.3f}"],
+    ]
+    told = f"n {found['n']} of fold 9, {found['patients']} patients, seed {found['seed']}"
+    made = f"{found['classifier']}, {found['pair']}, commit `{found['commit']}`, {found['date']}"
+    return _table(["", ""], rows) + f"\n\n*{told}; {made}*"
+
+
+def _panel(results: Path, name: str) -> str:
+    """What one draw and the mean of many are worth beside each other."""
+    found = _read(results, name)
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        for drawn, section in score["sections"].items():
+            scores = {one["name"]: one for one in section["scores"]}
+            cells = [_bracketed(scores.get(wanted), digits) for wanted, _, digits in PANEL]
+            rows.append([_made(which, score), drawn, *cells, section["verdict"]])
+    return _table(["", "", *(head for _, head, _ in PANEL), "verdict"], rows) + f"\n\n*{_stamp(found)}*"
+
+
+PANEL = (
+    ("Pearson's r", "r", 2),
+    ("variance", "variance, drawn / true", 2),
+    ("variance of R in V3", "variance of R in V3", 2),
+    ("variance of T in V6", "variance of T in V6", 2),
+    ("QRS (ms): bias", "QRS off (ms)", 1),
+    ("QT (ms): bias", "QT off (ms)", 1),
+    ("R peaks within 50 ms", "R peaks, F1 at 50 ms", 2),
+)
+"""Score, column head and digits of what the table of panels shows."""
+
+
+def _bracketed(score: dict[str, Any] | None, digits: int) -> str:
+    """A score with its interval in brackets."""
+    if score is None or score["value"] is None:
+        return "not measured"
+    interval = score["interval"]
+    within = f" ({interval[0]:.{digits}f}–{interval[1]:.{digits}f})" if interval else ""
+    return f"{score['value']:.{digits}f}{within}"
+
+
+def _augmentation(results: Path) -> str:
+    """What drawn records are worth to a classifier, alone and beside real ones."""
+    found = _read(results, "augmentation")
+    curve = next(iter(found["scores"].values()))["curve"]
+    points = [(point["fraction"], point["share"]) for point in curve if point["share"] in (0.5, 1.0, 2.0)]
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        alone = [f"{score[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
+        gains = {(point["fraction"], point["share"]): point for point in score["curve"]}
+        rows.append([_made(which, score), *alone, *(_gain(gains[point]) for point in points)])
+    heads = [f"{fraction:.0%} real + {share:.0%}" for fraction, share in points]
+    return _table(["", "TRTR", "TSTR", "TRTS", *heads], rows) + f"\n\n*{_stamp(found)}*"
+
+
+def _gain(point: dict[str, Any]) -> str:
+    low, high = (1000 * value for value in point["gain_interval"])
+    return f"{1000 * point['gain']:+.0f} ({low:+.0f} to {high:+.0f})"
+
+
+def _generation(results: Path, name: str) -> str:
+    """Verdicts of the report's sections, and the scores that are asked for most."""
+    found = _read(results, name)
+    keys = found["settings"]["metrics"]
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        parts = score["sections"]
+        cells = [_against(parts, *wanted) for wanted in WANTED if wanted[0] in keys]
+        rows.append(
+            [_made(which, score), *cells, *(parts[key]["verdict"] for key in keys), f"{score['ms_per_ecg']:.0f}"]
+        )
+    head = ["", *(label for section, _, label, _ in WANTED if section in keys), *keys, "ms per ECG"]
+    return _table(head, rows) + f"\n\n*{_stamp(found)}*"
+
+
+WANTED = (
+    ("distribution", "FID on the judge's features", "FID (floor)", 1),
+    ("distribution", "coverage on the judge's features", "coverage (floor)", 2),
+)
+"""Section, score, column head and digits of what the table of generations shows beside the verdicts."""
+
+
+def _against(parts: dict[str, Any], section: str, name: str, _: str, digits: int) -> str:
+    """A score beside its floor."""
+    score = next((one for one in parts[section]["scores"] if one["name"] == name), None)
+    if score is None or score["value"] is None:
+        return "not measured"
+    floor = "" if score["floor"] is None else f" ({score['floor']:.{digits}f})"
+    return f"{score['value']:.{digits}f}{floor}"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "one_lead": lambda results: _reconstruction(results, "one_lead"),
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,
+    "judge": _judge,
+    "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
+    "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
+    "augmentation": _augmentation,
+    "from_words": lambda results: _generation(results, "text"),
+    "unconditional": lambda results: _generation(results, "unconditional"),
     "conditions": _conditions,
     "speed": _speed,
     "steps": _steps,

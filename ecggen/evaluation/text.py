@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ecggen import checkpoint, wording
 from ecggen.data import statements
-from ecggen.evaluation.protocol import commit
+from ecggen.evaluation.results import commit
 
 DEFINITIONS = {
     "macro_auroc": "mean over statements with at least one positive of the area under the ROC curve, ties as half",

@@ -23,6 +23,8 @@ from ecggen.data.paired import LEAD, Pair, read_pair
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.bootstrap import patient_interval
+from ecggen.evaluation.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
+from ecggen.evaluation.heartbeats import f1_of_counts as f1
 from ecggen.evaluation.pointwise import mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
@@ -31,8 +33,6 @@ from ecggen.simulate import PULSE_DELAY
 
 LONGEST_DELAY = 0.6
 """Seconds, either way, in which a recording's constant delay is looked for."""
-TOLERANCES = (0.05, 0.15)
-"""Seconds by which a drawn R peak may miss a true one."""
 COMPARABLE = 0.9
 """Share of the highest frequency from which another delay is about as frequent: less than in ``rhythm``, for in windows
 of ten seconds a delay of half a second loses a beat in twenty at the ends."""
@@ -63,6 +63,7 @@ class Protocol:
 
     Attributes:
         kind: "translation".
+        data: The data set, "bidmc".
         train_folds: Folds that baselines learn from.
         folds: Folds that are scored.
         seconds: Length of the windows, which do not overlap.
@@ -78,6 +79,7 @@ class Protocol:
     draws: int = 1
     seed: int = 1
     limit: int = 0
+    data: str = "bidmc"
 
     def __post_init__(self):
         if self.kind != "translation":
@@ -285,44 +287,13 @@ def constant_delay(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> f
     return float(np.median(around)) if len(around) else float(best)
 
 
-def beat_counts(drawn: np.ndarray, true: np.ndarray, tolerance: float, part: tuple[float, float]) -> np.ndarray:
-    """(4,): drawn R peaks with a partner, drawn ones, true ones with a partner, true ones, all within ``part`` (s).
-
-    Partners are found one to one, in the order of time, also outside of the part.
-    """
-    met_drawn, met_true = np.zeros(len(drawn), bool), np.zeros(len(true), bool)
-    i = j = 0
-    while i < len(drawn) and j < len(true):
-        if abs(drawn[i] - true[j]) <= tolerance:
-            met_drawn[i] = met_true[j] = True
-            i, j = i + 1, j + 1
-        elif drawn[i] < true[j]:
-            i += 1
-        else:
-            j += 1
-    counted = [(peaks >= part[0]) & (peaks <= part[1]) for peaks in (drawn, true)]
-    return np.array(
-        [(met & inside).sum() for met, inside in zip((met_drawn, met_true), counted, strict=True)]
-        + [inside.sum() for inside in counted],
-        float,
-    )[[0, 2, 1, 3]]
-
-
-def f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of (…, 4) counts, or of their means, as ``beat_counts`` gives them; 0 where there is nothing to count."""
-    found, drawn, met, true = np.moveaxis(np.asarray(counts, float), -1, 0)
-    precision, recall = found / np.maximum(drawn, 1e-12), met / np.maximum(true, 1e-12)
-    return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-
-
 def _compare(drawn: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndarray]]:
     """The constant delay of one recording, and each measure (window, …)."""
     peaks, known = r_peaks(drawn), r_peaks(true)
     delay = constant_delay(peaks, known)
-    rates, true_rates = ([heart_rate(one) or 0.0 for one in every] for every in (peaks, known))
     values = {
-        "rate": np.abs(np.subtract(rates, true_rates)),
-        "no_rate": np.equal(rates, 0.0).astype(float),
+        "rate": heart_rate_errors(peaks, known),
+        "no_rate": np.array([heart_rate(one) is None for one in peaks], float),
     }
     for how, moved in (("delay_removed", delay or 0.0), ("as_drawn", 0.0)):
         part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)

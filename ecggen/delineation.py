@@ -1,0 +1,221 @@
+"""Where P, QRS and T begin, peak and end: beat by beat and lead by lead, for thousands of ECGs in minutes.
+
+A small network (``ecggen.nn.delineation``, trained on LUDB) says of each instant how probable each wave is there;
+``ecggen.decoding`` makes beats, onsets, peaks and offsets of it.
+
+Everything is looked at in 0.5–40 Hz at 250 Hz, whatever an ECG holds beyond: sets of different bandwidth are then
+delineated alike, and only the shape counts, not the gain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ecggen import checkpoint
+from ecggen.decoding import RATE, decode
+from ecggen.ecg import ECG, resample
+from ecggen.errors import InputError
+from ecggen.nn.delineation import Delineator, probabilities
+from ecggen.preprocessing import band_pass
+from ecggen.simulate import simulate
+
+FORMAT = 1
+"""Version of the checkpoint folder's form."""
+BAND = (0.5, 40.0)
+"""Hz that the network sees."""
+SHORTEST = 2.0
+"""Seconds below which an ECG is refused."""
+SLOWEST = 50.0
+"""Hz below which an ECG is refused."""
+QUIET = 0.002
+"""Deviation in mV below which a lead counts as flat."""
+WINDOW = 60.0
+"""Seconds of a long recording that the network reads at once."""
+OVERLAP = 4.0
+"""Seconds of context to either side of such a window; the network sees less than two."""
+TOGETHER = 4
+"""Records the network reads at once: as many as a processor's cache holds."""
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Times in seconds of the waves of a batch of ECGs; NaN where a wave is absent, unclear or cut off by the end.
+
+    Attributes:
+        peaks: For each record the R peaks: where the leads' mean square is highest within the QRS. Empty without beats.
+        leads: Names of the leads.
+        fs: Rate of the ECG in Hz.
+        p_onset: (record, lead, beat), as all that follow; padded with NaN to the largest number of beats.
+        p_peak: Where the wave stands farthest from the line between its ends, upwards or downwards.
+        p_offset: End of P.
+        qrs_onset: Begin of QRS.
+        qrs_peak: Top of R in this lead; where there is hardly any, the deepest point.
+        qrs_offset: End of QRS, the J point.
+        t_onset: Begin of T.
+        t_peak: Peak of T, as of P.
+        t_offset: End of T.
+    """
+
+    peaks: list[np.ndarray]
+    leads: tuple[str, ...]
+    fs: float
+    p_onset: np.ndarray
+    p_peak: np.ndarray
+    p_offset: np.ndarray
+    qrs_onset: np.ndarray
+    qrs_peak: np.ndarray
+    qrs_offset: np.ndarray
+    t_onset: np.ndarray
+    t_peak: np.ndarray
+    t_offset: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.peaks)
+
+    def median_over_leads(self) -> dict[str, np.ndarray]:
+        """Global marks (record, beat): each one's median over the leads, where a third of them or more show it.
+
+        Unlike the earliest onset and latest offset of any lead, the median is not moved by one lead's slip; it gives a
+        QRS that is some milliseconds shorter.
+        """
+        found = {}
+        for name in MARKS:
+            marks = getattr(self, name)
+            enough = np.isfinite(marks).sum(1) >= max(1, np.ceil(len(self.leads) / 3))
+            shown = np.where(enough[:, None], marks, np.nan)
+            ordered = np.sort(shown, 1)  # NaN last
+            count = np.isfinite(shown).sum(1, keepdims=True)
+            middle = [np.take_along_axis(ordered, np.maximum(count - 1 + up, 0) // 2, 1) for up in (0, 1)]
+            found[name] = (middle[0] + middle[1])[:, 0] / 2
+        return found
+
+
+MARKS = tuple(field.name for field in fields(Waves) if "_" in field.name)
+"""Names of the nine marks."""
+
+
+def delineate(
+    ecg: ECG,
+    batch: int = 64,
+    progress: Callable[[float], None] | None = None,
+    network: Delineator | None = None,
+) -> Waves:
+    """Delineate every beat of every record.
+
+    Args:
+        ecg: Any of the twelve leads, any rate from 50 Hz on, any length from 2 s on. What is no number counts as 0 mV.
+        batch: Records at a time; the answer does not depend on it.
+        progress: Called with the share done after each batch.
+        network: As ``load`` gives it; the shipped one by default.
+
+    Raises:
+        InputError: Where the ECG is shorter than 2 s or slower than 50 Hz.
+    """
+    if ecg.seconds < SHORTEST:
+        raise InputError(f"the ECG lasts {ecg.seconds:.2f} s", f"at least {SHORTEST:g} s were expected")
+    if ecg.fs < SLOWEST:
+        raise InputError(f"the sampling rate is {ecg.fs:g} Hz", f"at least {SLOWEST:g} Hz was expected")
+    network = network or load()
+    parts = []
+    for first in range(0, len(ecg), max(1, batch)):
+        waves = prepare(ecg[first : first + max(1, batch)])
+        parts.append(decode(_read(network, waves), waves.numpy()))
+        if progress:
+            progress(min(1.0, (first + batch) / len(ecg)))
+    beats = max((marks["qrs_onset"].shape[-1] for _, marks in parts), default=0)
+    padded = {name: [_widen(marks[name], beats) for _, marks in parts] for name in MARKS}
+    empty = np.zeros((0, len(ecg.leads), 0))
+    joined = {name: np.concatenate(found) if found else empty for name, found in padded.items()}
+    return Waves([times for peaks, _ in parts for times in peaks], ecg.leads, ecg.fs, **joined)
+
+
+def prepare(ecg: ECG) -> Tensor:
+    """What the network reads: (record, lead, time) at ``RATE`` in ``BAND``, of unit deviation, flat leads 0."""
+    return scale(band_pass(resample(torch.nan_to_num(ecg.signal), ecg.fs, RATE), RATE, *BAND))
+
+
+def scale(x: Tensor) -> Tensor:
+    """``x`` (record, lead, time) over each lead's deviation; much smaller leads than the largest stay small."""
+    deviation = x.std(-1, keepdim=True)
+    least = (0.05 * deviation.amax(1, keepdim=True)).clamp(min=QUIET)
+    return x / torch.maximum(deviation, least)
+
+
+def _read(network: Delineator, waves: Tensor) -> np.ndarray:
+    """Class probabilities (record, lead, class, time), a few records and a minute at a time."""
+    size, margin = round(WINDOW * RATE), round(OVERLAP * RATE)
+    rows = []
+    for some in waves.split(TOGETHER):
+        pieces = []
+        for first in range(0, waves.shape[-1], size):
+            begin = max(0, first - margin) // network.step * network.step
+            piece = probabilities(network, some[..., begin : first + size + margin])
+            pieces.append(piece[..., first - begin : first - begin + size])
+        rows.append(torch.cat(pieces, -1))
+    return torch.cat(rows).numpy()
+
+
+def _widen(marks: np.ndarray, beats: int) -> np.ndarray:
+    return np.pad(marks, ((0, 0), (0, 0), (0, beats - marks.shape[-1])), constant_values=np.nan)
+
+
+def save(network: Delineator, folder: Path | str) -> Path:
+    """Write a network to a folder: config.json and model.safetensors (16 bit)."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"format": FORMAT, "kind": "delineation", "sizes": network.sizes, "fs": RATE, "band": BAND}
+    (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@lru_cache(maxsize=4)
+def load(name: Path | str = "delineator") -> Delineator:
+    """The network in a folder, or the shipped one by its name, ready to use.
+
+    Raises:
+        InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
+    """
+    folder = checkpoint.find(name)
+    try:
+        about = json.loads((folder / "config.json").read_text())
+        if about.get("format") != FORMAT or about.get("kind") != "delineation":
+            raise InputError(f"{folder} holds no delineator of format {FORMAT}", "the shipped one was expected")
+        network = Delineator(**about["sizes"])
+        weights = load_file(folder / "model.safetensors")
+        network.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+        )
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{folder} cannot be loaded: {' '.join(str(error).split())[:200]}",
+            "whole safetensors weights of its config were expected",
+            "copy the folder again",
+        ) from error
+    return network.eval().fused()
+
+
+def golden_marks(network: Delineator, golden: dict) -> dict[str, list[float | None]]:
+    """Global marks in s of the simulated heart of a golden file; None where there is none."""
+    heart = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"])
+    marks = delineate(heart, network=network).median_over_leads()
+    return {name: [None if np.isnan(time) else round(time, 5) for time in marks[name][0].tolist()] for name in MARKS}
+
+
+def write_golden(folder: Path | str) -> Path:
+    """Record what the network in ``folder`` marks now in its ``golden_marks.json``."""
+    golden = {"heart": 5, "fs": 250, "seconds": 6, "tolerance_s": 0.002}
+    file = Path(folder) / "golden_marks.json"
+    file.write_text(json.dumps({**golden, "marks_s": golden_marks(load(folder), golden)}, indent=1) + "\n")
+    return file

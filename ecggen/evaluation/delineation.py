@@ -1,0 +1,231 @@
+"""The delineator against the experts' marks of LUDB, beside NeuroKit2's.
+
+``python -m ecggen.evaluation.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out
+FILE``, where RUN is what
+``ecggen.evaluation.train_delineator`` wrote, and MARKS what ``evaluation/beside_neurokit2.py`` wrote. Each record is
+delineated by the network that did not see it in training. A mark is found where one of ours lies within 150 ms of it,
+the tolerance of ANSI/AAMI EC57 that this literature uses, and each is the other's nearest. Between a lead's first and
+last mark only: the beats at both ends are not marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ecggen import checkpoint
+from ecggen.delineation import Waves, delineate, load
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.evaluation import ludb
+from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
+from ecggen.evaluation.results import commit
+from ecggen.evaluation.train_delineator import FOLDS, fold_of
+from ecggen.simulate import simulate
+
+TOLERANCE = 0.15
+"""Seconds within which two marks are the same."""
+POINTS = ("onset", "peak", "offset")
+
+DEFINITIONS = {
+    "found": "the experts' mark and ours are each other's nearest of that kind in the lead, and at most 150 ms apart",
+    "sensitivity": "share of the experts' marks that were found",
+    "ppv": "positive predictive value: share of our marks, between the lead's first and last expert mark, found",
+    "bias_ms, sd_ms": "mean and standard deviation of ours minus the experts', in ms, over the marks found",
+    "median_absolute_ms": "median of its absolute value",
+    "marks": "number of the experts' marks",
+    "p_in_atrial_fibrillation": "our P waves per expert QRS in the records of that rhythm, and the experts' own",
+    "by_diagnosis": "global marks of PTB-XL's fold 9 by the shipped weights; no expert marked these records",
+    "records_per_second": "delineation of simulated 10 s, 12-lead, 500 Hz records on one thread, by processor time",
+}
+
+Finder = Callable[[int, int, str], np.ndarray]
+"""From record, lead (numbers) and wave to marks (wave, 3): onset, peak, offset in s, NaN where missing."""
+
+
+def pairs(ours: np.ndarray, theirs: np.ndarray, tolerance: float = TOLERANCE) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into ``ours`` and ``theirs`` (times in s) of the marks that are each other's nearest within tolerance."""
+    if not len(ours) or not len(theirs):
+        return np.zeros(0, int), np.zeros(0, int)
+    apart = np.abs(ours[:, None] - theirs)
+    near = apart.argmin(0)
+    which = np.arange(len(theirs))
+    kept = (apart[near].argmin(1) == which) & (apart[near, which] <= tolerance)
+    return near[kept], which[kept]
+
+
+def compare(found: Finder, marked: ludb.Marked) -> dict[str, Any]:
+    """Every figure of a delineation, overall and by lead, for each wave and point."""
+    errors = {(wave, point, lead): [] for wave in ludb.WAVES.values() for point in POINTS for lead in range(12)}
+    counts = {key: np.zeros(2) for key in errors}
+    for row, leads in enumerate(marked.marks):
+        for lead, marks in enumerate(leads):
+            for wave, theirs in marks.waves.items():
+                ours = found(row, lead, wave)
+                for column, point in enumerate(POINTS):
+                    gap, numbers = _one(ours[:, column], theirs, column, marks)
+                    errors[wave, point, lead].append(gap)
+                    counts[wave, point, lead] += numbers
+    gaps = {key: np.concatenate(parts) for key, parts in errors.items()}
+
+    def table(leads: list[int]) -> dict[str, Any]:
+        return {
+            wave: {
+                point: _figures(
+                    np.concatenate([gaps[wave, point, lead] for lead in leads]),
+                    np.sum([counts[wave, point, lead] for lead in leads], 0),
+                )
+                for point in POINTS
+            }
+            for wave in ludb.WAVES.values()
+        }
+
+    by_lead = {name: table([lead]) for lead, name in enumerate(STANDARD_LEADS)}
+    return {
+        "overall": table(list(range(12))),
+        "by_lead": by_lead,
+        "p_in_atrial_fibrillation": _p_without_p(found, marked),
+    }
+
+
+def _one(ours: np.ndarray, waves: np.ndarray, column: int, marks: ludb.LeadMarks) -> tuple[np.ndarray, np.ndarray]:
+    """Errors in ms of one kind of mark in one lead; and how many they marked, and we did between first and last.
+
+    Ours near the peak of a wave of which the experts left out this mark are neither right nor wrong.
+    """
+    missing = np.isnan(waves[:, column])
+    ours, theirs = ours[np.isfinite(ours)], waves[~missing, column]
+    mine, yours = pairs(ours, theirs)
+    strangers = np.delete(ours, mine)
+    unknown = (np.abs(strangers[:, None] - waves[missing, 1]) <= TOLERANCE).any(1)
+    extra = ((strangers >= marks.first) & (strangers <= marks.last) & ~unknown).sum()
+    return 1000 * (ours[mine] - theirs[yours]), np.array([len(theirs), len(mine) + extra])
+
+
+def _figures(gaps: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
+    return {
+        "marks": int(counts[0]),
+        "sensitivity": _round(len(gaps) / counts[0], 4) if counts[0] else None,
+        "ppv": _round(len(gaps) / counts[1], 4) if counts[1] else None,
+        "bias_ms": _round(gaps.mean(), 2) if len(gaps) else None,
+        "sd_ms": _round(gaps.std(), 2) if len(gaps) else None,
+        "median_absolute_ms": _round(np.median(np.abs(gaps)), 2) if len(gaps) else None,
+    }
+
+
+def _p_without_p(found: Finder, marked: ludb.Marked) -> dict[str, float]:
+    """P waves per QRS in atrial fibrillation, ours and the experts'."""
+    rows = [row for row, rhythm in enumerate(marked.rhythms) if "fibrillation" in rhythm]
+    cells = [(row, lead, marks) for row in rows for lead, marks in enumerate(marked.marks[row])]
+    beats = sum(len(marks.waves["QRS"]) for _, _, marks in cells) or 1
+    ours = 0
+    for row, lead, marks in cells:
+        peaks = found(row, lead, "P")[:, 1]
+        ours += int(((peaks >= marks.first) & (peaks <= marks.last)).sum())
+    theirs = sum(len(marks.waves["P"]) for _, _, marks in cells)
+    return {"records": len(rows), "ours": _round(ours / beats, 4), "experts": _round(theirs / beats, 4)}
+
+
+def _round(value: float, digits: int) -> float:
+    return round(float(value), digits)
+
+
+def finder(parts: list[tuple[np.ndarray, Waves]]) -> Finder:
+    """Look marks up in delineations of some records each: (their numbers, waves)."""
+    place = {int(row): (waves, i) for rows, waves in parts for i, row in enumerate(rows)}
+
+    def found(row: int, lead: int, wave: str) -> np.ndarray:
+        waves, i = place[row]
+        marks = np.stack([getattr(waves, f"{wave.lower()}_{point}")[i, lead] for point in POINTS], 1)
+        return marks[np.isfinite(marks).any(1)]
+
+    return found
+
+
+def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
+    """Marks of each record by the network that was trained without it."""
+    folds, parts = fold_of(marked.names), []
+    for fold in range(FOLDS):
+        rows = np.flatnonzero(folds == fold)
+        parts.append((rows, delineate(marked.ecg[torch.from_numpy(rows)], network=load(run / f"fold{fold}"))))
+    return finder(parts)
+
+
+def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
+    """Marks that ``evaluation/beside_neurokit2.py`` wrote, and what it says about itself."""
+    with np.load(file) as stored:
+        arrays = {key: stored[key] for key in stored.files if key != "about"}
+        about = json.loads(str(stored["about"]))
+
+    def found(row: int, lead: int, wave: str) -> np.ndarray:
+        return arrays[f"{marked.names[row]}/{STANDARD_LEADS[lead]}/{wave}"].reshape(-1, 3)
+
+    return found, about
+
+
+def speed(records: int = 256) -> dict[str, Any]:
+    """Records per second on one thread."""
+    hearts, network = simulate(records, fs=500), load()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    delineate(hearts[:8], network=network)
+    began = time.process_time()
+    delineate(hearts, network=network)
+    taken = time.process_time() - began
+    torch.set_num_threads(threads)
+    return {"records": records, "threads": 1, "records_per_second": _round(records / taken, 1)}
+
+
+def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path | None) -> dict[str, Any]:
+    """Everything that is published about the delineator."""
+    marked = ludb.read(data)
+    found = out_of_fold(marked, run) if run else finder([(np.arange(len(marked.names)), delineate(marked.ecg))])
+    result: dict[str, Any] = {
+        "data": f"LUDB 1.0.1, {len(marked.names)} of its 200 records, twelve leads each",
+        "records": marked.names,
+        "tolerance_ms": 1000 * TOLERANCE,
+        "definitions": DEFINITIONS,
+        "weights": checkpoint.weights_hash(checkpoint.find("delineator")),
+        "ecggen": {
+            "scored": f"{FOLDS}-fold cross-validation over records"
+            if run
+            else "shipped weights, which saw these records",
+            **compare(found, marked),
+        },
+    }
+    if beside:
+        found, about = neurokit2(beside, marked)
+        result["neurokit2"] = {**about, **compare(found, marked)}
+    if diagnosed:
+        result["by_diagnosis"] = by_diagnosis(diagnosed)
+    return {**result, "speed": speed(), "commit": commit(), "date": datetime.date.today().isoformat()}
+
+
+def main() -> None:
+    """Score the delineator."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the LUDB folder")
+    parser.add_argument(
+        "--folds", type=Path, help="fold networks; without them the shipped one scores what it has seen"
+    )
+    parser.add_argument("--neurokit2", type=Path, help="marks written by evaluation/beside_neurokit2.py")
+    parser.add_argument("--diagnosed", type=Path, help="the PTB-XL folder: P waves by diagnosis, fold 9")
+    parser.add_argument("--out", type=Path, required=True)
+    words = parser.parse_args()
+    result = measure(words.data, words.folds, words.neurokit2, words.diagnosed)
+    words.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for name in ("ecggen", "neurokit2"):
+        for wave, points in result.get(name, {}).get("overall", {}).items():
+            for point, figures in points.items():
+                print(f"{name:10} {wave:3} {point:6}", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Intervals, amplitudes, axis and median beats of ECGs, and how far two sets of them agree.
+
+All are read off the delineation's global marks (medians over the leads), and each is the median over a record's beats,
+so that one odd beat moves nothing. What cannot be read is NaN and stays in the denominator: a generator whose P waves
+cannot be delineated must not look better for it. A level is taken against the PQ level, the mean of the 20 ms before
+the QRS. The axis is that of Einthoven's triangle; QTc is Fridericia's (Acta Med Scand 1920;53:469).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from ecggen import rhythm
+from ecggen.delineation import Waves, delineate
+from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.errors import InputError
+
+INTERVALS = ("heart_rate", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "axis_deg")
+"""Measured once a record."""
+AMPLITUDES = ("r_mv", "s_mv", "t_mv", "st_mv", "p_mv")
+"""Measured in each lead."""
+SHARE_OF_BEATS = 0.5
+"""A wave must be seen in so many of a record's beats to be measured: one stray P makes no PR interval."""
+LEAST_BEATS = 3
+"""Whole beats from which there is a median beat."""
+PQ_LEVEL = np.linspace(-0.02, 0.0, 5)
+"""Seconds before the QRS over which the PQ level is averaged."""
+ST_AFTER_J = 0.06
+"""Seconds after the QRS at which the ST level is taken."""
+WIDEST = {"qrs": 0.3, "p": 0.25, "t": 0.5}
+"""Seconds after a wave's onset beyond which nothing of it is looked at."""
+CSE_STYLE_TOLERANCE = {"p_ms": (10.0, 15.0), "pr_ms": (10.0, 10.0), "qrs_ms": (10.0, 10.0), "qt_ms": (25.0, 30.0)}
+"""Largest bias and deviation in ms, after what IEC 60601-2-25 asks of measuring devices on the CSE recordings."""
+BETWEEN = {"P": ("p_onset", "p_offset"), "PQ": ("p_offset", "qrs_onset"), "QRS": ("qrs_onset", "qrs_offset")}
+BETWEEN |= {"ST": ("qrs_offset", "t_onset"), "T": ("t_onset", "t_offset")}
+"""Segments of a beat and the marks between which they lie."""
+
+
+def intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]:
+    """What a reader would measure in each record; NaN where it could not be delineated.
+
+    Args:
+        ecg: Any leads, rate and length that ``delineate`` takes.
+        waves: Its delineation, if it is there already.
+
+    Returns:
+        Of shape (record,): ``heart_rate`` per minute; ``p_ms``, ``pr_ms`` (onset of P to onset of QRS), ``qrs_ms``,
+        ``qt_ms`` and ``qtc_ms``; ``axis_deg``, the frontal axis of the net QRS area (0 to the left, 90 to the feet)
+        where I and aVF are there or follow. Of shape (record, lead), against the PQ level in mV: ``r_mv`` and ``s_mv``
+        (highest and deepest in the QRS), ``p_mv`` and ``t_mv`` (largest deflection, signed), ``st_mv`` at J+60 ms.
+    """
+    waves = _of(ecg, waves)
+    marks = waves.median_over_leads()
+    rates = (rhythm.heart_rate(peaks) for peaks in waves.peaks)
+    rate = np.array([np.nan if found is None else found for found in rates])
+    beats = np.array([len(peaks) for peaks in waves.peaks])
+
+    def span(first: str, last: str) -> np.ndarray:
+        return 1000 * _usual(marks[last] - marks[first], beats)
+
+    qt = span("qrs_onset", "t_offset")
+    amplitudes, areas = _amplitudes(ecg, marks, beats)
+    return {
+        "heart_rate": rate,
+        "p_ms": span("p_onset", "p_offset"),
+        "pr_ms": span("p_onset", "qrs_onset"),
+        "qrs_ms": span("qrs_onset", "qrs_offset"),
+        "qt_ms": qt,
+        "qtc_ms": qt / np.cbrt(60 / rate),
+        "axis_deg": _axis(areas, ecg.leads),
+        **amplitudes,
+    }
+
+
+def _of(ecg: ECG, waves: Waves | None) -> Waves:
+    """``waves`` where they are those of ``ecg``; delineated where there are none."""
+    if waves is None:
+        return delineate(ecg)
+    if len(waves) != len(ecg) or waves.leads != ecg.leads:
+        raise InputError(
+            f"the delineation is of {len(waves)} records with {', '.join(waves.leads)}",
+            f"that of these {len(ecg)} records with {', '.join(ecg.leads)} was expected",
+            "delineate the same ECGs",
+        )
+    return waves
+
+
+def _usual(values: np.ndarray, beats: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Median over the beats of (record, …, beat); NaN where too few of a record's beats have a value."""
+    count = np.isfinite(values).sum(axis)
+    enough = count >= np.maximum(1, SHARE_OF_BEATS * beats.reshape(-1, *[1] * (count.ndim - 1)))
+    found = np.full(count.shape, np.nan)
+    found[enough] = np.nanmedian(values[enough], -1) if enough.any() else []
+    return found
+
+
+def _amplitudes(
+    ecg: ECG, marks: Mapping[str, np.ndarray], beats: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The amplitudes (record, lead) in mV, and the net QRS area (record, lead) in mV s."""
+    found = {name: np.full((len(ecg), len(ecg.leads)), np.nan) for name in (*AMPLITUDES, "area")}
+    for row, signal in enumerate(ecg.signal.double().numpy()):
+        of_beats = _beatwise(signal, ecg.fs, {name: times[row, : beats[row]] for name, times in marks.items()})
+        for name, values in of_beats.items():
+            found[name][row] = _usual(values, np.full(len(values), beats[row]))
+    return found, found.pop("area")
+
+
+def _beatwise(signal: np.ndarray, fs: float, marks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Amplitudes and QRS area (lead, beat) of one record (lead, time), from its global marks (beat,) in s."""
+    level = _at(signal, fs, marks["qrs_onset"][:, None] + PQ_LEVEL).mean(-1)
+    step = min(0.002, 1 / fs)
+    inside = {}
+    for wave, widest in WIDEST.items():
+        times = marks[f"{wave}_onset"][:, None] + np.arange(0, widest, step)
+        values = _at(signal, fs, times) - level[..., None]
+        inside[wave] = np.where(times <= marks[f"{wave}_offset"][:, None], values, np.nan)
+    return {
+        "r_mv": _extreme(inside["qrs"], 1),
+        "s_mv": _extreme(inside["qrs"], -1),
+        "p_mv": _largest(inside["p"]),
+        "t_mv": _largest(inside["t"]),
+        "st_mv": _at(signal, fs, marks["qrs_offset"] + ST_AFTER_J) - level,
+        "area": np.where(np.isfinite(inside["qrs"]).any(-1), step * np.nansum(inside["qrs"], -1), np.nan),
+    }
+
+
+def _at(signal: np.ndarray, fs: float, times: np.ndarray) -> np.ndarray:
+    """(lead, …): ``signal`` (lead, time) at ``times`` (…) in s, between samples on a line; NaN outside."""
+    place = times * fs
+    known = (place >= 0) & (place <= signal.shape[-1] - 1)
+    safe = np.where(known, place, 0.0)
+    left = np.minimum(safe.astype(int), signal.shape[-1] - 2)
+    part = safe - left
+    return np.where(known, signal[:, left] * (1 - part) + signal[:, left + 1] * part, np.nan)
+
+
+def _extreme(values: np.ndarray, sign: int) -> np.ndarray:
+    """Highest (``sign`` 1) or deepest (−1) of (…, time), leaving NaN out; NaN where there is nothing else."""
+    top = np.where(np.isfinite(values), sign * values, -np.inf).max(-1, initial=-np.inf)
+    return np.where(np.isfinite(top), sign * top, np.nan)
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """The value of (…, time) that is farthest from 0."""
+    high, low = _extreme(values, 1), _extreme(values, -1)
+    return np.where(high >= -low, high, low)
+
+
+def _axis(areas: np.ndarray, leads: tuple[str, ...]) -> np.ndarray:
+    """Frontal axis in degrees from net areas (record, lead); NaN where I and aVF do not follow from ``leads``."""
+    if not {"I", "aVF"} <= set(determined_by(leads)):
+        return np.full(len(areas), np.nan)
+    given = np.linalg.pinv(LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]])
+    left, down = (areas @ (LEAD_MATRIX[STANDARD_LEADS.index(lead)] @ given) for lead in ("I", "aVF"))
+    # In Einthoven's triangle, aVF sees a vector towards the feet at cos 30° of its length.
+    return np.degrees(np.arctan2(down * 2 / np.sqrt(3), left))
+
+
+def median_beats(ecg: ECG, waves: Waves, before: float = 0.25, after: float = 0.45) -> np.ndarray:
+    """Each record's median beat, (record, lead, time) in mV above the PQ level, at the rate of ``ecg``.
+
+    Args:
+        ecg: The ECGs.
+        waves: Their delineation.
+        before: Seconds before the R peak, which stands at sample ``round(before * fs)``.
+        after: Seconds after it.
+
+    Returns:
+        NaN for records with fewer than three whole beats.
+    """
+    onset = _of(ecg, waves).median_over_leads()["qrs_onset"]
+    steps = np.arange(-round(before * ecg.fs), round(after * ecg.fs)) / ecg.fs
+    found = np.full((len(ecg), len(ecg.leads), len(steps)), np.nan)
+    for row, signal in enumerate(ecg.signal.double().numpy()):
+        peaks = waves.peaks[row]
+        level = _at(signal, ecg.fs, onset[row, : len(peaks), None] + PQ_LEVEL).mean(-1)
+        whole = (peaks + steps[0] >= 0) & (peaks + steps[-1] <= (ecg.samples - 1) / ecg.fs) & np.isfinite(level).all(0)
+        if whole.sum() >= LEAST_BEATS:
+            curve = CubicSpline(np.arange(ecg.samples) / ecg.fs, signal, axis=-1)
+            found[row] = np.median(curve(peaks[whole, None] + steps) - level[:, whole, None], 1)
+    return found
+
+
+def segments(waves: Waves, fs: float) -> dict[str, np.ndarray]:
+    """Sample ranges (record, beat, 2) of P, PQ, QRS, ST and T at ``fs`` Hz: first, one past the last; −1 if absent."""
+    marks = waves.median_over_leads()
+    found = {}
+    for name, ends in BETWEEN.items():
+        both = np.stack([marks[end] for end in ends], -1)
+        known = np.isfinite(both).all(-1, keepdims=True) & (both[..., 1:] > both[..., :1])
+        found[name] = np.where(known, np.rint(np.where(known, both, 0) * fs), -1).astype(int)
+    return found
+
+
+def agreement(drawn: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], denominator: int) -> dict[str, dict]:
+    """How far the drawn records' measurements are from the true ones', for each measurement in both.
+
+    Args:
+        drawn: As ``intervals`` gives them.
+        true: Those of the same records, in the same order.
+        denominator: Number of records that were to be measured; shares refer to it, whatever was delineated.
+
+    Returns:
+        For each: ``bias`` and ``sd`` of drawn minus true, ``n`` values in both, ``share`` of the denominator (times the
+        leads), and for P, PR, QRS and QT ``within_cse_style_tolerance``. None where nothing can be said.
+
+    Raises:
+        InputError: Where the two are not of the same records, or are more than the denominator.
+    """
+    return {
+        name: _agreement(name, np.asarray(drawn[name]), np.asarray(true[name]), denominator)
+        for name in true
+        if name in drawn
+    }
+
+
+def _agreement(name: str, drawn: np.ndarray, true: np.ndarray, denominator: int) -> dict:
+    if drawn.shape != true.shape or len(drawn) > denominator:
+        raise InputError(
+            f"{name} was measured in {drawn.shape} drawn and {true.shape} true records, of {denominator}",
+            "the same records and leads, no more than the denominator, were expected",
+        )
+    off = drawn - true
+    if name == "axis_deg":
+        off = (off + 180) % 360 - 180  # an axis of 179° is 2° from one of −179°
+    off = off[np.isfinite(off)]
+    bias, deviation = (float(off.mean()), float(off.std())) if len(off) else (None, None)
+    cells = denominator * int(np.prod(true.shape[1:]))
+    found = {"bias": bias, "sd": deviation, "n": len(off), "share": len(off) / cells if cells else None}
+    if name in CSE_STYLE_TOLERANCE and bias is not None and deviation is not None:
+        most, spread = CSE_STYLE_TOLERANCE[name]
+        found["within_cse_style_tolerance"] = abs(bias) <= most and deviation <= spread
+    return found

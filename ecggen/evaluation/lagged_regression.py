@@ -1,0 +1,114 @@
+"""Least squares from some leads at several lags to all leads, fitted once for every choice of the leads.
+
+What the normal equations of any choice need are sums of products of two leads at two lags. Those sums depend on the
+difference of the lags but for what a lag moves beyond a window's ends, where zeros stand. So the products are gathered
+once over all eight leads: cross-correlations by the Fourier transform, less the few products at the ends. The equations
+of a choice of leads are then a part of that table, or a mixture of its rows where derived leads (aVR) are given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.fft import irfft, next_fast_len, rfft
+from torch import Tensor
+
+from ecggen.ecg import DRAWN_LEADS
+
+RIDGE = 1e-9
+"""Share of the trace that is added to the diagonal, so that band-limited leads can be solved for."""
+
+
+class Moments:
+    """Sums over records of products of the eight leads at all lags.
+
+    Args:
+        shifts: Lags in samples, ascending; the lead at time t + shift helps to foretell time t.
+    """
+
+    def __init__(self, shifts: np.ndarray):
+        self.shifts = np.asarray(shifts, int)
+        self.reach = int(np.abs(self.shifts).max())
+        self.count = 0.0
+        self.products: np.ndarray | float = 0.0  # (lead, lead, difference of lags + 2 · reach)
+        self.ends: list[np.ndarray | float] = [0.0, 0.0]  # (lead, reach, lead, reach) at the start and at the end
+        self.sums: np.ndarray | float = 0.0  # (lead,)
+        self.end_sums: list[np.ndarray | float] = [0.0, 0.0]  # (lead, reach)
+
+    def add(self, windows: np.ndarray) -> None:
+        """Count some windows (record, 8, time) in mV, all of one length."""
+        waves = windows.astype(np.float64)
+        size = next_fast_len(waves.shape[-1] + 2 * self.reach, real=True)
+        spectra = np.asarray(rfft(waves, size)).transpose(2, 1, 0)
+        shared = np.asarray(irfft((spectra.conj() @ spectra.transpose(0, 2, 1)).transpose(1, 2, 0), size))
+        self.products = self.products + shared[..., np.arange(-2 * self.reach, 2 * self.reach + 1)]
+        self.count += waves.shape[0] * waves.shape[-1]
+        self.sums = self.sums + waves.sum((0, 2))
+        for side, end in enumerate((waves[..., : self.reach], waves[..., ::-1][..., : self.reach])):
+            self.ends[side] = self.ends[side] + np.einsum("nli,nmj->limj", end, end, optimize=True)
+            self.end_sums[side] = self.end_sums[side] + end.sum(0)
+
+    def weights(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The filter from given leads to the eight.
+
+        Args:
+            rows: (given, 8): each given lead as a sum of the eight; independent of one another.
+
+        Returns:
+            (8, given, lag) and the constants (8,) in mV.
+        """
+        given, lags = len(rows), len(self.shifts)
+        size = given * lags
+        normal, right = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(DRAWN_LEADS)))
+        normal[:size, :size] = np.einsum("gl,limj,hm->gihj", rows, self._between_lags(), rows, optimize=True).reshape(
+            size, size
+        )
+        normal[:size, -1] = normal[-1, :size] = (rows @ self._lagged_sums()).ravel()
+        normal[-1, -1] = self.count
+        right[:size] = np.einsum("gl,lim->gim", rows, self._with_targets()).reshape(size, -1)
+        right[-1] = self.sums
+        normal += RIDGE * np.trace(normal) * np.eye(size + 1)
+        found = np.linalg.solve(normal, right).T
+        return found[:, :-1].reshape(len(DRAWN_LEADS), given, lags), found[:, -1]
+
+    def _between_lags(self) -> np.ndarray:
+        """(lead, lag, lead, lag): sums over time within the window."""
+        apart = self.shifts - self.shifts[:, None]
+        full = np.asarray(self.products)[:, :, apart + 2 * self.reach].transpose(0, 2, 1, 3)
+        for sign, end in zip((1, -1), self.ends, strict=True):
+            moved = np.flatnonzero(sign * self.shifts > 0)
+            at = sign * self.shifts[moved] - 1
+            along = _along_diagonals(np.asarray(end))
+            full[:, moved[:, None], :, moved] -= along[:, at[:, None], :, at]
+        return full
+
+    def _lagged_sums(self) -> np.ndarray:
+        """(lead, lag): sums of each lead at each lag."""
+        full = np.repeat(np.asarray(self.sums)[:, None], len(self.shifts), 1)
+        for sign, end in zip((1, -1), self.end_sums, strict=True):
+            moved = np.flatnonzero(sign * self.shifts > 0)
+            full[:, moved] -= np.cumsum(np.asarray(end), 1)[:, sign * self.shifts[moved] - 1]
+        return full
+
+    def _with_targets(self) -> np.ndarray:
+        """(lead, lag, lead): sums of products with the unmoved leads."""
+        return np.asarray(self.products)[:, :, 2 * self.reach - self.shifts].transpose(0, 2, 1)
+
+
+def filtered(signal: Tensor, weights: np.ndarray, constants: np.ndarray, shifts: np.ndarray) -> Tensor:
+    """Given leads (record, given, time) through the filter of ``Moments.weights``: (record, 8, time), zeros beyond."""
+    reach = int(np.abs(shifts).max())
+    taps = np.zeros((*weights.shape[:2], 2 * reach + 1))
+    taps[..., np.asarray(shifts) + reach] = weights
+    kernel, bias = (torch.as_tensor(value, dtype=signal.dtype, device=signal.device) for value in (taps, constants))
+    if not signal.shape[1]:
+        return bias[:, None].expand(len(signal), len(bias), signal.shape[-1]).clone()
+    return torch.nn.functional.conv1d(signal, kernel, bias, padding=reach)
+
+
+def _along_diagonals(end: np.ndarray) -> np.ndarray:
+    """(lead, i, lead, j) → the sum over k ≥ 0 of the entries (i − k, j − k)."""
+    total = end.copy()
+    for i in range(1, total.shape[1]):
+        total[:, i, :, 1:] += total[:, i - 1, :, :-1]
+    return total

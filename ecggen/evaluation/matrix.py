@@ -1,0 +1,105 @@
+"""Every generator by every protocol: what the README's tables are made of.
+
+Each score is stored when it is made; a stopped run goes on where it was. What was scored with the same weights is not
+scored again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecggen import checkpoint, config
+from ecggen.errors import InputError
+from ecggen.evaluation import protocol as protocols
+from ecggen.evaluation.baselines import baseline
+from ecggen.evaluation.results import store
+
+MODELS = ("gan", "vae", "flow", "diffusion")
+"""The shipped generators."""
+BASELINES = ("baseline:mean", "baseline:regression", "baseline:nearest", "baseline:simulator")
+"""What needs no network."""
+
+
+def shipped() -> dict[str, Path]:
+    """The protocol files beside the sources, by their names."""
+    folder = Path(__file__).resolve().parents[2] / "evaluation" / "protocols"
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def find(name: str | Path) -> Path:
+    """A protocol file: a path, or the name of a shipped one.
+
+    Raises:
+        InputError: Where there is none of that name.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    if str(name) in shipped():
+        return shipped()[str(name)]
+    raise InputError(f"there is no protocol {str(name)!r}", f"a file, or one of {', '.join(shipped())} was expected")
+
+
+def place(out: Path, protocol: Path) -> Path:
+    """Where a protocol's results lie: ``out`` itself where it names a JSON file, else a file in it."""
+    return out if out.suffix == ".json" else out / f"{protocol.stem}.json"
+
+
+def cells(protocol: Path, models: Sequence[str]) -> list[str]:
+    """The models that a protocol can score; a translation has baselines of its own."""
+    own = config.read_toml(protocol).get("kind") in ("reconstruction", "translation")
+    return [model for model in models if not (own and model.startswith("baseline:"))]
+
+
+def done(results: Path, model: str) -> bool:
+    """Whether a file of results holds scores of a model's present weights."""
+    if not results.is_file():
+        return False
+    scores = json.loads(results.read_text(encoding="utf-8")).get("scores", {})
+    if model.startswith("baseline:"):
+        return baseline(model.removeprefix("baseline:")).name in scores
+    folder = checkpoint.find(model)
+    return f"{folder.name}@{checkpoint.weights_hash(folder)}" in scores
+
+
+def run(
+    files: Sequence[Path],
+    models: Sequence[str],
+    out: Path,
+    score: Callable[[Path, str], dict[str, Any]],
+    report: Callable[[str], None],
+    overwrite: bool = False,
+) -> list[str]:
+    """Score each model by each protocol; what could not be scored is returned in words.
+
+    Args:
+        files: Protocol files.
+        models: Checkpoints and baselines.
+        out: The folder of the results.
+        score: Runs one protocol on one model, as ``protocol.run``.
+        report: Called with each cell when it begins or is skipped.
+        overwrite: Score again what is there.
+    """
+    failed = []
+    for file in files:
+        for model in cells(file, models):
+            target = place(out, file)
+            if done(target, model) and not overwrite:
+                report(f"{file.stem}, {model}: scored already")
+                continue
+            report(f"{file.stem}, {model}")
+            try:
+                keep(score(file, model), target)
+            except InputError as error:
+                failed.append(f"{file.stem}, {model}: {error}")
+                report(failed[-1])
+    return failed
+
+
+def keep(results: dict[str, Any], target: Path) -> None:
+    """Store results beside those of other models in the same file."""
+    if target.is_file():
+        results = protocols.added(results, json.loads(target.read_text(encoding="utf-8")))
+    store(results, target, overwrite=True)

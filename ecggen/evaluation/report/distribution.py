@@ -1,0 +1,232 @@
+"""Are the records, as a set, distributed as real ones, and does the set hold as many different ones?
+
+Distances are taken on two kinds of features, so that none stands alone: those of the judging network, and median
+beats, which rest on no network at all. A set that is nearer to the real one than other patients are is no better for
+it: it holds the real one's records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecggen.errors import InputError
+from ecggen.evaluation.frechet import frechet_gaussian
+from ecggen.evaluation.kernel import kernel_distance
+from ecggen.evaluation.manifold import manifold_scores
+from ecggen.evaluation.privacy import closest
+from ecggen.evaluation.report import beat_shapes, drawing, repeats
+from ecggen.evaluation.report.comparison import (
+    HALVED,
+    Compared,
+    attempt,
+    compared_all,
+    known_rows,
+    scored,
+    short_of,
+)
+from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
+from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, beyond, not_measured, times
+from ecggen.evaluation.report.shares import compared_share
+
+TOO_CLOSE = 0.75
+"""Share of the floor's lower end: what lies nearer than this to the real records holds some of them."""
+SHARES = {
+    "precision": "share of synthetic records within the real ones' balls of 3 neighbours (Kynkäänniemi et al. 2019)",
+    "recall": "share of real records within the synthetic ones' balls of 3 neighbours (Kynkäänniemi et al. 2019)",
+    "density": "real balls of 5 neighbours that a synthetic record lies in, over 5 (Naeem et al. 2020)",
+    "coverage": "share of real records in whose ball of 5 neighbours a synthetic one lies (Naeem et al. 2020)",
+}
+"""Scores on neighbours and their definitions."""
+FEWEST = 25
+"""Records of a side: half of the least that a set must have. What small sets do to a score, they do to its floor."""
+HALVES = 40
+"""Halves of the patients for an interval."""
+SHARE_WARN, SHARE_FAIL = 0.10, 0.25
+"""Shares that may be lacking below the floor."""
+ALIKE_WARN, ALIKE_FAIL = 0.02, 0.10
+"""Share of repeated records above the real set's."""
+CLOSE = "nearer to the real records than other patients are: no praise, see memorisation"
+
+
+@dataclass(frozen=True)
+class FeatureSets:
+    """Features of both sets.
+
+    Attributes:
+        name: Of the features, for the names of the scores.
+        distance: What the Fréchet distance on them is called.
+        extractor: What made them.
+        synthetic: (record, feature).
+        real: (record, feature).
+        patients: The patient of each real record.
+    """
+
+    name: str
+    distance: str
+    extractor: str
+    synthetic: np.ndarray
+    real: np.ndarray
+    patients: list[str]
+
+
+def distribution(material: Material) -> Section:
+    """Fréchet and kernel distance, precision, recall, density, coverage, and repeated records."""
+    section = Section(
+        "distribution",
+        "Distribution and diversity",
+        "Are the records, as a set, distributed as real ones, and does the set hold as many different ones?",
+    )
+    for name, make in {"the judge's features": judged, "median beats": beats}.items():
+        try:
+            sets = make(material)
+        except InputError as error:
+            section.scores.append(not_measured(f"Fréchet distance on {name}", str(error)))
+            continue
+        section.scores += _scores(sets, material.seed)
+        section.figures.append(_figure(sets))
+    section.scores.append(attempt("repeated records", lambda: _repeated(material)))
+    section.headline = _headline(section)
+    return section
+
+
+def judged(material: Material) -> FeatureSets:
+    """The judge's features of all valid records.
+
+    Raises:
+        InputError: Where there is no judge, too few records, or leads that it needs are missing.
+    """
+    if material.real.judge is None:
+        raise InputError("no judging network was used")
+    few(material.synthetic, material.real)
+    found = [one.judgement for one in (material.synthetic, material.real)]
+    synthetic, real = (one.features for one in found if one is not None)
+    name = f"{material.real.judge.name}, {material.real.judge.preprocessing['band']}"
+    return FeatureSets("the judge's features", "FID", name, synthetic, real, list(material.real.valid.patients))
+
+
+def beats(material: Material) -> FeatureSets:
+    """Median beats on the real ones' principal axes; records without three beats are left out.
+
+    Raises:
+        InputError: Where records with beats are too few.
+    """
+    few(material.synthetic, material.real)
+    rows = [known_rows(one.shapes) for one in (material.synthetic, material.real)]
+    for at, kind in zip(rows, ("synthetic", "real"), strict=True):
+        if len(at) < LEAST:
+            raise InputError(f"{len(at)} {kind} records with three beats, {LEAST} needed")
+    real = material.real.shapes[rows[1]]
+    found = [beat_shapes.principal(one, real) for one in (material.synthetic.shapes[rows[0]], real)]
+    patients = [material.real.valid.patients[row] for row in rows[1]]
+    name = f"{beat_shapes.NAME}, {beat_shapes.COMPONENTS} principal axes"
+    return FeatureSets("median beats", "Gaussian Fréchet distance", name, found[0], found[1], patients)
+
+
+def few(*sets: Studied) -> None:
+    """An InputError where a set has too few valid records."""
+    for one in sets:
+        if len(one.valid) < LEAST:
+            raise InputError(f"{len(one.valid)} valid records of {one.all.source}, {LEAST} needed")
+
+
+def _scores(sets: FeatureSets, seed: int) -> list[Score]:
+    """All scores on one kind of features."""
+    both = sets.synthetic, sets.real
+    try:
+        found = compared_all(_measured, both, sets.patients, seed, repeated=False, redraws=HALVES)
+    except InputError as error:
+        return [not_measured(f"{sets.distance} on {sets.name}", str(error), extractor=sets.extractor)]
+    scores = [_frechet(sets, found["frechet"]), _kernel(sets, found["kernel"])]
+    return scores + [_share(sets, share, found[share]) for share in SHARES]
+
+
+def _measured(synthetic: np.ndarray, real: np.ndarray) -> dict[str, float]:
+    return {
+        "frechet": frechet_gaussian(synthetic, real, FEWEST),
+        "kernel": kernel_distance(synthetic, real, FEWEST),
+        **manifold_scores(real, synthetic, fewest=FEWEST),
+    }
+
+
+def _frechet(sets: FeatureSets, found: Compared) -> Score:
+    close = found.value < TOO_CLOSE * found.low
+    return scored(
+        f"{sets.distance} on {sets.name}",
+        found,
+        lambda one: WARN if close else times(one.value, one.high),
+        f"‖μ₁−μ₂‖² + tr(Σ₁+Σ₂−2(Σ₁Σ₂)^½) (Dowson & Landau 1982); {HALVED}",
+        extractor=sets.extractor,
+        note=CLOSE if close else "",
+    )
+
+
+def _kernel(sets: FeatureSets, found: Compared) -> Score:
+    return scored(
+        f"KID on {sets.name}",
+        found,
+        lambda one: PASS if one.value <= one.high else WARN,
+        f"unbiased MMD² with the cubic kernel (Bińkowski et al. 2018); {HALVED}",
+        extractor=sets.extractor,
+        note="it has no natural scale and does not vote",
+        counts=False,
+        within=(-np.inf, np.inf),
+    )
+
+
+def _share(sets: FeatureSets, share: str, found: Compared) -> Score:
+    return scored(
+        f"{share} on {sets.name}",
+        found,
+        lambda one: short_of(one.value, one.low, SHARE_WARN, SHARE_FAIL),
+        f"{SHARES[share]}; {HALVED}",
+        extractor=sets.extractor,
+        more_is_better=True,
+        counts=share != "density",
+        within=(0.0, np.inf if share == "density" else 1.0),
+    )
+
+
+def _repeated(material: Material) -> Score:
+    few(material.synthetic, material.real)
+    again = [one.repeats for one in (material.synthetic, material.real)]
+    return scored(
+        "repeated records",
+        compared_share(again, material.real.valid.patients, material.seed, material.synthetic.valid.patients),
+        lambda one: beyond(one.value, one.high, ALIKE_WARN, ALIKE_FAIL),
+        f"share of records that equal an earlier one of their set, as waves or as median beats: {repeats.SAID}",
+        unit="share",
+        within=(0.0, 1.0),
+    )
+
+
+def _figure(sets: FeatureSets) -> Figure:
+    """How near the next record of the other set is."""
+    first, second = halves(sets.patients, len(sets.synthetic), 1, 0)[0]
+    real, _ = closest(sets.real[second], sets.real[first])
+    drawn, _ = closest(sets.synthetic, sets.real[first])
+    label = f"distance to the nearest real record, {sets.name}"
+    return Figure(
+        f"Nearest real records, {sets.name}",
+        drawing.histogram({label: (real, drawn)}, ("real", "synthetic"), label),
+        "How far each record lies from the nearest record of one real half: other real patients' in grey, synthetic "
+        "ones in blue. Blue to the right of grey: unlike any real record. Blue to the left: too near to real ones.",
+    )
+
+
+def _headline(section: Section) -> str:
+    known = {score.name: score for score in section.scores if score.value is not None}
+    repeated = known.get("repeated records")
+    if repeated is not None and repeated.verdict == FAIL:
+        return f"{repeated.value:.0%} of the synthetic records repeat an earlier one."
+    distances = [score for name, score in known.items() if name.startswith(("FID", "Gaussian"))]
+    if not distances:
+        return "No distance between the distributions could be measured."
+    return (
+        "; ".join(
+            f"{score.name}: {score.value:.3g}, where two halves of the real records have {score.floor:.3g}"
+            for score in distances
+        )
+        + "."
+    )

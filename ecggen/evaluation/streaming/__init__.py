@@ -1,0 +1,43 @@
+"""The scores as torchmetrics: fed batch by batch, on any number of processes, equal to one pass over everything.
+
+States are sums wherever a sum can do (moments, counts, totals per lead); where a score needs all records side by side
+(neighbours, kernels, ranks) they are kept and joined. The mathematics stays in the pure functions of
+``ecggen.evaluation``, which these classes call. Inputs are arrays or tensors; sums are in double precision, which not
+every accelerator has: keep the metrics on the CPU.
+"""
+
+from ecggen.evaluation.streaming.means import (
+    BandCoverage,
+    IntervalScore,
+    MeanAbsoluteError,
+    MeanOf,
+    MeanSquaredError,
+    Pearson,
+    PercentDifference,
+    RankedProbability,
+    RootMeanSquaredError,
+    RSquared,
+)
+from ecggen.evaluation.streaming.records import HeartRateError, LeadLaws, RPeakF1
+from ecggen.evaluation.streaming.sets import FrechetGaussian, KernelDistance, Manifold, Marginal, SpectrumDistance
+
+__all__ = [
+    "BandCoverage",
+    "FrechetGaussian",
+    "HeartRateError",
+    "IntervalScore",
+    "KernelDistance",
+    "LeadLaws",
+    "Manifold",
+    "Marginal",
+    "MeanAbsoluteError",
+    "MeanOf",
+    "MeanSquaredError",
+    "Pearson",
+    "PercentDifference",
+    "RPeakF1",
+    "RSquared",
+    "RankedProbability",
+    "RootMeanSquaredError",
+    "SpectrumDistance",
+]

@@ -1,0 +1,294 @@
+"""Delineation: only the shape counts, nothing is found where nothing is, simulated hearts are read rightly."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, SAMPLES
+
+from ecggen import ECG, InputError, checkpoint, delineation
+from ecggen.decoding import decode
+from ecggen.delineation import MARKS, Waves, delineate
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.evaluation import delineation as scoring
+from ecggen.evaluation import ludb, marked_crops, train_delineator
+from ecggen.io import read
+from ecggen.nn.delineation import CLASSES, Delineator, probabilities
+from ecggen.simulate import simulate, simulated_peaks
+
+FOLDER = ROOT / "checkpoints" / "delineator"
+
+
+@pytest.fixture(scope="module")
+def hearts():
+    return simulate(3, seconds=6, fs=250, seed=2)
+
+
+@pytest.fixture(scope="module")
+def waves(hearts):
+    torch.set_num_threads(1)
+    return delineate(hearts)
+
+
+def same(one: Waves, other: Waves, within: float):
+    for name in MARKS:
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=within, rtol=0)
+    for peaks, others in zip(one.peaks, other.peaks, strict=True):
+        np.testing.assert_allclose(peaks, others, atol=within)
+
+
+def noise(records=4, size=0.1, seconds=10, fs=250, seed=0):
+    draw = np.random.default_rng(seed)
+    return ECG(torch.from_numpy(size * draw.standard_normal((records, 12, round(seconds * fs)))), STANDARD_LEADS, fs)
+
+
+@pytest.mark.parametrize("factor", [0.25, 3.0, -1.0])
+def test_gain_and_sign_of_all_leads_do_not_matter_much(hearts, waves, factor):
+    """Turned over, a heart is another heart, yet its waves begin and end at the same places."""
+    other = delineate(ECG(factor * hearts.signal, hearts.leads, hearts.fs))
+    if factor > 0:
+        return same(waves, other, 0.005)  # a flat top may lie a sample aside
+    ours, theirs = waves.median_over_leads(), other.median_over_leads()
+    for name in ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_offset"):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=0.03)
+    return None
+
+
+def test_order_of_leads_does_not_matter(hearts, waves):
+    turned = delineate(hearts.pick(*reversed(hearts.leads)))
+    assert turned.leads == tuple(reversed(hearts.leads))
+    for name in MARKS:
+        np.testing.assert_allclose(getattr(turned, name)[:, ::-1], getattr(waves, name), atol=0.005)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 64])
+def test_the_answer_is_the_same_whatever_the_batch(hearts, waves, batch):
+    done = []
+    same(waves, delineate(hearts, batch=batch, progress=done.append), 0.005)
+    assert done == sorted(done) and done[-1] == 1.0
+
+
+@pytest.mark.parametrize("fs", [100, 128, 500, 1000])
+def test_the_rate_does_not_matter_much(waves, fs):
+    other = delineate(simulate(3, seconds=6, fs=fs, seed=2))
+    for name, marks in waves.median_over_leads().items():
+        np.testing.assert_allclose(other.median_over_leads()[name], marks, atol=0.02, err_msg=name)
+
+
+def test_what_is_added_far_away_changes_nothing_here():
+    """A recording longer than a window of the network is read as one."""
+    long = simulate(1, seconds=75, fs=250, seed=4, heart_rate=70)
+    whole, part = delineate(long), delineate(long.crop(50, 20))
+    inner = part.peaks[0][(part.peaks[0] > 3) & (part.peaks[0] < 17)] + 50
+    assert len(inner) > 12
+    for peak in inner:
+        assert np.abs(whole.peaks[0] - peak).min() < 0.005
+
+
+@pytest.mark.parametrize("rate", [45, 60, 75, 100, 130])
+def test_beats_of_simulated_hearts_are_found_where_they_are(rate):
+    found = delineate(simulate(2, seconds=10, fs=250, seed=rate, heart_rate=rate))
+    true = simulated_peaks(10, rate)
+    true = true[(true > 0.2) & (true < 9.8)]
+    for peaks in found.peaks:
+        ours, theirs = scoring.pairs(peaks, true, 0.03)
+        assert len(theirs) == len(true) and len(peaks) - len(ours) <= 1
+
+
+def test_waves_come_in_their_order(waves):
+    marks = waves.median_over_leads()
+    order = np.stack([marks[name] for name in MARKS], -1)
+    full = order[np.isfinite(order).all(-1)]
+    assert len(full) >= 8
+    assert (np.diff(full, axis=-1) > 0).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 0.0005, 0.02, 0.3])
+def test_flat_lines_and_noise_have_no_beats(size):
+    found = delineate(noise(size=size))
+    assert sum(len(peaks) for peaks in found.peaks) == 0
+    assert found.p_onset.shape == (4, 12, 0)
+
+
+def test_slow_and_humming_lines_have_no_beats():
+    time = torch.arange(2500) / 250
+    lines = torch.stack([torch.sin(6.2832 * rate * time) for rate in (0.3, 1.3, 5.0, 50.0)])
+    found = delineate(ECG(lines[:, None].expand(-1, 12, -1), STANDARD_LEADS, 250))
+    assert [len(peaks) for peaks in found.peaks] == [0, 0, 0, 0]
+
+
+def test_a_flat_lead_has_no_waves_and_disturbs_no_other(hearts, waves):
+    signal = hearts.signal.clone()
+    signal[:, 4] = 0.0
+    found = delineate(ECG(signal, hearts.leads, hearts.fs))
+    assert np.isnan(found.p_onset[:, 4]).all() and np.isnan(found.qrs_onset[:, 4]).all()
+    np.testing.assert_allclose(
+        found.median_over_leads()["qrs_onset"], waves.median_over_leads()["qrs_onset"], atol=0.01
+    )
+
+
+def test_atrial_fibrillation_has_hardly_any_p():
+    """Record 01502 of PTB-XL's fold 9, which is in no training."""
+    marks = delineate(read(SAMPLES / "01502_lr.hea")).median_over_leads()
+    beats = np.isfinite(marks["qrs_onset"]).sum()
+    assert beats > 8 and np.isfinite(marks["p_peak"]).sum() <= 0.25 * beats
+
+
+def test_one_lead_is_enough(hearts, waves):
+    found = delineate(hearts.pick("II"))
+    for peaks, others in zip(found.peaks, waves.peaks, strict=True):
+        ours, _ = scoring.pairs(peaks, others, 0.04)
+        assert len(ours) == len(others)
+
+
+def test_what_is_no_number_counts_as_nothing(hearts):
+    signal = hearts.signal.clone()
+    signal[0, :, 700:] = float("nan")
+    found = delineate(ECG(signal, hearts.leads, hearts.fs))
+    assert found.peaks[0].max() < 3 and found.peaks[1].max() > 4
+
+
+def test_too_short_and_too_slow_are_refused():
+    with pytest.raises(InputError, match=r"lasts 1\.00 s; at least 2 s"):
+        delineate(simulate(1, seconds=1, fs=250))
+    with pytest.raises(InputError, match="rate is 40 Hz"):
+        delineate(simulate(1, seconds=4, fs=40))
+
+
+def test_no_records_give_no_waves(hearts):
+    found = delineate(hearts[:0])
+    assert len(found) == 0 and found.qrs_onset.shape == (0, 12, 0)
+
+
+def test_boundaries_are_the_expected_ones():
+    """Certain probabilities give the painted ends; an onset spread evenly over ten samples gives their middle."""
+    probable = np.zeros((1, 2, 4, 500), np.float32)
+    for name, first, last in (("P", 150, 175), ("QRS", 200, 225), ("T", 270, 320)):
+        probable[0, :, CLASSES.index(name), first : last + 1] = 1
+    probable[0, 1, CLASSES.index("QRS"), 195:205] = np.linspace(0.05, 0.95, 10)
+    _, marks = decode(probable, np.random.default_rng(0).standard_normal((1, 2, 500)).astype(np.float32))
+    half = 0.5 / 250
+    for name, sample in (("p_onset", 150), ("qrs_onset", 200), ("t_onset", 270)):
+        assert marks[name][0, :, 0] == pytest.approx([sample / 250 - half] * 2, abs=1e-6)
+    for name, sample in (("p_offset", 175), ("qrs_offset", 225), ("t_offset", 320)):
+        assert marks[name][0, 0, 0] == pytest.approx(sample / 250 + half, abs=1e-6)
+
+
+def test_median_over_leads_needs_a_third_of_them():
+    shape = (1, 6, 2)
+    marks = {name: np.full(shape, np.nan) for name in MARKS}
+    marks["p_onset"][0, :2, 0] = 0.2, 0.4
+    marks["p_onset"][0, 0, 1] = 1.2
+    found = Waves([np.array([0.5, 1.5])], STANDARD_LEADS[:6], 250, **marks).median_over_leads()
+    assert found["p_onset"][0, 0] == pytest.approx(0.3) and np.isnan(found["p_onset"][0, 1])
+
+
+def test_fused_network_is_the_same_function():
+    torch.manual_seed(0)
+    network = Delineator((8, 8, 16)).train()
+    network(torch.randn(4, 3, 320))
+    x = torch.randn(2, 3, 333)
+    before = probabilities(network.eval(), x)
+    assert before.shape == (2, 3, 4, 333)
+    torch.testing.assert_close(probabilities(network.fused(), x), before, atol=1e-5, rtol=1e-4)
+
+
+def test_shipped_network_answers_as_it_did():
+    golden = json.loads((FOLDER / "golden_marks.json").read_text())
+    marks = delineation.golden_marks(delineation.load(FOLDER), golden)
+    for name, times in golden["marks_s"].items():
+        assert len(times) > 3 and [time is None for time in marks[name]] == [time is None for time in times], name
+        pairs = zip(marks[name], times, strict=True)
+        assert all(abs(now - then) <= golden["tolerance_s"] for now, then in pairs if now and then), name
+
+
+def test_shipped_checkpoint_is_small_and_has_its_card():
+    assert (FOLDER / "model.safetensors").stat().st_size < 1_000_000
+    card = (FOLDER / "README.md").read_text()
+    assert checkpoint.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
+
+
+def test_card_says_what_was_measured():
+    """The numbers of the card's table are those of the published file."""
+    result = json.loads((ROOT / "evaluation" / "results" / "delineation.json").read_text())
+    assert result["weights"] == checkpoint.weights_hash(FOLDER)
+    card = (FOLDER / "README.md").read_text()
+    for wave in ("P", "QRS", "T"):
+        for point in ("onset", "offset"):
+            figures = result["ecggen"]["overall"][wave][point]
+            assert f"{figures['bias_ms']:+.1f} ± {figures['sd_ms']:.1f}" in card, (wave, point)
+
+
+def test_foreign_and_broken_checkpoints_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no delineator of format"):
+        delineation.load(ROOT / "checkpoints" / "text")
+    delineation.save(Delineator((8, 8)), tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        delineation.load(tmp_path)
+
+
+def marked(rows, first=0.0, last=10.0):
+    empty = np.zeros((0, 3))
+    lead = ludb.LeadMarks({"P": empty, "QRS": np.array(rows), "T": empty}, first, last)
+    return ludb.Marked(["1"], noise(1), [[lead] * 12], ["Sinus rhythm"])
+
+
+def test_perfect_marks_score_perfectly():
+    rows = [[1.0, 1.05, 1.1], [2.0, 2.05, 2.1]]
+    score = scoring.compare(lambda *_: np.array(rows), marked(rows))["overall"]["QRS"]["onset"]
+    assert (score["sensitivity"], score["ppv"], score["bias_ms"], score["sd_ms"]) == (1, 1, 0, 0)
+    assert score["marks"] == 24
+
+
+def test_scores_count_what_is_missed_and_what_is_too_much():
+    """One of two found, 10 ms late; one mark between, one beyond the last expert mark, which does not count."""
+    truth = marked([[1.0, 1.05, 1.1], [2.0, 2.05, 2.1]], first=1.0, last=2.1)
+    ours = np.array([[1.01, 1.05, 1.1], [1.5, 1.55, 1.6], [2.6, 2.65, 2.7]])
+    score = scoring.compare(lambda *_: ours, truth)["overall"]["QRS"]["onset"]
+    assert (score["sensitivity"], score["ppv"]) == (0.5, 0.5)
+    assert score["bias_ms"] == pytest.approx(10) and score["sd_ms"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_mark_that_the_experts_left_out_is_neither_right_nor_wrong():
+    truth = marked([[1.0, 1.05, 1.1], [np.nan, 2.05, 2.1]], first=1.0, last=2.1)
+    ours = np.array([[1.0, 1.05, 1.1], [2.0, 2.05, 2.1]])
+    score = scoring.compare(lambda *_: ours, truth)["overall"]["QRS"]["onset"]
+    assert (score["marks"], score["sensitivity"], score["ppv"]) == (12, 1, 1)
+
+
+def test_no_mark_is_used_twice():
+    ours, theirs = scoring.pairs(np.array([1.0]), np.array([0.95, 1.02]))
+    assert ours.tolist() == [0] and theirs.tolist() == [1]
+
+
+def test_stretched_crops_keep_marks_on_their_waves():
+    """A wave that is 1 where its class is P and 2 where it is QRS stays so, however parts are stretched."""
+    answer = torch.zeros(2, 6, 2500, dtype=torch.int64)
+    for start in range(100, 2400, 250):
+        answer[..., start : start + 25], answer[..., start + 40 : start + 65] = 1, 2
+    crops = marked_crops.Crops(answer.float(), answer, answer[:0].float(), seed=1)
+    assert set(np.unique(crops.parts)) == {0, 1, 2, 4}
+    for _ in range(8):
+        wave, classes = crops._crop(torch.tensor(0), torch.arange(3))
+        assert wave.shape == classes.shape == (3, 1600)
+        kept = (wave - classes).abs() < 0.01
+        assert kept[classes == 2].float().mean() > 0.9 and kept.float().mean() > 0.97
+
+
+def test_nothing_is_learnt_outside_the_marks():
+    truth = marked([[4.0, 4.05, 4.1], [np.nan, 6.0, 6.05]], first=4.0, last=8.0)
+    answer = marked_crops.classes(truth, 2500, 250.0)[0, 0]
+    unknown, qrs = marked_crops.UNKNOWN, CLASSES.index("QRS")
+    assert (answer[:1000] == unknown).all() and (answer[2001:] == unknown).all()
+    assert (answer[1000:1026] == qrs).all() and answer[1030] == 0
+    assert answer[1490] == unknown and answer[1505] == qrs
+
+
+def test_training_repeats_with_its_seed(hearts):
+    at = delineation.prepare(hearts).repeat(1, 1, 2)
+    answer = torch.zeros(at.shape, dtype=torch.int64)
+    one, other = (train_delineator.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
+    for name, weight in one.state_dict().items():
+        torch.testing.assert_close(weight, other.state_dict()[name])

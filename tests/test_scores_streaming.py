@@ -1,0 +1,239 @@
+"""Streaming scores: any batches in any order, merged from any processes, are the pure function of everything."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from ecggen import InputError
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.evaluation import (
+    ensemble,
+    frechet,
+    heartbeats,
+    kernel,
+    lead_laws,
+    manifold,
+    marginals,
+    pointwise,
+    spectrum,
+    streaming,
+)
+from ecggen.simulate import simulate
+
+RNG = np.random.default_rng(0)
+TRUE = simulate(120, seconds=2, seed=0).signal.numpy()
+DRAWN = TRUE + 0.05 * RNG.normal(size=TRUE.shape).astype(np.float32)
+DRAWS = TRUE + 0.1 * RNG.normal(size=(3, *TRUE.shape)).astype(np.float32)
+PEAKS = [np.sort(RNG.uniform(0, 10, size=RNG.integers(0, 9))) for _ in range(120)]
+TRUE_PEAKS = [
+    np.sort(np.concatenate([peaks + RNG.normal(scale=0.08, size=len(peaks)), [11.0, 12.0]])) for peaks in PEAKS
+]
+REAL, FAKE = RNG.normal(size=(120, 5)), RNG.normal(0.3, 1.2, size=(120, 5))
+SPOILT = TRUE.copy()
+SPOILT[:, 2] += 0.01
+
+
+def pairs(*arrays):
+    """Batches of arrays whose rows belong together."""
+
+    def feed(metric, rows):
+        metric.update(*([one[i] for i in rows] if isinstance(one, list) else one[rows] for one in arrays))
+
+    return feed
+
+
+def draws(metric, rows):
+    metric.update(DRAWS[:, rows], TRUE[rows])
+
+
+def sets(real, synthetic):
+    def feed(metric, rows):
+        metric.update(real[rows], real=True)
+        metric.update(torch.as_tensor(synthetic[rows]), real=False)
+
+    return feed
+
+
+def mean(score, *arrays, **options):
+    return lambda: np.nanmean(score(*arrays, **options).astype(float))
+
+
+CASES = {
+    "mse": (
+        lambda: streaming.MeanSquaredError(12),
+        pairs(DRAWN, TRUE),
+        mean(pointwise.mean_squared_error, DRAWN, TRUE),
+        0,
+    ),
+    "rmse": (
+        lambda: streaming.RootMeanSquaredError(12),
+        pairs(DRAWN, TRUE),
+        lambda: np.sqrt(pointwise.mean_squared_error(DRAWN, TRUE).mean(0)).mean(),
+        0,
+    ),
+    "mae": (
+        lambda: streaming.MeanAbsoluteError(12),
+        pairs(DRAWN, TRUE),
+        mean(pointwise.mean_absolute_error, DRAWN, TRUE),
+        0,
+    ),
+    "r": (lambda: streaming.Pearson(12), pairs(DRAWN, TRUE), mean(pointwise.pearson, DRAWN, TRUE), 1),
+    "r2": (lambda: streaming.RSquared(12), pairs(DRAWN, TRUE), mean(pointwise.r_squared, DRAWN, TRUE), 1),
+    "prd": (lambda: streaming.PercentDifference(12), pairs(DRAWN, TRUE), mean(pointwise.prd, DRAWN, TRUE), 0),
+    "crps": (lambda: streaming.RankedProbability(12), draws, mean(ensemble.crps, DRAWS, TRUE), None),
+    "coverage": (
+        lambda: streaming.BandCoverage(12),
+        pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
+        mean(ensemble.coverage, DRAWN - 0.1, DRAWN + 0.1, TRUE),
+        None,
+    ),
+    "interval": (
+        lambda: streaming.IntervalScore(12, 0.8),
+        pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
+        mean(ensemble.interval_score, DRAWN - 0.1, DRAWN + 0.1, TRUE, level=0.8),
+        None,
+    ),
+    "fd": (lambda: streaming.FrechetGaussian(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
+    "kid": (lambda: streaming.KernelDistance(), sets(REAL, FAKE), lambda: kernel.kernel_distance(REAL, FAKE), None),
+    "manifold": (lambda: streaming.Manifold(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
+    "marginal": (
+        lambda: streaming.Marginal(),
+        sets(REAL[:, 0], FAKE[:, 0]),
+        lambda: {
+            "kolmogorov_smirnov": marginals.kolmogorov_smirnov(FAKE[:, 0], REAL[:, 0]),
+            "wasserstein": marginals.wasserstein(FAKE[:, 0], REAL[:, 0]),
+        },
+        0,
+    ),
+    "spectrum": (
+        lambda: streaming.SpectrumDistance(12, 100),
+        sets(TRUE, DRAWN),
+        lambda: spectrum.log_spectral_distance(TRUE, DRAWN, 100).mean(),
+        0,
+    ),
+    "f1": (
+        lambda: streaming.RPeakF1(0.05),
+        pairs(PEAKS, TRUE_PEAKS),
+        lambda: heartbeats.f1(PEAKS, TRUE_PEAKS, 0.05),
+        1,
+    ),
+    "rate": (
+        lambda: streaming.HeartRateError(),
+        pairs(PEAKS, TRUE_PEAKS),
+        lambda: heartbeats.heart_rate_errors(PEAKS, TRUE_PEAKS).mean(),
+        0,
+    ),
+    "laws": (
+        lambda: streaming.LeadLaws(STANDARD_LEADS),
+        pairs(SPOILT),
+        lambda: {law: found.mean() for law, found in lead_laws.residuals(SPOILT, STANDARD_LEADS).items()},
+        None,
+    ),
+}
+cases = pytest.mark.parametrize("name", CASES)
+BATCHES = np.split(np.random.default_rng(3).permutation(120), [1, 40, 47])
+
+
+def values(found):
+    found = found if isinstance(found, dict) else {"": found}
+    return {name: float(value) for name, value in found.items()}
+
+
+@cases
+def test_batches_in_any_order_are_one_pass_and_the_pure_function(name):
+    make, feed, pure, _ = CASES[name]
+    whole, parts = make(), make()
+    feed(whole, np.arange(120))
+    for rows in BATCHES:
+        feed(parts, rows)
+    assert values(parts.compute()) == pytest.approx(values(whole.compute()), rel=1e-9)
+    assert values(whole.compute()) == pytest.approx(values(pure()), rel=1e-6)
+
+
+@cases
+def test_states_of_two_processes_are_merged(name):
+    make, feed, _, _ = CASES[name]
+    whole, one, other = make(), make(), make()
+    for rows in BATCHES:
+        feed(whole, rows)
+    feed(one, BATCHES[3])
+    for rows in BATCHES[:3]:
+        feed(other, rows)
+    one.merge_state(other)
+    assert values(one.compute()) == pytest.approx(values(whole.compute()), rel=1e-9)
+
+
+@cases
+def test_reset_forgets_and_a_pickle_remembers(name):
+    make, feed, _, _ = CASES[name]
+    fresh, used = make(), make()
+    feed(used, BATCHES[1])
+    used.reset()
+    for metric in (fresh, used):
+        feed(metric, np.arange(120))
+    kept = values(fresh.compute())
+    assert values(used.compute()) == pytest.approx(kept)
+    assert values(pickle.loads(pickle.dumps(fresh)).compute()) == pytest.approx(kept)
+
+
+PERFECT = {
+    "mse": pairs(TRUE, TRUE),
+    "rmse": pairs(TRUE, TRUE),
+    "mae": pairs(TRUE, TRUE),
+    "r": pairs(TRUE, TRUE),
+    "r2": pairs(TRUE, TRUE),
+    "prd": pairs(TRUE, TRUE),
+    "fd": sets(REAL, REAL),
+    "marginal": sets(REAL[:, 0], REAL[:, 0]),
+    "spectrum": sets(TRUE, TRUE),
+    "f1": pairs(TRUE_PEAKS, TRUE_PEAKS),
+    "rate": pairs(TRUE_PEAKS, TRUE_PEAKS),
+}
+
+
+@pytest.mark.parametrize("name", PERFECT)
+def test_perfect_input_has_the_perfect_score_and_the_direction_is_told(name):
+    make, feed, _, perfect = CASES[name]
+    metric, imperfect = make(), make()
+    PERFECT[name](metric, np.arange(120))
+    feed(imperfect, np.arange(120))
+    for key, value in values(metric.compute()).items():
+        assert value == pytest.approx(perfect, abs=1e-9)
+        assert metric.higher_is_better == (value > values(imperfect.compute())[key])
+
+
+def test_every_metric_tells_its_direction():
+    directions = {name: make().higher_is_better for name, (make, *_) in CASES.items()}
+    assert {name for name, higher in directions.items() if higher} == {"r", "r2", "manifold", "f1"}
+    assert {name for name, higher in directions.items() if higher is None} == {"coverage"}
+
+
+def test_flat_true_leads_are_left_out_of_the_mean():
+    true = TRUE.copy()
+    true[:60, 0] = 0
+    metric = streaming.Pearson(12)
+    metric.update(DRAWN, true)
+    assert float(metric.per_lead()[0]) == pytest.approx(pointwise.pearson(DRAWN[60:, 0], true[60:, 0]).mean())
+    empty = streaming.Pearson(1)
+    empty.update(DRAWN[:, :1], 0 * true[:, :1])
+    assert np.isnan(float(empty.compute()))
+
+
+def test_what_does_not_fit_is_said():
+    with pytest.raises(InputError, match=r"scores of shape \(120, 12\)"):
+        streaming.Pearson(8).update(DRAWN, TRUE)
+    with pytest.raises(InputError, match="5 features; 6 were expected"):
+        streaming.FrechetGaussian(6).update(REAL, real=True)
+    metric = streaming.FrechetGaussian(5)
+    metric.update(REAL, real=True)
+    metric.update(FAKE[:12], real=False)
+    with pytest.raises(InputError, match="12 synthetic records; at least 50"):
+        metric.compute()
+    with pytest.raises(InputError, match="no law holds among I, V1"):
+        streaming.LeadLaws(("I", "V1"))
+    few = streaming.KernelDistance()
+    few.update(REAL[:7], real=True)
+    with pytest.raises(InputError, match="7 records; at least 50"):
+        few.compute()

@@ -1,0 +1,211 @@
+"""Scores of one wave against another, of draws and bands, and of regression to the mean."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import linregress, norm
+from torchmetrics.functional import pearson_corrcoef, r2_score
+
+from ecggen import InputError
+from ecggen.evaluation import ensemble, lead_laws, pointwise, regression_to_mean
+from ecggen.evaluation.frechet import frechet_curve
+from ecggen.simulate import simulate
+
+
+def pair(*shape, noise=0.5):
+    rng = np.random.default_rng(1)
+    true = rng.normal(size=shape)
+    return true + noise * rng.normal(size=shape), true
+
+
+def couplings(n):
+    """Every monotone way from (0, 0) to (n − 1, n − 1)."""
+    ways = {(0, 0): [[(0, 0)]]}
+    for i, j in itertools.product(range(n), range(n)):
+        for di, dj in ((1, 0), (0, 1), (1, 1)):
+            if i - di >= 0 and j - dj >= 0:
+                ways.setdefault((i, j), []).extend([*way, (i, j)] for way in ways[i - di, j - dj])
+    return ways[n - 1, n - 1]
+
+
+def test_frechet_is_the_shortest_leash_of_all_couplings():
+    a, b = pair(3, 2, 5)
+    ways = couplings(5)
+    assert len(ways) == 321  # Delannoy's number: nothing is left out
+    for at in np.ndindex(3, 2):
+        leash = min(max(abs(a[at][i] - b[at][j]) for i, j in way) for way in ways)
+        assert frechet_curve(a, b)[at] == pytest.approx(leash)
+        near = [way for way in ways if all(abs(i - j) <= 2 for i, j in way)]
+        leash = min(max(abs(a[at][i] - b[at][j]) for i, j in way) for way in near)
+        assert frechet_curve(a, b, reach=2)[at] == pytest.approx(leash)
+
+
+def test_warping_is_the_cheapest_of_all_couplings():
+    a, b = pair(3, 5)
+    near = [way for way in couplings(5) if all(abs(i - j) <= 2 for i, j in way)]
+    for x, y, found in zip(a, b, pointwise.dynamic_time_warping(a, b, fs=10, reach=0.2), strict=True):
+        costs = [(sum(abs(x[i] - y[j]) for i, j in way), len(way)) for way in near]
+        assert found == pytest.approx(min(costs)[0] / min(costs)[1])
+
+
+@pytest.mark.parametrize("time", [1, 2, 7, 60])
+def test_laws_of_the_curve_distance(time):
+    a, b = pair(4, time)
+    assert (frechet_curve(a, a) == 0).all()
+    np.testing.assert_allclose(frechet_curve(a, b), frechet_curve(b, a))
+    np.testing.assert_allclose(frechet_curve(a, b, reach=0), np.abs(a - b).max(-1))
+    np.testing.assert_allclose(frechet_curve(a, b, reach=time), frechet_curve(a, b))
+    by_reach = np.stack([frechet_curve(a, b, reach) for reach in range(time)])
+    assert (np.diff(by_reach, axis=0) <= 0).all()
+    assert (frechet_curve(a, b) >= np.maximum(np.abs(a - b)[:, 0], np.abs(a - b)[:, -1]) - 1e-12).all()
+    np.testing.assert_allclose(frechet_curve(1000 * a, 1000 * b), 1000 * frechet_curve(a, b))
+
+
+def test_many_waves_are_judged_as_one_by_one():
+    a, b = pair(1100, 9)
+    np.testing.assert_array_equal(
+        frechet_curve(a, b)[[0, 600, 1099]], [frechet_curve(a[i], b[i]) for i in (0, 600, 1099)]
+    )
+    assert frechet_curve(a[:0], b[:0]).shape == (0,)
+
+
+def test_warping_forgives_a_shift_and_nothing_else():
+    wave = simulate(1, seconds=4, fs=100, seed=2).signal[0, :2].numpy()
+    late = np.roll(wave, 5, axis=-1)
+    straight = pointwise.mean_absolute_error(late, wave)
+    assert (pointwise.dynamic_time_warping(late, wave, 100, reach=0.1) < 0.2 * straight).all()
+    np.testing.assert_allclose(pointwise.dynamic_time_warping(late, wave, 100, reach=0), straight)
+    np.testing.assert_allclose(pointwise.dynamic_time_warping(wave + 0.3, wave, 100, reach=0), 0.3, rtol=1e-4)
+    assert (pointwise.dynamic_time_warping(wave, wave, 100) == 0).all()
+
+
+def test_determination_has_parity_and_prd_follows_from_it():
+    drawn, true = pair(2, 3, 200)
+    a, b = torch.as_tensor(drawn[1, 2]), torch.as_tensor(true[1, 2])
+    assert pointwise.r_squared(drawn, true)[1, 2] == pytest.approx(float(r2_score(a, b)))
+    assert pointwise.pearson(drawn, true)[1, 2] == pytest.approx(float(pearson_corrcoef(a, b)))
+    by_hand = 100 * np.linalg.norm(drawn[0, 0] - true[0, 0]) / np.linalg.norm(true[0, 0] - true[0, 0].mean())
+    assert pointwise.prd(drawn, true)[0, 0] == pytest.approx(by_hand)
+    assert (pointwise.r_squared(true, true) == 1).all() and (pointwise.prd(true, true) == 0).all()
+
+
+def test_baseline_does_not_flatter_the_prd():
+    drawn, true = pair(4, 200)
+    np.testing.assert_allclose(pointwise.prd(drawn + 5, true + 5), pointwise.prd(drawn, true))
+    np.testing.assert_allclose(pointwise.prd(np.broadcast_to(true.mean(-1)[:, None], true.shape), true), 100)
+    assert np.isnan(pointwise.prd(drawn, np.full_like(true, 0.1))).all()
+    assert np.isnan(pointwise.r_squared(drawn, np.full_like(true, 0.1))).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: pointwise.r_squared(np.zeros((2, 0)), np.zeros((2, 0))), "at least one sample"),
+        (lambda: frechet_curve(np.zeros(3), np.zeros(4)), "one shape was expected"),
+        (lambda: frechet_curve(np.zeros(3), np.zeros(3), reach=-1), "the reach is -1 samples"),
+        (lambda: pointwise.dynamic_time_warping(np.zeros(3), np.zeros(3), 0), "a positive rate"),
+        (lambda: ensemble.crps(np.zeros((5, 3)), np.zeros(4)), r"draws of shape \(5, 3\)"),
+        (lambda: ensemble.interval_score([0], [1], [0], 90), "the level is 90"),
+        (lambda: ensemble.coverage([1.0], [0.0], [0.5]), "lower edge lies above"),
+        (lambda: regression_to_mean.bland_altman([1, np.nan, 2], [1, 2, np.nan]), "1 of 3 records have the feature"),
+        (lambda: regression_to_mean.error_slope([1, 2, 3], [4, 4, 4]), "all 3 true values are 4"),
+        (lambda: lead_laws.residuals(np.zeros((1, 2, 9)), ("I", "II", "V1")), "for 3 leads"),
+    ],
+)
+def test_what_cannot_be_scored_is_said(call, words):
+    with pytest.raises(InputError, match=words):
+        call()
+
+
+def test_crps_of_many_normal_draws_is_the_closed_form():
+    rng = np.random.default_rng(0)
+    true = np.array([-1.0, 0.0, 2.5])
+    closed = true * (2 * norm.cdf(true) - 1) + 2 * norm.pdf(true) - 1 / np.sqrt(np.pi)
+    draws = rng.normal(size=(200_000, 3))
+    np.testing.assert_allclose(ensemble.crps(draws, true), closed, atol=0.01)
+    np.testing.assert_allclose(ensemble.crps(draws, true, fair=False), closed, atol=0.01)
+
+
+def test_the_fair_crps_is_unbiased_in_the_number_of_draws():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=200_000)
+    draws = rng.normal(size=(3, 200_000))
+    expected = 1 / np.sqrt(np.pi)  # of a perfect forecast
+    assert ensemble.crps(draws, true).mean() == pytest.approx(expected, abs=0.005)
+    assert ensemble.crps(draws, true, fair=False).mean() > expected + 0.1
+
+
+def test_crps_is_the_double_sum_and_of_one_draw_the_absolute_error():
+    draws, true = np.random.default_rng(0).normal(size=(4, 2, 5)), np.zeros((2, 5))
+    apart = np.abs(draws[:, None] - draws).sum((0, 1))
+    np.testing.assert_allclose(ensemble.crps(draws, true), np.abs(draws).mean(0) - apart / (2 * 4 * 3))
+    np.testing.assert_allclose(ensemble.crps(draws, true, fair=False), np.abs(draws).mean(0) - apart / (2 * 16))
+    for fair in (True, False):
+        np.testing.assert_allclose(ensemble.crps(draws[:1], true, fair), np.abs(draws[0]))
+    assert (ensemble.crps(np.zeros((3, 2, 5)), true) == 0).all()
+
+
+def test_the_honest_band_has_the_best_interval_score():
+    true = np.random.default_rng(0).normal(size=100_000)
+    scores = {z: ensemble.interval_score(0 * true - z, 0 * true + z, true, 0.9).mean() for z in (0.8, 1.645, 3)}
+    assert min(scores, key=lambda z: scores[z]) == 1.645
+    np.testing.assert_allclose(ensemble.interval_score([0, 0], [1, 1], [0.5, 1.5], 0.9), [1, 1 + 20 * 0.5])
+    assert (ensemble.interval_score(true, true, true, 0.5) == 0).all()
+
+
+def test_band_coverage_counts_per_record():
+    true = np.array([[[0.0, 1], [2, 3]], [[9, 9], [9, 9]]])
+    np.testing.assert_allclose(ensemble.coverage(0 * true, 0 * true + 1, true), [0.5, 0])
+
+
+def test_a_model_that_shrinks_is_seen_to_shrink():
+    true = np.random.default_rng(0).normal(1, 2, size=(5000, 3))
+    drawn = 1 + 0.6 * (true - 1)
+    np.testing.assert_allclose(regression_to_mean.variance_ratio(drawn, true), 0.36)
+    line = regression_to_mean.error_slope(drawn[:, 0], true[:, 0])
+    assert line["slope"] == pytest.approx(-0.4) and line["r_squared"] == pytest.approx(1)
+    assert regression_to_mean.error_slope(np.ones(5000), true[:, 0])["slope"] == pytest.approx(-1)
+
+
+def test_slope_has_parity_and_limits_hold_95_percent():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=4000)
+    drawn = 0.8 * true + 0.3 + 0.5 * rng.normal(size=4000)
+    trusted = linregress(true, drawn - true)
+    line = regression_to_mean.error_slope(drawn, true)
+    assert line["slope"] == pytest.approx(trusted.slope) and line["intercept"] == pytest.approx(trusted.intercept)
+    assert line["r_squared"] == pytest.approx(trusted.rvalue**2)
+    limits = regression_to_mean.bland_altman(drawn, true)
+    held = ((drawn - true >= limits["lower"]) & (drawn - true <= limits["upper"])).mean()
+    assert held == pytest.approx(0.95, abs=0.01) and limits["bias"] == pytest.approx((drawn - true).mean())
+
+
+def test_missing_features_are_dropped_and_counted():
+    true = np.random.default_rng(0).normal(size=20)
+    drawn = true + 0.1
+    spoilt, holes = drawn.copy(), true.copy()
+    spoilt[:3], holes[2:5] = np.nan, np.nan
+    assert regression_to_mean.bland_altman(spoilt, holes)["n"] == 15
+    assert regression_to_mean.bland_altman(spoilt, holes)["bias"] == pytest.approx(0.1)
+    assert regression_to_mean.error_slope(spoilt, holes)["n"] == 15
+    assert regression_to_mean.variance_ratio(spoilt, holes) == pytest.approx(1)
+    assert np.isnan(regression_to_mean.variance_ratio(spoilt[:4], holes[:4]))
+
+
+def test_lead_laws_find_the_lead_that_lies():
+    hearts = simulate(3, seconds=2, seed=0)
+    signal = hearts.signal.numpy()
+    lawful = lead_laws.residuals(signal, hearts.leads)
+    assert len(lawful) == 4 and all(found.max() < 0.01 for found in lawful.values())
+    spoilt = signal.copy()
+    spoilt[1, hearts.leads.index("aVL"), 7] += 0.25
+    found = lead_laws.residuals(spoilt, hearts.leads)
+    np.testing.assert_allclose(found["aVL = I − II/2"], [0, 250, 0], atol=0.01)
+    assert all(found[law].max() < 0.01 for law in found if "aVL" not in law)
+
+
+def test_only_laws_whose_leads_are_there_are_checked():
+    assert list(lead_laws.residuals(np.zeros((1, 3, 5)), ("II", "I", "aVF"))) == ["aVF = II − I/2"]
+    assert lead_laws.residuals(np.zeros((1, 2, 5)), ("I", "V1")) == {}
