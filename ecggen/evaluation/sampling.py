@@ -32,8 +32,8 @@ from ecggen.condition import Condition
 from ecggen.data import Pack
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.reconstruction import DEFINITIONS, Protocol, score_generator
+from ecggen.evaluation.results import commit, store
 from ecggen.generator import Generator
 from ecggen.io import read
 from ecggen.simulate import simulate

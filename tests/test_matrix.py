@@ -1,0 +1,162 @@
+"""Protocols as files: words, nothing, panels, augmentation run on models and baselines, and go on where they were."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import tiny
+from test_judges import tiny_judge
+
+from ecggen import InputError, checkpoint, data, write
+from ecggen.evaluation import generation, matrix, protocol
+from ecggen.judges import storing
+from ecggen.preprocessing import Preprocessor
+from ecggen.simulate import simulate
+
+HEAD = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "scp_codes"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small folder of PTB-XL's form: 160 simulated hearts, slow ones normal and fast ones infarcted."""
+    place = tmp_path_factory.mktemp("ptbxl")
+    rows = []
+    for i in range(160):
+        slow = i // 2 % 2
+        write(simulate(1, seed=i, heart_rate=52 if slow else 110), place / f"{i:05d}_lr.hea")
+        words = ["normal ECG", "{'NORM': 100.0}"] if slow else ["inferior infarction", "{'IMI': 100.0}"]
+        rows.append([i, f"p{i}", 40 + i % 40, i % 2, words[0], 1 + 8 * (i % 2), f"{i:05d}_lr", words[1]])
+    with (place / "ptbxl_database.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEAD, *rows])
+    return place
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A tiny VAE of ten seconds and tiny judges, as folders."""
+    place = tmp_path_factory.mktemp("checkpoints")
+    model = tiny("vae")
+    model.preprocessor = Preprocessor()
+    checkpoint.save(model, place / "vae")
+    for kind in ("judge", "pair"):
+        storing.save(tiny_judge(kind), place / kind)
+    return place
+
+
+def protocol_file(place, name, **settings):
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    (place / f"{name}.toml").write_text("\n".join(lines))
+    return place / f"{name}.toml"
+
+
+SMALL = {"train_folds": [1], "folds": [9]}
+
+
+def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
+    judges = {name: str(shelf / name) for name in ("judge", "pair")}
+    file = protocol_file(
+        tmp_path,
+        "words",
+        kind="generation",
+        told=["text", "heart_rate"],
+        n=60,
+        metrics=["validity", "rhythm"],
+        **SMALL,
+        **judges,
+    )
+    for model in (str(shelf / "vae"), "baseline:simulator"):
+        results = protocol.run(file, [folder], model, cache=tmp_path / "cache")
+        (score,) = results["scores"].values()
+        assert results["n"] == 60 and score["n_real"] == 80 and score["judge"].startswith("judge@")
+        assert list(score["sections"]) == ["validity", "rhythm"] and score["ms_per_ecg"] > 0
+        assert score["sections"]["validity"]["verdict"] in ("pass", "warn", "fail")
+        assert score["evaluations_per_draw"] == (1 if "vae" in model else 0)
+
+
+def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
+    judges = {name: str(shelf / name) for name in ("judge", "pair")}
+    file = protocol_file(
+        tmp_path, "rates", kind="generation", told=["heart_rate"], n=60, metrics=["fidelity"], **SMALL, **judges
+    )
+    (score,) = protocol.run(file, [folder], "baseline:simulator", cache=tmp_path / "cache")["scores"].values()
+    found = {one["name"]: one["value"] for one in score["sections"]["fidelity"]["scores"]}
+    rate = next(value for name, value in found.items() if name.startswith("heart rate") and value is not None)
+    assert rate < 3
+
+
+def test_what_is_told_is_told_and_nothing_else(folder, tmp_path):
+    pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
+    told = generation.telling(pack, np.arange(4), ["age"])
+    assert not told.leads_seen.any() and not told.text_seen.any()
+    assert told.facts_seen.tolist() == [[True, False, False]] * 4
+    asked = generation.asked(pack, np.arange(4), simulate(4), "x", ["age"])
+    assert asked.codes == ("",) * 4 and asked.texts == ("",) * 4 and np.isnan(asked.asked_rate).all()
+    assert np.isfinite(asked.age).all() and np.isnan(asked.sex).all()
+
+
+def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
+    file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=60, draws=4, **SMALL)
+    (score,) = protocol.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")["scores"].values()
+    of = {
+        drawn: {one["name"]: one["value"] for one in section["scores"]} for drawn, section in score["sections"].items()
+    }
+    assert of["mean of draws"]["variance"] <= of["one draw"]["variance"] + 1e-6
+
+
+def test_augmentation_finds_what_drawn_records_are_worth(folder, tmp_path):
+    file = protocol_file(
+        tmp_path, "augmentation", kind="augmentation", n=80, fractions=[0.5], shares=[0.0, 1.0], repeats=2, **SMALL
+    )
+    (score,) = protocol.run(file, [folder], "baseline:nearest", cache=tmp_path / "cache")["scores"].values()
+    assert score["trtr"]["auroc"] > 0.95, "slow and fast hearts are told apart"
+    assert score["tstr"]["auroc"] > 0.8, "copies of real records teach what real ones teach"
+    low, high = score["curve"][1]["gain_interval"]
+    assert low <= score["curve"][1]["gain"] <= high and score["curve"][1]["n_synthetic"] == score["curve"][1]["n_real"]
+
+
+def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, shelf, tmp_path, run):
+    file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=50, draws=2, **SMALL)
+    words = ("--data", folder, "--cache", tmp_path / "cache", "--out", tmp_path / "results")
+    models = ("--model", shelf / "vae", "--model", "baseline:regression")
+    code, out, err = run("evaluate", file, *models, *words)
+    assert code == 0 and "variance" in out, err
+    first = (tmp_path / "results" / "panel.json").read_text()
+    assert len(json.loads(first)["scores"]) == 2
+    code, _, _ = run("evaluate", file, *models, *words)
+    assert code == 0 and (tmp_path / "results" / "panel.json").read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "either a protocol or --all"),
+        (("three_legs",), "there is no protocol 'three_legs'; a file, or one of augmentation, one_lead"),
+        (("one_lead", "--all"), "either a protocol or --all"),
+        (("unconditional", "--model", "baseline:crystal"), "there is no baseline 'crystal'; one of"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, message, folder, tmp_path, run):
+    code, _, err = run("evaluate", *words, "--data", folder, "--out", tmp_path / "r")
+    assert code == 2 and message in err
+
+
+def test_a_protocol_takes_the_folder_of_its_kind(folder, tmp_path):
+    bidmc = tmp_path / "bidmc"
+    bidmc.mkdir()
+    (bidmc / "bidmc_01_Signals.csv").write_text("Time [s], PLETH, II,\n0,0,0\n")
+    assert protocol.folder_for("bidmc", [folder, bidmc]) == bidmc
+    assert protocol.folder_for("ptb-xl", [bidmc, folder]) == folder
+    with pytest.raises(InputError, match="one of ptb-xl, bidmc was expected"):
+        protocol.folder_for("mimic", [folder])
+
+
+def test_every_shipped_protocol_names_its_data_and_seed():
+    from ecggen import config
+
+    found = matrix.shipped()
+    assert {"one_lead", "three_leads", "ppg", "text", "unconditional", "augmentation"} <= set(found)
+    for file in found.values():
+        settings = config.read_toml(file)
+        assert settings["data"] in protocol.DATA and settings["kind"] in protocol.KINDS and "seed" in settings
+        assert 10 not in settings["folds"] or settings["data"] == "bidmc", "PTB-XL's fold 10 is never scored"
