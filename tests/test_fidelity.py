@@ -143,7 +143,7 @@ def studied(records, obeys, seed=0):
     return found
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_what_obeys_passes_and_what_does_not_fails(seed):
     real = studied(asked_set("real", 1), obeys=True, seed=100 + seed)
     good = section.fidelity(Material(studied(asked_set("drawn", 2), True, seed), real))

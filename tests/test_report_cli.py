@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from browser import CHROMIUM, opened
 from conftest import SAMPLES
 
 from ecggen import io
@@ -296,6 +297,9 @@ def test_a_report_on_few_records_comes_all_the_same(tmp_path, run, real):
     text = out.read_text()
     assert all(f"id='{key}'" in text for key in KEYS) and "&lt;b&gt;made.npz" in text and "<b>made" not in text
     assert [path.name for path in sorted(out.parent.iterdir())] == ["report.html", "report.json"]
+    if CHROMIUM is not None:
+        elements, complaints = opened(out, tmp_path / "profile")
+        assert complaints == [] and elements.count("</section>") == len(KEYS)
     code, _, error = run("report", made, "--real", real, "--judge", "none", "--out", out)
     assert code == 2 and "exists" in error
 

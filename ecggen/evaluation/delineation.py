@@ -25,6 +25,7 @@ from ecggen import checkpoint
 from ecggen.delineation import Waves, delineate, load
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import ludb
+from ecggen.evaluation.bootstrap import patient_interval
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.train_delineator import FOLDS, fold_of
@@ -38,6 +39,7 @@ DEFINITIONS = {
     "found": "the experts' mark and ours are each other's nearest of that kind in the lead, and at most 150 ms apart",
     "sensitivity": "share of the experts' marks that were found",
     "ppv": "positive predictive value: share of our marks, between the lead's first and last expert mark, found",
+    "intervals": "95 %, percentile bootstrap over records, one a patient",
     "bias_ms, sd_ms": "mean and standard deviation of ours minus the experts', in ms, over the marks found",
     "median_absolute_ms": "median of its absolute value",
     "marks": "number of the experts' marks",
@@ -63,36 +65,34 @@ def pairs(ours: np.ndarray, theirs: np.ndarray, tolerance: float = TOLERANCE) ->
 
 def compare(found: Finder, marked: ludb.Marked) -> dict[str, Any]:
     """Every figure of a delineation, overall and by lead, for each wave and point."""
-    errors = {(wave, point, lead): [] for wave in ludb.WAVES.values() for point in POINTS for lead in range(12)}
-    counts = {key: np.zeros(2) for key in errors}
-    for row, leads in enumerate(marked.marks):
-        for lead, marks in enumerate(leads):
-            for wave, theirs in marks.waves.items():
-                ours = found(row, lead, wave)
-                for column, point in enumerate(POINTS):
-                    gap, numbers = _one(ours[:, column], theirs, column, marks)
-                    errors[wave, point, lead].append(gap)
-                    counts[wave, point, lead] += numbers
-    gaps = {key: np.concatenate(parts) for key, parts in errors.items()}
+    tallies = {
+        wave: {point: _tally(found, marked, wave, column) for column, point in enumerate(POINTS)}
+        for wave in ludb.WAVES.values()
+    }
 
-    def table(leads: list[int]) -> dict[str, Any]:
+    def table(leads: list[int], patients: list[str] | None = None) -> dict[str, Any]:
         return {
-            wave: {
-                point: _figures(
-                    np.concatenate([gaps[wave, point, lead] for lead in leads]),
-                    np.sum([counts[wave, point, lead] for lead in leads], 0),
-                )
-                for point in POINTS
-            }
-            for wave in ludb.WAVES.values()
+            wave: {point: _figures(*tally, leads, patients) for point, tally in points.items()}
+            for wave, points in tallies.items()
         }
 
-    by_lead = {name: table([lead]) for lead, name in enumerate(STANDARD_LEADS)}
     return {
-        "overall": table(list(range(12))),
-        "by_lead": by_lead,
+        "overall": table(list(range(12)), marked.names),
+        "by_lead": {name: table([lead]) for lead, name in enumerate(STANDARD_LEADS)},
         "p_in_atrial_fibrillation": _p_without_p(found, marked),
     }
+
+
+def _tally(found: Finder, marked: ludb.Marked, wave: str, column: int) -> tuple[list[list[np.ndarray]], np.ndarray]:
+    """Errors in ms of one kind of mark, [record][lead]; and (record, lead, 3) found, their marks and ours."""
+    gaps, counts = [], np.zeros((len(marked.names), len(STANDARD_LEADS), 3))
+    for row, leads in enumerate(marked.marks):
+        gaps.append([])
+        for lead, marks in enumerate(leads):
+            gap, numbers = _one(found(row, lead, wave)[:, column], marks.waves[wave], column, marks)
+            gaps[row].append(gap)
+            counts[row, lead] = len(gap), *numbers
+    return gaps, counts
 
 
 def _one(ours: np.ndarray, waves: np.ndarray, column: int, marks: ludb.LeadMarks) -> tuple[np.ndarray, np.ndarray]:
@@ -109,15 +109,23 @@ def _one(ours: np.ndarray, waves: np.ndarray, column: int, marks: ludb.LeadMarks
     return 1000 * (ours[mine] - theirs[yours]), np.array([len(theirs), len(mine) + extra])
 
 
-def _figures(gaps: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
-    return {
-        "marks": int(counts[0]),
-        "sensitivity": _round(len(gaps) / counts[0], 4) if counts[0] else None,
-        "ppv": _round(len(gaps) / counts[1], 4) if counts[1] else None,
-        "bias_ms": _round(gaps.mean(), 2) if len(gaps) else None,
-        "sd_ms": _round(gaps.std(), 2) if len(gaps) else None,
-        "median_absolute_ms": _round(np.median(np.abs(gaps)), 2) if len(gaps) else None,
-    }
+def _figures(
+    gaps: list[list[np.ndarray]], counts: np.ndarray, leads: list[int], patients: list[str] | None
+) -> dict[str, Any]:
+    """The figures of some leads; with ``patients``, intervals too."""
+    errors = np.concatenate([row[lead] for row in gaps for lead in leads])
+    numbers = counts[:, leads].sum(1)
+    matched, theirs, ours = numbers.sum(0)
+    figures: dict[str, Any] = {"marks": int(theirs)}
+    for name, column, all_of in (("sensitivity", 1, theirs), ("ppv", 2, ours)):
+        figures[name] = _round(matched / all_of, 4) if all_of else None
+        if patients and all_of:
+            ends = patient_interval(numbers, patients, statistic=lambda means, at=column: means[:, 0] / means[:, at])
+            figures[f"{name}_interval"] = [_round(end, 4) for end in ends]
+    if len(errors):
+        figures |= {"bias_ms": _round(errors.mean(), 2), "sd_ms": _round(errors.std(), 2)}
+        figures["median_absolute_ms"] = _round(np.median(np.abs(errors)), 2)
+    return figures
 
 
 def _p_without_p(found: Finder, marked: ludb.Marked) -> dict[str, float]:

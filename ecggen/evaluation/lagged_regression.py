@@ -65,7 +65,7 @@ class Moments:
         )
         normal[:size, -1] = normal[-1, :size] = (rows @ self._lagged_sums()).ravel()
         normal[-1, -1] = self.count
-        right[:size] = np.einsum("gl,lim->gim", rows, self._with_targets()).reshape(size, -1)
+        right[:size] = np.einsum("gl,lim->gim", rows, self._with_targets()).reshape(size, len(DRAWN_LEADS))
         right[-1] = self.sums
         normal += RIDGE * np.trace(normal) * np.eye(size + 1)
         found = np.linalg.solve(normal, right).T

@@ -40,7 +40,7 @@ article{background:#fff;width:297mm;max-width:100%;min-height:188mm;margin:8mm a
 article:last-child{break-after:auto}
 h1{font-size:26pt;margin:0 0 4mm;line-height:1.2}h2{font-size:19pt;margin:0 0 4mm}
 p{max-width:180mm;margin:0 0 3mm}ol{max-width:180mm;padding-left:7mm}li{margin-bottom:2mm}
-.paper{overflow-x:auto}svg{display:block;margin:0 auto}
+.paper{overflow-x:auto}svg{display:block;margin:0 auto;max-height:150mm}
 .foot{margin-top:auto;padding-top:5mm;display:flex;flex-wrap:wrap;gap:4mm 14mm;align-items:center;font-size:12pt}
 .box{display:inline-block;width:4.5mm;height:4.5mm;border:.35mm solid #16181d;vertical-align:-.8mm;margin-right:1.5mm}
 .scale{color:#5d6470;font-size:9pt;margin:2mm 0 0}
@@ -145,7 +145,7 @@ def _cover(count: int) -> str:
         f"Look at each of the {count} ECGs and decide whether it was recorded from a person or made by a computer.",
         f"Write <b>real</b> or <b>synthetic</b> into the line of its number in {SHEET}, and how sure you are, from 1 "
         "(a guess) to 5 (certain). Write your name or a sign of yours into the column reader.",
-        "Leave a line blank rather than skip through: blank answers are counted as such.",
+        "Guess where you must; a line that is left blank is counted as unanswered.",
         "Do not ask others, and do not open the key before all have answered.",
     )
     return (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from ecggen.errors import InputError
 from ecggen.evaluation import spectrum
 from ecggen.evaluation.report import drawing, features
-from ecggen.evaluation.report.comparison import BOOTSTRAP, attempt, compared, scored
+from ecggen.evaluation.report.comparison import BOOTSTRAP, Both, attempt, compared, scored
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond
 
@@ -23,37 +25,49 @@ VOTING = ("P and T", "QRS")
 def amplitude(material: Material) -> Section:
     """Heights and depths by lead, band powers and the log spectral distance against the real ones'."""
     section = Section(
-        "amplitude",
-        "Amplitude and spectrum",
-        "Are the waves as large as real ones, in every lead and at every frequency?",
+        "amplitude", "Amplitude and spectrum", "Are the waves as large as real ones, in every lead, at every frequency?"
     )
-    synthetic, real = material.synthetic, material.real
-    few = min(len(synthetic.valid), len(real.valid))
-    measured = [extremes(one) for one in (synthetic, real)]
-    powers = [_log_powers(one) for one in (synthetic, real)]
-    patients, drawn = real.valid.patients, synthetic.valid.patients
-    for name, of_one in MEASURES.items():
-        values = [of_one(*one) for one in measured]
-        section.scores.append(
-            features.marginal(name, values, patients, material.seed, definition=f"{name} in mV", drawn=drawn)
-        )
-    section.scores.append(attempt("log spectral distance", lambda: _spectral(material), unit="dB"))
-    for band in powers[1]:
-        values = [one.get(band, np.full(0, np.nan)) for one in powers]
-        score = features.marginal(
-            f"power, {band}",
-            values,
-            patients,
-            material.seed,
-            definition=f"mean log power over leads, {_hertz(band)}",
-            drawn=drawn,
-        )
-        section.scores.append(score if band in VOTING else Score(**{**vars(score), "counts": False}))
-    section.headline = features.headline(section.scores, synthetic)
-    if few >= LEAST and powers[1]:
+    both = material.synthetic, material.real
+    measured, spectra = [extremes(one) for one in both], [Spectra.of(one) for one in both]
+    section.scores += [_marginal(material, name, [of(*one) for one in measured]) for name, of in MEASURES.items()]
+    section.scores.append(attempt("log spectral distance", lambda: _spectral(material, spectra), unit="dB"))
+    for band in spectra[1].bands:
+        powers = [one.bands.get(band, np.full(0, np.nan)) for one in spectra]
+        score = _marginal(material, f"power, {band}", powers, f"mean log power over leads, {_hertz(band)}")
+        section.scores.append(replace(score, counts=band in VOTING))
+    section.headline = features.headline([score for score in section.scores if score.unit != "dB"], material.synthetic)
+    if min(len(one.valid) for one in both) >= LEAST:
         section.tables.append(_table(material, measured))
-        section.figures += _figures(material, measured)
+        section.figures += _figures(material, measured, spectra)
     return section
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Welch spectra of a set; all empty where records are missing or too short.
+
+    Attributes:
+        frequencies: (frequency,) Hz within the judged band.
+        decibels: (record, lead, frequency) dB(mV²/Hz) there.
+        bands: (record,) by band: mean over leads of the log power in dB(mV²).
+    """
+
+    frequencies: np.ndarray
+    decibels: np.ndarray
+    bands: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, studied: Studied) -> Spectra:
+        """The spectra of the valid records."""
+        ecg = studied.valid.ecg
+        if not len(ecg) or ecg.seconds < spectrum.SEGMENT:
+            return cls(np.zeros(0), np.zeros((0, len(ecg.leads), 0)), {})
+        frequencies, power = spectrum.power_spectrum(ecg.signal.numpy(), ecg.fs)
+        judged = (frequencies >= spectrum.JUDGED[0]) & (frequencies <= spectrum.JUDGED[1])
+        held = {name: band for name, band in spectrum.BANDS.items() if band[1] <= ecg.fs / 2}
+        within = {name: (frequencies >= low) & (frequencies < high) for name, (low, high) in held.items()}
+        bands = {name: _decibels(power[..., at].sum(-1) / spectrum.SEGMENT).mean(1) for name, at in within.items()}
+        return cls(frequencies[judged], _decibels(power[..., judged]), bands)
 
 
 def extremes(one: Studied) -> tuple[np.ndarray, np.ndarray]:
@@ -74,41 +88,35 @@ MEASURES = {
 """What is compared of a record's low and high end in each lead."""
 
 
-def _spectral(material: Material) -> Score:
-    fs = material.real.valid.ecg.fs
-    logs = [_log_spectra(one) for one in (material.synthetic, material.real)]
+def _marginal(material: Material, name: str, values: Both, definition: str = "") -> Score:
+    return features.marginal(
+        name,
+        values,
+        material.real.valid.patients,
+        material.seed,
+        definition=definition or f"{name} in mV",
+        drawn=material.synthetic.valid.patients,
+    )
 
+
+def _spectral(material: Material, spectra: Sequence[Spectra]) -> Score:
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.sqrt(((a.mean(0) - b.mean(0)) ** 2).mean(-1)).mean())
 
-    found = compared(
-        distance, logs, material.real.valid.patients, material.seed, drawn=material.synthetic.valid.patients
-    )
+    logs = [one.decibels for one in spectra]
+    patients, drawn = material.real.valid.patients, material.synthetic.valid.patients
     return scored(
         "log spectral distance",
-        found,
+        compared(distance, logs, patients, material.seed, drawn=drawn),
         lambda one: beyond(one.value, one.high, WARN_DB, FAIL_DB),
         f"root mean square difference of the mean log spectra, {spectrum.JUDGED[0]:g}–{spectrum.JUDGED[1]:g} Hz, mean "
-        f"over leads; Welch (1967), segments of {spectrum.SEGMENT:g} s at {fs:g} Hz; {BOOTSTRAP}",
+        f"over leads; Welch (1967), segments of {spectrum.SEGMENT:g} s; {BOOTSTRAP}",
         unit="dB",
     )
 
 
-def _log_spectra(one: Studied) -> np.ndarray:
-    """(record, lead, frequency) in dB within the judged band."""
-    if len(one.valid) < LEAST:
-        raise InputError(f"{len(one.valid)} records, {LEAST} needed")
-    frequencies, power = spectrum.power_spectrum(one.valid.ecg.signal.numpy(), one.valid.ecg.fs)
-    judged = (frequencies >= spectrum.JUDGED[0]) & (frequencies <= spectrum.JUDGED[1])
-    return 10 * np.log10(np.maximum(power[..., judged], spectrum.FAINTEST))
-
-
-def _log_powers(one: Studied) -> dict[str, np.ndarray]:
-    """(record,) by band: mean over leads of the log power; empty where records are missing or too short."""
-    if not len(one.valid) or one.valid.ecg.seconds < spectrum.SEGMENT:
-        return {}
-    found = spectrum.band_powers(one.valid.ecg.signal.numpy(), one.valid.ecg.fs)
-    return {band: 10 * np.log10(np.maximum(power, spectrum.FAINTEST)).mean(1) for band, power in found.items()}
+def _decibels(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, spectrum.FAINTEST))
 
 
 def _hertz(band: str) -> str:
@@ -123,14 +131,15 @@ def _table(material: Material, measured: list[tuple[np.ndarray, np.ndarray]]) ->
     return Table("Peak to peak by lead, in mV", features.COLUMNS, rows)
 
 
-def _figures(material: Material, measured: list[tuple[np.ndarray, np.ndarray]]) -> list[Figure]:
-    synthetic, real = material.synthetic, material.real
-    leads = real.valid.ecg.leads
+def _figures(
+    material: Material, measured: list[tuple[np.ndarray, np.ndarray]], spectra: Sequence[Spectra]
+) -> list[Figure]:
+    leads = material.real.valid.ecg.leads
     of_lead = [np.quantile(high - low, DRAWN, axis=0) for low, high in measured]
     sizes = drawing.lead_ranges(leads, of_lead[1], of_lead[0], "peak to peak in mV", "Amplitudes by lead")
-    logs = [_log_spectra(one) for one in (synthetic, real)]
-    step = spectrum.JUDGED[0] + np.arange(logs[0].shape[-1]) / spectrum.SEGMENT
-    spectra = drawing.curves_by_lead(step, logs[1], logs[0], leads, ("Hz", "dB(mV²/Hz)"), "Spectra by lead")
+    ours, theirs = (one.decibels for one in spectra)
+    words = ("Hz", "dB(mV²/Hz)")
+    curves = drawing.curves_by_lead(spectra[1].frequencies, theirs, ours, leads, words, "Spectra by lead")
     return [
         Figure(
             "Amplitudes by lead",
@@ -140,7 +149,7 @@ def _figures(material: Material, measured: list[tuple[np.ndarray, np.ndarray]]) 
         ),
         Figure(
             "Spectra by lead",
-            spectra,
+            curves,
             "Power at each frequency. The grey band holds nine in ten real records, the solid line is their median; "
             "the dashed blue line should follow it and the thin blue ones should follow the band's edges.",
         ),

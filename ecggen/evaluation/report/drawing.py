@@ -62,11 +62,16 @@ def as_svg(drawing: Drawing, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", text)
+    text = re.sub(r"<[^>]*>", _shortened, text)  # coordinates only: what is written on an axis stays as it is
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
     return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    """A tag with its coordinates to a tenth of a point."""
+    return re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", tag[0])
 
 
 def distributions(

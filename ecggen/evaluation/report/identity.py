@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import shorten
 
 import numpy as np
 
@@ -17,6 +18,8 @@ ENOUGH = 200
 """Records of each set from which on verdicts are steady."""
 EXAMPLES = 3
 """Records of each kind that are drawn."""
+MOST_WORDS = 160
+"""Letters of a wish that stand below a drawing."""
 SHOWN = 3
 """Names of left-out records that are told for each reason."""
 NAMES = {"synthetic": "synthetic", "real": "real", "holdout": "held-out", "truth": "truth"}
@@ -162,6 +165,7 @@ def _some(one: Studied, rng: np.random.Generator) -> np.ndarray:
 def _drawn(one: ECGSet, row: int, kind: str) -> Figure:
     made = kind == "synthetic"
     svg = tracing(one.ecg, row, "SYNTHETIC" if made else "", label=f"{kind} ECG")
-    told = f" Asked for: {one.texts[row]}." if made and one.texts[row] else ""
+    wish = shorten(one.texts[row], MOST_WORDS, placeholder=" …").rstrip(".")
+    told = f" Asked for: {wish}." if made and wish else ""
     words = "25 mm/s, 10 mm/mV, 0.5–40 Hz; chosen at random."
     return Figure(f"{kind}: {one.names[row]}", svg, words + told)

@@ -161,7 +161,7 @@ def _value(score: Score) -> str:
     if score.interval is None:
         return shown
     low, high = (number(end, share) for end in score.interval)
-    return f"{shown}<span class='small'>95 %: {low} to {high}</span>"
+    return f"{shown}<span class='small'>95 %: {low.removesuffix(' %')} to {high}</span>"
 
 
 def _floor(score: Score) -> str:

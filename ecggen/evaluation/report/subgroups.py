@@ -17,8 +17,20 @@ from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import PASS, WARN, Score, Section, Table, not_measured, times
 from ecggen.rhythm import DETECTOR, heart_rate
 
-AGES = {"under 40": (0, 40), "40 to 59": (40, 60), "60 to 79": (60, 80), "80 and over": (80, np.inf)}
-"""Bands of years."""
+AGES = {
+    "under 40 years": (0, 40),
+    "40 to 59 years": (40, 60),
+    "60 to 79 years": (60, 80),
+    "80 years and over": (80, np.inf),
+}
+CLASSES = {
+    "CD": "conduction disturbance",
+    "HYP": "hypertrophy",
+    "MI": "infarction",
+    "NORM": "normal ECG",
+    "STTC": "ST or T changes",
+}
+"""PTB-XL's diagnostic superclasses in words."""
 KNOWN = 0.5
 """Share of a set's records of which something must be known for it to be sorted by that."""
 COMMON, RARE = 0.10, 0.01
@@ -83,7 +95,8 @@ def _age(one: Studied) -> dict[str, np.ndarray] | None:
 
 def _class(one: Studied) -> dict[str, np.ndarray] | None:
     said = [set(codes.split()) for codes in one.valid.codes]
-    classes = {name: np.array([bool(enough & here) for here in said], bool) for name, enough in _classes().items()}
+    every = statements.superclasses()
+    classes = {words: np.array([bool(every[name] & here) for here in said], bool) for name, words in CLASSES.items()}
     return _enough(classes, np.array([bool(here) for here in said], bool))
 
 
@@ -100,16 +113,12 @@ def _class_found(one: Studied) -> dict[str, np.ndarray] | None:
     found = one.judgement
     if found is None:
         return None
-    probable = found.of([f"class {name}" for name in _classes()]) >= 0.5
-    return dict(zip(_classes(), probable.T, strict=True))
-
-
-def _classes() -> dict[str, frozenset[str]]:
-    return statements.superclasses()
+    probable = found.of([f"class {name}" for name in CLASSES]) >= 0.5
+    return dict(zip(CLASSES.values(), probable.T, strict=True))
 
 
 def _bands(age: np.ndarray) -> dict[str, np.ndarray]:
-    return {f"{name} years": (age >= low) & (age < high) for name, (low, high) in AGES.items()}
+    return {name: (age >= low) & (age < high) for name, (low, high) in AGES.items()}
 
 
 def _enough(groups: dict[str, np.ndarray], known: np.ndarray) -> dict[str, np.ndarray] | None:
