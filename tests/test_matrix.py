@@ -104,6 +104,14 @@ def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
     assert of["mean of draws"]["variance"] <= of["one draw"]["variance"] + 1e-6
 
 
+def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
+    file = protocol_file(tmp_path, "w", kind="wording", statements=["AFIB", "NORM"], n=3, judge=str(shelf / "judge"))
+    results = protocol.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")
+    (score,) = results["scores"].values()
+    assert set(score["each"]) == {"AFIB", "NORM"} and 0 <= score["mean"]["denial"] <= 1
+    assert score["mean"]["said"] == pytest.approx(np.mean([one["said"] for one in score["each"].values()]))
+
+
 def test_augmentation_finds_what_drawn_records_are_worth(folder, tmp_path):
     file = protocol_file(
         tmp_path, "augmentation", kind="augmentation", n=80, fractions=[0.5], shares=[0.0, 1.0], repeats=2, **SMALL

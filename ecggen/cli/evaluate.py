@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def evaluate(
     protocol: Annotated[
         str | None,
-        Argument(help="A protocol: one_lead, three_leads, ppg, text, unconditional, augmentation, or a file."),
+        Argument(help="A protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, or a file."),
     ] = None,
     data: Annotated[
         list[Path] | None, Option(help="The PTB-XL or BIDMC folder, or any folder of recordings; may be given again.")
@@ -165,6 +165,19 @@ def _panel(results: dict[str, Any]) -> Table:
     return shown
 
 
+def _wording(results: dict[str, Any]) -> Table:
+    """How probable the judge finds what was asked, by how it was asked."""
+    from rich.table import Table
+
+    shown = Table(title=f"{results['protocol']}: probability of the finding, {results['n']} ECGs for each text")
+    columns = ("said", "paraphrase", "denial", "nothing")
+    for column in ("", *columns):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, score in results["scores"].items():
+        shown.add_row(name, *(f"{score['mean'][column]:.2f}" for column in columns))
+    return shown
+
+
 def _augmentation(results: dict[str, Any]) -> Table:
     """What drawn records are worth to a classifier."""
     from rich.table import Table
@@ -183,6 +196,7 @@ TABLES = {
     "translation": _translation,
     "panel": _panel,
     "generation": _generation,
+    "wording": _wording,
     "augmentation": _augmentation,
 }
 """How each kind of protocol is shown."""

@@ -43,6 +43,10 @@ def report(
     judge: Annotated[
         str | None, Option(help="Name or folder of a judging network, or none (default: the shipped one).")
     ] = None,
+    features: Annotated[
+        list[Path] | None,
+        Option(help="Folder of ECGFounder or ECG-FM weights (safetensors) to compare features of as well."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -70,6 +74,7 @@ def report(
         Said.of(None, None, given).leads,
         folds(real_folds),
         folds(holdout_folds),
+        tuple(features or ()),
     )
     with console.stages(quiet=as_json) as stage:
         made = write(enter(asked, stage), out, overwrite, stage)

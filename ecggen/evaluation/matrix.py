@@ -48,8 +48,8 @@ def place(out: Path, protocol: Path) -> Path:
 
 
 def cells(protocol: Path, models: Sequence[str]) -> list[str]:
-    """The models that a protocol can score; a translation has baselines of its own."""
-    own = config.read_toml(protocol).get("kind") in ("reconstruction", "translation")
+    """The models that a protocol can score; some have baselines of their own, and a baseline reads no words."""
+    own = config.read_toml(protocol).get("kind") in ("reconstruction", "translation", "wording")
     return [model for model in models if not (own and model.startswith("baseline:"))]
 
 

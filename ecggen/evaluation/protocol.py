@@ -14,7 +14,7 @@ from ecggen import checkpoint, config, data
 from ecggen.data.sources import DATABASE, bidmc
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation import augmentation, generation, panels, reconstruction, translation
+from ecggen.evaluation import augmentation, generation, panels, reconstruction, steadiness, translation
 from ecggen.evaluation.baselines import baseline, baselines
 from ecggen.evaluation.pointwise import free_leads
 from ecggen.evaluation.report.writing import CHAPTERS
@@ -122,8 +122,9 @@ def opened(
     if name == model:
         return checkpoint.load(model)
     made = baseline(name)
-    pack = _packed(folder, made, cache, report)
-    made.fit(pack, pack.rows(settings.get("train_folds", (1, 2, 3, 4, 5, 6, 7, 8))))
+    if made.learns:
+        pack = _packed(folder, made, cache, report)
+        made.fit(pack, pack.rows(settings.get("train_folds", (1, 2, 3, 4, 5, 6, 7, 8))))
     return made
 
 
@@ -229,6 +230,14 @@ def _generation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"settings": asdict(protocol), "n": found["n"], "patients": patients}, {job.generator.name: found}
 
 
+def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of one finding told in several ways."""
+    protocol = config.build(steadiness.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    found = steadiness.run(protocol, job.generator)
+    return {"settings": asdict(protocol), "n": protocol.n, "patients": 0}, {job.generator.name: found}
+
+
 def _augmentation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was scored, and the scores, of a training set with drawn records beside real ones."""
     protocol = config.build(augmentation.Protocol, job.settings, job.where)
@@ -243,6 +252,7 @@ KINDS = {
     "panel": _panel,
     "translation": _translation,
     "generation": _generation,
+    "wording": _wording,
     "augmentation": _augmentation,
 }
 """What a protocol file can measure, by its ``kind``."""

@@ -224,6 +224,40 @@ def _gain(point: dict[str, Any]) -> str:
     return f"{1000 * point['gain']:+.0f} ({low:+.0f} to {high:+.0f})"
 
 
+def _wording(results: Path) -> str:
+    """How probable the judge finds what was asked, by how it was asked."""
+    found = _read(results, "wording")
+    columns = ("said", "paraphrase", "denial", "nothing")
+    rows = [
+        [_made(which, score), *(f"{score['mean'][one]:.2f}" for one in columns)]
+        for which, score in found["scores"].items()
+    ]
+    best = ("CLBBB", "AFIB", "IMI", "LVH")
+    for row, score in zip(rows, found["scores"].values(), strict=True):
+        row += [f"{score['each'][code]['said']:.2f} / {score['each'][code]['nothing']:.2f}" for code in best]
+    return _table(["", *columns, *(f"{code}, said / nothing" for code in best)], rows) + f"\n\n*{_stamp(found)}*"
+
+
+def _delineation(results: Path) -> str:
+    """Onsets and offsets against experts' marks, beside another library's."""
+    found = _read(results, "delineation")
+    rows = []
+    for wave in ("P", "QRS", "T"):
+        for mark in ("onset", "offset"):
+            ours, theirs = (found[who]["overall"][wave][mark] for who in ("ecggen", "neurokit2"))
+            rows.append([f"{wave} {mark}", f"{ours['marks']}", *_marked(ours), *_marked(theirs)])
+    columns = ("sensitivity", "PPV", "error (ms)")
+    head = ["", "marks", *columns, *(f"NeuroKit2: {column}" for column in columns)]
+    told = f"{len(found['records'])} records of LUDB, twelve leads, within {found['tolerance_ms']:.0f} ms"
+    speed = f"{found['speed']['records_per_second']:.0f} records a second on one thread"
+    return _table(head, rows) + f"\n\n*{told}; {speed}; commit `{found['commit']}`, {found['date']}*"
+
+
+def _marked(found: dict[str, float]) -> tuple[str, str, str]:
+    error = f"{found['bias_ms']:+.1f} ± {found['sd_ms']:.1f}"
+    return f"{100 * found['sensitivity']:.1f} %", f"{100 * found['ppv']:.1f} %", error
+
+
 def _generation(results: Path, name: str) -> str:
     """Verdicts of the report's sections, and the scores that are asked for most."""
     found = _read(results, name)
@@ -260,6 +294,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,
     "judge": _judge,
+    "wording": _wording,
+    "delineation": _delineation,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
     "augmentation": _augmentation,

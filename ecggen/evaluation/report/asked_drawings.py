@@ -34,7 +34,7 @@ def by_label(areas: Mapping[str, tuple[float, float]]) -> tuple[Table, Figure]:
 
 def heart_rates(wanted: np.ndarray, found: np.ndarray) -> Figure:
     """Obtained heart rates (record,) against asked ones, per minute."""
-    panel, (axis,) = drawing.styled_panels(1, width=3.2, height=2.6)
+    panel, (axis,) = drawing.styled_panels(1, width=7.0, height=2.6)
     ends = np.array([wanted.min() - NEAR, wanted.max() + NEAR])
     axis.fill_between(ends, ends - NEAR, ends + NEAR, color=drawing.GREY)
     axis.plot(wanted[:MOST_DOTS], found[:MOST_DOTS], ".", color=drawing.BLUE, markersize=2)

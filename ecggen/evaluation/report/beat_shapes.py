@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.preprocessing import Preprocessor
@@ -51,19 +52,21 @@ def shapes(ecg: ECG, peaks: Sequence[np.ndarray]) -> np.ndarray:
     return found
 
 
-def principal(shaped: np.ndarray, real: np.ndarray, components: int = COMPONENTS) -> np.ndarray:
-    """(record, component + 1): median beats on the real ones' principal axes, and what lies off them, in mV.
+def principal(synthetic: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median beats of both sets on the real ones' principal axes, and what lies off them: (record, axis + 1) in mV.
 
     Args:
-        shaped: (record, lead, point) without NaN.
-        real: The real ones that set the axes, likewise.
-        components: Number of axes.
+        synthetic: (record, lead, point) without NaN.
+        real: The same of the real records, which set the axes.
     """
-    flat, known = (one.reshape(len(one), -1) for one in (shaped, real))
-    middle = known.mean(0)
-    _, vectors = np.linalg.eigh(np.cov(known, rowvar=False))
-    axes = vectors[:, ::-1][:, :components]
-    scale = np.sqrt(flat.shape[1])
-    within = (flat - middle) @ axes
-    off = np.linalg.norm(flat - middle - within @ axes.T, axis=1, keepdims=True)
-    return np.concatenate([within, off], 1) / scale
+    flat, known = (one.reshape(len(one), -1) for one in (synthetic, real))
+    middle, width = known.mean(0), known.shape[1]
+    highest = [max(0, width - COMPONENTS), width - 1]
+    _, axes = eigh(np.cov(known, rowvar=False), subset_by_index=highest)
+    return _on(axes, flat - middle), _on(axes, known - middle)
+
+
+def _on(axes: np.ndarray, centred: np.ndarray) -> np.ndarray:
+    within = centred @ axes
+    off = np.linalg.norm(centred - within @ axes.T, axis=1, keepdims=True)
+    return np.concatenate([within, off], 1) / np.sqrt(centred.shape[1])

@@ -24,6 +24,8 @@ SPLITS = 24
 """Divisions of the real patients in half."""
 REDRAWS = 100
 """Redraws of patients for an interval."""
+HALVES = 40
+"""Halves of the patients for an interval."""
 MOST = 1000
 """Records of each side of a split: more only cost time, for verdicts heed the size of an effect."""
 PATIENTS = 20
@@ -69,7 +71,7 @@ def compared(
     patients: Sequence[str],
     seed: int = 0,
     repeated: bool = True,
-    redraws: int = REDRAWS,
+    redraws: int | None = None,
     drawn: Sequence[str] | None = None,
 ) -> Compared:
     """A statistic of two sets with its floor and its interval; arguments and errors are those of ``compared_all``."""
@@ -83,7 +85,7 @@ def compared_all(
     patients: Sequence[str],
     seed: int = 0,
     repeated: bool = True,
-    redraws: int = REDRAWS,
+    redraws: int | None = None,
     drawn: Sequence[str] | None = None,
 ) -> dict[str, Compared]:
     """Several statistics of two sets that are found together, each with its floor and its interval.
@@ -95,7 +97,7 @@ def compared_all(
         seed: Seed of splits and redraws.
         repeated: Whether a record may stand twice in a redrawn set (bootstrap); False where near neighbours or
             covariances count: then halves of the patients are drawn without repetition (jackknife).
-        redraws: Redraws for the interval.
+        redraws: Redraws for the interval, ``REDRAWS`` or ``HALVES`` where left out.
         drawn: The patient of each synthetic record, as of reconstructions; each is its own where left out.
 
     Raises:
@@ -110,7 +112,7 @@ def compared_all(
         floors.append(statistics(real[second], real[first]))
         sizes.append(len(first))
     both = own_patients(synthetic, drawn), patients
-    pairs = (_redrawn_pairs if repeated else _halved_pairs)(both, seed, redraws)
+    pairs = (_redrawn_pairs if repeated else _halved_pairs)(both, seed, redraws or (REDRAWS if repeated else HALVES))
     again = [statistics(synthetic[a], real[b]) for a, b in pairs]
     sizes_used = len(synthetic), len(real), min(sizes)
     parts = {name: [[one[name] for one in every] for every in (values, floors, again)] for name in values[0]}

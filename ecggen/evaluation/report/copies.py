@@ -7,6 +7,8 @@ its amplitude spectrum. A copy is the nearest in both, so that little can be mis
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ecggen.evaluation import privacy, spectrum
@@ -23,57 +25,68 @@ SEARCH = (
 )
 
 
-def search(synthetic: Studied, training: Studied, drawn: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Traits:
+    """What is searched of a set, found once.
+
+    Attributes:
+        waves: (record, lead, time) in mV, at ``fs`` Hz.
+        fs: Their rate.
+        kinds: Two kinds of resemblance (record, value), of unit length: the median beat's shape, NaN where there is
+            none, and the root of each lead's spectrum.
+    """
+
+    waves: np.ndarray
+    fs: float
+    kinds: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, studied: Studied) -> Traits:
+        """The traits of the valid records."""
+        waves, fs = studied.plain.signal.numpy(), studied.plain.fs
+        beats = studied.shapes.reshape(len(studied.shapes), -1)
+        frequencies, power = spectrum.power_spectrum(waves, fs)
+        amplitudes = np.sqrt(power[..., frequencies <= spectrum.JUDGED[1]]).reshape(len(power), -1)
+        return cls(waves, fs, (_of_unit_length(beats - beats.mean(1, keepdims=True)), _of_unit_length(amplitudes)))
+
+    def at(self, rows: np.ndarray) -> Traits:
+        """The records at ``rows``."""
+        return Traits(self.waves[rows], self.fs, (self.kinds[0][rows], self.kinds[1][rows]))
+
+
+def search(synthetic: Traits, training: Traits) -> dict[str, np.ndarray]:
     """The training record that each synthetic one resembles most, at any shift.
 
     Args:
-        synthetic: The records that are judged.
-        training: Those of which they may be copies.
-        drawn: Rows of the valid synthetic records that are looked at.
-        known: Rows of the valid training records that are looked through.
+        synthetic: Of the records that are judged.
+        training: Of those of which they may be copies, at the same rate.
 
     Returns:
-        (row of ``drawn``,) each: ``r``, ``index`` among the valid training records, and ``lag`` in samples by which
-        the synthetic record is late.
+        (synthetic record,) each: ``r``, ``index`` of the training record, and ``lag`` in samples by which the
+        synthetic record is late.
     """
-    waves, others = synthetic.plain.signal.numpy(), training.plain.signal.numpy()
-    fs = training.plain.fs
-    tried = _resembling(synthetic, training, drawn, known)
-    found = {"r": np.zeros(len(drawn)), "index": np.zeros(len(drawn), int), "lag": np.zeros(len(drawn), int)}
-    for at, (row, few) in enumerate(zip(drawn, tried, strict=True)):
-        best = privacy.shifted_copies(waves[row : row + 1], others[few], fs, THRESHOLD)
-        found["r"][at] = best["r"][0]
-        found["index"][at] = few[best["index"][0]]
-        found["lag"][at] = round(float(best["lag_s"][0]) * fs)
+    rows = len(synthetic.waves)
+    found = {"r": np.zeros(rows), "index": np.zeros(rows, int), "lag": np.zeros(rows, int)}
+    for row, few in enumerate(_resembling(synthetic, training)):
+        best = privacy.shifted_copies(synthetic.waves[row : row + 1], training.waves[few], training.fs, THRESHOLD)
+        found["r"][row] = best["r"][0]
+        found["index"][row] = few[best["index"][0]]
+        found["lag"][row] = round(float(best["lag_s"][0]) * training.fs)
     return found
 
 
-def _resembling(synthetic: Studied, training: Studied, drawn: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
-    """For each of ``drawn``, the rows of ``known`` that are worth trying."""
-    tried: list[list[int]] = [[] for _ in drawn]
-    for features in (_beat_shape, _amplitudes):
-        own, other = features(synthetic)[drawn], features(training)[known]
+def _resembling(synthetic: Traits, training: Traits) -> list[np.ndarray]:
+    """For each synthetic record, the training records that are worth trying."""
+    tried: list[list[int]] = [[] for _ in synthetic.waves]
+    for own, other in zip(synthetic.kinds, training.kinds, strict=True):
         rows, columns = known_rows(own), known_rows(other)
         if not len(rows) or not len(columns):
             continue
         number = min(NEIGHBOURS, len(columns))
         _, index = privacy.closest(own[rows], other[columns], number)
         for row, near in zip(rows, index.reshape(len(rows), number), strict=True):
-            tried[row] += known[columns[near]].tolist()
+            tried[row] += columns[near].tolist()
     return [np.unique(one) for one in tried]
-
-
-def _beat_shape(studied: Studied) -> np.ndarray:
-    """(record, value) of unit length; NaN where a record has no median beat."""
-    flat = studied.shapes.reshape(len(studied.shapes), -1)
-    return _of_unit_length(flat - flat.mean(1, keepdims=True))
-
-
-def _amplitudes(studied: Studied) -> np.ndarray:
-    """(record, value) of unit length: the root of each lead's spectrum."""
-    frequencies, power = spectrum.power_spectrum(studied.plain.signal.numpy(), studied.plain.fs)
-    held = np.sqrt(power[..., frequencies <= spectrum.JUDGED[1]])
-    return _of_unit_length(held.reshape(len(held), -1))
 
 
 def _of_unit_length(flat: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ it: it holds the real one's records.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from ecggen.evaluation.report.comparison import (
 from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, beyond, not_measured, times
 from ecggen.evaluation.report.shares import compared_share
+from ecggen.judges.extractor import Extractor
 
 TOO_CLOSE = 0.75
 """Share of the floor's lower end: what lies nearer than this to the real records holds some of them."""
@@ -41,8 +43,6 @@ SHARES = {
 """Scores on neighbours and their definitions."""
 FEWEST = 25
 """Records of a side: half of the least that a set must have. What small sets do to a score, they do to its floor."""
-HALVES = 40
-"""Halves of the patients for an interval."""
 SHARE_WARN, SHARE_FAIL = 0.10, 0.25
 """Shares that may be lacking below the floor."""
 ALIKE_WARN, ALIKE_FAIL = 0.02, 0.10
@@ -78,14 +78,17 @@ def distribution(material: Material) -> Section:
         "Distribution and diversity",
         "Are the records, as a set, distributed as real ones, and does the set hold as many different ones?",
     )
-    for name, make in {"the judge's features": judged, "median beats": beats}.items():
+    foreign = {one.name: partial(extracted, extractor=one) for one in material.extractors}
+    for name, make in {"the judge's features": judged, **foreign, "median beats": beats}.items():
         try:
             sets = make(material)
         except InputError as error:
             section.scores.append(not_measured(f"Fréchet distance on {name}", str(error)))
             continue
-        section.scores += _scores(sets, material.seed)
-        section.figures.append(_figure(sets))
+        scores = _scores(sets, material.seed)
+        section.scores += scores
+        if scores[0].value is not None:
+            section.figures.append(_figure(sets))
     section.scores.append(attempt("repeated records", lambda: _repeated(material)))
     section.headline = _headline(section)
     return section
@@ -106,6 +109,20 @@ def judged(material: Material) -> FeatureSets:
     return FeatureSets("the judge's features", "FID", name, synthetic, real, list(material.real.valid.patients))
 
 
+def extracted(material: Material, extractor: Extractor) -> FeatureSets:
+    """Features that another network than the judge finds in all valid records.
+
+    Raises:
+        InputError: Where there are too few records, or the network refuses one.
+    """
+    few(material.synthetic, material.real)
+    synthetic, real = (extractor.features(one.valid.ecg) for one in (material.synthetic, material.real))
+    told = ", ".join(f"{name} {value}" for name, value in extractor.preprocessing.items())
+    name = extractor.name.split("@")[0]
+    patients = list(material.real.valid.patients)
+    return FeatureSets(f"{name}'s features", "FID", f"{extractor.name}; {told}", synthetic, real, patients)
+
+
 def beats(material: Material) -> FeatureSets:
     """Median beats on the real ones' principal axes; records without three beats are left out.
 
@@ -117,11 +134,10 @@ def beats(material: Material) -> FeatureSets:
     for at, kind in zip(rows, ("synthetic", "real"), strict=True):
         if len(at) < LEAST:
             raise InputError(f"{len(at)} {kind} records with three beats, {LEAST} needed")
-    real = material.real.shapes[rows[1]]
-    found = [beat_shapes.principal(one, real) for one in (material.synthetic.shapes[rows[0]], real)]
+    synthetic, real = beat_shapes.principal(material.synthetic.shapes[rows[0]], material.real.shapes[rows[1]])
     patients = [material.real.valid.patients[row] for row in rows[1]]
     name = f"{beat_shapes.NAME}, {beat_shapes.COMPONENTS} principal axes"
-    return FeatureSets("median beats", "Gaussian Fréchet distance", name, found[0], found[1], patients)
+    return FeatureSets("median beats", "Gaussian Fréchet distance", name, synthetic, real, patients)
 
 
 def few(*sets: Studied) -> None:
@@ -135,7 +151,7 @@ def _scores(sets: FeatureSets, seed: int) -> list[Score]:
     """All scores on one kind of features."""
     both = sets.synthetic, sets.real
     try:
-        found = compared_all(_measured, both, sets.patients, seed, repeated=False, redraws=HALVES)
+        found = compared_all(_measured, both, sets.patients, seed, repeated=False)
     except InputError as error:
         return [not_measured(f"{sets.distance} on {sets.name}", str(error), extractor=sets.extractor)]
     scores = [_frechet(sets, found["frechet"]), _kernel(sets, found["kernel"])]

@@ -18,7 +18,7 @@ from ecggen.evaluation.report.choosing import drawn, of_others, paired
 from ecggen.evaluation.report.listing import Entry, Record, listed
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.opening import Said
-from ecggen.judges import storing
+from ecggen.judges import foundation, storing
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair
 
@@ -44,6 +44,7 @@ class Asked:
         given: Leads that a reconstruction was given; none where its files say it themselves.
         real_folds: Folds of a PTB-XL folder that ``real`` means; all where none are named.
         holdout_folds: Likewise of ``holdout``.
+        features: Folders of further networks on whose features the sets are compared.
     """
 
     synthetic: Path
@@ -57,6 +58,7 @@ class Asked:
     given: tuple[str, ...] = ()
     real_folds: tuple[int, ...] = ()
     holdout_folds: tuple[int, ...] = ()
+    features: tuple[Path, ...] = ()
 
 
 def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Material:
@@ -68,6 +70,7 @@ def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Materi
     if asked.given:
         check_leads(asked.given)
     notes: list[str] = []
+    extractors = tuple(foundation.load(folder) for folder in asked.features)
     sets = read_sets(entries(asked, notes), asked, progress, notes)
     synthetic = sets["synthetic"]
     judge = open_judge(asked.judge, synthetic.ecg.leads, notes)
@@ -82,6 +85,7 @@ def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Materi
         asked.given or (origin.measured if origin and "truth" in sets else ()),
         asked.seed,
         notes=tuple(notes),
+        extractors=extractors,
     )
 
 

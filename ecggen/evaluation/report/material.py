@@ -18,6 +18,7 @@ from ecggen.evaluation import intervals as waves_to_intervals
 from ecggen.evaluation import spectrum
 from ecggen.evaluation.report import beat_shapes, repeats
 from ecggen.judges.classifier import Classifier, Judgement
+from ecggen.judges.extractor import Extractor
 from ecggen.judges.pair import Pair
 from ecggen.rhythm import r_peaks
 
@@ -147,6 +148,7 @@ class Material:
         seed: Seed of every split and redraw.
         about: What the caller says of the generator, for the report (name, weights, seed, evaluations, seconds).
         notes: What happened on the way in that a reader must know, a sentence each.
+        extractors: Further networks on whose features the sets are compared.
     """
 
     synthetic: Studied
@@ -158,6 +160,7 @@ class Material:
     seed: int = 0
     about: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    extractors: tuple[Extractor, ...] = ()
 
 
 def halves(patients: Sequence[str], size: int, splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

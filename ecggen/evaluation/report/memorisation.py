@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ecggen.evaluation.report import copies, drawing
-from ecggen.evaluation.report.comparison import Compared, scored
+from ecggen.evaluation.report.comparison import Compared, attempt, enough, scored
 from ecggen.evaluation.report.material import LEAST, Material, halves
 from ecggen.evaluation.report.nearness import MOST, distances
 from ecggen.evaluation.report.parts import NOT_MEASURED, PASS, Figure, Score, Section, Table, beyond, not_measured
@@ -23,6 +23,7 @@ FLOOR_SPLITS, FLOOR_RECORDS = 4, 250
 """Divisions of the real patients, and records of each, in which copies are looked for as a floor."""
 COPY_WARN, COPY_FAIL = 0.005, 0.02
 """Share of copies above the real set's own."""
+COPIES = "copies of training records"
 PAIRS = 4
 """Pairs that are drawn."""
 
@@ -36,12 +37,13 @@ def memorisation(material: Material) -> Section:
     )
     few = min(len(material.synthetic.valid), len(material.real.valid))
     if few < LEAST:
-        section.scores.append(not_measured("copies", f"{few} valid records, {LEAST} needed"))
+        section.scores.append(not_measured(COPIES, f"{few} valid records, {LEAST} needed"))
         section.headline = "Too few records to look for copies."
         return section
     rows = _looked_at(material)
-    found = copies.search(material.synthetic, material.real, rows, np.arange(len(material.real.valid)))
-    section.scores.append(_copies(material, found["r"]))
+    known = copies.Traits.of(material.real)
+    found = copies.search(copies.Traits.of(material.synthetic).at(rows), known)
+    section.scores.append(attempt(COPIES, lambda: _copies(material, known, found["r"])))
     section.scores += distances(material)
     section.notes += _shared_patients(material)
     section.tables.append(_table(material, rows, found))
@@ -64,10 +66,11 @@ def _looked_at(material: Material) -> np.ndarray:
     return np.sort(rng.permutation(len(material.synthetic.valid))[:MOST])
 
 
-def _copies(material: Material, r: np.ndarray) -> Score:
+def _copies(material: Material, known: copies.Traits, r: np.ndarray) -> Score:
     real, floors = material.real, []
+    enough((r, known.waves), real.valid.patients)
     for first, second in halves(real.valid.patients, FLOOR_RECORDS, FLOOR_SPLITS, material.seed):
-        floors.append(float((copies.search(real, real, second, first)["r"] >= copies.THRESHOLD).mean()))
+        floors.append(float((copies.search(known.at(second), known.at(first))["r"] >= copies.THRESHOLD).mean()))
     copied = r >= copies.THRESHOLD
     interval = share_interval(copied, [str(row) for row in range(len(r))], material.seed)
     found = Compared(
@@ -81,7 +84,7 @@ def _copies(material: Material, r: np.ndarray) -> Score:
         len(r),
     )
     score = scored(
-        "copies of training records",
+        COPIES,
         found,
         lambda one: beyond(one.value, one.high, COPY_WARN, COPY_FAIL),
         copies.SEARCH,

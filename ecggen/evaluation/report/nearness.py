@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from ecggen.errors import InputError
 from ecggen.evaluation import privacy
 from ecggen.evaluation.bootstrap import resampled_interval
-from ecggen.evaluation.report.comparison import HALVED, SPLITS, attempt, compared, known_rows, scored
+from ecggen.evaluation.report.comparison import HALVED, attempt, compared, known_rows, scored
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import Score, beyond
 from ecggen.evaluation.report.shares import share_interval
@@ -115,7 +115,6 @@ def _ratio(name: str, material: Material, features: Features) -> Score:
         patients,
         material.seed,
         repeated=False,
-        redraws=SPLITS,
     )
     return scored(
         name,

@@ -36,7 +36,7 @@ SPLITS = 6
 """Divisions of the real training patients in half."""
 MOST = 1000
 """Records trained on."""
-SHARES, FRACTIONS, REPEATS = (0.5, 1.0, 2.0), (0.25, 1.0), 2
+SHARES, FRACTIONS, REPEATS = (0.5, 1.0), (0.25, 1.0), 2
 """The points of the augmentation curve that a report can afford."""
 
 
@@ -249,7 +249,7 @@ def _gain(curve: list[Augmented], sets: Sets, downstream: Downstream) -> Score:
 
 
 def _curve(curve: list[Augmented]) -> Figure:
-    panel, (axis,) = drawing.styled_panels(1, width=4.4, height=2.4)
+    panel, (axis,) = drawing.styled_panels(1, width=7.0, height=2.6)
     for place, fraction in enumerate(sorted({point.fraction for point in curve})):
         points = [point for point in curve if point.fraction == fraction]
         values = np.array([point.tested.auroc for point in points])
