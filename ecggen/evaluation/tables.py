@@ -276,6 +276,8 @@ def _generation(results: Path, name: str) -> str:
 WANTED = (
     ("distribution", "FID on the judge's features", "FID (floor)", 1),
     ("distribution", "coverage on the judge's features", "coverage (floor)", 2),
+    ("fidelity", "superclasses: macro AUROC", "diagnosis AUROC (real)", 3),
+    ("fidelity", "heart rate: mean absolute error", "heart rate off (/min)", 1),
 )
 """Section, score, column head and digits of what the table of generations shows beside the verdicts."""
 
