@@ -11,10 +11,11 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from ecggen import InputError, checkpoint, data, write
 from ecggen.ecg import DRAWN_LEADS
-from ecggen.evaluation import pointwise, protocol, reconstruction
+from ecggen.evaluation import protocol, reconstruction
 from ecggen.evaluation.baselines import LaggedRegression, Nearest, TrainingMean, Zero
-from ecggen.evaluation.bootstrap import patient_interval
 from ecggen.evaluation.results import store
+from ecggen.evaluation.scores import pointwise
+from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 

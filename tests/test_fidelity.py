@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from ecggen import InputError
 from ecggen.data import statements
 from ecggen.ecg import DRAWN_LEADS
-from ecggen.evaluation import fidelity
 from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
+from ecggen.evaluation.scores import fidelity
 from ecggen.generator import Generator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Judgement, labels, targets

@@ -8,7 +8,7 @@ from conftest import SAMPLES
 from ecggen import ECG, InputError
 from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.ecg import STANDARD_LEADS
-from ecggen.evaluation.intervals import (
+from ecggen.evaluation.scores.intervals import (
     AMPLITUDES,
     CSE_STYLE_TOLERANCE,
     INTERVALS,

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import welch
 
 from ecggen import InputError
-from ecggen.evaluation import bootstrap, correlation, heartbeats, spectrum
+from ecggen.evaluation.scores import bootstrap, correlation, heartbeats, spectrum
 from ecggen.simulate import simulate
 
 

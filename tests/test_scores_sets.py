@@ -11,10 +11,10 @@ from sklearn.neighbors import NearestNeighbors
 from torchmetrics.image.kid import poly_mmd
 
 from ecggen import InputError
-from ecggen.evaluation import marginals, privacy
-from ecggen.evaluation.frechet import frechet_from_moments, frechet_gaussian, moments, moments_from_sums
-from ecggen.evaluation.kernel import kernel_distance, maximum_mean_discrepancy, median_distance
-from ecggen.evaluation.manifold import manifold_scores
+from ecggen.evaluation.scores import marginals, privacy
+from ecggen.evaluation.scores.frechet import frechet_from_moments, frechet_gaussian, moments, moments_from_sums
+from ecggen.evaluation.scores.kernel import kernel_distance, maximum_mean_discrepancy, median_distance
+from ecggen.evaluation.scores.manifold import manifold_scores
 from ecggen.simulate import simulate
 
 
@@ -109,7 +109,7 @@ def by_neighbours(real, synthetic, k, k_dense):
 
 
 def test_manifold_scores_have_parity(monkeypatch):
-    monkeypatch.setattr("ecggen.evaluation.feature_sets.ROWS", 37)
+    monkeypatch.setattr("ecggen.evaluation.scores.feature_sets.ROWS", 37)
     real, synthetic = features(150), features(120, seed=1, shift=0.5)
     assert manifold_scores(real, synthetic) == pytest.approx(by_neighbours(real, synthetic, 3, 5))
     assert manifold_scores(real, synthetic, 2, 7) == pytest.approx(by_neighbours(real, synthetic, 2, 7))
@@ -170,7 +170,7 @@ def test_marginals_drop_what_is_missing():
 
 
 def test_closest_has_parity(monkeypatch):
-    monkeypatch.setattr("ecggen.evaluation.feature_sets.ROWS", 7)
+    monkeypatch.setattr("ecggen.evaluation.scores.feature_sets.ROWS", 7)
     x, y = features(30, d=12).reshape(30, 3, 4), features(40, d=12, seed=1).reshape(40, 3, 4)
     distance, index = NearestNeighbors(n_neighbors=3).fit(y.reshape(40, -1)).kneighbors(x.reshape(30, -1))
     found = privacy.closest(x, y, 3)

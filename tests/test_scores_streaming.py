@@ -8,7 +8,7 @@ import torch
 
 from ecggen import InputError
 from ecggen.ecg import STANDARD_LEADS
-from ecggen.evaluation import (
+from ecggen.evaluation.scores import (
     ensemble,
     frechet,
     heartbeats,

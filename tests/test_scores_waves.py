@@ -9,8 +9,8 @@ from scipy.stats import linregress, norm
 from torchmetrics.functional import pearson_corrcoef, r2_score
 
 from ecggen import InputError
-from ecggen.evaluation import ensemble, lead_laws, pointwise, regression_to_mean
-from ecggen.evaluation.frechet import frechet_curve
+from ecggen.evaluation.scores import ensemble, lead_laws, pointwise, regression_to_mean
+from ecggen.evaluation.scores.frechet import frechet_curve
 from ecggen.simulate import simulate
 
 

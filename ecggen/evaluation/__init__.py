@@ -1,1 +1,3 @@
-"""How generated ECGs are judged: one file per kind of score, all of them pure functions on arrays."""
+"""How generated ECGs are judged: ``scores`` are pure functions, ``report`` puts them together on anybody's ECGs, and the
+files here run protocols on generators and baselines and keep the results.
+"""

@@ -17,10 +17,10 @@ import numpy as np
 from ecggen.data import Pack, statements
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation import utility
 from ecggen.evaluation.generation import TOLD, chosen, draw
-from ecggen.evaluation.labelled import Labelled, usable
-from ecggen.evaluation.random_convolutions import RandomConvolutions
+from ecggen.evaluation.scores import utility
+from ecggen.evaluation.scores.labelled import Labelled, usable
+from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.generator import Generator
 
 Report = Callable[[str, float], None]

@@ -23,8 +23,8 @@ from ecggen import checkpoint, data
 from ecggen.condition import Condition
 from ecggen.data.batches import Batch, batch
 from ecggen.ecg import DRAWN_LEADS, ECG, determined_by
-from ecggen.evaluation.pointwise import pearson
 from ecggen.evaluation.results import commit, store
+from ecggen.evaluation.scores.pointwise import pearson
 from ecggen.generator import Generator
 from ecggen.rhythm import DETECTOR, heart_rate, r_peaks
 from ecggen.simulate import simulate_ppg

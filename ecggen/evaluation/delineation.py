@@ -25,9 +25,9 @@ from ecggen import checkpoint
 from ecggen.delineation import Waves, delineate, load
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import ludb
-from ecggen.evaluation.bootstrap import patient_interval
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
+from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.train_delineator import FOLDS, fold_of
 from ecggen.simulate import simulate
 

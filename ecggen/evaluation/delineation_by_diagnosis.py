@@ -15,7 +15,7 @@ import numpy as np
 from ecggen import data
 from ecggen.delineation import delineate
 from ecggen.ecg import ECG
-from ecggen.evaluation.intervals import intervals
+from ecggen.evaluation.scores.intervals import intervals
 from ecggen.io import read
 
 GROUPS = {

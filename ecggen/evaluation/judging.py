@@ -19,8 +19,8 @@ import torch
 from ecggen import data
 from ecggen.data import Pack, statements
 from ecggen.ecg import ECG
-from ecggen.evaluation.bootstrap import patient_interval, redrawn
 from ecggen.evaluation.results import commit, store
+from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
 from ecggen.evaluation.text import auroc
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier, Judgement, labels, targets

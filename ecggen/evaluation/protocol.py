@@ -16,9 +16,9 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.evaluation import augmentation, generation, panels, reconstruction, steadiness, translation
 from ecggen.evaluation.baselines import baseline, baselines
-from ecggen.evaluation.pointwise import free_leads
 from ecggen.evaluation.report.writing import CHAPTERS
 from ecggen.evaluation.results import commit
+from ecggen.evaluation.scores.pointwise import free_leads
 from ecggen.generator import Generator
 from ecggen.io import read
 

@@ -17,8 +17,8 @@ from ecggen.data import Pack
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.baselines import Baseline
-from ecggen.evaluation.bootstrap import patient_interval
-from ecggen.evaluation.pointwise import free_leads, inside, mean_squared_error, pearson
+from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
 from ecggen.generator import Generator
 
 CHUNK = 64  # records at a time

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import fidelity
+from ecggen.evaluation.scores import fidelity
 from ecggen.generator import Generator
 from ecggen.judges import storing
 

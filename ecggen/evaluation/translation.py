@@ -22,10 +22,10 @@ from ecggen.data import Recording
 from ecggen.data.paired import LEAD, Pair, read_pair
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation.bootstrap import patient_interval
-from ecggen.evaluation.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
-from ecggen.evaluation.heartbeats import f1_of_counts as f1
-from ecggen.evaluation.pointwise import mean_squared_error, pearson
+from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
+from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1
+from ecggen.evaluation.scores.pointwise import mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
 from ecggen.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks

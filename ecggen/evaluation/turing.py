@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import spectrum
 from ecggen.evaluation.report.material import ECGSet
 from ecggen.evaluation.report.tracing import tracing
+from ecggen.evaluation.scores import spectrum
 from ecggen.io.files import place
 
 FORMAT = 1

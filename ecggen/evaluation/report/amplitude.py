@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecggen.evaluation import spectrum
 from ecggen.evaluation.report import drawing, features
 from ecggen.evaluation.report.comparison import BOOTSTRAP, Both, attempt, compared, scored
-from ecggen.evaluation.report.material import LEAST, Material, Studied
+from ecggen.evaluation.report.material import LEAST, PART, Material, Studied
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond
+from ecggen.evaluation.scores import spectrum
 
 EXTREMES = (0.005, 0.995)
 """Quantiles over time that stand for the depth of S or Q and the height of R: a single spike moves neither."""
@@ -76,7 +76,9 @@ def extremes(one: Studied) -> tuple[np.ndarray, np.ndarray]:
     if not len(waves):
         empty = np.zeros((0, waves.shape[1]))
         return empty, empty
-    low, middle, high = np.quantile(waves, [EXTREMES[0], 0.5, EXTREMES[1]], axis=-1)
+    parts = (waves[at : at + PART] for at in range(0, len(waves), PART))
+    levels = [EXTREMES[0], 0.5, EXTREMES[1]]
+    low, middle, high = np.concatenate([np.quantile(part, levels, axis=-1) for part in parts], 1)
     return low - middle, high - middle
 
 

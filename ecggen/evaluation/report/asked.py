@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import fidelity as obtained
-from ecggen.evaluation.bootstrap import redrawn, resampled_interval
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score
+from ecggen.evaluation.scores import fidelity as obtained
+from ecggen.evaluation.scores.bootstrap import redrawn, resampled_interval
 from ecggen.judges.classifier import Judgement
 
 PASS_FROM, WARN_FROM = 0.75, 0.5

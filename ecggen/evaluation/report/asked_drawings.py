@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ecggen.evaluation.fidelity import NEAR
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.parts import Figure, Table
+from ecggen.evaluation.scores.fidelity import NEAR
 
 MOST_DOTS = 1000
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation.bootstrap import redrawn
 from ecggen.evaluation.report.material import LEAST, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score, not_measured
+from ecggen.evaluation.scores.bootstrap import redrawn
 
 SPLITS = 24
 """Divisions of the real patients in half."""

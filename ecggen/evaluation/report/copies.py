@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.evaluation import privacy, spectrum
 from ecggen.evaluation.report.comparison import known_rows
 from ecggen.evaluation.report.material import Studied
+from ecggen.evaluation.scores import privacy, spectrum
 
 THRESHOLD = 0.95
 """Correlation over all leads from which a record is called a copy; in eight leads, other patients stay below 0.9."""

@@ -13,10 +13,6 @@ from functools import partial
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation.frechet import frechet_gaussian
-from ecggen.evaluation.kernel import kernel_distance
-from ecggen.evaluation.manifold import manifold_scores
-from ecggen.evaluation.privacy import closest
 from ecggen.evaluation.report import beat_shapes, drawing, repeats
 from ecggen.evaluation.report.comparison import (
     HALVED,
@@ -30,6 +26,10 @@ from ecggen.evaluation.report.comparison import (
 from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, beyond, not_measured, times
 from ecggen.evaluation.report.shares import compared_share
+from ecggen.evaluation.scores.frechet import frechet_gaussian
+from ecggen.evaluation.scores.kernel import kernel_distance
+from ecggen.evaluation.scores.manifold import manifold_scores
+from ecggen.evaluation.scores.privacy import closest
 from ecggen.judges.extractor import Extractor
 
 TOO_CLOSE = 0.75

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ecggen.evaluation.marginals import kolmogorov_smirnov
 from ecggen.evaluation.report.comparison import (
     BOOTSTRAP,
     Both,
@@ -24,6 +23,7 @@ from ecggen.evaluation.report.comparison import (
 )
 from ecggen.evaluation.report.material import Studied
 from ecggen.evaluation.report.parts import Score, beyond
+from ecggen.evaluation.scores.marginals import kolmogorov_smirnov
 
 WARN_AT, FAIL_AT = 0.10, 0.20
 """Kolmogorov–Smirnov distance above what two real halves stay below."""

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import fidelity as obtained
-from ecggen.evaluation.bootstrap import resampled_interval
 from ecggen.evaluation.report import asked_drawings
 from ecggen.evaluation.report.asked import RULE, Asked, beside, lenders, wishes
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import FAIL, GRAVITY, PASS, WARN, Score, Section, not_measured
+from ecggen.evaluation.scores import fidelity as obtained
+from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.text import auroc
 from ecggen.judges.classifier import labels, targets
 from ecggen.rhythm import DETECTOR

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecggen.evaluation.marginals import kolmogorov_smirnov
 from ecggen.evaluation.report import drawing, features
 from ecggen.evaluation.report.beat_shapes import AFTER, BEFORE
 from ecggen.evaluation.report.comparison import attempt, scored, short_of
 from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond, gravest
 from ecggen.evaluation.report.shares import compared_share
+from ecggen.evaluation.scores.marginals import kolmogorov_smirnov
 
 DELINEATOR = "ecggen.delineation"
 """Named in every score that rests on wave boundaries."""

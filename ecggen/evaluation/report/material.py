@@ -14,9 +14,9 @@ import numpy as np
 
 from ecggen.delineation import Waves, delineate
 from ecggen.ecg import ECG
-from ecggen.evaluation import intervals as waves_to_intervals
-from ecggen.evaluation import spectrum
 from ecggen.evaluation.report import beat_shapes, repeats
+from ecggen.evaluation.scores import intervals as waves_to_intervals
+from ecggen.evaluation.scores import spectrum
 from ecggen.judges.classifier import Classifier, Judgement
 from ecggen.judges.extractor import Extractor
 from ecggen.judges.pair import Pair
@@ -24,6 +24,8 @@ from ecggen.rhythm import r_peaks
 
 LEAST = 50
 """Records that most scores need."""
+PART = 200
+"""Records that are looked through at a time where all at once would take much memory."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,15 @@ class Studied:
     @cached_property
     def flaws(self) -> dict[str, np.ndarray]:
         """Which records have which flaw, as ``spectrum.validity`` names them."""
-        return spectrum.validity(self.all.ecg.signal.numpy(), self.all.ecg.fs)
+        signal, fs = self.all.ecg.signal.numpy(), self.all.ecg.fs
+        parts = [spectrum.validity(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
+        return {flaw: np.concatenate([part[flaw] for part in parts]) for flaw in parts[0]}
 
     @cached_property
     def valid(self) -> ECGSet:
         """The records without a flaw."""
-        return self.all.at(np.flatnonzero(~np.any(list(self.flaws.values()), axis=0)))
+        flawed = np.any(list(self.flaws.values()), axis=0)
+        return self.all.at(np.flatnonzero(~flawed)) if flawed.any() else self.all
 
     @cached_property
     def plain(self) -> ECG:

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ecggen.errors import InputError
-from ecggen.evaluation import privacy
-from ecggen.evaluation.bootstrap import resampled_interval
 from ecggen.evaluation.report.comparison import HALVED, attempt, compared, known_rows, scored
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import Score, beyond
 from ecggen.evaluation.report.shares import share_interval
+from ecggen.evaluation.scores import privacy
+from ecggen.evaluation.scores.bootstrap import resampled_interval
 
 MOST = 1000
 """Synthetic records that are looked at."""

@@ -12,14 +12,14 @@ from collections.abc import Callable
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import heartbeats, pointwise
-from ecggen.evaluation.bootstrap import patient_interval, resampled_interval
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import Material
 from ecggen.evaluation.report.paired_features import features, segments
 from ecggen.evaluation.report.pairs import FORM, Pairs, mean_over_leads, varies
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table, not_measured
+from ecggen.evaluation.scores import heartbeats, pointwise
+from ecggen.evaluation.scores.bootstrap import patient_interval, resampled_interval
 from ecggen.rhythm import DETECTOR
 
 R_WARN = 0.05

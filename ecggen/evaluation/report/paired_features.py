@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import correlation, intervals, regression_to_mean
-from ecggen.evaluation.bootstrap import resampled_interval
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST
 from ecggen.evaluation.report.pairs import Pairs, varies
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table
+from ecggen.evaluation.scores import correlation, intervals, regression_to_mean
+from ecggen.evaluation.scores.bootstrap import resampled_interval
 
 AMPLITUDES = {
     "R in V3": ("r_mv", "V3"),

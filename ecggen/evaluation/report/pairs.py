@@ -16,11 +16,11 @@ import numpy as np
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.errors import InputError
 from ecggen.evaluation.baselines import LaggedRegression, independent
-from ecggen.evaluation.bootstrap import patient_interval
 from ecggen.evaluation.lagged_regression import filtered
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN
+from ecggen.evaluation.scores.bootstrap import patient_interval
 
 FORM = "both at 100 Hz, 0.5–40 Hz"
 """What the pairs went through, for definitions."""

@@ -14,13 +14,13 @@ import numpy as np
 
 from ecggen.data import statements
 from ecggen.errors import InputError
-from ecggen.evaluation import labelled
-from ecggen.evaluation.labelled import Labelled
-from ecggen.evaluation.random_convolutions import RandomConvolutions
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, not_measured
-from ecggen.evaluation.utility import (
+from ecggen.evaluation.scores import labelled
+from ecggen.evaluation.scores.labelled import Labelled
+from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.evaluation.scores.utility import (
     Augmented,
     Downstream,
     Tested,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.evaluation import lead_laws
 from ecggen.evaluation.report.comparison import attempt, compared, scored
-from ecggen.evaluation.report.material import Material, Studied
+from ecggen.evaluation.report.material import PART, Material, Studied
 from ecggen.evaluation.report.parts import Score, Section, Table, beyond
 from ecggen.evaluation.report.shares import compared_share
+from ecggen.evaluation.scores import lead_laws
 
 FLAWS = {
     "nan": "a value that is no finite number",
@@ -62,7 +62,9 @@ def unit_hint(synthetic: Studied, real: Studied) -> str:
 
 def _sizes(one: Studied) -> np.ndarray:
     """(record,): deviation over time of the largest lead, in mV, 0 for values that are no finite numbers."""
-    return np.nan_to_num(one.all.ecg.signal.numpy().astype(np.float64), posinf=0, neginf=0).std(-1).max(1)
+    signal = one.all.ecg.signal.numpy()
+    parts = (signal[at : at + PART] for at in range(0, len(signal), PART))
+    return np.concatenate([np.nan_to_num(part.astype(float), posinf=0, neginf=0).std(-1).max(1) for part in parts])
 
 
 def _invalid(material: Material) -> Score:
@@ -92,10 +94,13 @@ def _laws(material: Material) -> Score:
 
 def _largest_residual(one: Studied) -> np.ndarray:
     """(valid record,) in µV."""
-    residuals = lead_laws.residuals(one.valid.ecg.signal.numpy(), one.valid.ecg.leads)
-    if not residuals:
+    ecg = one.valid.ecg
+    signal = ecg.signal.numpy()
+    starts = range(0, max(len(signal), 1), PART)
+    parts = [lead_laws.residuals(signal[at : at + PART], ecg.leads) for at in starts]
+    if not parts[0]:
         raise InputError("no limb lead follows from the others that were given, so no law can be checked")
-    return np.max(list(residuals.values()), axis=0)
+    return np.concatenate([np.max(list(part.values()), axis=0) for part in parts])
 
 
 def _flaw_table(synthetic: Studied, real: Studied) -> Table:

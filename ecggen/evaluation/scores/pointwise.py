@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ecggen.ecg import DRAWN_LEADS, determined_by
 from ecggen.errors import InputError
-from ecggen.evaluation.coupling import over_waves, total
+from ecggen.evaluation.scores.coupling import over_waves, total
 
 
 def free_leads(given: Sequence[str]) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.errors import InputError
-from ecggen.evaluation import heartbeats, lead_laws
-from ecggen.evaluation.streaming.states import Summed, as_array
+from ecggen.evaluation.scores import heartbeats, lead_laws
+from ecggen.evaluation.scores.streaming.states import Summed, as_array
 
 
 class RPeakF1(Summed):

@@ -6,7 +6,7 @@ States are sums wherever a sum can do (moments, counts, totals per lead); where 
 every accelerator has: keep the metrics on the CPU.
 """
 
-from ecggen.evaluation.streaming.means import (
+from ecggen.evaluation.scores.streaming.means import (
     BandCoverage,
     IntervalScore,
     MeanAbsoluteError,
@@ -18,8 +18,14 @@ from ecggen.evaluation.streaming.means import (
     RootMeanSquaredError,
     RSquared,
 )
-from ecggen.evaluation.streaming.records import HeartRateError, LeadLaws, RPeakF1
-from ecggen.evaluation.streaming.sets import FrechetGaussian, KernelDistance, Manifold, Marginal, SpectrumDistance
+from ecggen.evaluation.scores.streaming.records import HeartRateError, LeadLaws, RPeakF1
+from ecggen.evaluation.scores.streaming.sets import (
+    FrechetGaussian,
+    KernelDistance,
+    Manifold,
+    Marginal,
+    SpectrumDistance,
+)
 
 __all__ = [
     "BandCoverage",

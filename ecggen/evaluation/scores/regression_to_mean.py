@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.errors import InputError
-from ecggen.evaluation.pointwise import same_shape
+from ecggen.evaluation.scores.pointwise import same_shape
 
 
 def complete_pairs(drawn: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

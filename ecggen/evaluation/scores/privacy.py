@@ -20,7 +20,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.stats import mannwhitneyu
 
 from ecggen.errors import InputError
-from ecggen.evaluation.feature_sets import feature_sets, squared_distances
+from ecggen.evaluation.scores.feature_sets import feature_sets, squared_distances
 
 FEWEST = 2
 """Records of a set: neighbours need no more; how far the share can be trusted, its interval says."""

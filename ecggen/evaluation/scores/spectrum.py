@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import welch
 
 from ecggen.errors import InputError
-from ecggen.evaluation.marginals import LEVELS
+from ecggen.evaluation.scores.marginals import LEVELS
 
 SEGMENT = 2.0
 """Seconds of a Welch segment."""

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.errors import InputError
-from ecggen.evaluation import frechet, marginals, spectrum
-from ecggen.evaluation.feature_sets import FEWEST, feature_set
-from ecggen.evaluation.kernel import kernel_distance
-from ecggen.evaluation.manifold import manifold_scores
-from ecggen.evaluation.streaming.states import Summed, TwoSets, as_array
+from ecggen.evaluation.scores import frechet, marginals, spectrum
+from ecggen.evaluation.scores.feature_sets import FEWEST, feature_set
+from ecggen.evaluation.scores.kernel import kernel_distance
+from ecggen.evaluation.scores.manifold import manifold_scores
+from ecggen.evaluation.scores.streaming.states import Summed, TwoSets, as_array
 
 
 class FrechetGaussian(Summed):

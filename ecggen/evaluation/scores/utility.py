@@ -16,8 +16,8 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation.bootstrap import paired_difference_interval, resampled_interval
-from ecggen.evaluation.labelled import Labelled, check_sides, parted, refuse_shared_patients
+from ecggen.evaluation.scores.bootstrap import paired_difference_interval, resampled_interval
+from ecggen.evaluation.scores.labelled import Labelled, check_sides, parted, refuse_shared_patients
 from ecggen.evaluation.text import auroc
 
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)

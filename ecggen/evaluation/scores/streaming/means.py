@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.errors import InputError
-from ecggen.evaluation import ensemble, pointwise
-from ecggen.evaluation.streaming.states import Summed, as_array
+from ecggen.evaluation.scores import ensemble, pointwise
+from ecggen.evaluation.scores.streaming.states import Summed, as_array
 
 
 class MeanOf(Summed):
