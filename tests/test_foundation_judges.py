@@ -491,3 +491,18 @@ def test_ecg_is_left_as_it_was(judges, ten_seconds):
     for judge in judges.values():
         judge.features(ten_seconds)
     assert torch.equal(before.signal, ten_seconds.signal)
+
+
+def test_a_report_compares_sets_on_its_features(tmp_path):
+    from ecggen.evaluation.report.entering import Asked, enter
+    from ecggen.evaluation.report.spaces import extracted
+    from ecggen.io import write
+
+    for name, seed in (("synthetic", 1), ("real", 2)):
+        write(simulate(50, fs=250, seed=seed), tmp_path / f"{name}.npz")
+    folder = written(tmp_path / "founder", "ecg-founder")
+    sets = tmp_path / "synthetic.npz", tmp_path / "real.npz"
+    material = enter(Asked(*sets, judge="none", features=(folder,)))
+    found = extracted(material, material.extractors[0])
+    assert found.name == "ecg-founder's features" and found.extractor.startswith("ecg-founder@")
+    assert found.synthetic.shape == found.real.shape == (50, 16)

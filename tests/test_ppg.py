@@ -427,7 +427,7 @@ def test_a_translation_protocol_runs(run, model, tmp_path):
 
 def test_a_protocol_of_no_kind(tmp_path):
     (tmp_path / "p.toml").write_text('kind = "guessing"\n')
-    with pytest.raises(InputError, match="the protocol's kind is 'guessing'; one of reconstruction, translation"):
+    with pytest.raises(InputError, match="the protocol's kind is 'guessing'; one of reconstruction, panel"):
         protocol.run(tmp_path / "p.toml", [tmp_path], "vae")
     with pytest.raises(InputError, match="0 recordings with a PPG"):
         translation.run(translation.Protocol("translation"), [], None, Preprocessor())

@@ -266,10 +266,8 @@ def _generation(results: Path, name: str) -> str:
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         parts = score["sections"]
         cells = [_against(parts, *wanted) for wanted in WANTED if wanted[0] in keys]
-        rows.append(
-            [_made(which, score), *cells, *(parts[key]["verdict"] for key in keys), f"{score['ms_per_ecg']:.0f}"]
-        )
-    head = ["", *(label for section, _, label, _ in WANTED if section in keys), *keys, "ms per ECG"]
+        rows.append([_made(which, score), *cells, *(parts[key]["verdict"] for key in keys)])
+    head = ["", *(label for section, _, label, _ in WANTED if section in keys), *keys]
     return _table(head, rows) + f"\n\n*{_stamp(found)}*"
 
 
