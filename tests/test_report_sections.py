@@ -266,6 +266,17 @@ def test_labels_in_figures_are_escaped():
     assert ElementTree.fromstring(svg).get("aria-label") == 'x" onload="y'
 
 
+def test_numbers_in_words_and_ticks_keep_their_digits():
+    wave = np.sin(np.arange(200) / 9)
+    svg = drawing.wave_pairs([("r = 0.812", wave, wave)], 100, ("real", "synthetic"), "pairs")
+    assert "r = 0.812" in svg
+    svg = drawing.histogram(
+        {"distance": (np.linspace(0, 1, 30), np.linspace(0.2, 0.8, 30))}, ("real", "synthetic"), "h"
+    )
+    ticks = [one.text for one in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert len(ticks) == len(set(ticks)), ticks
+
+
 def test_a_wrong_unit_is_named(material):
     signal = material.synthetic.all.ecg.signal
     large = Studied(as_set(replace(material.synthetic.all.ecg, signal=1000 * signal)), None)

@@ -158,7 +158,7 @@ def curves_by_lead(
         axis.plot(at, low, color=BLUE, linewidth=0.5)
         axis.plot(at, high, color=BLUE, linewidth=0.5, label="synthetic, 5 and 95 %")
         axis.plot(at, middle, label="synthetic", **SYNTHETIC)
-        axis.set_title(lead)
+        axis.set_title(lead, fontsize=8)
     axes[-1].set_xlabel(words[0])
     return finished(drawing, axes, label, words[1])
 
@@ -174,7 +174,7 @@ def histogram(
         label: What is shown.
         bins: Number of bins.
     """
-    drawing, axes = styled_panels(len(sets), across=2, width=3.6, height=2.0)
+    drawing, axes = styled_panels(len(sets), across=2, width=7.0 if len(sets) == 1 else 3.5, height=2.0)
     for axis, (name, (real, synthetic)) in zip(axes, sets.items(), strict=True):
         known, drawn = (one[np.isfinite(one)] for one in (real, synthetic))
         pooled = np.concatenate([known, drawn])
@@ -201,7 +201,7 @@ def wave_pairs(
     for axis, (title, real, synthetic) in zip(axes, pairs, strict=True):
         axis.plot(np.arange(len(real)) / fs, real, label=words[0], color="#8b9099", linewidth=1.8)
         axis.plot(np.arange(len(synthetic)) / fs, synthetic, label=words[1], color=BLUE, linewidth=0.8)
-        axis.set_title(title, loc="left")
+        axis.set_title(title, loc="left", fontsize=8)
     axes[-1].set_xlabel("s")
     return finished(drawing, axes, label, "mV")
 
