@@ -7,16 +7,18 @@ something else is noticed.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from ecggen import config
 from ecggen.condition import Condition
@@ -24,6 +26,8 @@ from ecggen.errors import InputError
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
+
+T = TypeVar("T", bound=nn.Module)
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""
@@ -38,32 +42,58 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
         card: Text of README.md; an existing card and golden file stay where none is given.
         half: Store 16-bit numbers, as shipped weights are; they are computed with as 32-bit ones all the same.
     """
-    folder = Path(folder)
+    about = {"generator": type(generator).__name__.lower(), "model": dict(generator.config)}
+    files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
+    return store(generator, Path(folder), files, card, half)
+
+
+def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str = "", half: bool = False) -> Path:
+    """Write a network's weights and the JSON files beside them, whole or not at all; what was there is replaced.
+
+    Args:
+        network: Its ``state_dict`` becomes model.safetensors.
+        folder: Where to.
+        files: What each JSON file holds, by its name.
+        card: Text of README.md; without one, an existing card stays. Golden files stay as well.
+        half: Store 16-bit numbers.
+    """
     making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        about = {
-            "format": FORMAT,
-            "generator": type(generator).__name__.lower(),
-            "model": dict(generator.config),
-        }
-        write_json(making / "config.json", about)
-        write_json(making / "preprocessor_config.json", dataclasses.asdict(generator.preprocessor))
-        weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+        for name, value in files.items():
+            write_json(making / name, value)
+        weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if half:
-            weights = {name: value.half() for name, value in weights.items()}
+            weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
         save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
-        for kept in ("README.md", "golden.json"):
-            if (folder / kept).is_file():
-                shutil.copy(folder / kept, making / kept)
+        for kept in [folder / "README.md", *folder.glob("golden*.json")]:
+            if kept.is_file():
+                shutil.copy(kept, making / kept.name)
         if card:
-            (making / "README.md").write_text(card)
+            (making / "README.md").write_text(card, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         making.replace(folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def fill(network: nn.Module, folder: Path) -> None:
+    """Give ``network`` the weights in a folder.
+
+    Raises:
+        InputError: Where there are none, or they are not whole, not safetensors, or another network's.
+    """
+    file = folder / "model.safetensors"
+    try:
+        network.load_state_dict(load_file(file))
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
+            "whole safetensors weights of this config were expected",
+            "copy the checkpoint again; pickled weights (.pt, .ckpt) are never opened",
+        ) from error
 
 
 def load(name: str | Path) -> Generator:
@@ -89,17 +119,23 @@ def load(name: str | Path) -> Generator:
         read_json(folder / "preprocessor_config.json"),
         f"{folder / 'preprocessor_config.json'}",
     )
-    file = folder / "model.safetensors"
-    try:
-        made.load_state_dict(load_file(file))
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
-            "whole safetensors weights of this config were expected",
-            "copy the checkpoint again; pickled weights (.pt, .ckpt) are never opened",
-        ) from error
+    fill(made, folder)
     made.name = f"{folder.name}@{weights_hash(folder)}"
     return made.eval()
+
+
+def made_of(kind: type[T], sizes: Any, folder: Path) -> T:
+    """A network of the sizes that a folder's config tells.
+
+    Raises:
+        InputError: Where they are not those of such a network.
+    """
+    try:
+        return kind(**sizes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the sizes in {folder / 'config.json'} cannot be used: {error}", "those of the weights were expected"
+        ) from error
 
 
 def copy_weights(name: str | Path, generator: Generator) -> list[str]:

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ecggen import checkpoint
@@ -171,13 +169,8 @@ def _widen(marks: np.ndarray, beats: int) -> np.ndarray:
 
 def save(network: Delineator, folder: Path | str) -> Path:
     """Write a network to a folder: config.json and model.safetensors (16 bit)."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     about = {"format": FORMAT, "kind": "delineation", "sizes": network.sizes, "fs": RATE, "band": BAND}
-    (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n")
-    weights = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return checkpoint.store(network, Path(folder), {"config.json": about}, half=True)
 
 
 @lru_cache(maxsize=4)
@@ -188,21 +181,11 @@ def load(name: Path | str = "delineator") -> Delineator:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
     folder = checkpoint.find(name)
-    try:
-        about = json.loads((folder / "config.json").read_text())
-        if about.get("format") != FORMAT or about.get("kind") != "delineation":
-            raise InputError(f"{folder} holds no delineator of format {FORMAT}", "the shipped one was expected")
-        network = Delineator(**about["sizes"])
-        weights = load_file(folder / "model.safetensors")
-        network.load_state_dict(
-            {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
-        )
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"{folder} cannot be loaded: {' '.join(str(error).split())[:200]}",
-            "whole safetensors weights of its config were expected",
-            "copy the folder again",
-        ) from error
+    about = checkpoint.read_json(folder / "config.json")
+    if about.get("format") != FORMAT or about.get("kind") != "delineation":
+        raise InputError(f"{folder} holds no delineator of format {FORMAT}", "the shipped one was expected")
+    network = checkpoint.made_of(Delineator, about.get("sizes"), folder)
+    checkpoint.fill(network, folder)
     return network.eval().fused()
 
 

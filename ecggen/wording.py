@@ -11,19 +11,14 @@ means there "not given", not "absent" (P. Wagner et al., Sci Data 2020;7:154).
 from __future__ import annotations
 
 import ast
-import json
 import math
-import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -353,24 +348,8 @@ def _rate(done: float) -> float:
 
 def save(reader: Reader, folder: Path | str, plan: Plan | None = None, card: str = "") -> Path:
     """Write a reader to a folder, whole or not at all: config.json, model.safetensors (float16), README.md."""
-    folder = Path(folder)
-    making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    try:
-        about = {"format": FORMAT, "kind": "text", "sizes": reader.sizes, "plan": asdict(plan) if plan else {}}
-        (making / "config.json").write_text(json.dumps(about, indent=2) + "\n")
-        weights = {name: value.detach().cpu().half().contiguous() for name, value in reader.state_dict().items()}
-        save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
-        if card:
-            (making / "README.md").write_text(card, encoding="utf-8")
-        elif (folder / "README.md").is_file():
-            shutil.copy(folder / "README.md", making / "README.md")
-        shutil.rmtree(folder, ignore_errors=True)
-        making.replace(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return folder
+    about = {"format": FORMAT, "kind": "text", "sizes": reader.sizes, "plan": asdict(plan) if plan else {}}
+    return checkpoint.store(reader, Path(folder), {"config.json": about}, card, half=True)
 
 
 def load(name: Path | str = "text") -> Reader:
@@ -380,26 +359,15 @@ def load(name: Path | str = "text") -> Reader:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
     folder = checkpoint.find(name)
-    try:
-        about = json.loads((folder / "config.json").read_text())
-    except ValueError as error:
-        raise InputError(f"{folder / 'config.json'} cannot be read: {error}", "a JSON file was expected") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("kind") != "text":
+    about = checkpoint.read_json(folder / "config.json")
+    if about.get("format") != FORMAT or about.get("kind") != "text":
         raise InputError(
             f"{folder} holds no text encoder of format {FORMAT}",
             "what ecggen train-text writes was expected",
             'use the shipped "text", or train one',
         )
-    try:
-        reader = Reader(**about["sizes"])
-        weights = load_file(folder / "model.safetensors")
-        reader.load_state_dict({name: value.float() for name, value in weights.items()})
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder} cannot be loaded: {' '.join(str(error).split())[:200]}",
-            "whole safetensors weights of its config were expected",
-            "copy the folder again",
-        ) from error
+    reader = checkpoint.made_of(Reader, about.get("sizes"), folder)
+    checkpoint.fill(reader, folder)
     return reader.eval()
 
 

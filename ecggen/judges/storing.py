@@ -5,15 +5,10 @@ A name in ``config.json`` can only be one of ``KINDS``, never an import.
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, overload
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from ecggen import checkpoint, config, wording
 from ecggen.errors import InputError
@@ -55,20 +50,8 @@ def save(judge: Judge, folder: Path, half: bool = False) -> Path:
         folder: Where to.
         half: Store 16-bit numbers, as shipped weights are.
     """
-    making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    checkpoint.write_json(making / "config.json", {"format": FORMAT, **judge.config})
-    checkpoint.write_json(making / "preprocessor_config.json", dataclasses.asdict(judge.preprocessor))
-    weights = {name: value.detach().cpu().contiguous() for name, value in judge.state_dict().items()}
-    if half:
-        weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
-    if (folder / "README.md").is_file():
-        shutil.copy(folder / "README.md", making / "README.md")
-    shutil.rmtree(folder, ignore_errors=True)
-    making.replace(folder)
-    return folder
+    files = {"config.json": {"format": FORMAT, **judge.config}, "preprocessor_config.json": asdict(judge.preprocessor)}
+    return checkpoint.store(judge, folder, files, half=half)
 
 
 @overload
@@ -98,12 +81,6 @@ def load(name: str | Path, kind: str = "") -> Judge:
     judge = new(str(found), about.get("model", {}), str(folder / "config.json"))
     place = folder / "preprocessor_config.json"
     judge.preprocessor = config.build(Preprocessor, checkpoint.read_json(place), str(place))
-    try:
-        judge.load_state_dict(load_file(folder / "model.safetensors"))
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{folder / 'model.safetensors'} cannot be loaded: {' '.join(str(error).split())[:200]}",
-            "whole safetensors weights of this config were expected",
-        ) from error
+    checkpoint.fill(judge, folder)
     judge.name = f"{folder.name}@{checkpoint.weights_hash(folder)}"
     return judge.eval()
