@@ -52,7 +52,7 @@ def twelve(name="00010_lr") -> ECG:
     [
         (b"", "the file is empty"),
         (b" \n\n", "holds no row of numbers"),
-        (b"\0\x01binary", "in no format that ecggen reads; WFDB (.hea beside .dat or .mat), CSV, npz"),
+        (b"\0\x01binary", "in no format that ecggen reads; npz, WFDB"),
         (b"<?xml version='1.0'?>", "in no format that ecggen reads"),
         (b'{"ecg": [1, 2]}', "in no format that ecggen reads"),
         (b"PK\x03\x04 and no archive", "the archive is broken; what numpy.savez writes was expected"),

@@ -13,16 +13,24 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import Found, find_lead, is_unit
+from ecggen.io.source import Source
 
 _SAMPLE = re.compile(r'"?[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?"?', re.ASCII)
 _RATE = re.compile(r"(\d{2,4}(?:[.,]\d+)?)\s*([^\d\s.,;]+)", re.ASCII)
 _HERTZ = re.compile(r"h(er)?t?z|герц|赫|ヘルツ|헤르츠|χερτζ|herc|هرتز|हर्ट्ज|เฮิรตซ์", re.IGNORECASE)
 
 
-def looks_like(text: str) -> bool:
-    """Whether ``text`` opens with rows of which one holds a rate, and comes to one sample a line."""
-    head, samples = _split(text)
+def looks_like(source: Source) -> bool:
+    """Whether a file opens with rows of which one holds a rate, and comes to one sample a line."""
+    if not source.is_text or not source.head.strip():
+        return False
+    head, samples = _split(source.text)
     return bool(samples) and _rate(_values(head)) is not None
+
+
+def read(source: Source) -> Found:
+    """The recording in a file that looks like one."""
+    return parse(source.text)
 
 
 def parse(text: str) -> Found:

@@ -17,7 +17,9 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
+from ecggen.io.about import About
 from ecggen.io.door import Found, is_other, is_unit, provenance_lines, rate_text
+from ecggen.io.source import Source
 
 _TITLE = re.compile(r"\s*(.*?)\s*(?:[\[(]([^\[\]()]*)[\])])?\s*", re.DOTALL)
 _TIME = re.compile(r"(?:.*time(?:stamp)?|t|seconds|ms)(?:_(s|ms|us|ns))?", re.IGNORECASE)
@@ -25,6 +27,16 @@ _NUMBER = re.compile(r"\s*(?:[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?|nan|[-+]
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "μs": 1e-6, "ns": 1e-9}
 
 Words = Sequence[str | None]
+
+
+def looks_like(source: Source) -> bool:
+    """Whether a file is text and neither markup nor JSON: what kind of table it is shows when it is read."""
+    return source.is_text and not re.match(r"\s*[<{\[]", source.head)
+
+
+def read(source: Source) -> Found:
+    """The recording in a file."""
+    return parse(source.text)
 
 
 def parse(text: str) -> Found:
@@ -52,7 +64,7 @@ def parse(text: str) -> Found:
     return _found(_table(rows[above:], names, separator != ","), names, units, notes)
 
 
-def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
+def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """One record, a column a lead, to 6 significant digits of a millivolt."""
     notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *provenance_lines(ecg)]
     file = io.StringIO()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
 from ecggen.errors import InputError
+from ecggen.io.about import About
 from ecggen.io.quality import refuse_missing
 
 T = TypeVar("T")
@@ -59,6 +60,8 @@ class Found:
         units: The file's unit for each channel, None where it has none.
         fs: Sampling rate in Hz, None where the file does not say.
         comments: Lines that may hold a Provenance.
+        about: What the file says of the patient and the recording.
+        notes: What was done to the samples while they were decoded, and what is doubtful, a sentence each.
     """
 
     values: np.ndarray
@@ -66,6 +69,8 @@ class Found:
     units: tuple[str | None, ...]
     fs: float | None = None
     comments: tuple[str, ...] = ()
+    about: About = field(default_factory=About)
+    notes: tuple[str, ...] = ()
 
 
 def admit(
@@ -137,15 +142,20 @@ def agreed_leads(names: Sequence[str | None], leads: Sequence[str] | None) -> tu
 
 def millivolts(unit: str) -> float:
     """How many mV one ``unit`` is."""
-    scale = _MILLIVOLTS.get(_folded(unit).removesuffix("s"))
+    scale = millivolts_or_none(unit)
     if scale is None:
         raise InputError(f"the unit is {shown(unit)}", "mV, µV, nV or V was expected", "convert it first")
     return scale
 
 
+def millivolts_or_none(unit: str | None) -> float | None:
+    """How many mV one ``unit`` is, or None where it is no unit of voltage."""
+    return None if unit is None else _MILLIVOLTS.get(_folded(unit).removesuffix("s"))
+
+
 def is_unit(text: str) -> bool:
     """Whether ``text`` names a unit of voltage."""
-    return _folded(text).removesuffix("s") in _MILLIVOLTS
+    return millivolts_or_none(text) is not None
 
 
 def lead_name(text: str) -> str:

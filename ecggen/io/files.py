@@ -7,7 +7,8 @@ written under another name and then renamed: no half file ever stands under the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,24 +17,37 @@ import torch
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io import apple_watch, csv_format, npz_format, wfdb_format
-from ecggen.io.door import Found, admit, shown
+from ecggen.io import formats
+from ecggen.io.about import About
+from ecggen.io.door import Found, admit, find_lead, listed, millivolts_or_none, shown
+from ecggen.io.formats import SUFFIXES, Format
 from ecggen.io.quality import check_laws, check_quality
+from ecggen.io.source import Source
 
-FORMATS: dict[str, Callable[[ECG, Path], dict[Path, bytes]]] = {
-    ".hea": wfdb_format.encode,
-    ".csv": csv_format.encode,
-    ".npz": npz_format.encode,
-}
-"""What can be written: a suffix, and what makes the bytes, in the order in which files take their names."""
 
-_MOST_TEXT = 200 * 1024**2
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+@dataclass(frozen=True)
+class Reading:
+    """A recording as it was read.
+
+    Attributes:
+        ecg: One record, or the batch that an npz file holds.
+        format: What people call the form of the file.
+        about: What the file says of the patient; what identifies somebody is in it only where it was asked for.
+        dropped: Kinds of what identifies somebody that the file holds, whether it was asked for or not.
+        changes: What was changed on the way, a sentence each: units, names, channels left out, padding cut off.
+    """
+
+    ecg: ECG
+    format: str
+    about: About
+    dropped: tuple[str, ...]
+    changes: tuple[str, ...]
 
 
 def read(
     path: str | Path,
     *,
+    record: str | None = None,
     fs: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
@@ -42,10 +56,11 @@ def read(
     check: bool = True,
     allow_contradiction: bool = False,
 ) -> ECG:
-    """The recording in a file: WFDB, CSV or TSV, npz, or Apple Watch's CSV.
+    """The recording in a file of any form that ``ecggen.io.formats`` lists.
 
     Args:
         path: The file; of a WFDB record any of its files, or its name without suffix.
+        record: Which recording, where the file holds several: its name (see ``contents``), or its number from 1.
         fs: Sampling rate in Hz, where the file does not say.
         unit: mV, µV, nV or V, where the file does not say.
         leads: The leads wanted, by name. Where the file does not name them, or by other names, a name for each
@@ -62,32 +77,86 @@ def read(
     Raises:
         InputError: Whatever else is in the file; nothing else is raised.
     """
+    options = {"fs": fs, "unit": unit, "leads": leads, "start": start, "seconds": seconds}
+    return reading(path, record=record, **options, check=check, allow_contradiction=allow_contradiction).ecg
+
+
+def reading(
+    path: str | Path,
+    *,
+    record: str | None = None,
+    fs: float | None = None,
+    unit: str | None = None,
+    leads: Sequence[str] | str | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
+    check: bool = True,
+    allow_contradiction: bool = False,
+    personal: bool = False,
+) -> Reading:
+    """The recording in a file, with what else the file says and what was changed; arguments as those of ``read``.
+
+    Args:
+        path: The file.
+        personal: Whether to keep what identifies somebody.
+
+    Raises:
+        InputError: Whatever else is in the file; nothing else is raised.
+    """
     path = Path(path)
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
     try:
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            found = decode(path, None if names is None else len(names))
+            form, found = _decoded(path, record, None if names is None else len(names))
             ecg = admit(found, fs, unit, names, start, seconds)
         if check:
             check_quality(ecg)
         if check and not allow_contradiction:
             check_laws(ecg)
-        return ecg
+        about = found.about if personal else found.about.anonymous()
+        return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit))
     except InputError as error:
         raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
     except OSError as error:
         raise InputError(f"{path.name} cannot be read ({error.strerror})", "a readable file was expected") from error
 
 
-def write(ecg: ECG, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """Write an ECG in the format of the suffix (.hea with its .dat, .csv, .npz) and return the files written.
+def contents(path: str | Path) -> list[str]:
+    """Names of the recordings in a file, for ``record``; empty for a file that is one recording.
+
+    Raises:
+        InputError: Where the file is of no known form, or broken.
+    """
+    path = Path(path)
+    try:
+        source = Source(_addressed(path))
+        form = formats.known(source)
+        return list(form.contents(source)) if form.contents else []
+    except InputError as error:
+        raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror})", "a readable file was expected") from error
+
+
+def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About | None = None) -> list[Path]:
+    """Write an ECG in the format of the suffix (``formats.WRITE``: .hea with its .dat, .csv …).
+
+    Args:
+        ecg: One record; an .npz holds a batch as well.
+        path: Where to; the suffix is the format.
+        overwrite: Whether to replace what is there.
+        about: What is known of the patient; a format writes of it what it has a place for.
+
+    Returns:
+        The files written.
 
     Raises:
         InputError: Where the format cannot hold this ECG, a file is there already, or the disk refuses.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise InputError(f"the suffix is {shown(path.suffix)}", f"one of {', '.join(FORMATS)} was expected")
+    encode = formats.WRITE.get(path.suffix)
+    if encode is None:
+        raise InputError(f"the suffix is {shown(path.suffix)}", f"one of {', '.join(formats.WRITE)} was expected")
     if len(ecg) != 1 and path.suffix != ".npz":
         raise InputError(
             f"the ECG is a batch of {len(ecg)} records",
@@ -96,20 +165,20 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False) -> list[Path]:
         )
     if not ecg.signal.numel() or not torch.isfinite(ecg.signal).all():
         raise InputError("the ECG is empty or has gaps", "a number for every sample was expected", "crop it first")
-    contents = FORMATS[path.suffix](ecg.to("cpu"), path)
-    there = [file.name for file in contents if file.exists()]
+    made = encode(ecg.to("cpu"), path, about or About())
+    there = [file.name for file in made if file.exists()]
     if there and not overwrite:
         raise InputError(f"{' and '.join(there)} exist already", do="choose another name, or pass overwrite=True")
     try:
-        place(contents)
+        place(made)
     except OSError as error:
         found = f"{path.name} cannot be written ({error.strerror})"
         raise InputError(found, "a writable folder with room in it was expected") from error
-    return list(contents)
+    return list(made)
 
 
 def records(folder: str | Path) -> list[Path]:
-    """The recordings in a folder and the folders in it: .hea, .csv and .npz files by their names, sorted.
+    """The recordings in a folder and the folders in it: files by their names (``formats.SUFFIXES``), sorted.
 
     Raises:
         InputError: Where there is no such folder, or no recording in it.
@@ -117,40 +186,52 @@ def records(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", do="name one that holds recordings")
-    found = (path for path in folder.rglob("*") if path.suffix in FORMATS and not path.name.startswith("."))
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     paths = sorted(path for path in found if path.is_file())
     if not paths:
-        raise InputError(f"no recording lies in {folder}", f"files named {', '.join(FORMATS)} were expected")
+        raise InputError(f"no recording lies in {folder}", f"files named {', '.join(SUFFIXES)} were expected")
     return paths
 
 
-def decode(path: Path, named: int | None = None) -> Found:
+def decode(path: Path, record: str | None = None, named: int | None = None) -> Found:
     """What the file says in its own words, read by the format that its content shows.
 
     Args:
         path: The file; of a WFDB record any of its files, or its name without suffix.
+        record: Which recording, where the file holds several.
         named: How many channels the user has named, if any.
 
     Raises:
         InputError: Where the format is unknown or the file broken; an OSError where it cannot be opened.
     """
-    path = _addressed(path)
-    with path.open("rb") as file:
-        opening = file.read(4096)
-    if not opening:
-        raise InputError("the file is empty", "a recording was expected")
-    if opening.startswith(npz_format.MAGIC):
-        return npz_format.read(path, named)
-    if path.suffix == ".hea":
-        return wfdb_format.read(path, _text(path))
-    binary = b"\0" in opening and not opening.startswith(_UTF_16)
-    text = "" if binary else _text(path)
-    if binary or re.match(r"\s*[<{]", text):
-        expected = "WFDB (.hea beside .dat or .mat), CSV, npz or Apple Watch's CSV was expected"
-        raise InputError("the file is in no format that ecggen reads", expected, "convert it first")
-    if wfdb_format.looks_like(text[:4096]):
-        return wfdb_format.read(path, text)
-    return (apple_watch if apple_watch.looks_like(text) else csv_format).parse(text)
+    return _decoded(path, record, named)[1]
+
+
+def _decoded(path: Path, record: str | None, named: int | None) -> tuple[Format, Found]:
+    """The form of a file, and what it says."""
+    source = Source(_addressed(path), record, named)
+    form = formats.known(source)
+    if record is not None and form.contents is None:
+        raise InputError(f"the file is one recording ({form.name})", "record was expected to be left away")
+    return form, form.read(source)
+
+
+def changes(found: Found, ecg: ECG, unit: str | None) -> tuple[str, ...]:
+    """What the door changed between the file's words and the ECG."""
+    said = []
+    rows = {lead: row for row, name in enumerate(found.names) if name and (lead := find_lead(name)) in ecg.leads}
+    renamed = [f"{found.names[row]} → {lead}" for lead, row in rows.items() if found.names[row] != lead]
+    if renamed:
+        said.append(f"leads renamed: {', '.join(renamed)}")
+    if len(found.names) > len(ecg.leads):
+        left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows.values()]
+        said.append(f"channels left out: {listed(left)}")
+    units = sorted({shown(own or unit or "") for own in found.units if millivolts_or_none(own or unit) != 1.0})
+    if units and rows:
+        said.append(f"unit {', '.join(units)} → mV")
+    if ecg.samples != found.values.shape[-1]:
+        said.append(f"cut from {found.values.shape[-1]} to {ecg.samples} samples")
+    return (*said, *found.notes)
 
 
 def _addressed(path: Path) -> Path:
@@ -166,18 +247,6 @@ def _addressed(path: Path) -> Path:
     if not path.is_file():
         raise InputError("this is no regular file", "a recording was expected")
     return path
-
-
-def _text(path: Path) -> str:
-    """The file as text, \\n between its lines: UTF-8, UTF-16 where it says so, else Latin-1 (which has µ)."""
-    if path.stat().st_size > _MOST_TEXT:
-        raise InputError("the file holds more than 200 MB of text", "a smaller one was expected", "split it")
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-16" if raw.startswith(_UTF_16) else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def place(contents: dict[Path, bytes]) -> None:

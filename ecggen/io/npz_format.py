@@ -9,23 +9,56 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
+from ecggen.io.about import About
 from ecggen.io.door import Found, listed, provenance_lines, shown
+from ecggen.io.source import Source, chosen
 
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3
 
 
-def read(path: Path, named: int | None) -> Found:
-    """The signal in an archive; ``named`` is how many channels the user has named, if any."""
-    arrays = load(path)
+def looks_like(source: Source) -> bool:
+    """Whether a file is an archive that holds arrays, or is broken so that nobody can tell what it holds."""
+    if not source.opening.startswith(MAGIC):
+        return False
+    try:
+        with zipfile.ZipFile(source.path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except Exception:  # zipfile raises a dozen kinds over a broken archive
+        return True
+
+
+def read(source: Source) -> Found:
+    """The signal in an archive: a batch, or the record that is asked for."""
+    found = _found(source)
+    if source.record is None:
+        return found
+    records = found.values if found.values.ndim == 3 else found.values[None]
+    return replace(found, values=records[chosen(_numbers(len(records)), source.record)])
+
+
+def contents(source: Source) -> list[str]:
+    """Numbers of the records of a batch; empty where there is one."""
+    values = _found(source).values
+    return _numbers(len(values)) if values.ndim == 3 and len(values) > 1 else []
+
+
+def _numbers(records: int) -> list[str]:
+    return [str(number) for number in range(1, records + 1)]
+
+
+def _found(source: Source) -> Found:
+    """All that the archive holds."""
+    arrays = load(source.path)
     leads = tuple(map(str, np.ravel(arrays.get("leads", []))))
-    values = _signal(arrays, len(leads) or named)
+    values = _signal(arrays, len(leads) or source.channels)
     channels = values.shape[-2]
     fs, unit = scalar(arrays, "fs"), scalar(arrays, "unit")
     if isinstance(fs, str):
@@ -35,7 +68,7 @@ def read(path: Path, named: int | None) -> Found:
     return Found(values, leads or (None,) * channels, units, fs, comments)
 
 
-def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
+def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """The batch as an archive."""
     archive = io.BytesIO()
     np.savez_compressed(

@@ -21,6 +21,7 @@ from ecggen.ecg import check_rate
 from ecggen.errors import InputError
 from ecggen.io import files, npz_format
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
+from ecggen.io.source import Source
 from ecggen.rhythm import pulse_slope
 
 RATES = (20.0, 2000.0)
@@ -126,7 +127,7 @@ def decode(path: Path) -> Found:
     """
     try:
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            if path.is_file() and path.open("rb").read(4) == npz_format.MAGIC:
+            if path.is_file() and npz_format.looks_like(Source(path)):
                 return _archive(path)
             return files.decode(path)
     except OSError as error:

@@ -17,7 +17,9 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
+from ecggen.io.about import About
 from ecggen.io.door import Found, provenance_lines, rate_text, shown
+from ecggen.io.source import Source
 
 GAIN = 1000
 """Units per mV in what is written: steps of 1 µV, up to ±32.767 mV."""
@@ -57,16 +59,18 @@ class Header:
     comments: tuple[str, ...]
 
 
-def looks_like(text: str) -> bool:
-    """Whether ``text`` opens as a header does: a record line, then a signal line with the name of a file."""
-    lines = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("#")]
+def looks_like(source: Source) -> bool:
+    """Whether a file is called a header, or opens as one: a record line, then a signal line with a file's name."""
+    if source.path.suffix == ".hea":
+        return True
+    lines = [line.strip() for line in source.head.split("\n") if line.strip() and not line.startswith("#")]
     record, signal = [*lines, "", ""][:2]
     return bool(_RECORD.fullmatch(record) and re.match(r"\S*[A-Za-z]\S*\s+\d+", signal))
 
 
-def read(path: Path, text: str) -> Found:
-    """The record whose header lies at ``path`` and says ``text``."""
-    header = parse(text)
+def read(source: Source) -> Found:
+    """The record whose header this is."""
+    path, header = source.path, parse(source.text)
     files: dict[str, list[int]] = {}
     for row, channel in enumerate(header.channels):
         files.setdefault(channel.file, []).append(row)
@@ -108,7 +112,7 @@ def parse(text: str) -> Header:
     return Header(float(fs) if fs else None, int(samples or 0) or None, channels, comments)
 
 
-def encode(ecg: ECG, path: Path) -> dict[Path, bytes]:
+def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """One record in format 16; the samples come first, so that no header ever describes missing ones."""
     if not re.fullmatch(r"[-\w]+", path.stem, re.ASCII):
         raise InputError(

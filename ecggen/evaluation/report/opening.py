@@ -50,7 +50,7 @@ def opened(path: Path, said: Said) -> ECG:
     """The recording or recordings in a file, gaps and all."""
     try:
         with np.errstate(all="ignore"):
-            found = decode(path, len(said.leads) or None)
+            found = decode(path, named=len(said.leads) or None)
             rows, leads = _leads(found.names, said.leads)
             fs = agreed("its sampling rate", "--fs", found.fs, None if found.fs else said.fs, check_rate)
             units = [found.units[row] for row in rows]
