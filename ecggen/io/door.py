@@ -19,7 +19,6 @@ import torch
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
 from ecggen.errors import InputError
 from ecggen.io.about import About
-from ecggen.io.quality import refuse_missing
 
 T = TypeVar("T")
 LEFT_OUT = "-"
@@ -81,10 +80,10 @@ def admit(
     start: float,
     seconds: float | None,
 ) -> ECG:
-    """The ECG that the file and its user agree on; the arguments are those of ``read``.
+    """The ECG that the file and its user agree on, NaN where a sample is missing; arguments as those of ``read``.
 
     Raises:
-        InputError: Where they disagree, where neither says it, or where samples are missing.
+        InputError: Where they disagree, or where neither says it.
     """
     rows, names = agreed_leads(found.names, leads)
     rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
@@ -93,10 +92,7 @@ def admit(
     if not signal.size:
         raise InputError("the recording is empty", "at least one sample a lead was expected")
     ecg = ECG(torch.from_numpy(signal), tuple(names), rate, Provenance.parse(found.comments))
-    if start or seconds is not None:
-        ecg = ecg.crop(start, seconds)
-    refuse_missing(ecg)
-    return ecg
+    return ecg.crop(start, seconds) if start or seconds is not None else ecg
 
 
 def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: Callable[[T], float]) -> float:

@@ -21,7 +21,7 @@ from ecggen.io import formats
 from ecggen.io.about import About
 from ecggen.io.door import Found, admit, find_lead, listed, millivolts_or_none, shown
 from ecggen.io.formats import SUFFIXES, Format
-from ecggen.io.quality import check_laws, check_quality
+from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import Source
 
 
@@ -93,12 +93,14 @@ def reading(
     check: bool = True,
     allow_contradiction: bool = False,
     personal: bool = False,
+    gaps: bool = False,
 ) -> Reading:
     """The recording in a file, with what else the file says and what was changed; arguments as those of ``read``.
 
     Args:
         path: The file.
         personal: Whether to keep what identifies somebody.
+        gaps: Whether samples may be missing; they are NaN then.
 
     Raises:
         InputError: Whatever else is in the file; nothing else is raised.
@@ -109,6 +111,8 @@ def reading(
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
             form, found = _decoded(path, record, None if names is None else len(names))
             ecg = admit(found, fs, unit, names, start, seconds)
+        if not gaps:
+            refuse_missing(ecg)
         if check:
             check_quality(ecg)
         if check and not allow_contradiction:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import torch
 
-from ecggen.ecg import ECG, STANDARD_LEADS
+from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.errors import InputError
 
 SHORTEST = 2.0
@@ -38,7 +39,7 @@ def refuse_missing(ecg: ECG) -> None:
     row = int(counts.argmax())
     others = f" ({np.sum(counts > 0)} leads have gaps)" if np.sum(counts > 0) > 1 else ""
     at = missing[row].argmax() / ecg.fs
-    first, last = _longest(~np.any(missing, axis=0))
+    first, last = longest_whole(~np.any(missing, axis=0))
     part = f"read the longest whole part: start={first / ecg.fs:.4f}, seconds={(last - first) / ecg.fs:.4f}"
     raise InputError(
         f"lead {ecg.leads[row]} lacks {counts[row]} of {ecg.samples} samples, the first at {at:.3f} s{others}",
@@ -57,11 +58,23 @@ def check_quality(ecg: ECG) -> None:
         _refuse(size == 0, ecg.leads, high, "is flat at {:.3g} mV", "a signal was expected")
         _refuse(size < SMALLEST, ecg.leads, size, "spans {:.2g} mV in all", "more was expected (is the unit right?)")
         _refuse(reach > LARGEST, ecg.leads, reach, "reaches {:.3g} mV", "less was expected (is the unit right?)")
-        for end in (low, high):
-            # The level must lie far from the median: a quiet baseline in coarse steps is no clipping.
-            deep = np.abs(end - median) > np.maximum(size / 4, 0.1)
-            held = _held(signal == end[:, None]) > CLIPPED
-            _refuse(held & deep, ecg.leads, end, "is clipped at {:.3f} mV", "its peaks were expected")
+        for end, clipped in _clipped(signal):
+            _refuse(clipped, ecg.leads, end, "is clipped at {:.3f} mV", "its peaks were expected")
+
+
+def clipped_leads(ecg: ECG) -> tuple[str, ...]:
+    """The leads of one record whose peaks are cut off."""
+    clipped = [any(row) for row in zip(*(rows for _, rows in _clipped(ecg.signal[0].numpy())), strict=True)]
+    return tuple(lead for lead, is_clipped in zip(ecg.leads, clipped, strict=True) if is_clipped)
+
+
+def _clipped(signal: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Lowest and then highest value of each lead (lead, time), and whether it is clipped there."""
+    low, high, median = signal.min(1), signal.max(1), np.median(signal, 1)
+    for end in (low, high):
+        # The level must lie far from the median: a quiet baseline in coarse steps is no clipping.
+        deep = np.abs(end - median) > np.maximum((high - low) / 4, 0.1)
+        yield end, deep & (_held(signal == end[:, None]) > CLIPPED)
 
 
 def check_laws(ecg: ECG) -> None:
@@ -95,7 +108,7 @@ def _held(at: np.ndarray) -> np.ndarray:
     return run.mean(1)
 
 
-def _longest(whole: np.ndarray) -> tuple[int, int]:
+def longest_whole(whole: np.ndarray) -> tuple[int, int]:
     """First sample of the longest run of true values, and the one after its last."""
     edges = np.flatnonzero(np.diff(np.r_[False, whole, False].astype(np.int8))).reshape(-1, 2)
     if not len(edges):
@@ -111,6 +124,32 @@ def _mends(ecg: ECG, limb: list[str]) -> Iterator[tuple[str, ECG]]:
         yield f"turning {lead} upside down{arms}", _turned(ecg, lead)
     for one, two in combinations(limb, 2):
         yield f"exchanging {one} and {two}", _renamed(ecg, {one: two, two: one})
+    if len(limb) >= 4 and (factors := _gains(ecg.pick(*limb))) is not None:
+        told = ", ".join(
+            f"{lead} by {factor:.2f}" for lead, factor in zip(limb, factors, strict=True) if lead != limb[0]
+        )
+        yield f"multiplying {told} (are the gains right?)", _multiplied(ecg, dict(zip(limb, factors, strict=True)))
+
+
+def _gains(limb: ECG) -> np.ndarray | None:
+    """Factors of the limb leads, the first being 1, under which they would obey the laws best; None without any.
+
+    The laws are linear: with the leads as columns, the factors are what their departure from the laws maps to least.
+    """
+    rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in limb.leads]]
+    off = np.eye(len(rows)) - rows @ np.linalg.pinv(rows)
+    waves = limb.signal[0].double().numpy()
+    waves = waves - waves.mean(1, keepdims=True)
+    # |off · diag(f) · waves|² = fᵀ (off ∘ waves wavesᵀ) f, as off is a projection.
+    _, vectors = np.linalg.eigh(off * (waves @ waves.T))
+    factors = vectors[:, 0]
+    return factors / factors[0] if np.all(factors / factors[0] > 0.1) else None
+
+
+def _multiplied(ecg: ECG, factors: dict[str, float]) -> ECG:
+    """The leads times their factors, without their means: a wrong gain moves the baseline as well."""
+    by = torch.tensor([factors.get(lead, 1.0) for lead in ecg.leads], dtype=torch.float32)
+    return replace(ecg, signal=(ecg.signal - ecg.signal.mean(-1, keepdim=True)) * by[:, None])
 
 
 def _obeys(ecg: ECG) -> bool:

@@ -1,0 +1,128 @@
+"""Spoil every sample many times, and record what came of it, how long it took and how much memory.
+
+    python tests/mutate.py --inputs 20000 --out evaluation/results/mutations.json
+
+A child process reads the files and tells the number of each before it opens it, so that one that crashes it, or keeps
+it for longer than the limit, is known by its number and counted; the rest goes on. Input i of a sample follows from i
+alone: ``--only NAME --first I --inputs 1`` gives it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import select
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt
+
+SECONDS, MEGABYTES = 5.0, 1024
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", help="name of one sample")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    wanted = [sample for sample in samples() if given.only in (None, sample.name)]
+    if given.child:
+        child(wanted[0], range(given.first, given.first + given.inputs))
+        return
+    results = {}
+    for sample in wanted:
+        results[sample.name] = watched(sample, range(given.first, given.first + given.inputs))
+        print(sample.name, json.dumps(results[sample.name]), flush=True)
+        if given.out:
+            about = {"command": "python tests/mutate.py", "date": str(date.today()), "commit": commit()}
+            limits = {"seconds": SECONDS, "megabytes": MEGABYTES}
+            kept = json.loads(given.out.read_text())["samples"] if given.out.exists() else {}
+            about |= {"limits": limits, "samples": kept | results}
+            given.out.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def child(sample: Sample, numbers: range) -> None:
+    """Read the spoilt files one by one, a line before and a line after each."""
+    with tempfile.TemporaryDirectory() as name:
+        path = prepare(sample, Path(name))
+        whole = path.read_bytes()
+        read_or_refuse(path)  # imports take their time once
+        print("begun", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
+        for number in numbers:
+            path.write_bytes(spoilt(whole, at_random(number)))
+            print("at", number, flush=True)
+            try:
+                outcome = read_or_refuse(path, ppg=number % 8 == 0)
+            except Exception:
+                traceback.print_exc()
+                outcome = "broke"
+            print(outcome, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
+
+
+def watched(sample: Sample, numbers: range) -> dict:
+    """What became of the inputs, with a new child after each one that ended it."""
+    outcomes: Counter[str] = Counter()
+    trouble: list[dict] = []
+    slowest, most, number = 0.0, 0, numbers.start
+    started = time.monotonic()
+    while number < numbers.stop:
+        words = ["--child", "--only", sample.name, "--first", str(number), "--inputs", str(numbers.stop - number)]
+        # Unbuffered: a line that waited in a buffer would look like a child that hangs.
+        with subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, bufsize=0) as process:
+            assert process.stdout is not None
+            begun = None
+            while True:
+                ready, _, _ = select.select([process.stdout], [], [], 60.0 if begun is None else 2 * SECONDS)
+                line = process.stdout.readline().decode().split() if ready else []
+                if not line:
+                    outcome = "ended the process" if ready else "hung"
+                    if begun is not None or not ready:
+                        outcomes[outcome] += 1
+                        trouble.append({"input": number, "what": outcome})
+                        number += 1
+                    process.kill()
+                    break
+                if line[0] == "at":
+                    number, begun = int(line[1]), time.monotonic()
+                elif line[0] != "begun":
+                    assert begun is not None
+                    slowest = max(slowest, time.monotonic() - begun)
+                    most = max(most, int(line[1]))
+                    outcomes[line[0]] += 1
+                    if line[0] == "broke":
+                        trouble.append({"input": number, "what": "broke"})
+                    if number + 1 == numbers.stop:
+                        number += 1
+                        break
+    return {
+        "inputs": len(numbers),
+        **dict(outcomes),
+        "slowest_s": round(slowest, 3),
+        "most_memory_mb": most,
+        "seconds": round(time.monotonic() - started, 1),
+        "trouble": trouble[:20],
+    }
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    return said.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Broken files: real and made samples of every format, and ways to spoil their bytes that parsers stumble over."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ecggen.ecg import STANDARD_LEADS
+from ecggen.errors import InputError
+from ecggen.io import contents, read, reading
+from ecggen.io.ppg import read_ppg
+
+SAMPLES = Path(__file__).parent / "data"
+PERSONAL = ("Jane", "Doe", "1963", "Feb 3", "SN-4711")
+"""Of the invented patient who stands in the samples."""
+
+LARGEST = (b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00" * 8, b"\x80" + b"\x00" * 7, b"99999999", b"-1", b"1e308", b"nan")
+"""Numbers that lengths, counts and scales are replaced by."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file to spoil, and the files that belong beside it."""
+
+    name: str
+    path: Path
+    beside: tuple[Path, ...] = ()
+
+
+def samples() -> list[Sample]:
+    """Every sample of ``tests/data``, a header and its samples as two."""
+    found = []
+    small = ("00010_lr.hea", "00010_lr.dat", "E00001.hea", "E00001.mat", "apple_watch_lead_I.csv")
+    formats = sorted((SAMPLES / "formats").iterdir())
+    for path in [*(SAMPLES / name for name in small), *formats]:
+        if path.is_file() and path.suffix not in (".py", ".md", ".txt"):
+            beside = tuple(other for other in path.parent.glob(f"{path.stem}*") if other != path and other.is_file())
+            found.append(Sample(path.name, path, beside))
+    return found
+
+
+def prepare(sample: Sample, folder: Path) -> Path:
+    """Copy a sample and what belongs to it; the path of the copy that is to be spoilt."""
+    for path in (sample.path, *sample.beside):
+        shutil.copy(path, folder / path.name)
+        (folder / path.name).chmod(0o644)
+    return folder / sample.path.name
+
+
+def spoilt(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """``content`` after edits: (what is done, where as a share of the file, with which bytes)."""
+    for how, share, what in edits:
+        at = int(share * len(content))
+        if how == "put":
+            content = content[:at] + what + content[at + len(what) :]
+        elif how == "add":
+            content = content[:at] + what + content[at:]
+        elif how == "cut":
+            content = content[:at] + content[at + 20 * max(len(what), 1) :]
+        elif how == "end":
+            content = content[:at]
+        else:
+            content = content[:at] + content[max(at - 64 * len(what), 0) :]
+    return content
+
+
+HOW = ("put", "put", "put", "add", "cut", "end", "again")
+
+
+def at_random(seed: int) -> list[tuple[str, float, bytes]]:
+    """One to five edits; half of them fall on the first hundredth of a file, where headers decide."""
+    draw = random.Random(seed)
+    edits = []
+    for _ in range(draw.randint(1, 5)):
+        what = (
+            draw.choice(LARGEST)[: draw.choice((1, 2, 4, 8))]
+            if draw.random() < 0.4
+            else draw.randbytes(draw.randint(1, 8))
+        )
+        share = draw.random() ** draw.choice((1, 4, 8))
+        edits.append((draw.choice(HOW), share, what))
+    return edits
+
+
+def read_or_refuse(path: Path, ppg: bool = True) -> str:
+    """Read a file, as an ECG and as a PPG; each way gives what it promises or one sentence, which names nobody.
+
+    Args:
+        path: The file.
+        ppg: Whether to read it as a PPG as well.
+
+    Returns:
+        "read" where it was an ECG to the reader, else "refused".
+    """
+    outcome = "read"
+    try:
+        names = contents(path)
+        found = reading(path, record=names[0] if names else None, check=False, gaps=True)
+        assert found.ecg.leads
+        assert set(found.ecg.leads) <= set(STANDARD_LEADS)
+        assert not found.about.personal
+        assert not any(word in text for word in PERSONAL for text in found.changes)
+        assert torch.isfinite(read(path, record=names[0] if names else None).signal).all()
+    except InputError as error:
+        outcome = "refused"
+        check_sentence(error)
+    if ppg:
+        try:
+            assert torch.isfinite(read_ppg(path).wave).all()
+        except InputError as error:
+            check_sentence(error)
+    return outcome
+
+
+def check_sentence(error: InputError) -> None:
+    """A sentence is short and holds nothing of a person."""
+    text = str(error)
+    assert len(text) < 1500, text
+    assert not any(word in text for word in PERSONAL), text

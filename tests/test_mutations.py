@@ -1,0 +1,35 @@
+"""Whatever the bytes: for every format, files spoilt at random are read or refused with one sentence."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mutations import HOW, LARGEST, Sample, prepare, read_or_refuse, samples, spoilt
+
+edit = st.tuples(
+    st.sampled_from(HOW),
+    st.one_of(st.floats(0, 0.02), st.floats(0, 1)),
+    st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from(LARGEST)),
+)
+
+
+@pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.name)
+def test_a_spoilt_file_is_read_or_refused(tmp_path, sample: Sample):
+    path = prepare(sample, tmp_path)
+    whole = path.read_bytes()
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(st.lists(edit, min_size=1, max_size=4))
+    def holds(edits):
+        path.write_bytes(spoilt(whole, edits))
+        read_or_refuse(path)
+
+    holds()
+
+
+@pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.name)
+def test_a_file_that_ends_early_is_read_or_refused(tmp_path, sample: Sample):
+    path = prepare(sample, tmp_path)
+    whole = path.read_bytes()
+    for length in sorted({0, 1, 4, 16, 128, 600, len(whole) // 2, len(whole) - 1}):
+        path.write_bytes(whole[:length])
+        read_or_refuse(path)
