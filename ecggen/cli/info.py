@@ -5,51 +5,90 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ecggen.cli import console
-from ecggen.cli.opening import File, Json, Leads, Rate, Unit, open_recording
+from ecggen.cli.opening import File, Json, Leads, Rate, Record, Unit, named_leads
 
 if TYPE_CHECKING:
-    from ecggen.ecg import ECG
+    from ecggen.io import Reading
+    from ecggen.io.inspection import Inspection
 
 
-def info(file: File, leads: Leads = None, fs: Rate = None, unit: Unit = None, as_json: Json = False) -> None:
-    """Say what a recording holds: leads, rate, length, amplitudes, lead laws, doubts, and what is synthetic in it."""
-    from ecggen.errors import InputError
-    from ecggen.io.quality import check_laws, check_quality
+def info(
+    file: File, record: Record = None, leads: Leads = None, fs: Rate = None, unit: Unit = None, as_json: Json = False
+) -> None:
+    """Say what a recording holds: form, leads, rate, length, gaps, amplitudes, lead laws, exchanged electrodes,
+    whether it tells who the patient is, doubts, and what is synthetic in it."""
+    from ecggen.io import contents, reading
+    from ecggen.io.inspection import inspect
 
-    ecg = open_recording(file, leads, fs, unit, check=False, allow_contradiction=True)
-    doubts = []
-    for check in (check_quality, check_laws):
-        try:
-            check(ecg)
-        except InputError as error:
-            doubts.append(f"{error.found}; {error.expected}")
-    about: dict[str, Any] = describe(ecg) | {"doubts": doubts}
+    names = contents(file)
+    read = reading(file, record=record, leads=named_leads(leads), fs=fs, unit=unit, check=False, gaps=True)
+    first = read.ecg[0]
+    about = describe(read, inspect(first), names)
     if as_json:
         console.tell_json(about)
-        return
-    console.tell(f"{file.name}: {', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz, in mV")
-    for lead, (low, high) in about["range_mv"].items():
-        console.tell(f"  {lead:4} {low:7.3f} to {high:6.3f} mV")
-    console.tell(f"lead laws: {about['law_residual_mv'] * 1000:.1f} µV off at most")
-    if ecg.provenance:
-        console.tell("\n".join(ecg.provenance.lines()))
-    console.tell("\n".join(f"doubt: {doubt}" for doubt in doubts) or "no doubts")
+    else:
+        console.tell(f"{file.name}: {in_words(read, about)}")
 
 
-def describe(ecg: ECG) -> dict[str, Any]:
-    """The facts of one record, for a program."""
-    origin = ecg.provenance
+def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any]:
+    """The facts of one recording, for a program."""
+    import numpy as np
+
+    ecg, origin = read.ecg, read.ecg.provenance
+    signal = ecg.signal[0].double().numpy()
+    with np.errstate(all="ignore"):
+        finite = np.where(np.isfinite(signal), signal, np.nan)
+    known = [bool(np.isfinite(row).any()) for row in finite]
     return {
+        "format": read.format,
+        "recordings": names,
+        "records": len(ecg),
         "leads": list(ecg.leads),
         "fs": ecg.fs,
         "samples": ecg.samples,
         "seconds": ecg.seconds,
         "unit": "mV",
         "range_mv": {
-            lead: (round(float(wave.min()), 4), round(float(wave.max()), 4))
-            for lead, wave in zip(ecg.leads, ecg.signal[0], strict=True)
+            lead: (round(float(np.nanmin(wave)), 4), round(float(np.nanmax(wave)), 4)) if is_known else None
+            for lead, wave, is_known in zip(ecg.leads, finite, known, strict=True)
         },
-        "law_residual_mv": float(ecg.law_residual().max()),
+        **seen.as_dict(),
+        "changes": list(read.changes),
+        "age": read.about.age,
+        "sex": read.about.sex,
+        "codes": list(read.about.codes),
+        "personal": list(read.dropped),
         "synthetic": list(origin.generated) if origin else [],
         "measured": list(origin.measured) if origin else list(ecg.leads),
     }
+
+
+def in_words(read: Reading, about: dict[str, Any]) -> str:
+    """The same for a person."""
+    from ecggen.io.about import PERSONAL
+
+    ecg = read.ecg
+    lines = [f"{about['format']}; {', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz, in mV"]
+    if about["recordings"]:
+        lines.append(f"recordings in it: {_some(about['recordings'])}; the values are those of the one that is read")
+    for lead, span in about["range_mv"].items():
+        lines.append(f"  {lead:4} {span[0]:7.3f} to {span[1]:6.3f} mV" if span else f"  {lead:4} no value at all")
+    lines.append(f"lead laws: {about['law_residual_mv'] * 1000:.1f} µV off at most")
+    if about["heart_rate"] is not None:
+        lines.append(f"heart rate: {about['heart_rate']:.0f} a minute")
+    facts = [f"{about['age']:g} years" if about["age"] is not None else "", about["sex"] or "", *about["codes"]]
+    if any(facts):
+        lines.append(f"patient: {', '.join(filter(None, facts))}")
+    if about["personal"]:
+        kinds = "; ".join(PERSONAL[kind] for kind in about["personal"])
+        lines.append(f"tells who the patient is: {kinds} (not shown; convert leaves it behind)")
+    lines += [f"on reading: {change}" for change in about["changes"]]
+    lines += ecg.provenance.lines() if ecg.provenance else []
+    return "\n".join(
+        [*lines, *(f"doubt: {doubt}" for doubt in about["doubts"])] + (["no doubts"] * (not about["doubts"]))
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" … ({len(names)} in all)" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from ecggen.ecg import ECG
 
 File = Annotated[
-    Path, Argument(help="The recording: WFDB (.hea), CSV, npz, or an Apple Watch CSV.", show_default=False)
+    Path,
+    Argument(
+        help="The recording: WFDB (.hea), EDF, DICOM, CSV, a watch's export … (README: Formats).", show_default=False
+    ),
+]
+Record = Annotated[
+    str | None, Option(help="Which recording, where the file holds several: its name, or its number from 1.")
 ]
 Leads = Annotated[
     str | None,
@@ -48,6 +54,12 @@ Guidance = Annotated[
 Level = Annotated[float, Option(help="Share of true samples that the band of the draws is to hold.")]
 Seed = Annotated[int, Option(help="The same seed gives the same ECG.")]
 Picture = Annotated[str, Option(help="Form of the picture: png, svg or pdf.")]
+Personal = Annotated[
+    bool, Option("--personal", help="Keep what tells who the patient is: names, birth dates, numbers, free text.")
+]
+Forms = Annotated[
+    str, Option("--forms", help="Forms of the twelve leads, apart by commas: wfdb, csv, npz, edf, dicom, aecg.")
+]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, Option("--json", help="Print JSON for a program.")]
 
@@ -61,15 +73,17 @@ def open_recording(
     seconds: float | None = None,
     allow_contradiction: bool = False,
     check: bool = True,
+    record: str | None = None,
 ) -> ECG:
     """The recording in ``file``, with only the leads that are asked for; its quality is judged on those."""
     from ecggen.io import read
 
     ecg = read(
         file,
+        record=record,
         fs=fs,
         unit=unit,
-        leads=None if leads is None else [name for name in re.split(r"[,\s]+", leads) if name],
+        leads=named_leads(leads),
         start=start,
         seconds=seconds,
         check=check,
@@ -78,6 +92,25 @@ def open_recording(
     if len(ecg) != 1:
         raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "write one of them to a file first")
     return ecg
+
+
+def forms_of(names: str) -> list[str]:
+    """The suffixes of the forms in an option.
+
+    Raises:
+        InputError: Where one is none that ecggen writes.
+    """
+    from ecggen.io.formats import FORMS
+
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found or not set(found) <= FORMS.keys():
+        raise InputError(f"the forms are {names!r}", f"some of {', '.join(FORMS)} were expected")
+    return list(dict.fromkeys(FORMS[name] for name in found))
+
+
+def named_leads(leads: str | None) -> tuple[str, ...] | None:
+    """The names in an option, apart by commas or blanks."""
+    return None if leads is None else tuple(name for name in re.split(r"[,\s]+", leads) if name)
 
 
 def with_known(

@@ -8,12 +8,13 @@ from typing import Annotated
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Contradiction, File, Leads, Overwrite, Rate, Start, Unit, open_recording
+from ecggen.cli.opening import Contradiction, File, Leads, Overwrite, Rate, Record, Start, Unit, open_recording
 
 
 def plot(
     file: File,
     out: Annotated[Path, Option(help="The picture: .png, .svg or .pdf.")],
+    record: Record = None,
     leads: Leads = None,
     fs: Rate = None,
     unit: Unit = None,
@@ -29,7 +30,7 @@ def plot(
     """Draw a recording at 25 mm/s and 10 mm/mV; what a model made is drawn in its own colour and marked."""
     from ecggen import plot as paper
 
-    ecg = open_recording(file, leads, fs, unit, allow_contradiction=allow_contradiction, check=False)
+    ecg = open_recording(file, leads, fs, unit, 0.0, None, allow_contradiction, False, record)
     shown = None if raw else (0.5, 40.0)
     figure = paper.draw(
         ecg,

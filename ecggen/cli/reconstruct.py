@@ -12,6 +12,7 @@ from ecggen.cli.opening import (
     Age,
     Contradiction,
     File,
+    Forms,
     Guidance,
     HeartRate,
     Json,
@@ -21,6 +22,7 @@ from ecggen.cli.opening import (
     Overwrite,
     Picture,
     Rate,
+    Record,
     Seconds,
     Seed,
     Sex,
@@ -28,6 +30,7 @@ from ecggen.cli.opening import (
     Steps,
     Text,
     Unit,
+    forms_of,
     open_recording,
     with_known,
 )
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 def reconstruct(
     file: File,
     out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
+    record: Record = None,
     leads: Leads = None,
     model: Model = "vae",
     draws: Annotated[int, Option(help="Draws from the model; the answer is their mean.")] = 32,
@@ -59,6 +63,7 @@ def reconstruct(
     heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="The true leads, to say how near the reconstruction came.")] = None,
     picture: Picture = "png",
+    forms: Forms = "wfdb,csv",
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -67,14 +72,16 @@ def reconstruct(
 
     What was measured stays as it was recorded, in its own rate; what follows from it by Einthoven's law is derived;
     the rest is generated, with a band that tells how much is really known. OUT gets the twelve leads as WFDB and
-    CSV, the band as npz, a picture, and a text of what was measured and what was generated. Not for diagnosis.
+    CSV (or in other --forms), the band as npz, a picture, and a text of what was measured and what was generated.
+    Not for diagnosis.
     """
     from ecggen.checkpoint import load
     from ecggen.errors import InputError
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
-    given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction)
+    suffixes = forms_of(forms)
+    given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
     generator = load(model)
     generator.set_sampling(steps, guidance)
@@ -84,12 +91,12 @@ def reconstruct(
     about = describe(estimate) | {"notes": notes}
     if true is not None:
         about["against_truth"] = compare(estimate.center, true, generator.preprocessor)
-    store(estimate, file.stem, about, in_words(about), out, picture)
+    names = store(estimate, file.stem, about, in_words(about), out, picture, suffixes)
     if as_json:
         console.tell_json(about | {"folder": str(out)})
     else:
         console.tell(in_words(about))
-        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
+        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {', '.join(names)}")
 
 
 def condition(

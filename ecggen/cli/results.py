@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,9 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-def store(answer: ECG | Estimate, name: str, about: dict, words: str, out: Path, picture: str) -> None:
+def store(
+    answer: ECG | Estimate, name: str, about: dict, words: str, out: Path, picture: str, suffixes: Sequence[str]
+) -> list[str]:
     """All files of a result, made beside their place and then moved: a stopped run leaves no half result.
 
     Args:
@@ -71,6 +74,10 @@ def store(answer: ECG | Estimate, name: str, about: dict, words: str, out: Path,
         words: For the text file.
         out: The folder.
         picture: Form of the picture: png, svg or pdf.
+        suffixes: Of the files that hold the leads.
+
+    Returns:
+        The files that hold the leads.
     """
     import json
 
@@ -88,13 +95,13 @@ def store(answer: ECG | Estimate, name: str, about: dict, words: str, out: Path,
         else:
             figure = paper.draw(center, title=name)
         paper.save(figure, making / f"{name}.{picture}")
-        write(center, making / f"{name}.hea")
-        write(center, making / f"{name}.csv")
+        written = [write(center, making / f"{name}{suffix}")[-1].name for suffix in suffixes]
         (making / f"{name}.txt").write_text(words + "\n", encoding="utf-8")
         (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)
         for file in making.iterdir():
             file.replace(out / file.name)
+        return [str(out / name) for name in written]
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

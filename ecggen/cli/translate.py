@@ -10,6 +10,7 @@ from typer import Argument, Option
 from ecggen.cli import console
 from ecggen.cli.opening import (
     Age,
+    Forms,
     Guidance,
     HeartRate,
     Json,
@@ -24,6 +25,7 @@ from ecggen.cli.opening import (
     Start,
     Steps,
     Text,
+    forms_of,
     open_recording,
     with_known,
 )
@@ -73,13 +75,15 @@ def translate(
     truth: Annotated[Path | None, Option(help="A file with the true lead II, to say how near the ECG came.")] = None,
     unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, where its file does not say.")] = None,
     picture: Picture = "png",
+    forms: Forms = "wfdb,csv",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Translate a PPG into an ECG that beats as it does.
 
     A PPG shows when the heart beats and hardly how: the beats follow the pulses, the shape of the waves is drawn. OUT
-    gets twelve leads as WFDB and CSV, a picture, and a text that says what they can stand for. Not for diagnosis.
+    gets twelve leads as WFDB and CSV (or in other --forms), a picture, and a text that says what they can stand for.
+    Not for diagnosis.
     """
     from ecggen.checkpoint import load
     from ecggen.errors import InputError
@@ -89,6 +93,7 @@ def translate(
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     if draws < 1:
         raise InputError(f"{draws} draws", "at least 1 was expected")
+    suffixes = forms_of(forms)
     ppg = read_ppg(file, fs=fs, channel=channel, start=start, seconds=seconds)
     true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
     generator = load(model)
@@ -103,12 +108,12 @@ def translate(
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
         about["against_truth"] = compare(drawn, true, generator.preprocessor)
-    store(answer, file.stem, about, in_words(about), out, picture)
+    names = store(answer, file.stem, about, in_words(about), out, picture, suffixes)
     if as_json:
         console.tell_json(about | {"folder": str(out)})
     else:
         console.tell(in_words(about))
-        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {out / f'{file.stem}.hea'} and .csv")
+        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {', '.join(names)}")
 
 
 def condition(

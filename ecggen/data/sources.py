@@ -11,7 +11,7 @@ import pandas
 
 from ecggen.data.packing import Recording
 from ecggen.errors import InputError
-from ecggen.io import records
+from ecggen.io import About, records
 
 DATABASE = "ptbxl_database.csv"
 FOLDS = 10
@@ -56,6 +56,24 @@ def ptb_xl(folder: Path) -> list[Recording]:
         )
         for row in rows
     ]
+
+
+def abouts(folder: Path) -> dict[Path, About]:
+    """What PTB-XL's database says of each of its files, at 100 and at 500 Hz."""
+    table = pandas.read_csv(folder / DATABASE)
+    found = {}
+    for recording, (_, row) in zip(ptb_xl(folder), table.iterrows(), strict=True):
+        about = About(
+            age=recording.age,
+            sex=None if recording.sex is None else "MF"[int(recording.sex)],
+            codes=tuple(recording.codes.split()),
+            report=recording.report,
+            patient=recording.patient,
+            fold=recording.fold,
+        )
+        names = (row.get("filename_lr"), row.get("filename_hr"))
+        found |= {folder / f"{name}.hea": about for name in names if isinstance(name, str)}
+    return found
 
 
 def _codes(cell: object) -> str:

@@ -32,6 +32,7 @@ class About:
         codes: Diagnoses as the file codes them: SNOMED CT (numbers) or SCP statements (words).
         report: The report, where its publisher has cleared it of names; other free text is personal.
         patient: An identifier without meaning, by which a data set keeps records of one patient together.
+        fold: Number of the part of a data set's split that the patient belongs to, or None.
         personal: What identifies somebody, by the kinds of ``PERSONAL``; empty unless a file holds it.
     """
 
@@ -40,6 +41,7 @@ class About:
     codes: tuple[str, ...] = ()
     report: str = ""
     patient: str = ""
+    fold: int | None = None
     personal: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):

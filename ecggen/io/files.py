@@ -230,7 +230,9 @@ def changes(found: Found, ecg: ECG, unit: str | None) -> tuple[str, ...]:
     if len(found.names) > len(ecg.leads):
         left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows.values()]
         said.append(f"channels left out: {listed(left)}")
-    units = sorted({shown(own or unit or "") for own in found.units if millivolts_or_none(own or unit) != 1.0})
+    units = sorted(
+        {shown(own or unit or "") for own in found.units if millivolts_or_none(own or unit) not in (1.0, None)}
+    )
     if units and rows:
         said.append(f"unit {', '.join(units)} → mV")
     if ecg.samples != found.values.shape[-1]:

@@ -19,6 +19,7 @@ from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed, provenance_lines, shown
 from ecggen.io.source import Source, chosen
+from ecggen.io.zip_format import opened
 
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3
@@ -26,10 +27,10 @@ _MOST_BYTES = 2 * 1024**3
 
 def looks_like(source: Source) -> bool:
     """Whether a file is an archive that holds arrays, or is broken so that nobody can tell what it holds."""
-    if not source.opening.startswith(MAGIC):
+    if source.content is not None or not source.opening.startswith(MAGIC):
         return False
     try:
-        with zipfile.ZipFile(source.path) as archive:
+        with opened(source.path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
     except Exception:  # zipfile raises a dozen kinds over a broken archive
         return True
@@ -37,28 +38,40 @@ def looks_like(source: Source) -> bool:
 
 def read(source: Source) -> Found:
     """The signal in an archive: a batch, or the record that is asked for."""
-    found = _found(source)
-    if source.record is None:
-        return found
-    records = found.values if found.values.ndim == 3 else found.values[None]
-    return replace(found, values=records[chosen(_numbers(len(records)), source.record)])
+    return one_of(from_arrays(load(source.path), source.channels), source.record)
 
 
 def contents(source: Source) -> list[str]:
     """Numbers of the records of a batch; empty where there is one."""
-    values = _found(source).values
-    return _numbers(len(values)) if values.ndim == 3 and len(values) > 1 else []
+    return numbers(from_arrays(load(source.path), source.channels))
 
 
-def _numbers(records: int) -> list[str]:
+def one_of(found: Found, record: str | None) -> Found:
+    """The record of a batch that is asked for; all of it where none is."""
+    if record is None:
+        return found
+    records = found.values if found.values.ndim == 3 else found.values[None]
+    return replace(found, values=records[chosen(_counted(len(records)), record)])
+
+
+def numbers(found: Found) -> list[str]:
+    """Numbers of the records of a batch; empty where there is one."""
+    return _counted(len(found.values)) if found.values.ndim == 3 and len(found.values) > 1 else []
+
+
+def _counted(records: int) -> list[str]:
     return [str(number) for number in range(1, records + 1)]
 
 
-def _found(source: Source) -> Found:
-    """All that the archive holds."""
-    arrays = load(source.path)
+def from_arrays(arrays: dict[str, np.ndarray], named: int | None) -> Found:
+    """What arrays say that are called as ecggen calls them: ``signal``, ``leads``, ``fs``, ``unit``, ``provenance``.
+
+    Args:
+        arrays: By name.
+        named: How many channels the user has named, if any.
+    """
     leads = tuple(map(str, np.ravel(arrays.get("leads", []))))
-    values = _signal(arrays, len(leads) or source.channels)
+    values = _signal(arrays, len(leads) or named)
     channels = values.shape[-2]
     fs, unit = scalar(arrays, "fs"), scalar(arrays, "unit")
     if isinstance(fs, str):
@@ -85,7 +98,7 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 def load(path: Path) -> dict[str, np.ndarray]:
     """The arrays of numbers and of words; Python objects are never unpacked."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             size = sum(member.file_size for member in members)
             if size > _MOST_BYTES:

@@ -1,0 +1,279 @@
+"""A job of ``ecggen convert``: many recordings brought into another form, one by one, and further where it was stopped.
+
+The list ``convert.csv`` tells of every recording what became of it: the file, what was changed, what is doubtful, or
+why it was refused. A recording is done when its files are whole *and* its line stands in the list.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecggen.errors import InputError
+
+if TYPE_CHECKING:
+    from ecggen.ecg import ECG
+    from ecggen.io import About
+
+COLUMNS = {
+    "source": "the file that was read, in the folder that was given",
+    "record": "name of the recording in it; blank for a file that is one recording",
+    "file": "the new file; blank where it was refused",
+    "changes": "what was changed, apart by |",
+    "doubts": "what speaks against the recording, apart by |",
+    "dropped": "kinds of what identifies a person that the source holds and the new file does not, apart by |",
+    "refused": "why there is no new file; blank where there is one",
+}
+"""Columns of convert.csv, with what they mean."""
+
+LIST, SUMMARY = "convert.csv", "convert.json"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How every recording of a job is read and written; arguments of ``ecggen.io.read`` by their names.
+
+    Attributes:
+        form: One of ``ecggen.io.formats.FORMS``.
+        resample: Hz to bring it to, or None.
+        personal: Whether to keep what identifies somebody.
+    """
+
+    form: str = "wfdb"
+    leads: tuple[str, ...] | None = None
+    fs: float | None = None
+    unit: str | None = None
+    start: float = 0.0
+    seconds: float | None = None
+    resample: float | None = None
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A recording in its new form, not yet written."""
+
+    ecg: ECG
+    about: About
+    changes: tuple[str, ...]
+    doubts: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass
+class Summary:
+    """What became of the recordings."""
+
+    converted: int = 0
+    already: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: dict[str, str]) -> None:
+        """Count a line of the list."""
+        for name in ("changes", "doubts", "dropped"):
+            getattr(self, name).update(filter(None, row[name].split(" | ")))
+        if row["refused"]:
+            self.refused[row["refused"]] += 1
+        else:
+            self.converted += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for a program; refusals by their sentence without the file's name."""
+        counts = {name: dict(getattr(self, name).most_common()) for name in ("changes", "doubts", "dropped", "refused")}
+        return {"converted": self.converted, "already_there": self.already, **counts}
+
+
+def converted(path: Path, record: str | None, way: Way, about: About | None = None) -> Converted:
+    """A recording read and put right: standard names in standard order, mV, and the rate that is asked for.
+
+    Args:
+        path: The file.
+        record: Which recording in it, where it holds several.
+        way: How.
+        about: What its data set says of it, where that is more than the file says.
+
+    Raises:
+        InputError: Where it cannot be read; nothing else is raised.
+    """
+    from ecggen.ecg import STANDARD_LEADS
+    from ecggen.io import reading
+    from ecggen.io.inspection import refusals
+
+    read = reading(
+        path,
+        record=record,
+        leads=way.leads,
+        fs=way.fs,
+        unit=way.unit,
+        start=way.start,
+        seconds=way.seconds,
+        check=False,
+        personal=way.personal,
+    )
+    ecg, changes = read.ecg, list(read.changes)
+    doubts = tuple(refusals(ecg[:1]))
+    ordered = tuple(lead for lead in STANDARD_LEADS if lead in ecg.leads)
+    if way.leads is None and ordered != ecg.leads:
+        ecg = ecg.pick(*ordered)
+        changes.append("leads put into standard order")
+    if way.resample is not None and way.resample != ecg.fs:
+        changes.append(f"{ecg.fs:g} → {way.resample:g} Hz")
+        ecg = ecg.resample(way.resample)
+    return Converted(ecg, about or read.about, tuple(changes), doubts, () if way.personal else read.dropped)
+
+
+class Job:
+    """The recordings of a folder, or of a file that holds several, on their way into a folder.
+
+    Args:
+        source: The folder, or the file.
+        out: The folder for the new files.
+        way: How they are read and written.
+    """
+
+    def __init__(self, source: Path, out: Path, way: Way):
+        from ecggen.io.formats import FORMS
+
+        if way.form not in FORMS:
+            raise InputError(f"the form is {way.form!r}", f"one of {', '.join(FORMS)} was expected")
+        self.source, self.out, self.way, self.suffix = source, out, way, FORMS[way.form]
+        self.root = source if source.is_dir() else source.parent
+        self.done: dict[tuple[str, str], dict[str, str]] = {}
+        self.names: set[str] = set()
+
+    def open(self, overwrite: bool, resume: bool) -> None:
+        """Make the folder ready.
+
+        Raises:
+            InputError: Where it is taken, lies in the folder that is read, or was begun otherwise.
+        """
+        if overwrite and resume:
+            raise InputError("both --overwrite and --resume were given", "one of them was expected")
+        if self.source.is_dir() and self.out.resolve().is_relative_to(self.source.resolve()):
+            raise InputError(f"{self.out} lies in {self.source}", "a folder outside of it was expected")
+        taken = self.out.exists() and (self.out.is_file() or any(self.out.iterdir()))
+        if taken and not (overwrite or resume):
+            begun = (self.out / SUMMARY).is_file()
+            do = "go on with --resume, or pass --overwrite" if begun else "choose another, or pass --overwrite"
+            raise InputError(f"{self.out} exists", "a new folder was expected", do)
+        if resume:
+            self._take_over()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._store({"complete": False})
+
+    def run(self, progress: Callable[[float], None]) -> Summary:
+        """Convert what is not done yet, and return what became of all."""
+        summary, rows = Summary(already=len(self.done)), []
+        facts, files = self._facts(), self._files()
+        self._store_list(list(self.done.values()))
+        with (self.out / LIST).open("a", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+            for at, path in enumerate(files):
+                for record in self._records(path):
+                    key = (path.relative_to(self.root).as_posix(), record or "")
+                    rows.append(self.done.get(key) or self._row(path, record, facts.get(path)))
+                    if key not in self.done:
+                        table.writerow(rows[-1])
+                        file.flush()
+                    summary.add(rows[-1])
+                progress((at + 1) / len(files))
+        self._store_list(rows)
+        self._store({"complete": True} | summary.as_dict())
+        return summary
+
+    def _row(self, path: Path, record: str | None, about: About | None) -> dict[str, str]:
+        """Convert a recording, and tell of it."""
+        source = path.relative_to(self.root).as_posix()
+        row = dict.fromkeys(COLUMNS, "") | {"source": source, "record": record or ""}
+        try:
+            new = converted(path, record, self.way, about)
+            row["file"] = self._write(new, self._name(path, record))
+        except InputError as error:
+            return row | {"refused": str(error).removeprefix(f"{path.name}: ")}
+        told = {"changes": new.changes, "doubts": new.doubts, "dropped": new.dropped}
+        return row | {name: " | ".join(values) for name, values in told.items()}
+
+    def _write(self, new: Converted, name: str) -> str:
+        """Write a recording; the name of its file in the folder."""
+        from ecggen.io import write
+
+        path = self.out / f"{name}{self.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(new.ecg, path, overwrite=True, about=new.about)
+        return path.relative_to(self.out).as_posix()
+
+    def _name(self, path: Path, record: str | None) -> str:
+        """A name that no other recording of the job has, of signs that every format and system takes."""
+        parts = [*path.relative_to(self.root).with_suffix("").parts, *([record] if record else [])]
+        name = "/".join(re.sub(r"[^-\w]+", "_", part, flags=re.ASCII).strip("_") or "record" for part in parts)
+        number, unique = 1, name
+        while f"{unique}{self.suffix}" in self.names:
+            number, unique = number + 1, f"{name}_{number + 1}"
+        self.names.add(f"{unique}{self.suffix}")
+        return unique
+
+    def _files(self) -> Sequence[Path]:
+        """The files that may hold recordings."""
+        from ecggen.io import records
+
+        return [self.source] if self.source.is_file() else records(self.source)
+
+    def _records(self, path: Path) -> Iterator[str | None]:
+        """The recordings of a file; None for one that is a recording, or that cannot be opened."""
+        from ecggen.io import contents
+
+        try:
+            names = contents(path)
+        except InputError:
+            names = []
+        yield from names or [None]
+
+    def _facts(self) -> dict[Path, About]:
+        """What the database of a PTB-XL-shaped folder says of its files."""
+        from ecggen.data.sources import DATABASE, abouts
+
+        return abouts(self.source) if (self.source / DATABASE).is_file() else {}
+
+    def _take_over(self) -> None:
+        """Keep what was done in the same way."""
+        try:
+            before = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.out} holds no {SUMMARY}", "a job that was begun was expected") from error
+        if not isinstance(before, dict) or before.get("asked") != self._asked():
+            raise InputError(f"{self.out} was begun otherwise", "the same job was expected", "choose another folder")
+        if (self.out / LIST).is_file():
+            with (self.out / LIST).open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    if None not in row.values() and row.get("file") and (self.out / row["file"]).is_file():
+                        self.done[row["source"], row["record"]] = row
+                        self.names.add(row["file"])
+
+    def _asked(self) -> dict[str, Any]:
+        """What tells two jobs apart."""
+        return {"source": self.source.name, **vars(self.way), "leads": list(self.way.leads or [])}
+
+    def _store_list(self, rows: Sequence[dict[str, str]]) -> None:
+        from ecggen.io.files import place
+
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        place({self.out / LIST: text.getvalue().encode()})
+
+    def _store(self, about: dict[str, Any]) -> None:
+        from ecggen.io.files import place
+
+        text = json.dumps({"asked": self._asked()} | about, indent=1, ensure_ascii=False) + "\n"
+        place({self.out / SUMMARY: text.encode()})

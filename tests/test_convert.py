@@ -1,0 +1,285 @@
+"""``convert`` and ``info``: what users do with folders of other people's files."""
+
+import csv
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SAMPLES
+
+from ecggen.data.sources import recordings
+from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.io import contents, read, write
+from ecggen.io.inspection import Part, exchanged, inspect
+from ecggen.simulate import simulate
+
+WATCH = SAMPLES / "apple_watch_lead_I.csv"
+
+
+def rows(folder):
+    with (folder / "convert.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two records, one of them in two forms, one in µV and another order, a table that is no recording."""
+    source = tmp_path / "in"
+    (source / "ward").mkdir(parents=True)
+    for suffix in (".hea", ".dat"):
+        shutil.copy(SAMPLES / f"00010_lr{suffix}", source / "ward" / f"00010_lr{suffix}")
+    write(read(SAMPLES / "00010_lr"), source / "ward" / "00010_lr.csv")
+    leads = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])  # as MIMIC-IV-ECG orders them
+    ecg = read(SAMPLES / "00627_lr").pick(*leads)
+    table = np.c_[np.full(ecg.samples, 98), (ecg.signal[0].numpy() * 1000).round().T]
+    head = "SpO2," + ",".join(f"{lead.upper()} [uV]" for lead in leads)
+    np.savetxt(source / "of Ward 3.csv", table, "%d", ",", header=f"# fs: 100 Hz\n{head}", comments="")
+    (source / "list.csv").write_text("patient,ward\nJane Doe,3\n")
+    return source
+
+
+# Folders
+
+
+def test_a_folder_is_converted_and_every_change_is_told(folder, run, tmp_path):
+    code, told, _ = run("convert", folder, tmp_path / "out", "--form", "npz")
+    assert code == 0
+    assert "3 recordings converted, 1 refused" in told
+    table = {row["source"]: row for row in rows(tmp_path / "out")}
+    assert table["ward/00010_lr.hea"]["file"] == "ward/00010_lr_2.npz"  # the table of the same name came first
+    assert table["ward/00010_lr.csv"]["file"] == "ward/00010_lr.npz"
+    assert table["of Ward 3.csv"]["file"] == "of_Ward_3.npz"
+    changes = table["of Ward 3.csv"]["changes"].split(" | ")
+    assert changes == [
+        "leads renamed: AVR → aVR, AVF → aVF, AVL → aVL",
+        "channels left out: 'SpO2'",
+        "unit 'uV' → mV",
+        "leads put into standard order",
+    ]
+    assert table["list.csv"]["file"] == "" and "line 2" in table["list.csv"]["refused"]
+    assert "Jane" not in (tmp_path / "out" / "convert.csv").read_text()
+    one, other = read(SAMPLES / "00627_lr"), read(tmp_path / "out" / "of_Ward_3.npz")
+    assert other.leads == STANDARD_LEADS
+    assert torch.allclose(one.signal, other.signal, atol=6e-4)
+
+
+def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    from ecggen.cli import conversion
+
+    whole = conversion.converted
+    calls = []
+
+    def stopping(*values):
+        calls.append(values)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(*values)
+
+    monkeypatch.setattr(conversion, "converted", stopping)
+    assert run("convert", folder, out)[0] == 130
+    assert len(rows(out)) == 2
+    first = (out / rows(out)[1]["file"]).stat().st_mtime_ns
+    monkeypatch.setattr(conversion, "converted", whole)
+    assert "go on with --resume" in run("convert", folder, out)[2]
+    assert "was begun otherwise" in run("convert", folder, out, "--resume", "--form", "csv")[2]
+    code, told, _ = run("convert", folder, out, "--resume")
+    assert code == 0 and "3 recordings converted, 1 of them before, 1 refused" in told
+    done = {row["source"]: row["file"] for row in rows(out) if row["file"]}
+    assert len(set(done.values())) == len(done) == 3
+    assert (out / rows(out)[1]["file"]).stat().st_mtime_ns == first
+    straight = tmp_path / "straight"
+    run("convert", folder, straight)
+    assert rows(straight) == rows(out)
+
+
+def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
+    write(simulate(3, seconds=4), tmp_path / "hearts.npz")
+    assert contents(tmp_path / "hearts.npz") == ["1", "2", "3"]
+    code, told, _ = run("convert", tmp_path / "hearts.npz", tmp_path / "out", "--form", "csv", "--json")
+    assert code == 0 and json.loads(told)["converted"] == 3
+    assert sorted(path.name for path in (tmp_path / "out" / "hearts").iterdir()) == ["1.csv", "2.csv", "3.csv"]
+    assert run("convert", tmp_path / "hearts.npz", tmp_path / "two.csv", "--record", "2")[0] == 0
+    assert torch.allclose(read(tmp_path / "two.csv").signal, simulate(3, seconds=4).signal[[1]], atol=1e-5)
+    assert (
+        "recording '7' is not among '1', '2', '3'"
+        in run("convert", tmp_path / "hearts.npz", tmp_path / "x.csv", "--record", "7")[2]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("in", "in/out"), "a folder outside of it was expected"),
+        (("in", "out", "--form", "mp3"), "the form is 'mp3'; one of wfdb"),
+        (("in", "out", "--overwrite", "--resume"), "both --overwrite and --resume"),
+        (("in", "out", "--resume"), "holds no convert.json"),
+        (("in", "out", "--record", "1"), "--record was given for a folder"),
+        (("in/ward/00010_lr.hea", "a.mp3"), "the suffix is '.mp3'; one of .hea"),
+        (("in/ward/00010_lr.hea", "a.csv", "--resume"), "--resume was given for one recording"),
+        (("in/list.csv", "a.npz"), "line 2"),
+        (("nowhere", "out"), "there is no such file"),
+    ],
+)
+def test_bad_words_are_one_sentence(words, message, folder, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = run("convert", *words)
+    assert code == 2 and message in err
+    assert sorted(tmp_path.rglob("*")) == before, "something was left behind"
+
+
+def test_one_file_tells_what_was_changed(run, tmp_path):
+    code, told, _ = run("convert", WATCH, tmp_path / "a.csv", "--resample", 100)
+    assert code == 0
+    assert "changed: unit 'µV' → mV" in told and "changed: 512 → 100 Hz" in told
+    assert "exist already" in run("convert", WATCH, tmp_path / "a.csv")[2]
+
+
+# Privacy
+
+
+@pytest.mark.parametrize("form", ["wfdb", "csv", "npz"])
+def test_no_output_names_the_patient(form, run, tmp_path):
+    """The samples' invented Jane Doe, born 1963-02-03, stays behind in every form."""
+    shutil.copytree(SAMPLES / "formats", tmp_path / "in", ignore=shutil.ignore_patterns("*.py", "*.md"))
+    shutil.copy(WATCH, tmp_path / "in")
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", form)[0] == 0
+    for path in (tmp_path / "out").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                content += b"".join(array.tobytes() for array in arrays.values())
+        for word in (b"Jane", b"Doe", b"1963-02-03", b"19630203", b"Feb 3, 1963", b"SN-4711"):
+            assert word not in content, f"{word!r} in {path.name}"
+
+
+# What info tells
+
+
+def heart(**change) -> ECG:
+    return replace(simulate(1, fs=250, seed=5), **change)
+
+
+def test_a_clean_recording_has_no_doubts():
+    seen = inspect(heart())
+    assert seen.doubts == () and seen.gaps == () and seen.flat == () and seen.clipped == ()
+    assert seen.heart_rate is not None and 40 < seen.heart_rate < 120
+
+
+def test_gaps_standing_and_clipped_parts_are_told_with_their_place():
+    ecg = heart()
+    signal = ecg.signal.clone()
+    signal[0, 6, 250:500] = torch.nan
+    signal[0, 7, 1000:1500] = signal[0, 7, 1000]
+    signal[0, 9] = signal[0, 9].clamp(max=float(signal[0, 9].quantile(0.95)))
+    seen = inspect(replace(ecg, signal=signal))
+    assert seen.gaps == (Part("V1", 1.0, 2.0),)
+    assert [part.lead for part in seen.flat] == ["V2"]
+    assert seen.flat[0].first == pytest.approx(4.0, abs=0.01) and seen.flat[0].last == pytest.approx(6.0)
+    assert seen.clipped == ("V4",)
+    told = " / ".join(seen.doubts)
+    assert "samples are missing: V1 from 1.00 to 2.00 s" in told
+    assert "the signal stands still: V2 from 4.00 to 6.00 s" in told
+    assert "lead V4 is clipped at" in told
+
+
+def test_a_recording_without_a_whole_part_is_told():
+    ecg = heart()
+    signal = ecg.signal.clone()
+    signal[0, 1, ::100] = torch.nan
+    assert inspect(replace(ecg, signal=signal)).doubts == ("no part of 2 s is whole in all leads",)
+
+
+def test_a_wrong_rate_is_doubted():
+    [doubt] = inspect(heart(fs=25.0)).doubts
+    assert "times a minute: is the sampling rate of 25 Hz right?" in doubt
+
+
+def test_wrong_gains_are_told_with_the_factors_that_mend_them():
+    """As in LUDB's published headers, where every lead has a gain of its own."""
+    ecg = heart()
+    factors = torch.tensor([1.0, 1.6, 0.7, 1.2, 0.5, 2.0] + [1.0] * 6)
+    [doubt] = inspect(replace(ecg, signal=ecg.signal * factors[:, None])).doubts
+    assert "contradict each other by up to" in doubt and "(are the gains right?) would mend it" in doubt
+    assert "multiplying II by 0.62, III by 1.43, aVR by 0.83, aVL by 2.00, aVF by 0.50" in doubt
+
+
+def test_laws_that_are_off_by_more_than_rounding_are_told():
+    ecg = heart()
+    signal = ecg.signal.clone()
+    signal[0, 2] += 0.12 * torch.sin(torch.arange(ecg.samples) / 50)
+    [doubt] = inspect(replace(ecg, signal=signal)).doubts
+    assert "more than rounding explains" in doubt
+
+
+def rewired(ecg: ECG, **now: tuple[str, int]) -> ECG:
+    """Leads I and II as given by (lead, sign); all other limb leads follow."""
+    waves = {lead: ecg.pick(lead).signal[:, 0] for lead in ecg.leads}
+    one, two = (sign * waves[lead] for lead, sign in (now["I"], now["II"]))
+    chest = [waves[lead] for lead in STANDARD_LEADS[6:]]
+    return replace(ecg, signal=torch.stack([one, two, *chest], 1), leads=("I", "II", *STANDARD_LEADS[6:])).standard()
+
+
+@pytest.mark.parametrize("name", ["00010_lr", "00262_hr", "00627_lr", "E00001", "Q0012"])
+def test_exchanged_arms_are_suspected_in_real_recordings(name):
+    ecg = read(SAMPLES / f"{name}.hea")
+    assert exchanged(ecg) == []
+    [arms] = exchanged(rewired(ecg, I=("I", -1), II=("III", 1)))
+    assert "lead I runs against" in arms and "left and right arm may be exchanged" in arms
+
+
+@pytest.mark.parametrize("name", ["00010_lr", "00262_hr", "E00001", "Q0012"])
+def test_an_exchanged_leg_is_suspected_in_real_recordings(name):
+    [leg] = exchanged(rewired(read(SAMPLES / f"{name}.hea"), I=("III", -1), II=("II", -1)))
+    assert "lead II runs against" in leg and "right arm and left leg may be exchanged" in leg
+
+
+@pytest.mark.skipif("ECGGEN_PTBXL" not in os.environ, reason="ECGGEN_PTBXL names no folder of PTB-XL")
+def test_how_often_exchanged_electrodes_are_found_and_wrongly_suspected():
+    """The figures beside ``inspection.AGAINST``, on PTB-XL's fold 9."""
+    folder = Path(os.environ["ECGGEN_PTBXL"])
+    names = [recording.path for recording in recordings(folder) if recording.fold == 9]
+    ecgs = [read(path, check=False, allow_contradiction=True) for path in names]
+    as_published = sum(bool(exchanged(ecg)) for ecg in ecgs) / len(ecgs)
+    arms = sum(bool(exchanged(rewired(ecg, I=("I", -1), II=("III", 1)))) for ecg in ecgs) / len(ecgs)
+    leg = sum(bool(exchanged(rewired(ecg, I=("III", -1), II=("II", -1)))) for ecg in ecgs) / len(ecgs)
+    print(f"{len(ecgs)} records: as published {as_published:.4f}, arms {arms:.3f}, leg {leg:.3f}")
+    assert as_published < 0.02 and arms > 0.88 and leg > 0.88
+
+
+def test_a_still_lead_is_suspected():
+    ecg = read(SAMPLES / "00262_hr.hea")
+    signal = ecg.signal.clone()
+    signal[0, 1] = 0.01 * torch.randn(ecg.samples, generator=torch.Generator().manual_seed(1))
+    still = replace(ecg, signal=signal[:, [0, 1, *range(6, 12)]], leads=("I", "II", *STANDARD_LEADS[6:])).standard()
+    assert any("lead II is nearly still" in doubt for doubt in exchanged(still))
+
+
+def test_info_tells_what_is_synthetic_and_what_is_personal(run, tmp_path):
+    origin = Provenance(("I",), ("II",), "vae@0123456789ab", 7, "lead I")
+    write(replace(simulate(1).pick("I", "II"), provenance=origin), tmp_path / "a.hea")
+    told = run("info", tmp_path / "a.hea")[1]
+    assert "SYNTHETIC leads" in told and "ecggen-generated: II" in told
+    about = json.loads(run("info", SAMPLES / "Q0012.hea", "--json")[1])
+    assert (about["age"], about["sex"]) == (79, "F") and "164867002" in about["codes"]
+    assert about["format"] == "WFDB" and about["personal"] == ["recorded"]
+
+
+def test_info_of_a_file_with_gaps(run, tmp_path):
+    ecg = simulate(1).pick("I", "II")
+    table = ecg.signal[0].numpy().copy()
+    table[1] = np.nan
+    np.savez(tmp_path / "a.npz", signal=table, leads=ecg.leads, fs=100, unit="mV")
+    code, told, _ = run("info", tmp_path / "a.npz")
+    assert code == 0 and "II   no value at all" in told and "samples are missing: II from 0.00 to 10.00 s" in told
+
+
+def test_forms_of_a_result_are_checked_before_anything_is_drawn(run, tmp_path):
+    code, _, err = run("reconstruct", WATCH, "--out", tmp_path / "out", "--forms", "wfdb,mp3")
+    assert code == 2 and "the forms are 'wfdb,mp3'; some of wfdb" in err
