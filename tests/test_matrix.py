@@ -133,6 +133,9 @@ def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, she
     assert len(json.loads(first)["scores"]) == 2
     code, _, _ = run("evaluate", file, *models, *words)
     assert code == 0 and (tmp_path / "results" / "panel.json").read_text() == first
+    code, _, err = run("evaluate", file, *models, *words, "--draws", 3)
+    assert code == 2 and "scored in" in err and "already, and --draws was given; pass --overwrite" in err
+    assert (tmp_path / "results" / "panel.json").read_text() == first
 
 
 @pytest.mark.parametrize(

@@ -56,13 +56,15 @@ def evaluate(
     files = list(matrix.shipped().values()) if all_ else [matrix.find(str(protocol))]
     models = model or ([*matrix.MODELS, *matrix.BASELINES] if all_ else ["vae"])
     changes = {} if draws is None else {"draws": draws}
+    asked = {"--limit": limit or None, "--draws": draws, "--steps": steps, "--guidance": guidance}
+    options = ", ".join(name for name, value in asked.items() if value is not None)
     with console.stages(quiet=as_json) as report:
 
         def score(file: Path, which: str) -> dict[str, Any]:
             with_own = baselines and not matrix.place(out, file).exists()
             return protocols.run(file, data or [], which, with_own, limit, cache, report, changes, steps, guidance)
 
-        failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite)
+        failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite, options)
     for file in files:
         if matrix.place(out, file).is_file():
             _tell(json.loads(matrix.place(out, file).read_text(encoding="utf-8")), matrix.place(out, file), as_json)

@@ -21,7 +21,7 @@ from ecggen.data import Pack, statements
 from ecggen.ecg import ECG
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
-from ecggen.evaluation.text import auroc
+from ecggen.evaluation.scores.ranking import auroc
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier, Judgement, labels, targets
 from ecggen.judges.pair import Pair

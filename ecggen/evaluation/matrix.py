@@ -71,6 +71,7 @@ def run(
     score: Callable[[Path, str], dict[str, Any]],
     report: Callable[[str], None],
     overwrite: bool = False,
+    options: str = "",
 ) -> list[str]:
     """Score each model by each protocol; what could not be scored is returned in words.
 
@@ -81,12 +82,19 @@ def run(
         score: Runs one protocol on one model, as ``protocol.run``.
         report: Called with each cell when it begins or is skipped.
         overwrite: Score again what is there.
+        options: How the scores are asked to differ from the protocol's; what is there may have been scored otherwise.
+
+    Raises:
+        InputError: Where ``options`` would be passed over, because a model was scored already.
     """
     failed = []
     for file in files:
         for model in cells(file, models):
             target = place(out, file)
             if done(target, model) and not overwrite:
+                if options:
+                    found = f"{model} has been scored in {target} already, and {options} was given"
+                    raise InputError(found, do="pass --overwrite to score it again, or another --out")
                 report(f"{file.stem}, {model}: scored already")
                 continue
             report(f"{file.stem}, {model}")

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from ecggen import checkpoint, wording
 from ecggen.data import statements
 from ecggen.evaluation.results import commit
+from ecggen.evaluation.scores.ranking import auroc
 
 DEFINITIONS = {
     "macro_auroc": "mean over statements with at least one positive of the area under the ROC curve, ties as half",
@@ -91,22 +92,6 @@ def measure(
         },
         "cosine": nearness(reader),
     }
-
-
-def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve (statement,) by ranks, ties as half (Mann & Whitney 1947); NaN without both kinds.
-
-    Args:
-        scores: (record, statement).
-        labels: (record, statement) of 0 and 1.
-    """
-    from scipy.stats import rankdata
-
-    positive = labels.sum(0)
-    negative = len(labels) - positive
-    above = (rankdata(scores, axis=0) * labels).sum(0) - positive * (positive + 1) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where((positive > 0) & (negative > 0), above / (positive * negative), np.nan)
 
 
 def macro(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

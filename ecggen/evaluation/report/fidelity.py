@@ -20,7 +20,7 @@ from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import FAIL, GRAVITY, PASS, WARN, Score, Section, not_measured
 from ecggen.evaluation.scores import fidelity as obtained
 from ecggen.evaluation.scores.bootstrap import resampled_interval
-from ecggen.evaluation.text import auroc
+from ecggen.evaluation.scores.ranking import auroc
 from ecggen.judges.classifier import labels, targets
 from ecggen.rhythm import DETECTOR
 from ecggen.rhythm import heart_rate as rate_of

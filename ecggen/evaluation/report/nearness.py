@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ecggen.errors import InputError
 from ecggen.evaluation.report.comparison import HALVED, attempt, compared, known_rows, scored
@@ -14,6 +13,7 @@ from ecggen.evaluation.report.parts import Score, beyond
 from ecggen.evaluation.report.shares import share_interval
 from ecggen.evaluation.scores import privacy
 from ecggen.evaluation.scores.bootstrap import resampled_interval
+from ecggen.evaluation.scores.ranking import auroc
 
 MOST = 1000
 """Synthetic records that are looked at."""
@@ -87,11 +87,11 @@ def _references(material: Material, features: Features) -> tuple[np.ndarray, np.
 def _closer(name: str, material: Material, features: Features) -> Score:
     synthetic = _distinct(material, features)
     training, holdout, patients = _references(material, features)
-    share = privacy.closer_to_training(synthetic, training, holdout)
     _, nearest = privacy.closest(synthetic, np.concatenate([training, holdout]))
+    closer = nearest < len(training)
     floors = [float(dealt[nearest].mean()) for dealt in _deals(patients, material.seed)]
-    interval = share_interval(nearest < len(training), [str(row) for row in range(len(synthetic))], material.seed)
-    return _beside_chance(name, share, interval, floors, (len(synthetic), len(patients)), SHARE)
+    interval = share_interval(closer, [str(row) for row in range(len(synthetic))], material.seed)
+    return _beside_chance(name, float(closer.mean()), interval, floors, (len(synthetic), len(patients)), SHARE)
 
 
 def _inference(name: str, material: Material, features: Features) -> Score:
@@ -139,12 +139,7 @@ def _deals(patients: Sequence[str], seed: int) -> list[np.ndarray]:
 
 def _auroc(distance: np.ndarray, member: np.ndarray) -> float:
     """Of telling members by their small distance; NaN where one kind is missing."""
-    inside = int(member.sum())
-    outside = len(member) - inside
-    if not inside or not outside:
-        return float("nan")
-    farther = rankdata(distance)[~member].sum() - outside * (outside + 1) / 2
-    return float(farther / (inside * outside))
+    return float(auroc(-distance[:, None], member[:, None])[0])
 
 
 def _beside_chance(

@@ -15,7 +15,7 @@ import numpy as np
 from ecggen.condition import Condition
 from ecggen.data import statements
 from ecggen.errors import InputError
-from ecggen.evaluation.text import auroc
+from ecggen.evaluation.scores.ranking import auroc
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Classifier, labels, targets
 

@@ -17,10 +17,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.stats import mannwhitneyu
 
 from ecggen.errors import InputError
 from ecggen.evaluation.scores.feature_sets import feature_sets, squared_distances
+from ecggen.evaluation.scores.ranking import auroc
 
 FEWEST = 2
 """Records of a set: neighbours need no more; how far the share can be trusted, its interval says."""
@@ -171,7 +171,8 @@ def membership_inference(training: ArrayLike, holdout: ArrayLike, synthetic: Arr
         InputError: Where values are not finite, shapes differ or a set is empty.
     """
     members, others = (-closest(one, synthetic)[0] for one in (training, holdout))
-    return float(mannwhitneyu(members, others).statistic / (len(members) * len(others)))
+    is_member = np.repeat([1, 0], [len(members), len(others)])
+    return float(auroc(np.concatenate([members, others])[:, None], is_member[:, None])[0])
 
 
 def _flat(values: ArrayLike) -> np.ndarray:

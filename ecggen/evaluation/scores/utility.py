@@ -18,7 +18,7 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.scores.bootstrap import paired_difference_interval, resampled_interval
 from ecggen.evaluation.scores.labelled import Labelled, check_sides, parted, refuse_shared_patients
-from ecggen.evaluation.text import auroc
+from ecggen.evaluation.scores.ranking import auroc
 
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Synthetic records that are added, as a share of the real ones."""
