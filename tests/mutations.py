@@ -38,7 +38,7 @@ def samples() -> list[Sample]:
     small = ("00010_lr.hea", "00010_lr.dat", "E00001.hea", "E00001.mat", "apple_watch_lead_I.csv")
     formats = sorted((SAMPLES / "formats").iterdir())
     for path in [*(SAMPLES / name for name in small), *formats]:
-        if path.is_file() and path.suffix not in (".py", ".md", ".txt"):
+        if path.is_file() and path.suffix not in (".py", ".md"):
             beside = tuple(other for other in path.parent.glob(f"{path.stem}*") if other != path and other.is_file())
             found.append(Sample(path.name, path, beside))
     return found

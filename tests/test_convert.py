@@ -14,7 +14,7 @@ from conftest import SAMPLES
 
 from ecggen.data.sources import recordings
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
-from ecggen.io import contents, read, write
+from ecggen.io import contents, read, records, write
 from ecggen.io.inspection import Part, exchanged, inspect
 from ecggen.simulate import simulate
 
@@ -144,7 +144,7 @@ def test_one_file_tells_what_was_changed(run, tmp_path):
 # Privacy
 
 
-@pytest.mark.parametrize("form", ["wfdb", "csv", "npz"])
+@pytest.mark.parametrize("form", ["wfdb", "csv", "npz", "edf", "dicom", "aecg", "challenge"])
 def test_no_output_names_the_patient(form, run, tmp_path):
     """The samples' invented Jane Doe, born 1963-02-03, stays behind in every form."""
     shutil.copytree(SAMPLES / "formats", tmp_path / "in", ignore=shutil.ignore_patterns("*.py", "*.md"))
@@ -197,7 +197,7 @@ def test_a_recording_without_a_whole_part_is_told():
 
 
 def test_a_wrong_rate_is_doubted():
-    [doubt] = inspect(heart(fs=25.0)).doubts
+    [doubt] = inspect(replace(simulate(1, fs=250, seed=3), fs=25.0)).doubts
     assert "times a minute: is the sampling rate of 25 Hz right?" in doubt
 
 
@@ -283,3 +283,69 @@ def test_info_of_a_file_with_gaps(run, tmp_path):
 def test_forms_of_a_result_are_checked_before_anything_is_drawn(run, tmp_path):
     code, _, err = run("reconstruct", WATCH, "--out", tmp_path / "out", "--forms", "wfdb,mp3")
     assert code == 2 and "the forms are 'wfdb,mp3'; some of wfdb" in err
+
+
+# Folders as PTB-XL and the Challenges have them
+
+
+@pytest.fixture
+def ptb_xl(tmp_path):
+    """Two records of a PTB-XL folder, one of them at both rates."""
+    folder = tmp_path / "ptb-xl"
+    rows = []
+    for number, rates, age in ((10, "lr", 69), (262, "lr hr", 300)):
+        cells = {"ecg_id": number, "patient_id": f"{number}.0", "age": age, "sex": 1, "strat_fold": 9}
+        cells |= {"report": 'sinusrhythmus, "normal" =ja', "scp_codes": "{'NORM': 100.0, 'SR': 0.0}"}
+        for kind in ("lr", "hr"):
+            name = f"records{dict(lr=100, hr=500)[kind]}/00000/{number:05d}_{kind}"
+            cells[f"filename_{kind}"] = name
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if kind in rates:
+                ecg = read(SAMPLES / ("00262_hr" if number == 262 else "00010_lr"))
+                write(ecg.resample({"lr": 100, "hr": 500}[kind]), folder / f"{name}.hea")
+        rows.append(cells)
+    with (folder / "ptbxl_database.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return folder
+
+
+def test_a_ptb_xl_folder_keeps_its_numbers_facts_and_folds(ptb_xl, run, tmp_path):
+    out = tmp_path / "out"
+    code, told, err = run("convert", ptb_xl, out, "--form", "ptb-xl")
+    assert code == 0, err
+    assert "2 recordings converted, 0 refused" in told
+    before, after = ({one.name: one for one in recordings(folder)} for folder in (ptb_xl, out))
+    assert before.keys() == after.keys() == {"00010", "00262"}
+    for name, one in before.items():
+        other = after[name]
+        assert (one.patient, one.fold, one.age, one.sex, one.report, one.codes) == (
+            other.patient, other.fold, other.age, other.sex, other.report, other.codes
+        )  # fmt: skip
+        assert torch.allclose(read(one.path).signal, read(other.path).signal, atol=2e-3)
+    assert (out / "records500/00000/00262_hr.hea").is_file() and not (out / "records500/00000/00010_hr.hea").exists()
+    first = (out / "ptbxl_database.csv").read_bytes()
+    assert run("convert", ptb_xl, out, "--form", "ptb-xl", "--resume")[0] == 0
+    assert (out / "ptbxl_database.csv").read_bytes() == first
+
+
+def test_challenge_headers_carry_what_a_ptb_xl_table_says(ptb_xl, run, tmp_path):
+    assert run("convert", ptb_xl, tmp_path / "out", "--form", "challenge", "--json")[0] == 0
+    header = (tmp_path / "out/records100/00000/00262_lr.hea").read_text()
+    assert "Age: 90" in header and "Sex: Female" in header and "426783006" in header
+    assert "sinusrhythmus" not in header
+
+
+def test_leads_that_do_not_make_twelve_are_refused_for_a_ptb_xl_folder(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(WATCH, tmp_path / "in")
+    code, _, err = run("convert", tmp_path / "in", tmp_path / "out", "--form", "ptb-xl")
+    assert code == 2 and "none of the recordings" in err
+    assert "do not follow from I" in rows(tmp_path / "out")[0]["refused"]
+
+
+def test_segments_are_no_recordings_of_their_own(run, tmp_path):
+    shutil.copytree(SAMPLES / "formats", tmp_path / "in")
+    listed = {path.name for path in records(tmp_path / "in") if path.name.startswith("interrupted")}
+    assert listed == {"interrupted.hea"}

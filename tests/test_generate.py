@@ -157,7 +157,7 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
         np.testing.assert_allclose(record.p_signal.T, ecg.signal[0], atol=1e-6)
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("csv", ".csv"), ("npz", ".npz")])
+@pytest.mark.parametrize(("form", "suffix"), [("csv", ".csv"), ("npz", ".npz"), ("edf", ".edf"), ("aecg", ".xml"), ("challenge", ".mat")])
 def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
     run("--text", "sinus rhythm", "--out", tmp_path / "wfdb", *SHORT)
     assert run("--text", "sinus rhythm", "--out", tmp_path / form, *SHORT, "--form", form)[0] == 0
@@ -308,7 +308,7 @@ def test_bad_prompts(content, message, run, tmp_path):
         (("--fs", 49), "fs is 49 Hz; 50 to 2,000"),
         (("--fs", 2001), "fs is 2001"),
         (("--fs", "nan"), "fs is nan"),
-        (("--form", "edf"), "the form is 'edf'; one of wfdb, csv, npz"),
+        (("--form", "mp3"), "the form is 'mp3'; one of wfdb, challenge, csv, npz"),
         (("--picture", "gif"), "the picture is 'gif'"),
         (("--shard", "5/4"), "the shard is '5/4'"),
         (("--shard", "0/4"), "the shard is '0/4'"),

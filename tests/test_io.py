@@ -306,7 +306,7 @@ def test_writing_refuses(tmp_path):
     loud.signal[0, 1, 3] = 32.768
     assert "lead II reaches 32.768 mV; at most 32.767 mV were expected" in refusal(write, loud, tmp_path / "a.hea")
     assert "a batch of 2 records; .csv holds one" in refusal(write, noise(records=2), tmp_path / "a.csv")
-    assert "the suffix is '.xyz'; one of .hea, .csv, .npz was expected" in refusal(write, noise(), tmp_path / "a.xyz")
+    assert "the suffix is '.xyz'; one of .hea, .mat, .csv, .npz, " in refusal(write, noise(), tmp_path / "a.xyz")
     assert "cannot be called 'my record'" in refusal(write, noise(), tmp_path / "my record.hea")
     assert "is empty or has gaps" in refusal(write, replace(loud, signal=loud.signal * np.nan), tmp_path / "a.npz")
     assert "a.csv cannot be written (No such file" in refusal(write, noise(), tmp_path / "absent" / "a.csv")

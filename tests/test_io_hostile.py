@@ -52,9 +52,9 @@ def twelve(name="00010_lr") -> ECG:
     [
         (b"", "the file is empty"),
         (b" \n\n", "holds no row of numbers"),
-        (b"\0\x01binary", "in no format that ecggen reads; npz, WFDB"),
+        (b"\0\x01binary", "in no format that ecggen reads; "),
         (b"<?xml version='1.0'?>", "in no format that ecggen reads"),
-        (b'{"ecg": [1, 2]}', "in no format that ecggen reads"),
+        (b'{"ecg": [1, 2]}', "the file does not name its leads"),
         (b"PK\x03\x04 and no archive", "the archive is broken; what numpy.savez writes was expected"),
         (b"I,II\n", "holds no row of numbers"),
         (b"I,II\n1,2\n3\n", "line 3 has 1 cells; the first row has 2"),
@@ -74,6 +74,25 @@ def test_no_recording(tmp_path, content, expected):
     message = refusal(read, tmp_path / "a.csv")
     assert message.startswith("a.csv: ")
     assert expected in message
+
+
+def test_a_table_of_countless_lines_is_refused_at_once(tmp_path):
+    (tmp_path / "a.csv").write_text("I\n" + "\n" * (2**22 + 1))
+    started = time.perf_counter()
+    assert "more than 4194304 lines; as many at most were expected; split it" in refusal(read, tmp_path / "a.csv")
+    assert time.perf_counter() - started < 2
+
+
+def test_a_long_table_is_parsed_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("ecggen.io.csv_format.AT_ONCE", 7)
+    rows = [f"{at / 100:.2f},{-at}" for at in range(100)]
+    rows[50] = ",-50"
+    (tmp_path / "a.csv").write_text("# fs: 20 Hz\n# unit: mV\nI,II\n" + "\n".join(rows) + "\n")
+    assert "lead I lacks 1 of 100 samples, the first at 2.500 s" in refusal(read, tmp_path / "a.csv")
+    assert torch.equal(read(tmp_path / "a.csv", leads="II", check=False).signal[0, 0], -torch.arange(100.0))
+    rows[50], rows[71] = "0,-50", "0,x"
+    (tmp_path / "a.csv").write_text("# fs: 20 Hz\n# unit: mV\nI,II\n" + "\n".join(rows) + "\n")
+    assert "line 75, column 2 is no number" in refusal(read, tmp_path / "a.csv")
 
 
 def test_no_file(tmp_path):

@@ -13,12 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecggen.errors import InputError
 
 if TYPE_CHECKING:
+    from ecggen.data.ptb_xl_folder import PtbXlFolder
     from ecggen.ecg import ECG
     from ecggen.io import About
 
@@ -34,6 +36,8 @@ COLUMNS = {
 """Columns of convert.csv, with what they mean."""
 
 LIST, SUMMARY = "convert.csv", "convert.json"
+PTB_XL = "ptb-xl"
+"""The form that is a folder: a table, and records at 100 and 500 Hz."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Way:
     """How every recording of a job is read and written; arguments of ``ecggen.io.read`` by their names.
 
     Attributes:
-        form: One of ``ecggen.io.formats.FORMS``.
+        form: One of ``forms()``.
         resample: Hz to bring it to, or None.
         personal: Whether to keep what identifies somebody.
     """
@@ -132,6 +136,13 @@ def converted(path: Path, record: str | None, way: Way, about: About | None = No
     return Converted(ecg, about or read.about, tuple(changes), doubts, () if way.personal else read.dropped)
 
 
+def forms() -> dict[str, str]:
+    """What a folder's recordings can be written as, with the suffix of the file that a line of the list names."""
+    from ecggen.io.formats import FORMS
+
+    return FORMS | {PTB_XL: ".hea"}
+
+
 class Job:
     """The recordings of a folder, or of a file that holds several, on their way into a folder.
 
@@ -142,11 +153,10 @@ class Job:
     """
 
     def __init__(self, source: Path, out: Path, way: Way):
-        from ecggen.io.formats import FORMS
-
-        if way.form not in FORMS:
-            raise InputError(f"the form is {way.form!r}", f"one of {', '.join(FORMS)} was expected")
-        self.source, self.out, self.way, self.suffix = source, out, way, FORMS[way.form]
+        if way.form not in forms():
+            raise InputError(f"the form is {way.form!r}", f"one of {', '.join(forms())} was expected")
+        self.source, self.out, self.way, self.suffix = source, out, way, forms()[way.form]
+        self.table: PtbXlFolder | None = None
         self.root = source if source.is_dir() else source.parent
         self.done: dict[tuple[str, str], dict[str, str]] = {}
         self.names: set[str] = set()
@@ -169,19 +179,23 @@ class Job:
         if resume:
             self._take_over()
         self.out.mkdir(parents=True, exist_ok=True)
+        if self.way.form == PTB_XL:
+            from ecggen.data.ptb_xl_folder import PtbXlFolder
+
+            self.table = PtbXlFolder(self.out, like=self.source if self.source.is_dir() else None)
         self._store({"complete": False})
 
     def run(self, progress: Callable[[float], None]) -> Summary:
         """Convert what is not done yet, and return what became of all."""
         summary, rows = Summary(already=len(self.done)), []
-        facts, files = self._facts(), self._files()
+        files = self._files()
         self._store_list(list(self.done.values()))
         with (self.out / LIST).open("a", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
             for at, path in enumerate(files):
                 for record in self._records(path):
                     key = (path.relative_to(self.root).as_posix(), record or "")
-                    rows.append(self.done.get(key) or self._row(path, record, facts.get(path)))
+                    rows.append(self.done.get(key) or self._row(path, record, self.facts.get(path)))
                     if key not in self.done:
                         table.writerow(rows[-1])
                         file.flush()
@@ -197,20 +211,34 @@ class Job:
         row = dict.fromkeys(COLUMNS, "") | {"source": source, "record": record or ""}
         try:
             new = converted(path, record, self.way, about)
-            row["file"] = self._write(new, self._name(path, record))
+            row["file"], left_out = self._write(new, path, record)
         except InputError as error:
             return row | {"refused": str(error).removeprefix(f"{path.name}: ")}
-        told = {"changes": new.changes, "doubts": new.doubts, "dropped": new.dropped}
+        told = {"changes": (*new.changes, *left_out), "doubts": new.doubts, "dropped": new.dropped}
         return row | {name: " | ".join(values) for name, values in told.items()}
 
-    def _write(self, new: Converted, name: str) -> str:
-        """Write a recording; the name of its file in the folder."""
+    def _write(self, new: Converted, path: Path, record: str | None) -> tuple[str, list[str]]:
+        """Write a recording; the name of its file in the folder, and what the form had no place for."""
         from ecggen.io import write
 
-        path = self.out / f"{name}{self.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(new.ecg, path, overwrite=True, about=new.about)
-        return path.relative_to(self.out).as_posix()
+        if self.table is not None:
+            return self._add(self.table, new, path)
+        place = self.out / f"{self._name(path, record)}{self.suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(new.ecg, place, overwrite=True, about=new.about)
+        return place.relative_to(self.out).as_posix(), []
+
+    def _add(self, table: PtbXlFolder, new: Converted, path: Path) -> tuple[str, list[str]]:
+        """Add a recording to a folder of PTB-XL's form, under the number that it had in such a folder."""
+        from ecggen.data.ptb_xl_folder import record_name
+
+        had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.facts else None
+        number = int(had[1]) if had else max(table.numbers, default=0) + 1
+        if had and number in table:  # it was stopped between the folder's row and the list's
+            return f"{record_name(number, 'lr')}.hea", []
+        strange = table.add(new.ecg, new.about, number=number)
+        left_out = [f"codes that are no statement of PTB-XL left out: {', '.join(strange)}"] if strange else []
+        return f"{record_name(number, 'lr')}.hea", left_out
 
     def _name(self, path: Path, record: str | None) -> str:
         """A name that no other recording of the job has, of signs that every format and system takes."""
@@ -223,9 +251,21 @@ class Job:
         return unique
 
     def _files(self) -> Sequence[Path]:
-        """The files that may hold recordings."""
+        """The files that may hold recordings; for PTB-XL's form, one of the two rates of a record."""
         from ecggen.io import records
 
+        if self.table is not None and self.facts:
+            high = [path for path in self.facts if path.stem.endswith("_hr") and path.is_file()]
+            lacking = {path.stem.removesuffix("_hr") for path in high}
+            return sorted(
+                high
+                + [
+                    path
+                    for path in self.facts
+                    if path.stem.removesuffix("_lr") not in lacking and path.stem.endswith("_lr")
+                ],
+                key=lambda path: path.stem,
+            )
         return [self.source] if self.source.is_file() else records(self.source)
 
     def _records(self, path: Path) -> Iterator[str | None]:
@@ -238,7 +278,8 @@ class Job:
             names = []
         yield from names or [None]
 
-    def _facts(self) -> dict[Path, About]:
+    @cached_property
+    def facts(self) -> dict[Path, About]:
         """What the database of a PTB-XL-shaped folder says of its files."""
         from ecggen.data.sources import DATABASE, abouts
 

@@ -42,7 +42,7 @@ def generate(
     guidance: Guidance = None,
     seed: Seed = 0,
     shard: Annotated[str | None, Option(help="Only a part of the job, as 2/4: the second of four.")] = None,
-    form: Annotated[str, Option(help="Form of the records: wfdb, csv or npz.")] = "wfdb",
+    form: Annotated[str, Option(help="Form of the records: wfdb, challenge, csv, npz, edf, dicom or aecg.")] = "wfdb",
     picture: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
     overwrite: Overwrite = False,
     resume: Annotated[bool, Option("--resume", help="Go on with a job that was stopped.")] = False,

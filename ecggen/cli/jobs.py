@@ -40,7 +40,6 @@ BLOCK_SAMPLES = 1_000_000
 PAGES = 4
 """Records that are drawn as on paper."""
 
-FORMS = {"wfdb": ".hea", "csv": ".csv", "npz": ".npz"}
 PICTURES = ("png", "svg", "pdf", "none")
 
 COLUMNS = {
@@ -62,7 +61,7 @@ COLUMNS = {
 }
 """Columns of records.csv, with what they mean."""
 
-_LINE = re.compile(r"^((\d+),(\d{5,}\.(?:hea|csv|npz)),.*,True\n)", re.MULTILINE)
+_LINE = re.compile(r"^((\d+),(\d{5,}\.[a-z]{3}),.*,True\n)", re.MULTILINE)
 # A whole line of the list, its index and its file: a name of digits can mean nothing but a record.
 
 
@@ -75,7 +74,7 @@ class Job:
         seconds: Duration of a record.
         fs: Its rate in Hz.
         seed: Seed of all records.
-        form: One of ``FORMS``.
+        form: One of ``ecggen.io.formats.FORMS``.
         picture: One of ``PICTURES``.
     """
 
@@ -94,7 +93,7 @@ class Job:
         ):
             if not low <= value <= high:
                 raise InputError(f"{name} is {value:g}{unit}", f"{low:g} to {high:,.0f}{unit} were expected")
-        for name, value, known in (("form", self.form, FORMS), ("picture", self.picture, PICTURES)):
+        for name, value, known in (("form", self.form, _forms()), ("picture", self.picture, PICTURES)):
             if value not in known:
                 raise InputError(f"the {name} is {value!r}", f"one of {', '.join(known)} was expected")
 
@@ -124,7 +123,7 @@ class Job:
 
     def file(self, index: int) -> str:
         """Name of a record's file."""
-        return f"{index:0{max(5, len(str(self.total - 1)))}d}{FORMS[self.form]}"
+        return f"{index:0{max(5, len(str(self.total - 1)))}d}{_forms()[self.form]}"
 
     def part(self, shard: str | None) -> range:
         """Indices of the records of a shard ("2/4"); all without one. Shards of large jobs hold whole blocks."""
@@ -238,7 +237,7 @@ class Folder:
             file, index = self.out / name, int(number)
             if overwrite:
                 pages = (file.with_name(f"overview_{file.stem}.{picture}") for picture in PICTURES)
-                for path in (file, file.with_suffix(".dat"), *pages):
+                for path in (file, file.with_suffix(".dat"), file.with_suffix(".hea"), *pages):
                     path.unlink(missing_ok=True)
             elif index in self.part and name == self.job.file(index) and self._is_whole(file):
                 self.kept[index] = line
@@ -247,7 +246,7 @@ class Folder:
         """Whether the files of a record are there; each was written elsewhere and then renamed, header last."""
         samples = file.with_suffix(".dat")
         full = self.job.form != "wfdb" or (samples.is_file() and samples.stat().st_size == 24 * self.job.samples)
-        return full and file.is_file()
+        return full and file.is_file() and (self.job.form != "challenge" or file.with_suffix(".hea").is_file())
 
     def _store(self, about: dict[str, Any]) -> None:
         """Write generate.json and the list in order, each whole or not at all."""
@@ -290,6 +289,13 @@ def draw_pages(job: Job, part: range, out: Path) -> list[str]:
                 figure = paper.draw(ecg, title=title, caption=f"asked: {replace(prompt, text=None).in_words()}")
                 paper.save(figure, out / names[-1])
     return names
+
+
+def _forms() -> dict[str, str]:
+    """Suffixes of what can be written, by the names of the forms."""
+    from ecggen.io.formats import FORMS
+
+    return FORMS
 
 
 def _shard(shard: str) -> tuple[int, int]:

@@ -105,6 +105,8 @@ def forms_of(names: str) -> list[str]:
     found = [name.strip() for name in names.split(",") if name.strip()]
     if not found or not set(found) <= FORMS.keys():
         raise InputError(f"the forms are {names!r}", f"some of {', '.join(FORMS)} were expected")
+    if {"wfdb", "challenge"} <= set(found):
+        raise InputError("the forms are wfdb and challenge", "one of them was expected: both write a .hea")
     return list(dict.fromkeys(FORMS[name] for name in found))
 
 

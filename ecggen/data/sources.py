@@ -12,6 +12,7 @@ import pandas
 from ecggen.data.packing import Recording
 from ecggen.errors import InputError
 from ecggen.io import About, records
+from ecggen.io.about import years
 
 DATABASE = "ptbxl_database.csv"
 FOLDS = 10
@@ -64,7 +65,7 @@ def abouts(folder: Path) -> dict[Path, About]:
     found = {}
     for recording, (_, row) in zip(ptb_xl(folder), table.iterrows(), strict=True):
         about = About(
-            age=recording.age,
+            age=None if recording.age is None else years(f"{recording.age:g}"),
             sex=None if recording.sex is None else "MF"[int(recording.sex)],
             codes=tuple(recording.codes.split()),
             report=recording.report,

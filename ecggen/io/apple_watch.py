@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def looks_like(source: Source) -> bool:
     """Whether a file opens with rows of which one holds a rate, and comes to one sample a line."""
     if not source.is_text or not source.head.strip():
         return False
-    head, samples = _split(source.text)
+    head, samples = _split(source.head)
     return bool(samples) and _rate(_values(head)) is not None
 
 
@@ -71,10 +72,14 @@ def _rate(values: list[str]) -> tuple[int, float] | None:
 
 def _samples(lines: list[str], before: int) -> np.ndarray:
     """The samples; ``before`` lines stand above them."""
+    with suppress(ValueError):  # quotes, decimal commas, or what is no number
+        values = np.loadtxt(lines, comments=None, ndmin=1)
+        if values.shape == (len(lines),):  # blank lines would be passed over
+            return values
     for at, line in enumerate(lines, before + 1):
         if not _SAMPLE.fullmatch(line):
             raise InputError(f"line {at} is no sample", "one number a line was expected", "export the recording again")
     body = "\n".join(lines).replace('"', "")
     if "," in body and "." in body:
         raise InputError("the samples have decimal points and decimal commas", "one of the two was expected")
-    return np.array(body.replace(",", ".").split("\n"), dtype=np.float64)
+    return np.loadtxt(body.replace(",", ".").split("\n"), comments=None, ndmin=1)

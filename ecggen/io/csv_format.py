@@ -26,6 +26,11 @@ _TIME = re.compile(r"(?:.*time(?:stamp)?|t|seconds|ms)(?:_(s|ms|us|ns))?", re.IG
 _NUMBER = re.compile(r"\s*(?:[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?|nan|[-+]?inf)?\s*", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "μs": 1e-6, "ns": 1e-9}
 
+MOST_LINES = 2**22
+"""Lines of a file: nine hours at 130 Hz."""
+AT_ONCE = 20_000
+"""Lines that are parsed at a time."""
+
 Words = Sequence[str | None]
 
 
@@ -45,23 +50,26 @@ def parse(text: str) -> Found:
     Raises:
         InputError: Where the rows are not all numbers, or of different length.
     """
-    lines = list(enumerate(text.split("\n"), 1))
-    notes = tuple(line.lstrip("# ") for _, line in lines if line.startswith("#"))
-    lines = [(at, line) for at, line in lines if line.strip() and not line.startswith("#")]
-    separator = next((sign for sign in ";\t" if lines and sign in lines[0][1]), ",")
-    rows = _rows(lines, separator)
-    above = _titles([row for _, row in rows[:2]])
-    if len(rows) == above:
+    if text.count("\n") > MOST_LINES:
+        raise InputError(f"the file has more than {MOST_LINES} lines", "as many at most were expected", "split it")
+    lines = text.split("\n")
+    notes = tuple(line.lstrip("# ") for line in lines if line.startswith("#"))
+    kept = np.array([at for at, line in enumerate(lines) if line.strip() and not line.startswith("#")], np.intp)
+    lines, kept = [lines[at] for at in kept], kept + 1
+    separator = next((sign for sign in ";\t" if lines and sign in lines[0]), ",")
+    top = _rows(lines[:3], separator)
+    above = _titles(top[:2])
+    if len(lines) == above:
         raise InputError("the file holds no row of numbers", "columns of samples were expected")
-    columns = len(rows[above][1])
-    titles = [_TITLE.fullmatch(cell.strip(" '")) for cell in rows[0][1]] if above else [None] * columns
+    columns = len(top[above])
+    titles = [_TITLE.fullmatch(cell.strip(" '")) for cell in top[0]] if above else [None] * columns
     names = [title[1] if title else None for title in titles]
     units = [title[2] if title else None for title in titles]
     if above == 2:
-        units = [cell.strip(" '") for cell in rows[1][1]]
+        units = [cell.strip(" '") for cell in top[1]]
     if not len(names) == len(units) == columns:
         raise InputError(f"{len(names)} names stand above {columns} columns", "one for each was expected")
-    return _found(_table(rows[above:], names, separator != ","), names, units, notes)
+    return _found(_numbers(lines[above:], kept[above:], names, separator), names, units, notes)
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
@@ -73,13 +81,15 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     return {path: file.getvalue().encode()}
 
 
-def _rows(lines: list[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
-    """The cells of each line, beside its number."""
+def _rows(lines: list[str], separator: str) -> list[list[str]]:
+    """The cells of each line."""
     try:
-        cells = list(csv.reader([line for _, line in lines], delimiter=separator))
-        return [(at, row) for (at, _), row in zip(lines, cells, strict=True)]
-    except (csv.Error, ValueError) as error:
-        raise InputError("the file cannot be split into cells", "one row of a table a line was expected") from error
+        rows = list(csv.reader(lines, delimiter=separator))
+    except csv.Error:
+        rows = []
+    if len(rows) != len(lines):  # a quote may hold a line break
+        raise InputError("the file cannot be split into cells", "one row of a table a line was expected")
+    return rows
 
 
 def _titles(rows: Sequence[Sequence[str]]) -> int:
@@ -90,20 +100,45 @@ def _titles(rows: Sequence[Sequence[str]]) -> int:
     return 2 if any(map(is_unit, below)) and not any(map(_NUMBER.fullmatch, below)) else 1
 
 
-def _table(rows: list[tuple[int, list[str]]], names: Words, comma: bool) -> np.ndarray:
+def _numbers(lines: list[str], at: np.ndarray, names: Words, separator: str) -> np.ndarray:
+    """The lines as (column, time), some thousands at a time: as words they would take ten times as much memory.
+
+    Args:
+        lines: Rows of numbers.
+        at: The number of each line in the file.
+        names: Of the columns.
+        separator: Between the cells; a comma may be a decimal sign where it is another.
+    """
+    parts = []
+    for first in range(0, len(lines), AT_ONCE):
+        part = lines[first : first + AT_ONCE]
+        try:
+            plain = [line.replace(",", ".") for line in part] if separator != "," else part
+            parts.append(np.loadtxt(plain, delimiter=separator, comments=None, ndmin=2).T)
+            whole = parts[-1].shape == (len(names), len(part))
+        except ValueError:  # empty cells, words, quotes, or rows of different length
+            whole = False
+        if not whole:
+            rows = _rows(part, separator)
+            parts[first // AT_ONCE :] = [_table(rows, at[first : first + AT_ONCE], names, separator != ",")]
+    return np.concatenate(parts, axis=1)
+
+
+def _table(rows: list[list[str]], at: np.ndarray, names: Words, comma: bool) -> np.ndarray:
     """The rows as (column, time), NaN where a cell is empty; only a column that is no lead may hold words."""
-    for at, row in rows:
+    for line, row in zip(at, rows, strict=True):
         if len(row) != len(names):
-            raise InputError(f"line {at} has {len(row)} cells", f"the first row has {len(names)}")
+            raise InputError(f"line {line} has {len(row)} cells", f"the first row has {len(names)}")
     table = np.full((len(names), len(rows)), np.nan)
-    for column, cells in enumerate(zip(*(row for _, row in rows), strict=True)):
+    for column, cells in enumerate(zip(*rows, strict=True)):
         points = (cell.replace(",", ".") for cell in cells) if comma else cells
         try:
             table[column] = [float(cell or "nan") for cell in points]
         except ValueError:
             if not is_other(names[column] or "lead"):
-                at = next((at for at, row in rows if not _NUMBER.fullmatch(row[column])), rows[0][0])
-                raise InputError(f"line {at}, column {column + 1} is no number", "a sample was expected") from None
+                wrong = (line for line, cell in zip(at, cells, strict=True) if not _NUMBER.fullmatch(cell))
+                line = next(wrong, at[0])
+                raise InputError(f"line {line}, column {column + 1} is no number", "a sample was expected") from None
     return table
 
 

@@ -38,14 +38,14 @@ _KNOWN = (
 )
 
 _OTHER = re.compile(
-    r"""pleth.*|ppg.*|resp.*|abp.*|art|nibp.*|bp|cvp|icp|pap|p\d|spo2.*|sao2|(et)?co2|hr|pulse|heart.?rate
+    r"""pleth.*|ppg.*|bvp.*|eda.*|xyz|resp.*|abp.*|art|nibp.*|bp|cvp|icp|pap|p\d|spo2.*|sao2|(et)?co2|hr|pulse|heart.?rate
     |acc.*|gyr.*|mag.?[xyz]|temp.*|imp.*|eeg.*|emg.*|eog.*|marker.*|annot.*|battery.*
     |v[xyz]|v[7-9]|v[1-9]r              # Frank's and the further chest leads: real, but none of the twelve
     |sample.*|index|\#|no\.?|unnamed.*|.*time(stamp)?|t|ms|seconds""",
     re.VERBOSE,
 )
 
-_MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "μv": 1e-3, "nv": 1e-6}
+_MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "μv": 1e-3, "mcv": 1e-3, "nv": 1e-6}  # mcV: as HealthKit has it
 _MILLIVOLTS |= {"volt": 1e3, "millivolt": 1.0, "microvolt": 1e-3, "nanovolt": 1e-6}
 
 
@@ -88,7 +88,8 @@ def admit(
     rows, names = agreed_leads(found.names, leads)
     rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
     scales = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
-    signal = np.asarray(found.values[..., rows, :] * np.array(scales)[:, None], np.float32)
+    signal = found.values if rows == list(range(len(found.names))) else found.values[..., rows, :]
+    signal = np.asarray(signal if set(scales) == {1.0} else signal * np.array(scales)[:, None], np.float32)
     if not signal.size:
         raise InputError("the recording is empty", "at least one sample a lead was expected")
     ecg = ECG(torch.from_numpy(signal), tuple(names), rate, Provenance.parse(found.comments))
@@ -178,7 +179,7 @@ def find_lead(text: str) -> str | None:
         return _CODED.get(int(code[1]))
     match = _PREFIX.match(folded)
     prefix = match[0] if match else ""
-    bare = re.sub(r"[ _]", "", folded[len(prefix) :])
+    bare = re.sub(r"-\s*ref$|[ _]", "", folded[len(prefix) :])
     # A sign must survive: −aVR of the Cabrera order is not aVR.
     if prefix and not prefix[0].isalpha():
         return None

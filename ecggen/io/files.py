@@ -22,7 +22,7 @@ from ecggen.io.about import About
 from ecggen.io.door import Found, admit, find_lead, listed, millivolts_or_none, shown
 from ecggen.io.formats import SUFFIXES, Format
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
-from ecggen.io.source import Source
+from ecggen.io.source import OPENING, Source
 
 
 @dataclass(frozen=True)
@@ -191,10 +191,24 @@ def records(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", do="name one that holds recordings")
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    paths = sorted(path for path in found if path.is_file())
+    paths = _without_segments(sorted(path for path in found if path.is_file()))
     if not paths:
         raise InputError(f"no recording lies in {folder}", f"files named {', '.join(SUFFIXES)} were expected")
     return paths
+
+
+def _without_segments(paths: list[Path]) -> list[Path]:
+    """The files without the segments that another WFDB header among them joins."""
+    segments = set()
+    for path in (path for path in paths if path.suffix == ".hea"):
+        with path.open("rb") as file:
+            opening = file.read(OPENING)
+        if re.match(rb"(?:\s*(?:#.*)?\n)*\s*[-\w.]+/\d+\s", opening):
+            segments |= {
+                path.with_name(f"{name.decode()}.hea") for name in re.findall(rb"^\s*([-\w.]+)", opening, re.M)
+            }
+            segments.discard(path)
+    return [path for path in paths if path not in segments]
 
 
 def decode(path: Path, record: str | None = None, named: int | None = None) -> Found:

@@ -94,7 +94,7 @@ def inspect(ecg: ECG) -> Inspection:
     gaps = tuple(_parts(ecg, missing, 0.0))
     whole = _whole(ecg, missing)
     held = np.zeros_like(missing)
-    held[:, 1:] = np.diff(np.nan_to_num(ecg.signal[0].numpy(), nan=np.inf), axis=1) == 0
+    held[:, 1:] = np.diff(np.nan_to_num(ecg.signal[0].numpy(), nan=1e30), axis=1) == 0
     flat = tuple(replace(part, first=part.first - 1 / ecg.fs) for part in _parts(ecg, held & ~missing, FLAT))
     if whole is None:
         doubt = f"no part of {SHORTEST:g} s is whole in all leads"

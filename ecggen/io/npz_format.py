@@ -23,6 +23,8 @@ from ecggen.io.zip_format import opened
 
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3
+_ANYWAY, _RATIO = 2**27, 20
+"""Bytes that are unpacked whatever they were packed into, and how many times its size a larger archive may hold."""
 
 
 def looks_like(source: Source) -> bool:
@@ -101,6 +103,10 @@ def load(path: Path) -> dict[str, np.ndarray]:
         with opened(path) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             size = sum(member.file_size for member in members)
+            if size > max(_ANYWAY, _RATIO * path.stat().st_size):
+                times = size // max(path.stat().st_size, 1)
+                found = f"the archive unpacks to {size} bytes, {times} times its size"
+                raise InputError(found, f"at most {_RATIO} times were expected", "save it without compression")
             if size > _MOST_BYTES:
                 raise InputError(f"the archive unpacks to {size} bytes", f"at most {_MOST_BYTES} are read", "split it")
             names = [member.filename[:-4] for member in members if _is_plain(archive, member)]
@@ -135,7 +141,11 @@ def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
     if "signal" not in fitting and len(fitting) != 1:
         here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
         raise InputError(f"it holds {here}", "one array (lead, time), or 'signal', was expected")
-    values = fitting.get("signal", next(iter(fitting.values()))).astype(np.float64)
+    values = fitting.get("signal", next(iter(fitting.values())))
+    # Short words hold exactly what they held; a large batch need not take twice the memory.
+    values = values.astype(
+        np.float32 if values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2) else np.float64
+    )
     across, along = values.shape[-2:]
     if channels is None:
         raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")

@@ -21,11 +21,10 @@ from ecggen.ecg import check_rate
 from ecggen.errors import InputError
 from ecggen.io import files, npz_format
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
+from ecggen.io.empatica import RATES, without_stamp
 from ecggen.io.source import Source
 from ecggen.rhythm import pulse_slope
 
-RATES = (20.0, 2000.0)
-"""Hz: slower ones miss the rise of a pulse, faster ones are no PPG."""
 SHORTEST = 2.0
 """Seconds."""
 LONGEST_GAP = 0.2
@@ -54,7 +53,6 @@ PERIODIC = 0.6
 _PPG = re.compile(r"(?:.*[^a-z])?(?:pleth|ppg|bvp)(?:[^a-z].*|[a-z]{0,8})", re.IGNORECASE)
 # BIDMC's WFDB headers write a comma behind each name.
 _ROUND_A_NAME = " \t,;:'\""
-_STAMP = 1e8  # seconds since 1970, with which an Empatica E4 file begins
 
 
 @dataclass(frozen=True)
@@ -82,15 +80,17 @@ class PPG:
 def read_ppg(
     path: str | Path,
     *,
+    record: str | None = None,
     fs: float | None = None,
     channel: str | None = None,
     start: float = 0.0,
     seconds: float | None = None,
 ) -> PPG:
-    """The PPG in a file: WFDB, CSV, npz, or Empatica E4's ``BVP.csv``.
+    """The PPG in a file: WFDB, CSV, npz, HDF5, Empatica's (E4: the zip or its ``BVP.csv``; EmbracePlus: Avro).
 
     Args:
         path: The file. Its PPG is known by its name (PLETH, PPG, BVP), or by being the only channel.
+        record: Which recording, where the file holds several: its name, or its number from 1.
         fs: Sampling rate in Hz, where the file does not say.
         channel: The channel meant, by its name in the file, or by its number from 1 where channels have no names.
         start: Where to begin, in seconds.
@@ -101,7 +101,7 @@ def read_ppg(
     """
     path = Path(path)
     try:
-        found = _without_stamp(decode(path))
+        found = without_stamp(decode(path, record))
         row = _row(found, channel)
         rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
         if not RATES[0] <= rate <= RATES[1]:
@@ -119,17 +119,21 @@ def read_ppg(
         raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
 
 
-def decode(path: Path) -> Found:
+def decode(path: Path, record: str | None = None) -> Found:
     """What a file says, whatever its format, in its own words.
+
+    Args:
+        path: The file.
+        record: Which recording, where the file holds several.
 
     Raises:
         InputError: Where it cannot be read.
     """
     try:
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            if path.is_file() and npz_format.looks_like(Source(path)):
+            if record is None and path.is_file() and npz_format.looks_like(Source(path)):
                 return _archive(path)
-            return files.decode(path)
+            return files.decode(path, record)
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror})", "a readable file was expected") from error
 
@@ -171,16 +175,6 @@ def _archive(path: Path) -> Found:
     fs = npz_format.scalar(arrays, "fs")
     values = np.stack([wave.astype(np.float64) for wave in waves.values()])
     return Found(values, tuple(waves), (None,) * len(waves), None if isinstance(fs, str) else fs)
-
-
-def _without_stamp(found: Found) -> Found:
-    """An Empatica E4 file as a channel with a rate: one column of a start in seconds since 1970, a rate, samples."""
-    if found.fs is not None or found.names != (None,) or found.values.shape[-1] < 3:
-        return found
-    stamp, rate = found.values[0, :2]
-    if not (stamp > _STAMP and RATES[0] <= rate <= RATES[1]):
-        return found
-    return Found(found.values[:, 2:], ("BVP",), found.units, float(rate), found.comments)
 
 
 def _row(found: Found, channel: str | None) -> int:

@@ -19,7 +19,10 @@ OPENING = 4096
 """Bytes by which a format is known."""
 
 MOST_BYTES = 64 * 1024**2
-"""Bytes of a file of text or markup; it takes ten times as much memory while it is parsed."""
+"""Bytes of a file that is read whole."""
+
+MOST_TEXT = 32 * 1024**2
+"""Bytes of a file of text, which takes twenty times as much memory while it is parsed."""
 
 MOST_SAMPLES = 2**25
 """Samples of a recording, all channels counted: 93 minutes of twelve leads at 500 Hz."""
@@ -68,9 +71,7 @@ class Source:
         Raises:
             InputError: Where they are more than ``MOST_BYTES``.
         """
-        if self.size > MOST_BYTES:
-            found = f"the file holds {self.size / 1024**2:.0f} MB"
-            raise InputError(found, f"at most {MOST_BYTES // 1024**2} MB of this format are read", "split it")
+        self._limit(MOST_BYTES)
         return self.path.read_bytes() if self.content is None else self.content
 
     @cached_property
@@ -84,10 +85,16 @@ class Source:
     @cached_property
     def text(self) -> str:
         """The whole as text, \\n between its lines: UTF-8, UTF-16 where it says so, else Latin-1 (which has µ)."""
+        self._limit(MOST_TEXT)
         try:
             return _lines(self.raw.decode("utf-16" if self.raw.startswith(_UTF_16) else "utf-8-sig"))
         except UnicodeDecodeError:
             return _lines(self.raw.decode("latin-1"))
+
+    def _limit(self, most: int) -> None:
+        if self.size > most:
+            found = f"the file holds {self.size / 1024**2:.0f} MB"
+            raise InputError(found, f"at most {most // 1024**2} MB of this format are read", "split it")
 
 
 def chosen(names: Sequence[str], record: str | None) -> int:

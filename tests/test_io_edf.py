@@ -1,0 +1,405 @@
+"""EDF: what sleep laboratories hand out is read, what is written is read alike by EDFlib, and lies are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pyedflib
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.errors import InputError
+from ecggen.io import lead_name, read, reading, write
+from ecggen.io.about import About
+from ecggen.io.edf_format import looks_like, parse
+from ecggen.io.edf_format import read as found_in
+from ecggen.io.edf_writing import record_of
+from ecggen.io.source import Source
+from ecggen.simulate import simulate
+
+SLEEP = Path(__file__).parent / "data" / "formats" / "sleep.edf"
+MADE = Provenance(
+    ("I",), ("II", "V1"), "vae 1234abcd", 7, "lead I, ventricular rate 70 – and a dash " + "long " * 60 + "end"
+)
+PERSONAL = ("Jane", "Doe", "1963", "4711", "Roe", "snores")
+STEP = 10 / 65535
+WIDE = 0.001
+
+
+def refusal(action, *args, **options) -> str:
+    with pytest.raises(InputError) as caught:
+        action(*args, **options)
+    assert not any(word in str(caught.value) for word in PERSONAL)
+    return str(caught.value)
+
+
+def noise(leads=("I", "II"), samples=1000, fs=500.0, scale=0.5, provenance=None) -> ECG:
+    signal = scale * torch.randn(1, len(leads), samples, generator=torch.manual_seed(1))
+    return ECG(signal.clamp(-32, 32), leads, fs, provenance)
+
+
+def foreign(path: Path) -> tuple[np.ndarray, float, list[str], list[str]]:
+    """Signals in mV, rate, labels and annotations as EDFlib sees them."""
+    with pyedflib.EdfReader(str(path)) as file:
+        signals = np.stack([file.readSignal(row) for row in range(file.signals_in_file)])
+        return signals, file.getSampleFrequency(0), file.getSignalLabels(), list(file.readAnnotations()[2])
+
+
+def saved(folder: Path, content: bytes) -> Path:
+    (folder / "a.edf").write_bytes(content)
+    return folder / "a.edf"
+
+
+def with_field(content: bytes, at: int, width: int, value) -> bytes:
+    return content[:at] + str(value).encode().ljust(width) + content[at + width :]
+
+
+def records_of(content: bytes) -> tuple[bytes, list[bytes]]:
+    """The header of a file, and its data records."""
+    header = parse(content)
+    body = content[header.size :]
+    return content[: header.size], [
+        body[at : at + header.record_bytes] for at in range(0, len(body), header.record_bytes)
+    ]
+
+
+def moved(content: bytes, onsets: list[str]) -> bytes:
+    """The file as EDF+D, its records beginning at other times."""
+    header, records = records_of(content)
+    placed = []
+    for record, onset in zip(records, onsets, strict=True):
+        first = record.index(b"\x14\x14\0")
+        start = record.rindex(b"+", 0, first)
+        old = record[start : first + 3]
+        new = f"+{onset}".encode() + b"\x14\x14\0"
+        rest = record[start:].replace(old, new, 1)
+        placed.append((record[:start] + rest)[: len(record)].ljust(len(record), b"\0"))
+    return header.replace(b"EDF+C", b"EDF+D", 1) + b"".join(placed)
+
+
+# A file of a sleep laboratory, written by EDFlib
+
+
+def test_a_sleep_recording_is_read_as_edflib_reads_it():
+    found = found_in(Source(SLEEP))
+    signals = foreign_signals(SLEEP, 6)
+    assert found.fs == 256
+    assert found.units == ("uV",) * 6
+    assert found.values.shape == (6, 1024)
+    np.testing.assert_allclose(found.values, signals, atol=1e-9)
+    truth = simulate(1, seed=1, fs=256, seconds=4).standard().pick("I", "II", "V1", "V2", "V5", "V6")
+    ecg = read(SLEEP)
+    assert ecg.leads == truth.leads
+    assert float((ecg.signal - truth.signal).abs().max()) < 10 / 65535
+    assert float(ecg.law_residual().max()) < 0.001
+
+
+def foreign_signals(path: Path, count: int) -> np.ndarray:
+    with pyedflib.EdfReader(str(path)) as file:
+        return np.stack([file.readSignal(row) for row in range(count)])
+
+
+def test_slow_channels_are_left_out_and_named():
+    changes = " ".join(reading(SLEEP).changes)
+    assert "channels at another rate, or of states, left out: 'SaO2'" in changes
+    assert "ECG V1-Ref → V1" in changes
+
+
+def test_what_identifies_somebody_stays_behind():
+    found = found_in(Source(SLEEP))
+    assert found.about.personal == {
+        "statements": "Jane Doe snores",
+        "name": "Doe Jane",
+        "patient_id": "P-1963 PSG-12",
+        "birth_date": "1963-02-03",
+        "recorded": "2021-06-05 22:30:00",
+        "people": "Roe Richard",
+        "device_serial": "SN-4711",
+    }
+    said = reading(SLEEP)
+    assert (said.about.age, said.about.sex) == (58, "F")
+    assert not said.about.personal
+    assert set(said.dropped) == set(found.about.personal)
+    rest = repr((found.names, found.units, found.comments, found.notes, found.about.anonymous()))
+    assert not any(word in rest for word in PERSONAL)
+
+
+def test_plain_edf_may_name_somebody_anywhere(tmp_path):
+    content = SLEEP.read_bytes()
+    content = with_field(with_field(content, 8, 80, "Doe, Jane 3.2.1963"), 88, 80, "by Roe with SN-4711")
+    found = found_in(Source(saved(tmp_path, with_field(content, 192, 44, ""))))
+    assert found.about.personal["name"] == "Doe, Jane 3.2.1963"
+    assert found.about.personal["people"] == "by Roe with SN-4711"
+    assert found.about.age is None
+
+
+@pytest.mark.parametrize("label", ["ECG V1-Ref", "EKG V1", "ECG V1 - REF", "V1", "ecg v1"])
+def test_labels(label):
+    assert lead_name(label) == "V1"
+
+
+# Writing, read back by EDFlib
+
+
+@pytest.mark.parametrize(
+    ("samples", "fs"),
+    [(1000, 500.0), (1300, 512.0), (1300, 500.0), (5000, 511.7), (997, 333.3333333333333), (10007, 500.0), (1, 1.0)],
+)
+@pytest.mark.parametrize("leads", [("II",), STANDARD_LEADS])
+def test_length_and_rate_are_kept_without_padding(tmp_path, samples, fs, leads):
+    ecg = noise(leads, samples, fs, scale=0.3)
+    [path] = write(ecg, tmp_path / "a.edf")
+    signals, rate, labels, _ = foreign(path)
+    assert signals.shape == (len(leads), samples)
+    assert rate == pytest.approx(fs, rel=1e-6)
+    assert labels == [f"ECG {lead}" for lead in leads]
+    assert np.abs(signals - ecg.signal[0].numpy()).max() < STEP
+    again = read(path, check=False)
+    assert (again.fs, again.samples, again.leads) == (fs, samples, leads)
+    assert float((again.signal - ecg.signal).abs().max()) < STEP
+
+
+def test_a_long_prime_count_is_filled_and_cut(tmp_path):
+    ecg = noise(("II",), 1_000_003, 500.0, scale=0.3)
+    [path] = write(ecg, tmp_path / "a.edf")
+    found = reading(path, check=False)
+    assert found.ecg.samples == 1_000_003
+    signals = foreign(path)[0]
+    assert 0 < signals.shape[1] - 1_000_003 < 40
+    assert np.all(signals[0, 1_000_003:] == signals[0, 1_000_002])
+    assert "the last record was filled: cut from" in found.changes[-1]
+
+
+@pytest.mark.parametrize(
+    ("samples", "fs", "room", "expected"),
+    [
+        (5000, 500.0, 2500, (500, "1")),
+        (1300, 500.0, 2500, (650, "1.3")),
+        (1300, 512.0, 2500, (1300, "2.539062")),
+        (10007, 500.0, 2500, (10007, "20.014")),
+        (1_000_003, 500.0, 2500, (2494, "4.988")),
+    ],
+)
+def test_records(samples, fs, room, expected):
+    assert record_of(samples, fs, room) == expected
+
+
+ecgs = st.builds(
+    lambda leads, samples, fs, scale, seed: ECG(
+        (scale * torch.randn(1, len(leads), samples, generator=torch.Generator().manual_seed(seed))).clamp(-32, 32),
+        tuple(leads),
+        fs,
+        MADE if seed % 2 else None,
+    ),
+    st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, max_size=12, unique=True),
+    st.integers(1, 3000),
+    st.one_of(st.sampled_from([100.0, 250.0, 256.0, 360.0, 500.0, 512.0, 1000.0]), st.floats(20, 2000)),
+    st.floats(0.001, 20),
+    st.integers(0, 1000),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ecg=ecgs)
+def test_round_trip(tmp_path, ecg):
+    [path] = write(ecg, tmp_path / "a.edf", overwrite=True)
+    signals, rate, _, texts = foreign(path)
+    steps = np.where(ecg.signal[0].abs().amax(1).numpy() > 5, WIDE, STEP)[:, None]
+    assert rate == pytest.approx(ecg.fs, rel=1e-5 * max(1, ecg.fs / ecg.samples))
+    assert np.all(np.abs(signals[:, : ecg.samples] - ecg.signal[0].numpy()) < steps)
+    again = read(path, check=False)
+    assert (again.leads, again.fs, again.samples) == (ecg.leads, ecg.fs, ecg.samples)
+    assert np.all((again.signal - ecg.signal)[0].abs().numpy() < steps)
+    assert again.provenance == ecg.provenance
+    assert ("ecggen: contains SYNTHETIC leads; not for diagnosis" in texts) == (ecg.provenance is not None)
+    write(again, tmp_path / "b.edf", overwrite=True)
+    assert (tmp_path / "b.edf").read_bytes() == path.read_bytes()
+
+
+def test_flat_and_large_leads_do_not_saturate(tmp_path):
+    signal = torch.zeros(1, 3, 1000)
+    signal[0, 1] = torch.linspace(-32.767, 32.767, 1000)
+    signal[0, 2] = 5.0
+    [path] = write(ECG(signal, ("I", "II", "V1"), 500), tmp_path / "a.edf")
+    signals = foreign(path)[0]
+    assert np.all(signals[0] == 0)
+    assert np.abs(signals[1] - signal[0, 1].numpy()).max() < WIDE
+    assert np.abs(signals[2] - 5).max() < 1e-12
+    signal[0, 1, 3] = 32.8
+    message = refusal(write, ECG(signal, ("I", "II", "V1"), 500), tmp_path / "b.edf")
+    assert "lead II reaches 32.800 mV; at most 32.767 mV were expected; write .csv or .npz" in message
+    signal[0, 1, 3] = torch.nan
+    assert "has gaps" in refusal(write, ECG(signal, ("I", "II", "V1"), 500), tmp_path / "b.edf")
+
+
+def test_a_rate_that_the_header_cannot_say(tmp_path):
+    assert "the sampling rate is 1e+09 Hz" in refusal(write, noise(samples=10, fs=1e9), tmp_path / "a.edf")
+
+
+def test_provenance_survives_control_characters(tmp_path):
+    made = Provenance((), ("I",), "m", 3, "one\x14two\x15three\0four")
+    [path] = write(ECG(torch.zeros(1, 1, 500), ("I",), 500, made), tmp_path / "a.edf")
+    assert read(path, check=False).provenance.condition == "one two three four"
+    assert "ecggen-condition: one two three four" in foreign(path)[3]
+
+
+def test_the_header_says_that_it_is_synthetic_and_names_nobody(tmp_path):
+    [path] = write(noise(("I", "II", "V1"), provenance=MADE), tmp_path / "a.edf", about=About(63, "F", ("426783006",)))
+    with pyedflib.EdfReader(str(path)) as file:
+        header = file.getHeader()
+    assert (header["patientname"], header["patientcode"], header["birthdate"]) == ("X", "", "")
+    assert header["sex"] == "Female"
+    assert header["recording_additional"] == "SYNTHETIC_not_for_diagnosis"
+    said = reading(path, check=False, personal=True)
+    assert said.about == About(63, "F", ("426783006",))
+
+
+def test_a_person_is_written_where_the_caller_says_so(tmp_path):
+    personal = {"name": "Doe Jane", "patient_id": "P 1", "birth_date": "1963-02-03", "recorded": "2021-06-05 22:30:00"}
+    [path] = write(noise(), tmp_path / "a.edf", about=About(58, "F", personal=personal))
+    with pyedflib.EdfReader(str(path)) as file:
+        assert file.getHeader()["patientname"] == "Doe Jane"
+        assert file.getStartdatetime().isoformat() == "2021-06-05T22:30:00"
+    said = reading(path, check=False, personal=True).about
+    assert said.personal == {**personal, "patient_id": "P_1"}
+    assert said.age == 58
+
+
+# What may lie in a header
+
+
+@pytest.mark.parametrize(
+    ("at", "width", "value", "expected"),
+    [
+        (184, 8, 99999, "the EDF header announces 7 signals and takes 99999 bytes"),
+        (252, 4, 0, "the EDF header announces 0 signals"),
+        (252, 4, 999, "the EDF header announces 999 signals"),
+        (252, 4, "x", "the number of signals in the EDF header is no whole number"),
+        (236, 8, 99999999, "announces 99999999 records of"),
+        (236, 8, 0, "announces 0 records of"),
+        (236, 8, -2, "announces -2 records of"),
+        (244, 8, 0, "records of 0 s; numbers above 0 were expected"),
+        (244, 8, "nan", "the duration of a record in the EDF header is no number"),
+        (244, 8, "1e999", "the duration of a record in the EDF header is no number"),
+        (244, 8, "1e-99", "records of 1e-99 s; numbers above 0"),
+        (256 + 7 * 104, 8, "5", "signal 1 of the EDF header goes from 5 to 5, stored as"),
+        (256 + 7 * 120, 8, "32767", "stored as 32767 to 32767; two different values"),
+        (256 + 7 * 216, 8, "0", "a sample a record at least, were expected"),
+        (256 + 7 * 216, 8, "99999999", "bytes and the file holds 0"),
+        (256 + 7 * 104, 8, "Jane Doe", "the physical minimum of signal 1 in the EDF header is no number"),
+    ],
+)
+def test_a_header_that_lies(tmp_path, at, width, value, expected):
+    content = with_field(plain(tmp_path, leads=7), at, width, value)
+    message = refusal(read, saved(tmp_path, content))
+    assert message.startswith("a.edf: ")
+    assert expected in message
+
+
+def plain(folder: Path, leads=2, samples=2000) -> bytes:
+    """A file of two simulated leads or more, 4 s in records of a second; with its annotations one signal more."""
+    ecg = simulate(1, seed=2, fs=500, seconds=samples / 500).standard().pick(*STANDARD_LEADS[: leads - 1])
+    [path] = write(ecg, folder / "plain.edf", overwrite=True)
+    return path.read_bytes()
+
+
+def test_cut_off_and_longer_files(tmp_path):
+    content = plain(tmp_path)
+    assert "announces 4 records of" in refusal(read, saved(tmp_path, content[:-1]))
+    assert "the EDF header is cut off" in refusal(read, saved(tmp_path, content[:200]))
+    changes = reading(saved(tmp_path, content + b"abc")).changes
+    assert "3 bytes behind the last whole record were passed over" in changes
+
+
+def test_an_unfinished_recording_is_counted(tmp_path):
+    content = with_field(plain(tmp_path), 236, 8, -1)
+    found = reading(saved(tmp_path, content[:-1]))
+    assert found.ecg.samples == 1500
+    assert "the recording was never finished: 3 records were counted" in found.changes
+
+
+def test_gaps_of_an_interrupted_recording_are_gaps(tmp_path):
+    content = moved(plain(tmp_path), ["5", "6", "8.5", "9.5"])
+    found = found_in(Source(saved(tmp_path, content)))
+    whole = found_in(Source(saved(tmp_path, plain(tmp_path)))).values
+    assert found.values.shape == (1, 2750)
+    assert np.isnan(found.values[0]).nonzero()[0].tolist() == list(range(1000, 1750))
+    np.testing.assert_array_equal(found.values[:, :1000], whole[:, :1000])
+    np.testing.assert_array_equal(found.values[:, 1750:], whole[:, 1000:])
+    assert "the recording is interrupted: 1.500 s in 1 gaps hold no samples" in found.notes
+    path = saved(tmp_path, content)
+    assert "lead I lacks 750 of 2750 samples, the first at 2.000 s" in refusal(read, path)
+    assert read(path, seconds=2).samples == 1000
+
+
+def test_records_without_a_place(tmp_path):
+    content = plain(tmp_path)
+    assert reading(saved(tmp_path, moved(content, ["0", "1", "2", "3"]))).ecg.samples == 2000
+    assert "begins before the one above it" in refusal(read, saved(tmp_path, moved(content, ["0", "1", "1.5", "3"])))
+    far = moved(content, ["0", "1", "2", "999999999"])
+    assert "gaps included, takes" in refusal(read, saved(tmp_path, far))
+    silent = moved(content, ["0", "1", "2", "3"]).replace(b"+2\x14\x14", b"x2\x14\x14")
+    assert "record 3 does not say when it began" in refusal(read, saved(tmp_path, silent))
+
+
+def test_bdf_has_24_bits(tmp_path):
+    path = tmp_path / "a.bdf"
+    truth = np.linspace(-4.9, 4.9, 1000)
+    with pyedflib.EdfWriter(str(path), 1, file_type=pyedflib.FILETYPE_BDFPLUS) as file:
+        limits = {"physical_min": -5, "physical_max": 5, "digital_min": -8388608, "digital_max": 8388607}
+        file.setSignalHeaders([{"label": "ECG II", "dimension": "mV", "sample_frequency": 500, **limits}])
+        file.writeSamples([truth])
+    found = found_in(Source(path))
+    assert np.abs(found.values[0] - truth).max() < 1e-6
+    np.testing.assert_allclose(found.values[0], foreign(path)[0][0], atol=1e-12)
+
+
+def test_amplifiers_that_turn_the_sign(tmp_path):
+    content = plain(tmp_path)
+    turned = with_field(with_field(content, 256 + 2 * 104, 8, "5"), 256 + 2 * 112, 8, "-5")
+    whole, back = (found_in(Source(saved(tmp_path, one))).values for one in (content, turned))
+    np.testing.assert_allclose(back, -whole, atol=1e-12)
+
+
+def test_only_edf_looks_like_edf(tmp_path):
+    assert looks_like(Source(SLEEP))
+    for content in (b"", b"0", b"0       ", b"0,1\n0,2\n", b"0       1\n" * 100, b"\xffBIOSEMI", bytes(300)):
+        assert not looks_like(Source(saved(tmp_path, content)))
+
+
+def test_annotations_alone_are_no_recording(tmp_path):
+    content = plain(tmp_path).replace(b"ECG I".ljust(16), b"EDF Annotations ")
+    assert "holds annotations only" in refusal(read, saved(tmp_path, content))
+
+
+def test_numbers_that_only_look_like_ours_are_not_believed(tmp_path):
+    content = plain(tmp_path)
+    for text in (b"ecggen-samples: 7", b"ecggen-fs: 100", b"ecggen-fs: 1e999"):
+        header, (first, *rest) = records_of(content)
+        first = first.rstrip(b"\0") + b"\0"
+        size = len(rest[0])
+        note = b"+0\x14" + text + b"\x14\0"
+        grown = saved(tmp_path, grow(header, [first + note, *rest], size + 40))
+        ecg = read(grown)
+        assert (ecg.fs, ecg.samples) == (500, 2000)
+
+
+def grow(header: bytes, records: list[bytes], size: int) -> bytes:
+    """Records with more room for annotations, and a header that says so."""
+    count = (size - 1000) // 2
+    header = with_field(header, 256 + 2 * 216 + 8, 8, count)
+    return header + b"".join(record.ljust(1000 + 2 * count, b"\0")[: 1000 + 2 * count] for record in records)
+
+
+def test_more_samples_than_memory_should_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr("ecggen.io.edf_format.MOST_SAMPLES", 1999)
+    path = saved(tmp_path, plain(tmp_path))
+    assert "gaps included, takes 2000 samples in all channels; at most 1999 were expected" in refusal(read, path)
+
+
+def test_the_same_ecg_gives_the_same_bytes(tmp_path):
+    ecg = noise(provenance=MADE, leads=("I", "II", "V1"))
+    one, two = (write(ecg, tmp_path / name)[0].read_bytes() for name in ("a.edf", "b.edf"))
+    assert one == two
