@@ -11,21 +11,87 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt
 
+from ecggen.io.formats import hdf5_file
+
 SECONDS, MEGABYTES = 5.0, 1024
 ROOT = Path(__file__).parent.parent
+
+NURSERY = """
+import json, os, signal, sys
+import h5py
+sys.path.insert(0, sys.argv[1])
+import hdf5_process
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    path, most, inward, outward = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(os.open(inward, os.O_RDONLY), 0)
+        os.dup2(os.open(outward, os.O_WRONLY), 1)
+        sys.stdin, sys.stdout = open(0), open(1, "w")
+        try:
+            hdf5_process.main(path, int(most))
+        finally:
+            os._exit(0)
+    print(pid, flush=True)
+"""
+"""A process that has imported h5py already, and forks for every file: twenty times as quick as starting anew."""
+
+
+class Forked:
+    """Stands in for the process that reads an HDF5 file: the same program under the same limits, but forked."""
+
+    nursery: subprocess.Popen[bytes] | None = None
+
+    def __init__(self, command: list[str], **_):
+        program = Path(command[2])
+        if Forked.nursery is None:
+            words = [sys.executable, "-P", "-c", NURSERY, str(program.parent)]
+            environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+            pipe = subprocess.PIPE
+            Forked.nursery = subprocess.Popen(
+                words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+            )
+        self.folder = tempfile.TemporaryDirectory()
+        ways = [f"{self.folder.name}/{name}" for name in ("in", "out")]
+        for way in ways:
+            os.mkfifo(way)
+        assert Forked.nursery.stdin and Forked.nursery.stdout
+        Forked.nursery.stdin.write(json.dumps([*command[3:], *ways]).encode() + b"\n")
+        Forked.nursery.stdin.flush()
+        self.pid = int(Forked.nursery.stdout.readline())
+        self.stdin, self.stdout = open(ways[0], "wb", buffering=0), open(ways[1], "rb")  # noqa: PTH123, SIM115
+
+    def kill(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+        self.stdin.close()
+        self.stdout.close()
+        self.folder.cleanup()
 
 
 def main() -> None:
@@ -58,6 +124,7 @@ def child(sample: Sample, numbers: range) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = prepare(sample, Path(name))
         whole = path.read_bytes()
+        hdf5_file.subprocess = SimpleNamespace(Popen=Forked, PIPE=None, DEVNULL=None)  # type: ignore[assignment]
         read_or_refuse(path)  # imports take their time once
         print("begun", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
         for number in numbers:

@@ -95,19 +95,19 @@ def read_or_refuse(path: Path, ppg: bool = True) -> str:
         ppg: Whether to read it as a PPG as well.
 
     Returns:
-        "read" where it was an ECG to the reader, else "refused".
+        "read" where the reader took it for an ECG, be it a bad one, else "refused".
     """
-    outcome = "read"
+    outcome = "refused"
     try:
         names = contents(path)
         found = reading(path, record=names[0] if names else None, check=False, gaps=True)
+        outcome = "read"
         assert found.ecg.leads
         assert set(found.ecg.leads) <= set(STANDARD_LEADS)
         assert not found.about.personal
         assert not any(word in text for word in PERSONAL for text in found.changes)
         assert torch.isfinite(read(path, record=names[0] if names else None).signal).all()
     except InputError as error:
-        outcome = "refused"
         check_sentence(error)
     if ppg:
         try:

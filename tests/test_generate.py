@@ -157,7 +157,9 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
         np.testing.assert_allclose(record.p_signal.T, ecg.signal[0], atol=1e-6)
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("csv", ".csv"), ("npz", ".npz"), ("edf", ".edf"), ("aecg", ".xml"), ("challenge", ".mat")])
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("csv", ".csv"), ("npz", ".npz"), ("edf", ".edf"), ("aecg", ".xml"), ("challenge", ".mat")]
+)
 def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
     run("--text", "sinus rhythm", "--out", tmp_path / "wfdb", *SHORT)
     assert run("--text", "sinus rhythm", "--out", tmp_path / form, *SHORT, "--form", form)[0] == 0

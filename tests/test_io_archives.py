@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.errors import InputError
-from ecggen.io import contents, files, hdf5_file, hdf5_format, hdf5_process, read, zip_format
+from ecggen.io import contents, files, read
+from ecggen.io.formats import hdf5_file, hdf5_format, hdf5_process, zip_format
 from ecggen.io.ppg import read_ppg
 from ecggen.simulate import simulate
 
@@ -349,7 +350,7 @@ def test_whatever_stands_before_the_ppg_is_stepped_over(tmp_path, before, codec)
 
 @given(st.lists(whole, min_size=1, max_size=50))
 def test_whole_numbers_of_avro(numbers):
-    from ecggen.io.avro import _Bytes, _packed_wholes, _wholes
+    from ecggen.io.formats.avro import _Bytes, _packed_wholes, _wholes
 
     file = io.BytesIO()
     for number in numbers:
@@ -368,7 +369,7 @@ def test_avro_of_something_else(tmp_path):
 
 
 def test_avro_bomb_of_deflate(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.avro.MOST_BYTES", 100_000)
+    monkeypatch.setattr("ecggen.io.formats.avro.MOST_BYTES", 100_000)
     value = {"rawData": {"bvp": {"samplingFrequency": 64.0, "values": [0.0] * 100_000}}}
     path = avro(tmp_path / "a.avro", session_of(), value, "deflate")
     assert "unpacks to more than 0 MB" in refusal(read, path)

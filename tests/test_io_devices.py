@@ -19,9 +19,10 @@ from test_io_hostile import refusal
 
 from ecggen.ecg import STANDARD_LEADS, Provenance
 from ecggen.errors import InputError
-from ecggen.io import contents, json_content, json_format, kardia_format, polar_format, read
+from ecggen.io import contents, read
 from ecggen.io.door import Found
 from ecggen.io.files import decode, reading
+from ecggen.io.formats import json_content, json_format, kardia_format, polar_format
 from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
 from ecggen.simulate import simulate

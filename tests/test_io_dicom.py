@@ -20,8 +20,8 @@ from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.errors import InputError
 from ecggen.io import contents, read, reading, write
 from ecggen.io.about import About
-from ecggen.io.dicom_format import looks_like
-from ecggen.io.dicom_format import read as found_in
+from ecggen.io.formats.dicom_format import looks_like
+from ecggen.io.formats.dicom_format import read as found_in
 from ecggen.io.source import Source
 from ecggen.simulate import simulate
 
@@ -465,7 +465,7 @@ def test_pydicom_is_needed_for_writing_only(tmp_path, monkeypatch):
 
 
 def test_more_samples_than_memory_should_hold(tmp_path, data, monkeypatch):
-    monkeypatch.setattr("ecggen.io.dicom_format.MOST_SAMPLES", 3999)
+    monkeypatch.setattr("ecggen.io.formats.dicom_format.MOST_SAMPLES", 3999)
     assert "the group holds 2 × 2000 samples; at most 3999 were expected" in refusal(read, saved(tmp_path, data))
 
 

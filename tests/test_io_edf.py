@@ -13,9 +13,9 @@ from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.errors import InputError
 from ecggen.io import lead_name, read, reading, write
 from ecggen.io.about import About
-from ecggen.io.edf_format import looks_like, parse
-from ecggen.io.edf_format import read as found_in
-from ecggen.io.edf_writing import record_of
+from ecggen.io.formats.edf_format import looks_like, parse
+from ecggen.io.formats.edf_format import read as found_in
+from ecggen.io.formats.edf_writing import record_of
 from ecggen.io.source import Source
 from ecggen.simulate import simulate
 
@@ -394,7 +394,7 @@ def grow(header: bytes, records: list[bytes], size: int) -> bytes:
 
 
 def test_more_samples_than_memory_should_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.edf_format.MOST_SAMPLES", 1999)
+    monkeypatch.setattr("ecggen.io.formats.edf_format.MOST_SAMPLES", 1999)
     path = saved(tmp_path, plain(tmp_path))
     assert "gaps included, takes 2000 samples in all channels; at most 1999 were expected" in refusal(read, path)
 

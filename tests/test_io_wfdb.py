@@ -19,10 +19,10 @@ from ecggen.errors import InputError
 from ecggen.io import read, write
 from ecggen.io.about import About
 from ecggen.io.files import decode, reading
-from ecggen.io.snomed import SCP, SNOMED, to_scp, to_snomed
+from ecggen.io.formats.snomed import SCP, SNOMED, to_scp, to_snomed
+from ecggen.io.formats.wfdb_comments import about_of as said
+from ecggen.io.formats.wfdb_format import read as read_wfdb
 from ecggen.io.source import MOST_SAMPLES, Source
-from ecggen.io.wfdb_comments import about_of as said
-from ecggen.io.wfdb_format import read as read_wfdb
 from ecggen.simulate import simulate
 
 SAMPLES = Path(__file__).parent / "data"

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.errors import InputError
-from ecggen.io import About, contents, markup, read, reading, write
-from ecggen.io import aecg_format as aecg
-from ecggen.io import muse_format as muse
-from ecggen.io import sierra_format as sierra
+from ecggen.io import About, contents, read, reading, write
+from ecggen.io.formats import aecg_format as aecg
+from ecggen.io.formats import markup
+from ecggen.io.formats import muse_format as muse
+from ecggen.io.formats import sierra_format as sierra
 from ecggen.io.source import Source
 from ecggen.simulate import simulate
 

@@ -25,8 +25,8 @@ from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import provenance_lines
 from ecggen.io.files import place
-from ecggen.io.snomed import to_scp
-from ecggen.io.wfdb_format import GAIN, header_lines, steps
+from ecggen.io.formats.snomed import to_scp
+from ecggen.io.formats.wfdb_format import GAIN, header_lines, steps
 
 STATEMENTS = "scp_statements.csv"
 

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from ecggen.ecg import check_rate
 from ecggen.errors import InputError
-from ecggen.io import files, npz_format
+from ecggen.io import files
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
-from ecggen.io.empatica import RATES, without_stamp
+from ecggen.io.formats import npz_format
+from ecggen.io.formats.empatica import RATES, without_stamp
 from ecggen.io.source import Source
 from ecggen.rhythm import pulse_slope
 

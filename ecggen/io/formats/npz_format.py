@@ -18,8 +18,8 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed, provenance_lines, shown
+from ecggen.io.formats.zip_format import opened
 from ecggen.io.source import Source, chosen
-from ecggen.io.zip_format import opened
 
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3

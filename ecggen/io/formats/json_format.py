@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.io import fhir_json, health_json
 from ecggen.io.door import Found, find_lead, is_other
-from ecggen.io.json_content import about, bare, folded, loaded, rate, samples
+from ecggen.io.formats import fhir_json, health_json
+from ecggen.io.formats.json_content import about, bare, folded, loaded, rate, samples
 from ecggen.io.source import Source, chosen
 
 _OPENING = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[-\d\[{\"\]]|null|NaN))")

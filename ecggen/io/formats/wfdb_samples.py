@@ -15,8 +15,8 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import shown
+from ecggen.io.formats.wfdb_header import BYTES, FLAC, Channel, Header
 from ecggen.io.source import MOST_SAMPLES
-from ecggen.io.wfdb_header import BYTES, FLAC, Channel, Header
 
 NO_VALUE = -32768
 """Stands in format 16 for a missing sample; in every format it is the lowest value."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.about import About, sex_of, years
-from ecggen.io.dicom_elements import DataSet, parse
 from ecggen.io.door import Found, find_lead
+from ecggen.io.formats.dicom_elements import DataSet, parse
 from ecggen.io.source import MOST_SAMPLES, Source, chosen
 
 PATIENT, PATIENT_ID = "SYNTHETIC^ECGGEN", "SYNTHETIC"

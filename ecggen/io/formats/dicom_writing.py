@@ -21,9 +21,9 @@ import numpy as np
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io.about import About
-from ecggen.io.dicom_elements import EXPLICIT
-from ecggen.io.dicom_format import CONTINUED, PATIENT, PATIENT_ID, UNDATED
 from ecggen.io.door import provenance_lines
+from ecggen.io.formats.dicom_elements import EXPLICIT
+from ecggen.io.formats.dicom_format import CONTINUED, PATIENT, PATIENT_ID, UNDATED
 from ecggen.io.source import optional
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.io import hdf5_process
+from ecggen.io.formats import hdf5_process
 from ecggen.io.source import MOST_SAMPLES, optional, with_library
 
 SECONDS = 4.0

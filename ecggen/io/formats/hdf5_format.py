@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.io import code15, npz_format, opensignals
 from ecggen.io.door import Found, listed
-from ecggen.io.hdf5_file import Hdf5, opened
+from ecggen.io.formats import code15, npz_format, opensignals
+from ecggen.io.formats.hdf5_file import Hdf5, opened
 from ecggen.io.source import MOST_SAMPLES, Source, chosen, with_library
 
 MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io import (
+from ecggen.io.about import About
+from ecggen.io.door import Found
+from ecggen.io.formats import (
     aecg_format,
     apple_watch,
     avro_format,
@@ -34,8 +36,6 @@ from ecggen.io import (
     wfdb_format,
     zip_format,
 )
-from ecggen.io.about import About
-from ecggen.io.door import Found
 from ecggen.io.source import Source
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05][\x95}(\])cXq]|[}\]]q\0|\([dl]p\d+\n|c(?:copy_reg|numpy|__builtin__)\S*\n")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import Found
-from ecggen.io.hdf5_file import Hdf5
+from ecggen.io.formats.hdf5_file import Hdf5
 from ecggen.io.source import chosen
 
 LEADS = ("DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")

@@ -20,7 +20,7 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import provenance_lines, rate_text
-from ecggen.io.edf_format import MONTHS
+from ecggen.io.formats.edf_format import MONTHS
 
 RANGES = (5.0, 32.767)
 """mV above and below zero: the first that holds a lead is taken; steps of 0.15 and 1 µV."""

@@ -16,9 +16,9 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.io.about import About
-from ecggen.io.snomed import to_snomed
-from ecggen.io.wfdb_comments import challenge_lines
-from ecggen.io.wfdb_format import GAIN, header_lines, steps
+from ecggen.io.formats.snomed import to_snomed
+from ecggen.io.formats.wfdb_comments import challenge_lines
+from ecggen.io.formats.wfdb_format import GAIN, header_lines, steps
 
 _INT16 = 30  # MATLAB 4: little-endian, a full matrix of 16-bit integers
 _NAME = b"val\0"

@@ -12,7 +12,7 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import Found
-from ecggen.io.json_content import about, folded, rate, samples
+from ecggen.io.formats.json_content import about, folded, rate, samples
 
 _VOLTAGES = "voltageMeasurements"
 _UNITS = {"voltage": None, "microVolts": "uV", "milliVolts": "mV", "volts": "V"}

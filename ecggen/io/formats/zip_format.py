@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 from ecggen.errors import InputError
-from ecggen.io import apple_watch, csv_format, json_format, polar_format
 from ecggen.io.door import Found
-from ecggen.io.empatica import without_stamp
+from ecggen.io.formats import apple_watch, csv_format, json_format, polar_format
+from ecggen.io.formats.empatica import without_stamp
 from ecggen.io.source import MOST_BYTES, Source, chosen, with_library
 
 MOST_DIRECTORY = 2 * 1024**2

@@ -18,11 +18,11 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, find_lead, listed, rate_text, shown
+from ecggen.io.formats.wfdb_comments import about_of, comment_lines
+from ecggen.io.formats.wfdb_header import Channel, opens_as_header, parse
+from ecggen.io.formats.wfdb_samples import NO_VALUE, decode
+from ecggen.io.formats.wfdb_segments import Joined, join, joined
 from ecggen.io.source import Source
-from ecggen.io.wfdb_comments import about_of, comment_lines
-from ecggen.io.wfdb_header import Channel, opens_as_header, parse
-from ecggen.io.wfdb_samples import NO_VALUE, decode
-from ecggen.io.wfdb_segments import Joined, join, joined
 
 GAIN = 1000
 """Units per mV in what is written: steps of 1 µV, up to ±32.767 mV."""

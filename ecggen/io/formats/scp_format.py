@@ -16,8 +16,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.io import scp_huffman, scp_patient
 from ecggen.io.door import Found
+from ecggen.io.formats import scp_huffman, scp_patient
 from ecggen.io.source import MOST_SAMPLES, Source
 
 _MOST_LEADS = 40

@@ -14,7 +14,7 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import Found, find_lead
-from ecggen.io.json_content import about, folded
+from ecggen.io.formats.json_content import about, folded
 from ecggen.io.source import MOST_SAMPLES
 
 _MISSING = ("E", "L", "U")

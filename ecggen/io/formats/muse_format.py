@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ecggen.errors import InputError
-from ecggen.io import markup
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, shown
+from ecggen.io.formats import markup
 from ecggen.io.source import MOST_SAMPLES, Source
 
 _UNITS = {"MICROVOLTS": "uV", "MILLIVOLTS": "mV", "VOLTS": "V", "NANOVOLTS": "nV"}

@@ -16,9 +16,9 @@ import numpy as np
 
 from ecggen.errors import InputError
 from ecggen.io.door import millivolts_or_none, shown
+from ecggen.io.formats.wfdb_header import GAP, Channel, Header, Segment, parse
+from ecggen.io.formats.wfdb_samples import check_amount, decode, frames, is_plain
 from ecggen.io.source import Source
-from ecggen.io.wfdb_header import GAP, Channel, Header, Segment, parse
-from ecggen.io.wfdb_samples import check_amount, decode, frames, is_plain
 
 _MOST_SEGMENTS = 1024
 _MOST_PACKED = 256

@@ -20,9 +20,9 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.io import markup
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, listed, millivolts_or_none, provenance_lines, shown
+from ecggen.io.formats import markup
 from ecggen.io.source import Source
 
 STEP = 1e-3

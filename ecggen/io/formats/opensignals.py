@@ -18,7 +18,7 @@ import numpy as np
 from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed
-from ecggen.io.hdf5_file import Facts, Hdf5
+from ecggen.io.formats.hdf5_file import Facts, Hdf5
 from ecggen.io.source import MOST_SAMPLES
 
 SPAN = 3.0

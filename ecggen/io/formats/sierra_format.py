@@ -15,9 +15,9 @@ import numpy as np
 
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.errors import InputError
-from ecggen.io import markup
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found
+from ecggen.io.formats import markup
 from ecggen.io.source import Source
 
 MOST = 2**20

@@ -11,8 +11,8 @@ from typing import Any
 
 from ecggen.errors import InputError
 from ecggen.io.about import About
-from ecggen.io.avro import MAGIC, Wanted, first_record
 from ecggen.io.door import Found, listed
+from ecggen.io.formats.avro import MAGIC, Wanted, first_record
 from ecggen.io.source import Source
 
 _WANTED: Wanted = {
