@@ -26,7 +26,7 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
-from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt
+from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt, spoilt_within
 
 from ecggen.io.formats import hdf5_file
 
@@ -97,7 +97,7 @@ class Forked:
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--inputs", type=int, default=20_000, help="for each reader, all of its samples together")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", help="name of one sample")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -108,8 +108,10 @@ def main() -> None:
         child(wanted[0], range(given.first, given.first + given.inputs))
         return
     results = {}
+    of_reader = Counter(sample.reader for sample in wanted)
     for sample in wanted:
-        results[sample.name] = watched(sample, range(given.first, given.first + given.inputs))
+        inputs = -(-given.inputs // of_reader[sample.reader])
+        results[sample.name] = watched(sample, range(given.first, given.first + inputs))
         print(sample.name, json.dumps(results[sample.name]), flush=True)
         if given.out:
             about = {"command": "python tests/mutate.py", "date": str(date.today()), "commit": commit()}
@@ -128,7 +130,7 @@ def child(sample: Sample, numbers: range) -> None:
         read_or_refuse(path)  # imports take their time once
         print("begun", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
         for number in numbers:
-            path.write_bytes(spoilt(whole, at_random(number)))
+            path.write_bytes((spoilt_within if number % 2 else spoilt)(whole, at_random(number)))
             print("at", number, flush=True)
             try:
                 outcome = read_or_refuse(path, ppg=number % 8 == 0)
@@ -174,6 +176,7 @@ def watched(sample: Sample, numbers: range) -> dict:
                         number += 1
                         break
     return {
+        "reader": sample.reader,
         "inputs": len(numbers),
         **dict(outcomes),
         "slowest_s": round(slowest, 3),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import random
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,9 @@ import torch
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.errors import InputError
 from ecggen.io import contents, read, reading
+from ecggen.io.formats import known
 from ecggen.io.ppg import read_ppg
+from ecggen.io.source import Source
 
 SAMPLES = Path(__file__).parent / "data"
 PERSONAL = ("Jane", "Doe", "1963", "Feb 3", "SN-4711")
@@ -25,22 +29,25 @@ LARGEST = (b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00" * 8, b"\x80" + b"\x00" * 
 
 @dataclass(frozen=True)
 class Sample:
-    """A file to spoil, and the files that belong beside it."""
+    """A file to spoil, the reader that it is for, and the files that belong beside it."""
 
     name: str
     path: Path
+    reader: str
     beside: tuple[Path, ...] = ()
 
 
 def samples() -> list[Sample]:
-    """Every sample of ``tests/data``, a header and its samples as two."""
+    """Every sample of ``tests/data`` that can be named to ``read``, a header and its samples as two."""
     found = []
     small = ("00010_lr.hea", "00010_lr.dat", "E00001.hea", "E00001.mat", "apple_watch_lead_I.csv")
-    formats = sorted((SAMPLES / "formats").iterdir())
-    for path in [*(SAMPLES / name for name in small), *formats]:
-        if path.is_file() and path.suffix not in (".py", ".md"):
+    for path in [*(SAMPLES / name for name in small), *sorted((SAMPLES / "formats").iterdir())]:
+        header = path.with_suffix(".hea")
+        alone = path.suffix == ".dat" and not header.exists()
+        if path.is_file() and path.suffix not in (".py", ".md") and not alone:
             beside = tuple(other for other in path.parent.glob(f"{path.stem}*") if other != path and other.is_file())
-            found.append(Sample(path.name, path, beside))
+            reader = known(Source(header if path.suffix in (".dat", ".mat") else path)).name
+            found.append(Sample(path.name, path, reader, beside))
     return found
 
 
@@ -67,6 +74,20 @@ def spoilt(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
         else:
             content = content[:at] + content[max(at - 64 * len(what), 0) :]
     return content
+
+
+def spoilt_within(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """An archive whose list and checksums are in order and of whose members one is spoilt; others as ``spoilt``."""
+    if not content.startswith(b"PK"):
+        return spoilt(content, edits)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = list(members)[sum(len(what) for _, _, what in edits) % len(members)]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for one, inside in members.items():
+            archive.writestr(one, spoilt(inside, edits) if one == name else inside)
+    return made.getvalue()
 
 
 HOW = ("put", "put", "put", "add", "cut", "end", "again")

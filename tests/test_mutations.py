@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutations import HOW, LARGEST, Sample, prepare, read_or_refuse, samples, spoilt
+from mutations import HOW, LARGEST, Sample, prepare, read_or_refuse, samples, spoilt, spoilt_within
 
 edit = st.tuples(
     st.sampled_from(HOW),
@@ -18,9 +18,9 @@ def test_a_spoilt_file_is_read_or_refused(tmp_path, sample: Sample):
     whole = path.read_bytes()
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(st.lists(edit, min_size=1, max_size=4))
-    def holds(edits):
-        path.write_bytes(spoilt(whole, edits))
+    @given(st.lists(edit, min_size=1, max_size=4), st.booleans())
+    def holds(edits, within):
+        path.write_bytes((spoilt_within if within else spoilt)(whole, edits))
         read_or_refuse(path)
 
     holds()
