@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecggen.cli import console
 from ecggen.cli.opening import File, Json, Leads, Rate, Record, Unit, named_leads
+from ecggen.cli.results import rounded
 
 if TYPE_CHECKING:
     from ecggen.io import Reading
@@ -17,17 +19,53 @@ def info(
 ) -> None:
     """Say what a recording holds: form, leads, rate, length, gaps, amplitudes, lead laws, exchanged electrodes,
     whether it tells who the patient is, doubts, and what is synthetic in it."""
+    from ecggen.errors import InputError
     from ecggen.io import contents, reading
     from ecggen.io.inspection import inspect
 
     names = contents(file)
-    read = reading(file, record=record, leads=named_leads(leads), fs=fs, unit=unit, check=False, gaps=True)
-    first = read.ecg[0]
-    about = describe(read, inspect(first), names)
+    options = {"leads": named_leads(leads), "fs": fs, "unit": unit, "check": False, "gaps": True}
+    try:
+        read = reading(file, record=record, **options)
+    except InputError as error:
+        if ppg := _ppg(file, record, fs):
+            ppg["leads"] = error.found
+            _tell(file, as_json, ppg, _ppg_in_words(ppg))
+            return
+        if record is not None or not names:
+            raise
+        read = reading(file, record=names[0], **options)
+    about = describe(read, inspect(read.ecg[0]), names)
+    _tell(file, as_json, about, in_words(read, about))
+
+
+def _tell(file: Path, as_json: bool, about: dict[str, Any], words: str) -> None:
     if as_json:
         console.tell_json(about)
     else:
-        console.tell(f"{file.name}: {in_words(read, about)}")
+        console.tell(f"{file.name}: {words}")
+
+
+def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | None:
+    """The facts of a file that holds a PPG and no lead; None where it holds neither."""
+    from ecggen.errors import InputError
+    from ecggen.io.ppg import read_ppg
+    from ecggen.rhythm import heart_rate, pulse_rises
+
+    try:
+        ppg = read_ppg(file, record=record, fs=fs)
+    except InputError:
+        return None
+    rate = heart_rate(pulse_rises(ppg.wave.numpy(), ppg.fs))
+    return {"ppg": ppg.origin, "fs": ppg.fs, "seconds": ppg.seconds, "pulse": rounded(rate), "notes": list(ppg.notes)}
+
+
+def _ppg_in_words(about: dict[str, Any]) -> str:
+    pulse = [] if about["pulse"] is None else [f"pulse: {about['pulse']:.0f} a minute"]
+    notes = [f"on reading: {note}" for note in about["notes"]]
+    first = f"a PPG; {about['seconds']:.4g} s at {about['fs']:g} Hz"
+    last = ["ecggen translate makes an ECG of it", f"as an ECG it cannot be read as it is: {about['leads']}"]
+    return "\n".join([first, *pulse, *notes, *last])
 
 
 def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ecggen.cli.opening import (
     Overwrite,
     Picture,
     Rate,
+    Record,
     Seconds,
     Seed,
     Sex,
@@ -59,6 +60,7 @@ def translate(
     channel: Annotated[
         str | None, Option(help="The PPG's name in the file (default: PLETH, PPG or BVP), or its number from 1.")
     ] = None,
+    record: Record = None,
     model: Model = "flow",
     draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
     level: Level = 0.9,
@@ -94,7 +96,7 @@ def translate(
     if draws < 1:
         raise InputError(f"{draws} draws", "at least 1 was expected")
     suffixes = forms_of(forms)
-    ppg = read_ppg(file, fs=fs, channel=channel, start=start, seconds=seconds)
+    ppg = read_ppg(file, record=record, fs=fs, channel=channel, start=start, seconds=seconds)
     true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
     generator = load(model)
     generator.set_sampling(steps, guidance)
