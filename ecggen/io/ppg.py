@@ -21,6 +21,7 @@ from ecggen.ecg import check_rate
 from ecggen.errors import InputError
 from ecggen.io import files
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
+from ecggen.io.files import telling_of
 from ecggen.io.formats import npz_format
 from ecggen.io.formats.empatica import RATES, without_stamp
 from ecggen.io.source import Source
@@ -101,7 +102,7 @@ def read_ppg(
         InputError: Whatever else is in the file; nothing else is raised.
     """
     path = Path(path)
-    try:
+    with telling_of(path):
         found = without_stamp(decode(path, record))
         row = _row(found, channel)
         rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
@@ -116,8 +117,6 @@ def read_ppg(
         _refuse_no_pulse(wave, rate)
         name = (found.names[row] or f"channel {row + 1}").strip(_ROUND_A_NAME)
         return PPG(torch.from_numpy(_scaled(wave)), rate, f"{path.name}, {name}", (*notes, *turned))
-    except InputError as error:
-        raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
 
 
 def decode(path: Path, record: str | None = None) -> Found:

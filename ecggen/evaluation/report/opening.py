@@ -16,7 +16,7 @@ import torch
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_rate
 from ecggen.errors import InputError
 from ecggen.io.door import LEFT_OUT, agreed, agreed_leads, lead_name, millivolts
-from ecggen.io.files import decode
+from ecggen.io.files import decode, telling_of
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,13 @@ class Said:
 
 def opened(path: Path, said: Said) -> ECG:
     """The recording or recordings in a file, gaps and all."""
-    try:
-        with np.errstate(all="ignore"):
-            found = decode(path, named=len(said.leads) or None)
-            rows, leads = _leads(found.names, said.leads)
-            fs = agreed("its sampling rate", "--fs", found.fs, None if found.fs else said.fs, check_rate)
-            units = [found.units[row] for row in rows]
-            scales = [agreed("its unit", "--unit", one, None if one else said.unit, millivolts) for one in units]
-            signal = np.asarray(found.values[..., rows, :] * np.array(scales)[:, None], np.float32)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror})", "a readable file was expected") from error
+    with telling_of(path), np.errstate(all="ignore"):
+        found = decode(path, named=len(said.leads) or None)
+        rows, leads = _leads(found.names, said.leads)
+        fs = agreed("its sampling rate", "--fs", found.fs, None if found.fs else said.fs, check_rate)
+        units = [found.units[row] for row in rows]
+        scales = [agreed("its unit", "--unit", one, None if one else said.unit, millivolts) for one in units]
+        signal = np.asarray(found.values[..., rows, :] * np.array(scales)[:, None], np.float32)
     if not signal.size:
         raise InputError(f"{path.name} is empty", "at least one sample a lead was expected")
     return ECG(torch.from_numpy(signal), tuple(leads), fs, Provenance.parse(found.comments))

@@ -1,0 +1,141 @@
+"""All formats together: a file is known by its content alone, what is written comes back, the README's table is true."""
+
+import re
+
+import pytest
+import torch
+from conftest import ROOT, SAMPLES
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mutations import prepare, samples
+
+from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.io import About, read, reading, write
+from ecggen.io.formats import FORMS, READ, WRITE
+from ecggen.io.source import Source
+
+FORMATS = SAMPLES / "formats"
+FORM = {
+    "aecg.xml": "HL7 aECG",
+    "apple_health.zip": "zip",
+    "code15.h5": "HDF5",
+    "compressed.scp": "SCP-ECG",
+    "e4.zip": "zip",
+    "embraceplus.avro": "EmbracePlus's Avro",
+    "example.dcm": "DICOM",
+    "example.scp": "SCP-ECG",
+    "frames.hea": "WFDB",
+    "health_export.json": "JSON",
+    "interrupted.hea": "WFDB",
+    "kardia.atc": "KardiaMobile's ATC",
+    "leads.json": "JSON",
+    "muse.xml": "GE MUSE's XML",
+    "observation.json": "JSON",
+    "opensignals.h5": "HDF5",
+    "polar.csv": "Polar Sensor Logger's table",
+    "short.csv": "CSV",
+    "short.npz": "npz",
+    "sierra.xml": "Philips' XML",
+    "sierra_1_04.xml": "Philips' XML",
+    "sleep.edf": "EDF",
+}
+"""What each sample is."""
+
+
+def claims(path) -> list[str]:
+    """The forms that take a file for theirs; CSV takes every table, and an npz is a zip as well."""
+    found = [form.name for form in READ if form.looks_like(Source(path))]
+    return [name for name in found if name not in ("CSV", *(["zip"] if "npz" in found else []))] or ["CSV"]
+
+
+@pytest.mark.parametrize("name", FORM)
+def test_a_file_is_known_by_one_form_whatever_its_name(name, tmp_path):
+    assert claims(FORMATS / name) == [FORM[name]]
+    [sample] = [sample for sample in samples() if sample.name == name]
+    path = prepare(sample, tmp_path)
+    other = path.rename(tmp_path / "recording.bin")
+    assert claims(other) == [FORM[name]]
+
+
+def test_every_form_has_a_sample():
+    assert {form.name for form in READ} == {*FORM.values(), claims(SAMPLES / "apple_watch_lead_I.csv")[0]}
+
+
+def test_the_table_in_the_readme_names_every_form():
+    table = (ROOT / "README.md").read_text().partition("## Files in, files out")[2].partition("\n## ")[0]
+    written = set(re.findall(r"✓ `([\w-]+)`", table))
+    assert written | {"wfdb"} == {*FORMS, "ptb-xl"}
+    for word in (
+        "WFDB",
+        "EDF",
+        "DICOM",
+        "aECG",
+        "SCP-ECG",
+        "MUSE",
+        "Sierra",
+        "CSV",
+        "JSON",
+        "npz",
+        "Apple",
+        "Kardia",
+        "Polar",
+    ):
+        assert word in table
+    for word in ("HDF5", "E4", "Avro", "BIDMC"):
+        assert word in table
+
+
+@pytest.mark.parametrize(
+    ("suffix", "quantum"),
+    [(".edf", 1e-3), (".dcm", 1e-3), (".xml", 1e-3), (".mat", 1e-3), (".hea", 1e-3), (".csv", 2e-5), (".npz", 0.0)],
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_is_written_comes_back(suffix, quantum, data, tmp_path_factory):
+    """Law: samples within half a step, leads, rate, length, provenance and facts exactly; the same bytes again."""
+    leads = data.draw(st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, max_size=12, unique=True))
+    fs = data.draw(st.sampled_from([200.0, 250.0, 257.0, 360.0, 500.0, 511.7, 1000.0]))
+    samples_ = data.draw(st.integers(2, 700))
+    seed = data.draw(st.integers(0, 2**31))
+    signal = 4 * torch.rand(len(leads), samples_, generator=torch.Generator().manual_seed(seed)) - 2
+    made = data.draw(st.booleans())
+    origin = (
+        Provenance(tuple(leads[:1]), tuple(leads[1:]) or ("V1",), "vae@0123456789ab", seed, "leads I; age 74")
+        if made
+        else None
+    )
+    about = About(age=data.draw(st.sampled_from([None, 0.0, 74.0])), sex=data.draw(st.sampled_from([None, "M", "F"])))
+    path = tmp_path_factory.mktemp("written") / f"a{suffix}"
+    write(ECG(signal, tuple(leads), fs, origin), path, about=about)
+    there = reading(path, check=False)
+    assert (there.ecg.leads, there.ecg.fs, there.ecg.samples) == (tuple(leads), fs, samples_)
+    assert (there.ecg.signal[0] - signal).abs().max() <= 0.5001 * quantum
+    assert there.ecg.provenance == origin
+    if suffix not in (".csv", ".npz"):
+        assert (there.about.age, there.about.sex) == (about.age, about.sex)
+    before = path.read_bytes()
+    write(ECG(signal, tuple(leads), fs, origin), path, about=about, overwrite=True)
+    assert path.read_bytes() == before or suffix == ".npz"  # an archive tells the time
+
+
+@pytest.mark.parametrize("suffix", WRITE)
+def test_no_writer_takes_gaps_or_batches(suffix, tmp_path):
+    from ecggen.errors import InputError
+
+    gap = torch.zeros(1, 500)
+    gap[0, 7] = torch.nan
+    with pytest.raises(InputError, match="is empty or has gaps"):
+        write(ECG(gap, ("I",), 250), tmp_path / f"a{suffix}")
+    if suffix != ".npz":
+        with pytest.raises(InputError, match="is a batch of 2 records"):
+            write(ECG(torch.zeros(2, 1, 500), ("I",), 250), tmp_path / f"a{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flat_lead_and_a_large_one_are_written_as_they_are(tmp_path):
+    """Ranges that follow the signal fail on the one and saturate on the other."""
+    signal = torch.stack([torch.full((500,), 0.25), 20 * torch.sin(torch.arange(500) / 9)])
+    for suffix in WRITE:
+        write(ECG(signal, ("I", "V2"), 250), tmp_path / f"a{suffix}", overwrite=True)
+        there = read(tmp_path / f"a{suffix}", check=False)
+        assert (there.signal[0] - signal).abs().max() < 6e-4, suffix
