@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import io
 import random
-import re
 import shutil
 import struct
 import zipfile
@@ -23,7 +22,7 @@ from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
 
 SAMPLES = Path(__file__).parent / "data"
-PERSONAL = ("Jane", "Doe", "1963", "Feb 3", "SN-4711")
+PERSONAL = ("Jane", "Doe", "1963-02", "196302", "FEB-1963", "Feb 3, 1963", "SN-4711")
 """Of the invented patient who stands in the samples."""
 
 LARGEST = (b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00" * 8, b"\x80" + b"\x00" * 7, b"99999999", b"-1", b"1e308", b"nan")
@@ -176,6 +175,6 @@ def read_or_refuse(path: Path, ppg: bool = True) -> str:
 
 def check_sentence(error: InputError) -> None:
     """A sentence is short and holds nothing of a person."""
-    text = re.sub(r"line \d+", "", str(error))
+    text = str(error)
     assert len(text) < 1500, text
     assert not any(word in text for word in PERSONAL), text

@@ -1,4 +1,4 @@
-"""All formats together: a file is known by its content alone, what is written comes back, the README's table is true."""
+"""All formats together: a file is known by its content alone, what is written comes back, the README is true."""
 
 import re
 
