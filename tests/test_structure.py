@@ -68,7 +68,7 @@ def test_every_module_has_its_idea_on_top():
 @pytest.mark.parametrize("statement", ["import ecggen", "import ecggen.cli", "import ecggen.io"])
 def test_heavy_libraries_wait(statement):
     """``ecggen --help`` must answer at once."""
-    heavy = ["lightning", "torchmetrics", "matplotlib", "wfdb", "pandas"]
+    heavy = ["lightning", "torchmetrics", "matplotlib", "wfdb", "pandas", "pydicom", "h5py", "fastavro", "pyedflib"]
     if statement != "import ecggen.io":
         heavy.append("torch")
     code = f"{statement}; import sys; print([name for name in {heavy} if name in sys.modules])"
