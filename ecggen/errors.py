@@ -1,4 +1,4 @@
-"""The one error that bad input raises: what was found, what was expected, what to do."""
+"""The one error that bad input raises: what was found, what was expected, what to do; and the one warning."""
 
 
 class InputError(ValueError):
@@ -16,3 +16,7 @@ class InputError(ValueError):
     def __init__(self, found: str, expected: str = "", do: str = ""):
         self.found, self.expected, self.do = found, expected, do
         super().__init__("; ".join(part for part in (found, expected, do) if part))
+
+
+class InputWarning(UserWarning):
+    """Something given to ecggen is used although it is doubtful, because its user said so."""

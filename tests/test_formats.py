@@ -111,11 +111,19 @@ def test_what_is_written_comes_back(suffix, quantum, data, tmp_path_factory):
     assert (there.ecg.leads, there.ecg.fs, there.ecg.samples) == (tuple(leads), fs, samples_)
     assert (there.ecg.signal[0] - signal).abs().max() <= 0.5001 * quantum
     assert there.ecg.provenance == origin
-    if suffix not in (".csv", ".npz"):
-        assert (there.about.age, there.about.sex) == (about.age, about.sex)
+    assert (there.about.age, there.about.sex) == (about.age, about.sex)
     before = path.read_bytes()
     write(ECG(signal, tuple(leads), fs, origin), path, about=about, overwrite=True)
     assert path.read_bytes() == before or suffix == ".npz"  # an archive tells the time
+
+
+@pytest.mark.parametrize("suffix", [".hea", ".csv", ".npz", ".edf", ".dcm", ".xml"])
+def test_who_the_patient_is_goes_on_only_where_it_is_asked_for(suffix, tmp_path):
+    for personal in (False, True):
+        there = reading(FORMATS / "muse.xml", check=False, personal=personal)
+        write(there.ecg, tmp_path / f"a{suffix}", about=there.about, overwrite=True)
+        again = reading(tmp_path / f"a{suffix}", check=False, personal=True)
+        assert ("Doe" in again.about.personal.get("name", again.about.personal.get("statements", ""))) == personal
 
 
 @pytest.mark.parametrize("suffix", WRITE)

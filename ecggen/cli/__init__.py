@@ -7,6 +7,8 @@ to do), 130 interrupted. Heavy imports wait until a command runs, so that ``--he
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -23,7 +25,7 @@ from ecggen.cli.train_judge import train_judge
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.cli.turing import turing
-from ecggen.errors import InputError
+from ecggen.errors import InputError, InputWarning
 
 app = typer.Typer(
     name="ecggen",
@@ -63,7 +65,16 @@ def _version(
 
 
 def main() -> None:
-    """Run a command; bad input ends with one sentence and exit code 2."""
+    """Run a command; bad input ends with one sentence and exit code 2, doubtful input is told in one."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, InputWarning):
+            console.warn(str(message))
+        else:
+            shown(message, category, *place)
+
+    warnings.showwarning = show
     try:
         app()
     except InputError as error:
@@ -74,3 +85,5 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        warnings.showwarning = shown

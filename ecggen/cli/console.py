@@ -45,3 +45,8 @@ def tell_json(value: Any) -> None:
 def fail(message: str) -> None:
     """One sentence on standard error."""
     err.print(f"[bold red]error[/]: {escape(message)}")
+
+
+def warn(message: str) -> None:
+    """One sentence on standard error, about what was done although it is doubtful."""
+    err.print(f"[bold yellow]warning[/]: {escape(message)}")

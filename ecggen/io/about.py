@@ -6,7 +6,7 @@ people) are dropped unless somebody asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 PERSONAL = {
@@ -48,6 +48,25 @@ class About:
         kept = {kind: " ".join(text.split()) for kind, text in self.personal.items() if text and text.strip()}
         assert kept.keys() <= PERSONAL.keys(), f"{kept.keys() - PERSONAL.keys()} are no kinds of PERSONAL"
         object.__setattr__(self, "personal", kept)
+
+    def lines(self) -> list[str]:
+        """``key: value`` lines for a file's comments; ``parse`` reads them back."""
+        facts = {
+            "age": "" if self.age is None else f"{self.age:g}",
+            "sex": self.sex or "",
+            "codes": " ".join(self.codes),
+            "report": " ".join(self.report.split()),
+        }
+        known = [f"{key}: {value}" for key, value in facts.items() if value]
+        return known + [f"personal-{kind}: {text}" for kind, text in self.personal.items()]
+
+    @staticmethod
+    def parse(lines: Sequence[str]) -> About:
+        """What ``lines`` wrote; other lines are passed over."""
+        said = dict(line.split(": ", 1) for line in lines if ": " in line)
+        personal = {kind: said[f"personal-{kind}"] for kind in PERSONAL if f"personal-{kind}" in said}
+        age, sex, codes = years(said.get("age", "")), sex_of(said.get("sex", "")), said.get("codes", "").split()
+        return About(age, sex, tuple(codes), said.get("report", ""), personal=personal)
 
     def anonymous(self) -> About:
         """The same without what identifies somebody."""

@@ -7,6 +7,7 @@ written under another name and then renamed: no half file ever stands under the 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.errors import InputError, InputWarning
 from ecggen.io import formats
 from ecggen.io.about import About
 from ecggen.io.door import Found, admit, find_lead, listed, millivolts_or_none, shown
@@ -70,7 +71,7 @@ def read(
         seconds: How much to read; everything by default.
         check: Whether to refuse what is no ECG: leads flat, clipped, absurdly large or small, or contradicting
             each other, and less than 2 s. Gaps are refused in any case.
-        allow_contradiction: Whether leads may break Einthoven's and Goldberger's laws.
+        allow_contradiction: Whether leads may break Einthoven's and Goldberger's laws; by how much is then warned of.
 
     Returns:
         One record, or the batch that an npz file holds.
@@ -116,10 +117,20 @@ def reading(
             refuse_missing(ecg)
         if check:
             check_quality(ecg)
-        if check and not allow_contradiction:
-            check_laws(ecg)
+        if check:
+            _check_laws(ecg, path, allow_contradiction)
         about = found.about if personal else found.about.anonymous()
         return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit))
+
+
+def _check_laws(ecg: ECG, path: Path, allow_contradiction: bool) -> None:
+    """An InputError where the leads contradict each other, or a warning where that is allowed."""
+    try:
+        check_laws(ecg)
+    except InputError as error:
+        if not allow_contradiction:
+            raise
+        warnings.warn(f"{path.name}: {error.found}; {error.expected}", InputWarning, stacklevel=4)
 
 
 def contents(path: str | Path) -> list[str]:

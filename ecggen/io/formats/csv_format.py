@@ -74,7 +74,7 @@ def parse(text: str) -> Found:
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """One record, a column a lead, to 6 significant digits of a millivolt."""
-    notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *provenance_lines(ecg)]
+    notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *about.lines(), *provenance_lines(ecg)]
     file = io.StringIO()
     file.writelines(f"# {note}\n" for note in notes)
     np.savetxt(file, ecg.signal[0].numpy().T, "%.6g", ",", header=",".join(ecg.leads), comments="")
@@ -153,7 +153,9 @@ def _found(table: np.ndarray, names: Words, units: Words, notes: tuple[str, ...]
         raise InputError("the line '# fs' of the file gives no number", "as in '# fs: 500 Hz'")
     fs = float(said) if said else next(filter(None, rates), None)
     own = [unit if unit and is_unit(unit) else stated.get("unit") for unit in units]
-    return Found(table[kept], tuple(names[at] for at in kept), tuple(own[at] for at in kept), fs, notes)
+    return Found(
+        table[kept], tuple(names[at] for at in kept), tuple(own[at] for at in kept), fs, notes, About.parse(notes)
+    )
 
 
 def _seconds(name: str, unit: str) -> float | None:

@@ -1,7 +1,8 @@
 """npz: numpy's archive; the one format that holds a batch.
 
-ecggen writes ``signal`` (record, lead, time) float32, ``leads``, ``fs``, ``unit`` and ``provenance``. Other
-people's archives are read where one array can be the signal; what else is missing, the user says.
+ecggen writes ``signal`` (record, lead, time) float32, ``leads``, ``fs``, ``unit``, ``provenance``, and what is known
+of the patient as ``about``. Other people's archives are read where one array can be the signal; what else is missing,
+the user says.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _counted(records: int) -> list[str]:
 
 
 def from_arrays(arrays: dict[str, np.ndarray], named: int | None) -> Found:
-    """What arrays say that are called as ecggen calls them: ``signal``, ``leads``, ``fs``, ``unit``, ``provenance``.
+    """What arrays say that are called as ecggen calls them (see ``encode``).
 
     Args:
         arrays: By name.
@@ -80,20 +81,22 @@ def from_arrays(arrays: dict[str, np.ndarray], named: int | None) -> Found:
         raise InputError(f"fs in the archive is {shown(fs)}", "a number of Hz was expected")
     comments = tuple(map(str, np.ravel(arrays.get("provenance", []))))
     units = (str(unit) if unit is not None else None,) * channels
-    return Found(values, leads or (None,) * channels, units, fs, comments)
+    about = About.parse(tuple(map(str, np.ravel(arrays.get("about", [])))))
+    return Found(values, leads or (None,) * channels, units, fs, comments, about)
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """The batch as an archive."""
+    words = {"provenance": provenance_lines(ecg)} | ({"about": about.lines()} if about.lines() else {})
+    arrays = {
+        "signal": ecg.signal.numpy(),
+        "leads": np.array(ecg.leads),
+        "fs": np.array(ecg.fs),
+        "unit": np.array("mV"),
+        **{name: np.array(lines, dtype=np.str_) for name, lines in words.items()},
+    }
     archive = io.BytesIO()
-    np.savez_compressed(
-        archive,
-        signal=ecg.signal.numpy(),
-        leads=np.array(ecg.leads),
-        fs=np.array(ecg.fs),
-        unit=np.array("mV"),
-        provenance=np.array(provenance_lines(ecg), dtype=np.str_),
-    )
+    np.savez_compressed(archive, allow_pickle=False, **arrays)
     return {path: archive.getvalue()}
 
 
