@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from mutations import prepare, samples
 
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.errors import InputError
 from ecggen.io import About, read, reading, write
 from ecggen.io.formats import FORMS, READ, WRITE
 from ecggen.io.source import Source
+from ecggen.simulate import simulate
 
 FORMATS = SAMPLES / "formats"
 FORM = {
@@ -128,8 +130,6 @@ def test_who_the_patient_is_goes_on_only_where_it_is_asked_for(suffix, tmp_path)
 
 @pytest.mark.parametrize("suffix", WRITE)
 def test_no_writer_takes_gaps_or_batches(suffix, tmp_path):
-    from ecggen.errors import InputError
-
     gap = torch.zeros(1, 500)
     gap[0, 7] = torch.nan
     with pytest.raises(InputError, match="is empty or has gaps"):
@@ -147,3 +147,41 @@ def test_a_flat_lead_and_a_large_one_are_written_as_they_are(tmp_path):
         write(ECG(signal, ("I", "V2"), 250), tmp_path / f"a{suffix}", overwrite=True)
         there = read(tmp_path / f"a{suffix}", check=False)
         assert (there.signal[0] - signal).abs().max() < 6e-4, suffix
+
+
+# A part of a long recording
+
+
+@pytest.mark.parametrize("suffix", [".hea", ".edf", ".mat"])
+def test_a_part_is_the_part_of_the_whole(suffix, tmp_path):
+    """Only what is asked for is decoded; it is the same to the bit."""
+    write(simulate(1, seconds=60, fs=257, seed=2).pick("I", "V2"), tmp_path / f"a{suffix}")
+    whole = read(tmp_path / f"a{suffix}", check=False)
+    for start, seconds in ((0.0, 2.5), (3.21, 2.5), (57.4, None), (50.0, 10.0), (0.0, 60.0)):
+        part = reading(tmp_path / f"a{suffix}", start=start, seconds=seconds, check=False)
+        assert torch.equal(part.ecg.signal, whole.crop(start, seconds).signal)
+        assert part.ecg.seconds == 60 or any(f"cut from 60 to {part.ecg.seconds:g} s" in one for one in part.changes)
+    for start, seconds in (
+        (-1.0, 2.0),
+        (59.0, 2.0),
+        (60.0, None),
+        (float("nan"), 2.0),
+        (0.0, 0.0),
+        (0.0, float("inf")),
+    ):
+        with pytest.raises(InputError):
+            read(tmp_path / f"a{suffix}", start=start, seconds=seconds)
+    with pytest.raises(
+        InputError, match=r"the recording lasts 60\.000 s; at least 61\.000 s were asked for, from 59 s on"
+    ):
+        read(tmp_path / f"a{suffix}", start=59, seconds=2)
+
+
+@pytest.mark.parametrize("suffix", [".hea", ".edf"])
+def test_a_recording_that_is_too_long_is_read_in_parts(suffix, tmp_path, monkeypatch):
+    write(simulate(1, seconds=60, fs=250).pick("I"), tmp_path / f"a{suffix}")
+    module = {".hea": "wfdb_samples", ".edf": "edf_format"}[suffix]
+    monkeypatch.setattr(f"ecggen.io.formats.{module}.MOST_SAMPLES", 10_000)
+    with pytest.raises(InputError, match="at most 10000"):
+        read(tmp_path / f"a{suffix}")
+    assert read(tmp_path / f"a{suffix}", start=31, seconds=10).samples == 2500

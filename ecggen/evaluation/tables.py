@@ -289,7 +289,22 @@ def _against(parts: dict[str, Any], section: str, name: str, _: str, digits: int
     return f"{score['value']:.{digits}f}{floor}"
 
 
+def _mutations(results: Path) -> str:
+    """What became of spoilt files, all samples of a reader together."""
+    found = _read(results, "mutations")
+    rows = []
+    for reader in dict.fromkeys(one["reader"] for one in found["samples"].values()):
+        every = [one for one in found["samples"].values() if one["reader"] == reader]
+        total = {name: sum(one.get(name, 0) for one in every) for name in ("inputs", "read", "refused")}
+        other = total["inputs"] - total["read"] - total["refused"]
+        slowest, most = (max(one[name] for one in every) for name in ("slowest_s", "most_memory_mb"))
+        rows.append([reader, *map(str, (len(every), *total.values(), other, f"{slowest:.2f}", most))])
+    head = ["reader", "samples", "inputs", "read", "refused", "anything else", "slowest (s)", "most memory (MB)"]
+    return _table(head, rows) + f"\n\n*`{found['command']}`, commit `{found['commit']}`, {found['date']}*"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
+    "mutations": _mutations,
     "one_lead": lambda results: _reconstruction(results, "one_lead"),
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,

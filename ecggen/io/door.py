@@ -63,6 +63,8 @@ class Found:
         comments: Lines that may hold a Provenance.
         about: What the file says of the patient and the recording.
         notes: What was done to the samples while they were decoded, and what is doubtful, a sentence each.
+        begins: Where the values begin in the recording, in seconds, where only a part of it was decoded.
+        lasts: How long the whole recording is then, in seconds.
     """
 
     values: np.ndarray
@@ -72,6 +74,8 @@ class Found:
     comments: tuple[str, ...] = ()
     about: About = field(default_factory=About)
     notes: tuple[str, ...] = ()
+    begins: float = 0.0
+    lasts: float | None = None
 
 
 def admit(
@@ -95,7 +99,7 @@ def admit(
     if not signal.size:
         raise InputError("the recording is empty", "at least one sample a lead was expected")
     ecg = ECG(torch.from_numpy(signal), tuple(names), rate, Provenance.parse(found.comments))
-    return ecg.crop(start, seconds) if start or seconds is not None else ecg
+    return ecg.crop(start - found.begins, seconds) if start or seconds is not None else ecg
 
 
 def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: Callable[[T], float]) -> float:

@@ -111,7 +111,8 @@ def reading(
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
     with telling_of(path):
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            form, found = _decoded(path, record, None if names is None else len(names))
+            source = Source(_addressed(path), record, None if names is None else len(names), start, seconds)
+            form, found = _decoded(source)
             ecg = admit(found, fs, unit, names, start, seconds)
         if not gaps:
             refuse_missing(ecg)
@@ -237,14 +238,13 @@ def decode(path: Path, record: str | None = None, named: int | None = None) -> F
     Raises:
         InputError: Where the format is unknown or the file broken; an OSError where it cannot be opened.
     """
-    return _decoded(path, record, named)[1]
+    return _decoded(Source(_addressed(path), record, named))[1]
 
 
-def _decoded(path: Path, record: str | None, named: int | None) -> tuple[Format, Found]:
+def _decoded(source: Source) -> tuple[Format, Found]:
     """The form of a file, and what it says."""
-    source = Source(_addressed(path), record, named)
     form = formats.known(source)
-    if record is not None and form.contents is None:
+    if source.record is not None and form.contents is None:
         raise InputError(f"the file is one recording ({form.name})", "record was expected to be left away")
     return form, form.read(source)
 
@@ -264,8 +264,9 @@ def changes(found: Found, ecg: ECG, unit: str | None) -> tuple[str, ...]:
     )
     if units and rows:
         said.append(f"unit {', '.join(units)} → mV")
-    if ecg.samples != found.values.shape[-1]:
-        said.append(f"cut from {found.values.shape[-1]} to {ecg.samples} samples")
+    whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
+    if round((whole - ecg.seconds) * ecg.fs):
+        said.append(f"cut from {whole:g} to {ecg.seconds:g} s")
     return (*said, *found.notes)
 
 

@@ -5,6 +5,8 @@ Limits stand here once, so that no file, whatever it announces, takes more than 
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,12 +40,16 @@ class Source:
         path: Where it lies; of a member of an archive, only its name is meant.
         record: Which recording is wanted, where the file holds several: its name, or its number from 1.
         channels: How many channels the user has named, if any.
+        start: Where the part that is wanted begins, in seconds; a format may decode no more than that part.
+        seconds: How long it is; None for all that follows.
         content: The bytes of a member of an archive; None for a file on the disk.
     """
 
     path: Path
     record: str | None = None
     channels: int | None = None
+    start: float = 0.0
+    seconds: float | None = None
     content: bytes | None = None
 
     @cached_property
@@ -73,6 +79,31 @@ class Source:
         """
         self._limit(MOST_BYTES)
         return self.path.read_bytes() if self.content is None else self.content
+
+    @cached_property
+    def mapped(self) -> memoryview:
+        """All bytes, which take memory only where they are looked at."""
+        if self.content is not None:
+            return memoryview(self.content)
+        with self.path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def part(self, fs: float, samples: int) -> tuple[int, int]:
+        """First sample, and the one after the last, that hold the wanted part of ``samples`` at ``fs`` Hz.
+
+        Raises:
+            InputError: Where the part does not lie within.
+        """
+        if not self.start and self.seconds is None:
+            return 0, samples
+        end = samples if self.seconds is None else (self.start + self.seconds) * fs
+        if not 0 <= self.start * fs < end <= samples + 0.5:
+            raise InputError(
+                f"the recording lasts {samples / fs:.3f} s",
+                f"at least {end / fs:.3f} s were asked for, from {self.start:g} s on",
+                "ask for a part that lies inside it",
+            )
+        return math.floor(self.start * fs), min(math.ceil(end - 1e-6), samples)
 
     @cached_property
     def head(self) -> str:

@@ -82,9 +82,10 @@ def read(source: Source) -> Found:
     Raises:
         InputError: Where the header lies, where records overlap in time, or where there is too much.
     """
-    raw = source.raw
-    header = parse(raw)
-    data, notes = _records(header, raw)
+    header = parse(bytes(source.mapped[: 256 * (_MOST_SIGNALS + 1)]))
+    every, notes = _records(header, source.mapped)
+    first, last = (0, len(every)) if header.kind.endswith("+D") else source.part(1 / header.seconds, len(every))
+    data = every[first:last]
     chosen = _chosen(header)
     left = [signal.label for signal in header.signals if not (signal in chosen or signal.is_annotation)]
     notes += [f"channels at another rate, or of states, left out: {listed(left)}"] if left else []
@@ -96,13 +97,15 @@ def read(source: Source) -> Found:
     if header.kind.endswith("+D"):
         values, gaps = _placed(values, _onsets(header, data), fs)
         notes += gaps
-    texts = _texts(header, data)
+    texts = _texts(header, every)
     ours = dict(text.split(": ", 1) for text in texts if text.startswith("ecggen-") and ": " in text)
-    values, cut = _unpadded(values, ours.get("ecggen-samples", ""), len(data))
+    values, cut = _unpadded(values, ours.get("ecggen-samples", ""), first * chosen[0].samples, len(data))
     names, units = tuple(signal.label or None for signal in chosen), tuple(signal.unit for signal in chosen)
     comments = tuple(text for text in texts if text.startswith("ecggen"))
     about = _about(header, texts, ours.get("ecggen-codes", ""))
-    return Found(values, names, units, _exact(fs, ours.get("ecggen-fs", "")), comments, about, (*notes, *cut))
+    fs = _exact(fs, ours.get("ecggen-fs", ""))
+    part = (first * header.seconds, len(every) * header.seconds) if len(data) < len(every) else (0.0, None)
+    return Found(values, names, units, fs, comments, about, (*notes, *cut), *part)
 
 
 def parse(raw: bytes) -> Header:
@@ -150,7 +153,7 @@ def _signal(raw: bytes, number: int, count: int, at: int) -> Signal:
     return signal
 
 
-def _records(header: Header, raw: bytes) -> tuple[np.ndarray, list[str]]:
+def _records(header: Header, raw: memoryview) -> tuple[np.ndarray, list[str]]:
     """The bytes of the records, (record, byte), and what is odd about their number."""
     there = (len(raw) - header.size) // header.record_bytes
     records = there if header.records == -1 else header.records
@@ -242,10 +245,10 @@ def _placed(values: np.ndarray, onsets: np.ndarray, fs: float) -> tuple[np.ndarr
     return whole, [f"the recording is interrupted: {lost:.3f} s in {len(gaps)} gaps hold no samples"]
 
 
-def _unpadded(values: np.ndarray, said: str, records: int) -> tuple[np.ndarray, list[str]]:
-    """The samples without those that ecggen wrote to fill its last record."""
+def _unpadded(values: np.ndarray, said: str, before: int, records: int) -> tuple[np.ndarray, list[str]]:
+    """The samples, with ``before`` of them not decoded, without those that ecggen wrote to fill its last record."""
     length = values.shape[-1]
-    count = int(said) if re.fullmatch(r"\d{1,9}", said, re.ASCII) else length
+    count = int(said) - before if re.fullmatch(r"\d{1,9}", said, re.ASCII) else length
     if not max(length - records, 0) < count < length:
         return values, []
     return values[:, :count], [f"the last record was filled: cut from {length} to {count} samples"]

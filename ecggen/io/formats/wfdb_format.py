@@ -20,7 +20,7 @@ from ecggen.io.about import About
 from ecggen.io.door import Found, find_lead, listed, rate_text, shown
 from ecggen.io.formats.wfdb_comments import about_of, comment_lines
 from ecggen.io.formats.wfdb_header import Channel, opens_as_header, parse
-from ecggen.io.formats.wfdb_samples import NO_VALUE, decode
+from ecggen.io.formats.wfdb_samples import NO_VALUE, decode, frames
 from ecggen.io.formats.wfdb_segments import Joined, join, joined
 from ecggen.io.source import Source
 
@@ -42,12 +42,17 @@ def read(source: Source) -> Found:
     parts = join(source.path, header) if header.segments else Joined(header.fs, header.channels, (), header.comments)
     rows = _kept(parts.channels)
     channels = [parts.channels[row] for row in rows]
-    values = joined(source.path, parts, rows) if header.segments else decode(source.path, header, rows)
+    part, length = None, 0
+    if header.fs and not header.segments:
+        length = frames(source.path.parent, header)
+        part = source.part(header.fs, length)
+    values = joined(source.path, parts, rows) if header.segments else decode(source.path, header, rows, part)
     fs = None if parts.fs is None else parts.fs * channels[0].per_frame
     names, units = zip(*((channel.name, channel.unit) for channel in channels), strict=True)
     own = tuple(line for line in parts.comments if line.strip("# \t").startswith("ecggen"))
     said = about_of(parts.comments, header.recorded)
-    return Found(values, names, units, fs, own, said, (*_left_out(parts, rows), *parts.notes))
+    cut = (part[0] / header.fs, length / header.fs) if part and header.fs and part != (0, length) else (0.0, None)
+    return Found(values, names, units, fs, own, said, (*_left_out(parts, rows), *parts.notes), *cut)
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:

@@ -25,21 +25,29 @@ _PLAIN = {16: ("<i2", 0), 32: ("<i4", 0), 61: (">i2", 0), 80: ("u1", 128), 160: 
 """Formats of whole bytes: how numpy calls them, and what stands for zero."""
 
 
-def decode(path: Path, header: Header, rows: Sequence[int]) -> np.ndarray:
+def decode(path: Path, header: Header, rows: Sequence[int], part: tuple[int, int] | None = None) -> np.ndarray:
     """Values (channel, time) in the header's units of the channels ``rows``, all with as many samples a frame.
+
+    Args:
+        path: The header.
+        header: What it says.
+        rows: Of the channels.
+        part: First frame, and the one after the last; all by default.
 
     Raises:
         InputError: Where the files beside the header are not there, or hold less than it announces.
     """
-    length = frames(path.parent, header)
+    first, last = part or (0, frames(path.parent, header))
+    length = last - first
+    check_amount(length * sum(channel.per_frame for channel in header.channels))
     if not is_plain(header):
-        return _by_wfdb(path, header, rows, length)
+        return _by_wfdb(path, header, rows, first, length)
     places = {row: place for place, row in enumerate(rows)}
     values = np.empty((len(rows), length * header.channels[rows[0]].per_frame))
     for file, inside in _by_file(header).items():
         if places.keys().isdisjoint(inside):
             continue
-        digital, end = _digital(path.parent / file, [header.channels[row] for row in inside], length), 0
+        digital, end = _digital(path.parent / file, [header.channels[row] for row in inside], first, length), 0
         for row in inside:
             end += header.channels[row].per_frame
             if row in places:
@@ -57,7 +65,7 @@ def frames(folder: Path, header: Header) -> int:
     """Frames of a record, as the header and the sizes of its files agree.
 
     Raises:
-        InputError: Where they do not, or where the record is too long to be read at once.
+        InputError: Where they do not.
     """
     files = _by_file(header)
     room = [_room(folder, file, [header.channels[row] for row in rows]) for file, rows in files.items()]
@@ -65,7 +73,6 @@ def frames(folder: Path, header: Header) -> int:
     if length > min(room):
         found = f"the header says {length} samples and the files hold {min(room)}"
         raise InputError(found, "as many were expected", "fetch the record again, or the header that belongs to it")
-    check_amount(length * sum(channel.per_frame for channel in header.channels))
     return length
 
 
@@ -73,7 +80,9 @@ def check_amount(samples: int) -> None:
     """An InputError where a record holds more samples, in all channels, than are read at once."""
     if samples > MOST_SAMPLES:
         found = f"the record holds {samples} samples"
-        raise InputError(found, f"at most {MOST_SAMPLES} in all its channels are read", "cut it, as with WFDB's snip")
+        raise InputError(
+            found, f"at most {MOST_SAMPLES} in all its channels are read", "read a part: start and seconds"
+        )
 
 
 def _by_file(header: Header) -> dict[str, list[int]]:
@@ -127,14 +136,15 @@ def _flac_room(path: Path, channels: Sequence[Channel]) -> int:
     return max(samples - channels[0].offset, 0) // per_frame.pop()
 
 
-def _digital(path: Path, channels: Sequence[Channel], length: int) -> np.ndarray:
-    """Steps (frame, sample of a frame) of a file in a format of whole bytes."""
+def _digital(path: Path, channels: Sequence[Channel], first: int, length: int) -> np.ndarray:
+    """Steps (frame, sample of a frame) of a file in a format of whole bytes, from frame ``first`` on."""
     a_frame = sum(channel.per_frame for channel in channels)
-    dtype = _PLAIN[channels[0].format][0]
-    return np.fromfile(path, dtype, length * a_frame, offset=channels[0].offset).reshape(length, a_frame)
+    dtype = np.dtype(_PLAIN[channels[0].format][0])
+    offset = channels[0].offset + first * a_frame * dtype.itemsize
+    return np.fromfile(path, dtype, length * a_frame, offset=offset).reshape(length, a_frame)
 
 
-def _by_wfdb(path: Path, header: Header, rows: Sequence[int], length: int) -> np.ndarray:
+def _by_wfdb(path: Path, header: Header, rows: Sequence[int], first: int, length: int) -> np.ndarray:
     """Values as ``decode`` gives them, if wfdb understands the header as it was understood here."""
     import wfdb
 
@@ -146,7 +156,7 @@ def _by_wfdb(path: Path, header: Header, rows: Sequence[int], length: int) -> np
         formats, per_frame = map(int, seen.fmt), seen.samps_per_frame
         there = zip(seen.file_name, formats, per_frame, offsets, seen.adc_gain, seen.baseline, strict=True)
         if (seen.fs, seen.sig_len, list(there)) == (header.fs or 250, header.frames, here):
-            record: Any = wfdb.rdrecord(name, channels=list(rows), smooth_frames=False)
+            record: Any = wfdb.rdrecord(name, first, first + length, channels=list(rows), smooth_frames=False)
             samples = length * header.channels[rows[0]].per_frame
             return np.stack([signal[:samples] for signal in record.e_p_signal])
     except Exception as error:  # whatever a malformed file makes wfdb stumble over

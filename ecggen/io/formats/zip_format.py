@@ -111,7 +111,7 @@ def read(source: Source) -> Found:
 def _known(source: Source, member: Member) -> tuple[_Form, Source]:
     """The form of a member, and the member as a file."""
     name = Path(PurePosixPath(member.filename).name)
-    inner = Source(name, source.record, source.channels, _unpacked(source.path, member))
+    inner = replace(source, path=name, content=_unpacked(source.path, member))
     if not inner.is_text:
         raise InputError("the recording in the archive is no text", "CSV or JSON was expected", "unpack it first")
     for form in _FORMS:
