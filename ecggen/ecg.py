@@ -8,6 +8,7 @@ that ecggen derives, checks or corrects about leads is linear algebra on its row
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -33,6 +34,12 @@ LEAD_MATRIX[2, :2] = -1, 1  # III = II − I
 LEAD_MATRIX[3, :2] = -0.5, -0.5  # aVR = −(I + II)/2
 LEAD_MATRIX[4, :2] = 1, -0.5  # aVL = I − II/2
 LEAD_MATRIX[5, :2] = -0.5, 1  # aVF = II − I/2
+
+
+RATES = (1.0, 100_000.0)
+"""Hz that a recording can be brought to."""
+MOST_SAMPLES = 2**28
+"""Samples that resampling makes at most, all records and leads together."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Provenance:
             measured=tuple(found.get("measured", "").split()),
             generated=tuple(found["generated"].split()),
             model=found.get("model", ""),
-            seed=int(seed) if seed.lstrip("-").isdigit() else None,
+            seed=int(seed) if re.fullmatch(r"-?\d{1,20}", seed, re.ASCII) else None,
             condition=found.get("condition", ""),
         )
 
@@ -176,6 +183,12 @@ class ECG:
         fs = check_rate(fs)
         if fs == self.fs:
             return self
+        if not RATES[0] <= fs <= RATES[1] or self.signal.numel() * fs / self.fs > MOST_SAMPLES:
+            raise InputError(
+                f"{self.seconds:g} s of {len(self.leads)} leads would be brought to {fs:g} Hz",
+                f"{RATES[0]:g} to {RATES[1]:,.0f} Hz, and {MOST_SAMPLES:,} samples at most, were expected",
+                "choose another rate, or a shorter part",
+            )
         return replace(self, signal=resample(self.signal, self.fs, fs), fs=fs)
 
     def crop(self, start: float = 0.0, seconds: float | None = None) -> ECG:

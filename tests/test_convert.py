@@ -1,6 +1,7 @@
 """``convert`` and ``info``: what users do with folders of other people's files."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -349,3 +350,119 @@ def test_segments_are_no_recordings_of_their_own(run, tmp_path):
     shutil.copytree(SAMPLES / "formats", tmp_path / "in")
     listed = {path.name for path in records(tmp_path / "in") if path.name.startswith("interrupted")}
     assert listed == {"interrupted.hea"}
+
+
+# What went wrong once
+
+
+def test_a_record_is_not_added_twice_to_a_ptb_xl_folder(run, tmp_path):
+    """The job was stopped between the folder's row and the list's."""
+    (tmp_path / "in").mkdir()
+    for name in ("00010_lr", "00627_lr"):
+        for suffix in (".hea", ".dat"):
+            shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / "in")
+    out = tmp_path / "out"
+    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl")[0] == 0
+    table = (out / "ptbxl_database.csv").read_bytes()
+    lines = (out / "convert.csv").read_text().splitlines(keepends=True)
+    (out / "convert.csv").write_text("".join(lines[:-1]))
+    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl", "--resume")[0] == 0
+    assert (out / "ptbxl_database.csv").read_bytes() == table and len(rows(out)) == 2
+    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl", "--overwrite", "--seconds", 5)[0] == 0
+    assert len(recordings(out)) == 2 and read(recordings(out)[0].path).samples == 500
+
+
+def test_what_is_missing_is_made_again_on_resuming(folder, run, tmp_path):
+    out = tmp_path / "out"
+    run("convert", folder, out)
+    (out / "of_Ward_3.dat").unlink()
+    (out / ".of_Ward_3.hea.0123abcd.tmp").write_text("half a header")
+    assert "2 of them before" in run("convert", folder, out, "--resume")[1]
+    assert (out / "of_Ward_3.dat").is_file() and not list(out.rglob("*.tmp"))
+    shutil.copytree(folder, tmp_path / "elsewhere" / "in")
+    assert "was begun otherwise" in run("convert", tmp_path / "elsewhere" / "in", out, "--resume")[2]
+
+
+def test_a_recording_called_as_the_list_keeps_its_place_beside_it(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(WATCH, tmp_path / "in" / "Convert.hea.csv")
+    shutil.copy(WATCH, tmp_path / "in" / "CONVERT_HEA.csv")
+    shutil.copy(WATCH, tmp_path / "in" / "CONVERT.csv")
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", "csv")[0] == 0
+    made = [row["file"] for row in rows(tmp_path / "out")]
+    assert len({name.casefold() for name in (*made, "convert.csv")}) == 4
+
+
+def test_a_file_is_not_replaced_by_itself(run, tmp_path):
+    shutil.copy(WATCH, tmp_path / "watch.csv")
+    before = (tmp_path / "watch.csv").read_bytes()
+    assert run("convert", tmp_path / "watch.csv", tmp_path, "--form", "csv", "--overwrite")[0] == 2
+    assert (tmp_path / "watch.csv").read_bytes() == before
+    assert "is a file" in run("convert", SAMPLES / "formats", tmp_path / "watch.csv", "--overwrite", "--form", "csv")[2]
+
+
+def test_a_full_disk_stops_the_job(folder, run, tmp_path, monkeypatch):
+    from ecggen.io import files
+
+    place = files.place
+
+    def full(contents):
+        if any(path.suffix == ".hea" for path in contents):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        place(contents)
+
+    monkeypatch.setattr(files, "place", full)
+    code, _, err = run("convert", folder, tmp_path / "out")
+    assert code == 1 and "No space left on device" in err
+    assert json.loads((tmp_path / "out" / "convert.json").read_text())["complete"] is False
+    monkeypatch.setattr(files, "place", place)
+    assert "3 recordings converted, 1 refused" in run("convert", folder, tmp_path / "out", "--resume")[1]
+
+
+def test_files_of_likely_names_are_taken_by_their_content(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("leads.json", "apple_health.zip", "code15.h5"):
+        shutil.copy(SAMPLES / "formats" / name, tmp_path / "in")
+    (tmp_path / "in" / "README.txt").write_text("What lies here.\n")
+    assert run("convert", tmp_path / "in", tmp_path / "out")[0] == 0
+    made = {(row["source"], row["record"]): row["file"] for row in rows(tmp_path / "out")}
+    assert made["apple_health.zip", "2"] == "apple_health/2.hea", "a member's name tells the day"
+    assert made["code15.h5", "2873686"] == "code15/2873686.hea" and made["leads.json", ""] == "leads.hea"
+    assert not any(source == "README.txt" for source, _ in made)
+
+
+def test_a_name_that_is_no_text(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    name = os.fsencode(tmp_path / "in") + b"/M\xfcller.csv"
+    with open(name, "wb") as file:  # noqa: PTH123
+        file.write(WATCH.read_bytes())
+    assert run("convert", tmp_path / "in", tmp_path / "out")[0] == 0
+    assert rows(tmp_path / "out")[0]["source"] == "M\\udcfcller.csv"
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("rate", ["0.0001", "1e-300", "1e9"])
+def test_absurd_rates_are_refused(rate, run, tmp_path):
+    code, _, err = run("convert", WATCH, tmp_path / "a.csv", "--resample", rate)
+    assert code == 2 and "1 to 100,000 Hz" in err
+
+
+def test_a_watch_tells_who_wore_it(run):
+    about = json.loads(run("info", WATCH, "--json")[1])
+    assert {"name", "birth_date", "recorded"} <= set(about["personal"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text: "", "cannot be read as a table"),
+        (lambda text: text.replace(",9,", ",,", 1), "line 2 of"),
+        (lambda text: text.replace("records100/00000/00010_lr", "../00010_lr"), "another folder's file"),
+        (lambda text: text.replace(",1,9,", ",2,9,"), "line 2 of"),
+    ],
+)
+def test_a_broken_table_of_ptb_xl_is_one_sentence(spoil, message, ptb_xl, run, tmp_path):
+    table = ptb_xl / "ptbxl_database.csv"
+    table.write_text(spoil(table.read_text()))
+    code, _, err = run("convert", ptb_xl, tmp_path / "out", "--form", "ptb-xl")
+    assert code == 2 and message in err, err

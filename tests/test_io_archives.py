@@ -69,7 +69,7 @@ def csv(leads=("II",), seconds=3) -> str:
 
 
 def test_apple_healths_export():
-    assert contents(APPLE) == ["ecg_2020-01-01", "ecg_2020-01-02"]
+    assert contents(APPLE) == ["1", "2"]
     first, second = (reading(APPLE, record=name).ecg for name in ("ecg_2020-01-01", "2"))
     whole = read(SAMPLES / "apple_watch_lead_I.csv")
     assert first.leads == ("I",) and first.fs == 512
@@ -107,7 +107,7 @@ def test_two_e4_sessions_are_called_as_their_folders(tmp_path):
         (f"{folder}/{name}", text) for folder in ("S1", "S2") for name, text in (("BVP.csv", bvp), ("ACC.csv", acc))
     ]
     path = packed(tmp_path / "a.zip", *names)
-    assert contents(path) == ["S1", "S2"]
+    assert contents(path) == ["1", "2"]
     assert torch.equal(read_ppg(path, record="S2").wave, read_ppg(E4).wave)
     assert "the file holds 2 recordings, 'S1', 'S2'" in refusal(read_ppg, path)
 
@@ -117,7 +117,7 @@ def test_any_recording_of_text_in_an_archive(tmp_path):
     assert contents(one) == [] and read(one).leads == ("II",)
     assert torch.equal(read(one).signal, read(one, record="a").signal)
     alike = packed(tmp_path / "two.zip", ("x/a.csv", csv()), ("y/a.csv", csv(("I",))), ("b.csv", csv()))
-    assert contents(alike) == ["x/a.csv", "y/a.csv", "b"]
+    assert contents(alike) == ["1", "2", "3"]
     assert read(alike, record="y/a.csv").leads == ("I",)
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ecggen.ecg import ECG, STANDARD_LEADS
 from ecggen.errors import InputError, InputWarning
-from ecggen.io import read, write
+from ecggen.io import read, reading, write
 from ecggen.io.quality import check_laws, check_quality
 
 SAMPLES = Path(__file__).parent / "data"
@@ -93,6 +93,48 @@ def test_a_long_table_is_parsed_in_parts(tmp_path, monkeypatch):
     rows[50], rows[71] = "0,-50", "0,x"
     (tmp_path / "a.csv").write_text("# fs: 20 Hz\n# unit: mV\nI,II\n" + "\n".join(rows) + "\n")
     assert "line 75, column 2 is no number" in refusal(read, tmp_path / "a.csv")
+
+
+def timed(times, head="time_s,I [mV]", above=""):
+    rows = "".join(f"{time:.6g},{at % 7 / 10}\n" for at, time in enumerate(times))
+    return f"{above}{head}\n{rows}"
+
+
+def test_times_tell_where_samples_are_missing(tmp_path):
+    times = np.delete(np.arange(1000) / 250, slice(300, 400))
+    (tmp_path / "a.csv").write_text(timed(times))
+    there = reading(tmp_path / "a.csv", check=False, gaps=True)
+    assert (there.ecg.fs, there.ecg.samples) == (250, 1000)
+    assert there.ecg.signal.isnan().sum() == 100 and there.ecg.signal[0, 0, 300:400].isnan().all()
+    assert "100 samples are missing, as the times tell" in there.changes
+    (tmp_path / "a.csv").write_text(timed(np.delete(np.arange(1000), slice(300, 400)), "sample,I [mV]"))
+    assert reading(tmp_path / "a.csv", fs=250, check=False, gaps=True).ecg.samples == 1000
+    (tmp_path / "a.csv").write_text(timed([0, 1, 2, 1e12]))
+    assert "does not say its sampling rate" in refusal(read, tmp_path / "a.csv", check=False)
+
+
+def test_times_that_contradict_the_rate_or_leap(tmp_path):
+    (tmp_path / "a.csv").write_text(timed(np.arange(500) / 250, above="# fs: 500 Hz\n"))
+    assert "says 500 Hz, and the times are those of 250 Hz" in refusal(read, tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text(timed(np.arange(500) * 0.5, "time,I [mV]"))
+    assert "does not say its sampling rate" in refusal(read, tmp_path / "a.csv", check=False)
+    (tmp_path / "a.csv").write_text(timed([0, 0.004, 0.003, 0.02]))
+    assert any("irregular" in one for one in reading(tmp_path / "a.csv", fs=250, check=False).changes)
+
+
+def test_a_title_that_is_no_channel_is_not_repeated(tmp_path):
+    (tmp_path / "a.csv").write_text("Jane Doe\n0.1\n0.2\n")
+    assert "the file does not name its leads" in refusal(read, tmp_path / "a.csv", fs=250, unit="mV")
+    (tmp_path / "a.csv").write_text("# Patient: Jane Doe\n# fs: 2 Hz\n# unit: mV\nI\n" + "1\n" * 9)
+    assert reading(tmp_path / "a.csv", check=False).dropped == ("statements",)
+
+
+@pytest.mark.parametrize("seed", ["--5", "²", "9" * 5000])
+def test_a_seed_that_is_no_number(tmp_path, seed):
+    head = f"# fs: 2 Hz\n# unit: mV\n# ecggen-generated: I\n# ecggen-seed: {seed}\nI\n"
+    (tmp_path / "a.csv").write_text(head + "1\n" * 9)
+    origin = read(tmp_path / "a.csv", check=False).provenance
+    assert origin is not None and origin.seed is None
 
 
 def test_no_file(tmp_path):

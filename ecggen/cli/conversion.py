@@ -7,6 +7,8 @@ why it was refused. A recording is done when its files are whole *and* its line 
 from __future__ import annotations
 
 import csv
+import errno
+import hashlib
 import io
 import json
 import re
@@ -38,6 +40,8 @@ COLUMNS = {
 LIST, SUMMARY = "convert.csv", "convert.json"
 PTB_XL = "ptb-xl"
 """The form that is a folder: a table, and records at 100 and 500 Hz."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""What a disk says that will take no other file either."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,10 @@ class Job:
             raise InputError(f"the form is {way.form!r}", f"one of {', '.join(forms())} was expected")
         self.source, self.out, self.way, self.suffix = source, out, way, forms()[way.form]
         self.table: PtbXlFolder | None = None
+        self.files: Sequence[Path] = []
         self.root = source if source.is_dir() else source.parent
         self.done: dict[tuple[str, str], dict[str, str]] = {}
-        self.names: set[str] = set()
+        self.names = {LIST, SUMMARY}
 
     def open(self, overwrite: bool, resume: bool) -> None:
         """Make the folder ready.
@@ -171,70 +176,85 @@ class Job:
             raise InputError("both --overwrite and --resume were given", "one of them was expected")
         if self.source.is_dir() and self.out.resolve().is_relative_to(self.source.resolve()):
             raise InputError(f"{self.out} lies in {self.source}", "a folder outside of it was expected")
-        taken = self.out.exists() and (self.out.is_file() or any(self.out.iterdir()))
-        if taken and not (overwrite or resume):
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"{self.out} is a file", "a folder was expected", "choose another")
+        self.files = self._found()
+        if self.out.exists() and any(self.out.iterdir()) and not (overwrite or resume):
             begun = (self.out / SUMMARY).is_file()
             do = "go on with --resume, or pass --overwrite" if begun else "choose another, or pass --overwrite"
             raise InputError(f"{self.out} exists", "a new folder was expected", do)
-        if resume:
-            self._take_over()
+        before = self._before() if resume else []
         self.out.mkdir(parents=True, exist_ok=True)
         if self.way.form == PTB_XL:
-            from ecggen.data.ptb_xl_folder import PtbXlFolder
-
-            self.table = PtbXlFolder(self.out, like=self.source if self.source.is_dir() else None)
+            self._open_table(overwrite)
+        self._take_over(before)
         self._store({"complete": False})
 
+    def _open_table(self, overwrite: bool) -> None:
+        """The table of a folder of PTB-XL's form, without what stood in it where that is to be replaced."""
+        from ecggen.data.ptb_xl_folder import PtbXlFolder
+        from ecggen.data.sources import DATABASE
+
+        if overwrite:
+            (self.out / DATABASE).unlink(missing_ok=True)
+        self.table = PtbXlFolder(self.out, like=self.source if self.source.is_dir() else None)
+
     def run(self, progress: Callable[[float], None]) -> Summary:
-        """Convert what is not done yet, and return what became of all."""
+        """Convert what is not done yet, and return what became of all.
+
+        Raises:
+            OSError: Where the disk refuses; what was done before stands in the list.
+        """
         summary, rows = Summary(already=len(self.done)), []
-        files = self._files()
         self._store_list(list(self.done.values()))
         with (self.out / LIST).open("a", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
-            for at, path in enumerate(files):
+            for at, path in enumerate(self.files):
                 for record in self._records(path):
-                    key = (path.relative_to(self.root).as_posix(), record or "")
-                    rows.append(self.done.get(key) or self._row(path, record, self.facts.get(path)))
+                    key = (self._told(path), record or "")
+                    rows.append(self.done.get(key) or self._row(path, record, len(rows) + 1))
                     if key not in self.done:
                         table.writerow(rows[-1])
                         file.flush()
                     summary.add(rows[-1])
-                progress((at + 1) / len(files))
+                progress((at + 1) / len(self.files))
         self._store_list(rows)
         self._store({"complete": True} | summary.as_dict())
         return summary
 
-    def _row(self, path: Path, record: str | None, about: About | None) -> dict[str, str]:
-        """Convert a recording, and tell of it."""
-        source = path.relative_to(self.root).as_posix()
-        row = dict.fromkeys(COLUMNS, "") | {"source": source, "record": record or ""}
+    def _row(self, path: Path, record: str | None, number: int) -> dict[str, str]:
+        """Convert a recording, the job's ``number``-th, and tell of it."""
+        row = dict.fromkeys(COLUMNS, "") | {"source": self._told(path), "record": record or ""}
         try:
-            new = converted(path, record, self.way, about)
-            row["file"], left_out = self._write(new, path, record)
+            new = converted(path, record, self.way, self.facts.get(path))
+            row["file"], left_out = self._write(new, path, record, number)
         except InputError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+                raise error.__cause__ from error  # every other recording would be refused as well
             return row | {"refused": str(error).removeprefix(f"{path.name}: ")}
         told = {"changes": (*new.changes, *left_out), "doubts": new.doubts, "dropped": new.dropped}
         return row | {name: " | ".join(values) for name, values in told.items()}
 
-    def _write(self, new: Converted, path: Path, record: str | None) -> tuple[str, list[str]]:
+    def _write(self, new: Converted, path: Path, record: str | None, number: int) -> tuple[str, list[str]]:
         """Write a recording; the name of its file in the folder, and what the form had no place for."""
         from ecggen.io import write
 
         if self.table is not None:
-            return self._add(self.table, new, path)
+            return self._add(self.table, new, path, number)
         place = self.out / f"{self._name(path, record)}{self.suffix}"
+        if any(file.exists() and file.samefile(path) for file in (place, place.with_suffix(".hea"))):
+            raise InputError("the new file would take the place of the recording", do="choose another folder")
         place.parent.mkdir(parents=True, exist_ok=True)
         write(new.ecg, place, overwrite=True, about=new.about)
         return place.relative_to(self.out).as_posix(), []
 
-    def _add(self, table: PtbXlFolder, new: Converted, path: Path) -> tuple[str, list[str]]:
+    def _add(self, table: PtbXlFolder, new: Converted, path: Path, number: int) -> tuple[str, list[str]]:
         """Add a recording to a folder of PTB-XL's form, under the number that it had in such a folder."""
         from ecggen.data.ptb_xl_folder import record_name
 
         had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.facts else None
-        number = int(had[1]) if had else max(table.numbers, default=0) + 1
-        if had and number in table:  # it was stopped between the folder's row and the list's
+        number = int(had[1]) if had else number
+        if number in table:  # it was stopped between the table's row and the list's
             return f"{record_name(number, 'lr')}.hea", []
         strange = table.add(new.ecg, new.about, number=number)
         left_out = [f"codes that are no statement of PTB-XL left out: {', '.join(strange)}"] if strange else []
@@ -245,28 +265,30 @@ class Job:
         parts = [*path.relative_to(self.root).with_suffix("").parts, *([record] if record else [])]
         name = "/".join(re.sub(r"[^-\w]+", "_", part, flags=re.ASCII).strip("_") or "record" for part in parts)
         number, unique = 1, name
-        while f"{unique}{self.suffix}" in self.names:
+        while f"{unique}{self.suffix}".casefold() in self.names:
             number, unique = number + 1, f"{name}_{number + 1}"
-        self.names.add(f"{unique}{self.suffix}")
+        self.names.add(f"{unique}{self.suffix}".casefold())
         return unique
 
-    def _files(self) -> Sequence[Path]:
+    def _told(self, path: Path) -> str:
+        """A file as the list tells of it; a name that is no text, in escapes."""
+        name = path.relative_to(self.root).as_posix()
+        return name.encode("utf-8", "backslashreplace").decode()
+
+    def _found(self) -> Sequence[Path]:
         """The files that may hold recordings; for PTB-XL's form, one of the two rates of a record."""
         from ecggen.io import records
 
-        if self.table is not None and self.facts:
-            high = [path for path in self.facts if path.stem.endswith("_hr") and path.is_file()]
-            lacking = {path.stem.removesuffix("_hr") for path in high}
-            return sorted(
-                high
-                + [
-                    path
-                    for path in self.facts
-                    if path.stem.removesuffix("_lr") not in lacking and path.stem.endswith("_lr")
-                ],
-                key=lambda path: path.stem,
-            )
-        return [self.source] if self.source.is_file() else records(self.source)
+        if not self.source.exists():
+            raise InputError(f"there is no {self.source}", "a file or a folder was expected", "check its name")
+        if self.source.is_file():
+            return [self.source]
+        if self.way.form != PTB_XL or not self.facts:
+            return records(self.source)
+        of_record: dict[str, Path] = {}
+        for path in sorted(path for path in self.facts if path.is_file()):
+            of_record[path.stem.removesuffix("_lr").removesuffix("_hr")] = path  # records500 comes last
+        return [of_record[stem] for stem in sorted(of_record)]
 
     def _records(self, path: Path) -> Iterator[str | None]:
         """The recordings of a file; None for one that is a recording, or that cannot be opened."""
@@ -285,24 +307,42 @@ class Job:
 
         return abouts(self.source) if (self.source / DATABASE).is_file() else {}
 
-    def _take_over(self) -> None:
-        """Keep what was done in the same way."""
+    def _before(self) -> list[dict[str, str]]:
+        """The list of a job that was begun in the same way."""
         try:
-            before = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
+            about = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{self.out} holds no {SUMMARY}", "a job that was begun was expected") from error
-        if not isinstance(before, dict) or before.get("asked") != self._asked():
+        if not isinstance(about, dict) or about.get("asked") != self._asked():
             raise InputError(f"{self.out} was begun otherwise", "the same job was expected", "choose another folder")
-        if (self.out / LIST).is_file():
-            with (self.out / LIST).open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    if None not in row.values() and row.get("file") and (self.out / row["file"]).is_file():
-                        self.done[row["source"], row["record"]] = row
-                        self.names.add(row["file"])
+        if not (self.out / LIST).is_file():
+            return []
+        with (self.out / LIST).open(encoding="utf-8", newline="") as file:
+            return [row for row in csv.DictReader(file) if row.keys() == COLUMNS.keys() and None not in row.values()]
+
+    def _take_over(self, before: list[dict[str, str]]) -> None:
+        """Keep what was done and is whole; remove what was left half written."""
+        for path in self.out.rglob(".*.tmp"):
+            if re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name):
+                path.unlink(missing_ok=True)
+        for row in before:
+            if row["file"] and self._is_whole(row["file"]):
+                self.done[row["source"], row["record"]] = row
+                self.names.add(row["file"].casefold())
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether the files of a recording are there; each was written elsewhere and then renamed, header last."""
+        path = self.out / name
+        number = path.stem.partition("_")[0]
+        if self.table is not None:
+            return number.isdecimal() and int(number) in self.table
+        beside = {"wfdb": ".dat", "challenge": ".hea"}.get(self.way.form, self.suffix)
+        return path.is_file() and path.with_suffix(beside).is_file()
 
     def _asked(self) -> dict[str, Any]:
         """What tells two jobs apart."""
-        return {"source": self.source.name, **vars(self.way), "leads": list(self.way.leads or [])}
+        place = hashlib.sha256(str(self.source.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        return {"source": self.source.name, "place": place, **vars(self.way), "leads": list(self.way.leads or [])}
 
     def _store_list(self, rows: Sequence[dict[str, str]]) -> None:
         from ecggen.io.files import place

@@ -35,7 +35,7 @@ def recordings(folder: Path | str) -> list[Recording]:
 
 def ptb_xl(folder: Path) -> list[Recording]:
     """PTB-XL as published (Wagner et al. 2020): records at 100 Hz, with age, sex, report, patient and fold."""
-    table = pandas.read_csv(folder / DATABASE)
+    table = _database(folder)
     needed = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr"]
     missing = [name for name in needed if name not in table.columns]
     if missing:
@@ -44,8 +44,27 @@ def ptb_xl(folder: Path) -> list[Recording]:
             "PTB-XL's published columns were expected",
         )
     rows: list[dict[str, Any]] = table.to_dict(orient="records")  # type: ignore[call-overload]
-    return [
-        Recording(
+    return [_of_row(folder, number, row) for number, row in enumerate(rows, 2)]
+
+
+def _database(folder: Path) -> pandas.DataFrame:
+    try:
+        return pandas.read_csv(folder / DATABASE)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        found = f"{folder / DATABASE} cannot be read as a table"
+        raise InputError(found, "PTB-XL's published columns were expected", "fetch it again") from error
+
+
+def _of_row(folder: Path, number: int, row: dict[str, Any]) -> Recording:
+    """The recording of a row; ``number`` is its line.
+
+    Raises:
+        InputError: Where a number is none, the sex is neither 0 nor 1, or the file lies outside of the folder.
+    """
+    try:
+        if not _is_inside(row["filename_lr"]) or _known(row["sex"]) not in (0.0, 1.0, None):
+            raise ValueError
+        return Recording(
             name=f"{int(row['ecg_id']):05d}",
             path=folder / f"{row['filename_lr']}.hea",
             patient=str(row["patient_id"]),
@@ -55,13 +74,22 @@ def ptb_xl(folder: Path) -> list[Recording]:
             report=row["report"] if isinstance(row["report"], str) else "",
             codes=_codes(row.get("scp_codes")),
         )
-        for row in rows
-    ]
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"line {number} of {folder / DATABASE} holds no number where one belongs, or another folder's file",
+            "ecg_id, strat_fold, age, sex (0 or 1) and files of this folder were expected",
+            "correct the line",
+        ) from error
+
+
+def _is_inside(name: object) -> bool:
+    """Whether a name in the table leads to a file in its folder."""
+    return isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def abouts(folder: Path) -> dict[Path, About]:
     """What PTB-XL's database says of each of its files, at 100 and at 500 Hz."""
-    table = pandas.read_csv(folder / DATABASE)
+    table = _database(folder)
     found = {}
     for recording, (_, row) in zip(ptb_xl(folder), table.iterrows(), strict=True):
         about = About(
@@ -73,7 +101,7 @@ def abouts(folder: Path) -> dict[Path, About]:
             fold=recording.fold,
         )
         names = (row.get("filename_lr"), row.get("filename_hr"))
-        found |= {folder / f"{name}.hea": about for name in names if isinstance(name, str)}
+        found |= {folder / f"{name}.hea": about for name in names if _is_inside(name)}
     return found
 
 

@@ -6,10 +6,11 @@ written under another name and then renamed: no half file ever stands under the 
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -21,10 +22,16 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError, InputWarning
 from ecggen.io import formats
 from ecggen.io.about import About
-from ecggen.io.door import Found, admit, find_lead, listed, millivolts_or_none, shown
-from ecggen.io.formats import SUFFIXES, Format
+from ecggen.io.door import LONGEST_LABEL, Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
+from ecggen.io.formats import LIKELY, SUFFIXES, Format
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import OPENING, Source
+
+OWN = {"convert.csv", "convert.json", "generate.json", "ptbxl_database.csv", "scp_statements.csv"}
+"""Names of tables that stand in folders of recordings and are none."""
+LONGEST_MASTER = 2**20
+"""Bytes of a WFDB header that names segments."""
+_GENERATED = {"generate.json"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ def reading(
         if check:
             _check_laws(ecg, path, allow_contradiction)
         about = found.about if personal else found.about.anonymous()
-        return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit))
+        return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit, names))
 
 
 def _check_laws(ecg: ECG, path: Path, allow_contradiction: bool) -> None:
@@ -198,32 +205,51 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
 
 
 def records(folder: str | Path) -> list[Path]:
-    """The recordings in a folder and the folders in it: files by their names (``formats.SUFFIXES``), sorted.
+    """The recordings in a folder and the folders in it, sorted: files by their names (``formats.SUFFIXES``), others of
+    names that many files have (``formats.LIKELY``) where their content shows a form, and no lists of ecggen's own.
 
     Raises:
-        InputError: Where there is no such folder, or no recording in it.
+        InputError: Where there is no such folder, one of its folders cannot be opened, or no recording is in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", do="name one that holds recordings")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    paths = _without_segments(sorted(path for path in found if path.is_file()))
+    found: list[Path] = []
+    try:
+        for place, _, names in os.walk(folder, onerror=_refuse_folder):
+            own = OWN | {name for name in names if name.startswith("records")} if _GENERATED & set(names) else OWN
+            found += [Path(place) / name for name in names if not name.startswith(".") and name not in own]
+    except OSError as error:
+        raise InputError(f"the folder {error.filename} cannot be opened ({error.strerror})", do="allow it") from error
+    paths = _without_segments(sorted(path for path in found if path.is_file() and _may_be_recording(path)))
     if not paths:
         raise InputError(f"no recording lies in {folder}", f"files named {', '.join(SUFFIXES)} were expected")
     return paths
 
 
+def _refuse_folder(error: OSError) -> None:
+    raise error
+
+
+def _may_be_recording(path: Path) -> bool:
+    """Whether a file is called as recordings are, or holds one in a form of its own."""
+    suffix = path.suffix.lower()
+    if suffix not in LIKELY:
+        return suffix in SUFFIXES
+    try:
+        return formats.known(Source(path)).name != "CSV"
+    except (InputError, OSError):
+        return False
+
+
 def _without_segments(paths: list[Path]) -> list[Path]:
     """The files without the segments that another WFDB header among them joins."""
-    segments = set()
+    segments: set[Path] = set()
     for path in (path for path in paths if path.suffix == ".hea"):
-        with path.open("rb") as file:
-            opening = file.read(OPENING)
-        if re.match(rb"(?:\s*(?:#.*)?\n)*\s*[-\w.]+/\d+\s", opening):
-            segments |= {
-                path.with_name(f"{name.decode()}.hea") for name in re.findall(rb"^\s*([-\w.]+)", opening, re.M)
-            }
-            segments.discard(path)
+        with suppress(OSError), path.open("rb") as file:
+            if re.match(rb"(?:\s*(?:#.*)?\n)*\s*[-\w.]+/\d+\s", opening := file.read(OPENING)):
+                names = re.findall(rb"^\s*([-\w.]+)", opening + file.read(LONGEST_MASTER), re.MULTILINE)
+                segments |= {path.with_name(f"{name.decode()}.hea") for name in names} - {path}
     return [path for path in paths if path not in segments]
 
 
@@ -249,21 +275,25 @@ def _decoded(source: Source) -> tuple[Format, Found]:
     return form, form.read(source)
 
 
-def changes(found: Found, ecg: ECG, unit: str | None) -> tuple[str, ...]:
-    """What the door changed between the file's words and the ECG."""
+def changes(found: Found, ecg: ECG, unit: str | None, leads: Sequence[str] | None) -> tuple[str, ...]:
+    """What the door changed between the file's words and the ECG; ``unit`` and ``leads`` are its user's."""
     said = []
-    rows = {lead: row for row, name in enumerate(found.names) if name and (lead := find_lead(name)) in ecg.leads}
-    renamed = [f"{found.names[row]} → {lead}" for lead, row in rows.items() if found.names[row] != lead]
+    rows = agreed_leads(found.names, leads)[0]
+    names = {lead: found.names[row] for lead, row in zip(ecg.leads, rows, strict=True)}
+    renamed = [
+        f"{name if len(name) <= LONGEST_LABEL else called(name)} → {lead}"
+        for lead, name in names.items()
+        if name and name != lead
+    ]
     if renamed:
         said.append(f"leads renamed: {', '.join(renamed)}")
-    if len(found.names) > len(ecg.leads):
-        left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows.values()]
+    if len(found.names) > len(rows):
+        left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows]
         said.append(f"channels left out: {listed(left)}")
-    units = sorted(
-        {shown(own or unit or "") for own in found.units if millivolts_or_none(own or unit) not in (1.0, None)}
-    )
-    if units and rows:
-        said.append(f"unit {', '.join(units)} → mV")
+    units = {found.units[row] or unit for row in rows}
+    scaled = sorted(shown(one) for one in units if one and millivolts_or_none(one) != 1.0)
+    if scaled:
+        said.append(f"unit {', '.join(scaled)} → mV")
     whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
     if round((whole - ecg.seconds) * ecg.fs):
         said.append(f"cut from {whole:g} to {ecg.seconds:g} s")

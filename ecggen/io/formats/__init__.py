@@ -106,6 +106,9 @@ FORMS = {
 SUFFIXES = (".hea", ".csv", ".npz", ".edf", ".bdf", ".dcm", ".xml", ".scp", ".atc")
 """Names under which recordings are looked for in a folder."""
 
+LIKELY = (".json", ".zip", ".h5", ".hdf5", ".avro", ".txt", ".tsv")
+"""Names that recordings have, and many other files as well: their content decides."""
+
 
 def known(source: Source) -> Format:
     """The form that a file's content shows.

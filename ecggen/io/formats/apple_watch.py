@@ -13,6 +13,7 @@ from contextlib import suppress
 import numpy as np
 
 from ecggen.errors import InputError
+from ecggen.io.about import About
 from ecggen.io.door import Found, find_lead, is_unit
 from ecggen.io.source import Source
 
@@ -46,7 +47,15 @@ def parse(text: str) -> Found:
     after = values[at + 1 :]  # the person stands before the rate
     unit = next(filter(is_unit, after), None)
     lead = next(filter(None, (find_lead(word) for value in after for word in (value, *value.split()))), "I")
-    return Found(_samples(lines, len(head))[None], (lead,), (unit,), fs)
+    return Found(_samples(lines, len(head))[None], (lead,), (unit,), fs, about=_about(values[:at]))
+
+
+def _about(person: list[str]) -> About:
+    """What stands above the rate, whose keys are in any language: name, birth, day, and words on the heart."""
+    name, birth, day, *words = [*person, "", "", ""]
+    return About(
+        personal={"name": name, "birth_date": birth, "recorded": day, "statements": "; ".join(filter(None, words))}
+    )
 
 
 def _split(text: str) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,13 @@ import numpy as np
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.io.about import About
-from ecggen.io.door import Found, is_other, is_unit, provenance_lines, rate_text
-from ecggen.io.source import Source
+from ecggen.io.door import Found, find_lead, is_other, is_unit, provenance_lines, rate_text
+from ecggen.io.source import MOST_SAMPLES, Source
 
 _TITLE = re.compile(r"\s*(.*?)\s*(?:[\[(]([^\[\]()]*)[\])])?\s*", re.DOTALL)
 _TIME = re.compile(r"(?:.*time(?:stamp)?|t|seconds|ms)(?:_(s|ms|us|ns))?", re.IGNORECASE)
+_COUNT = re.compile(r"sample(?:[ _]?(?:no|number|index)\.?)?|index|#|no\.?", re.IGNORECASE)
+_OURS = re.compile(r"(?:fs|unit|age|sex|codes|report|personal-\w+|ecggen[-\w]*): ")
 _NUMBER = re.compile(r"\s*(?:[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?|nan|[-+]?inf)?\s*", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "μs": 1e-6, "ns": 1e-9}
 
@@ -30,6 +33,9 @@ MOST_LINES = 2**22
 """Lines of a file: nine hours at 130 Hz."""
 AT_ONCE = 20_000
 """Lines that are parsed at a time."""
+
+SLOWEST = 20.0
+"""Hz: times without a unit that would be slower count something else than seconds."""
 
 Words = Sequence[str | None]
 
@@ -64,6 +70,8 @@ def parse(text: str) -> Found:
     columns = len(top[above])
     titles = [_TITLE.fullmatch(cell.strip(" '")) for cell in top[0]] if above else [None] * columns
     names = [title[1] if title else None for title in titles]
+    if not any(name and (find_lead(name) or is_other(name)) for name in names):
+        names = [None] * len(names)  # none is a channel's name: they may be a person's
     units = [title[2] if title else None for title in titles]
     if above == 2:
         units = [cell.strip(" '") for cell in top[1]]
@@ -146,16 +154,58 @@ def _found(table: np.ndarray, names: Words, units: Words, notes: tuple[str, ...]
     """The table without its times, with what the ``#`` lines state."""
     stated = dict(note.split(": ", 1) for note in notes if ": " in note)
     times = [column for column, name in enumerate(names) if name and _TIME.fullmatch(name)]
+    counts = [column for column, name in enumerate(names) if name and _COUNT.fullmatch(name)]
     kept = [column for column in range(len(names)) if column not in times]
-    rates = (_rate(table[column], _seconds(names[column] or "", units[column] or "")) for column in times)
-    said = stated.get("fs", "").removesuffix("Hz").strip()
-    if said and not _NUMBER.fullmatch(said):
-        raise InputError("the line '# fs' of the file gives no number", "as in '# fs: 500 Hz'")
-    fs = float(said) if said else next(filter(None, rates), None)
+    rates = [_rate(table[column], _seconds(names[column] or "", units[column] or "")) for column in times]
+    fs = _agreed_rate(stated.get("fs", "").removesuffix("Hz").strip(), next(filter(None, rates), None))
     own = [unit if unit and is_unit(unit) else stated.get("unit") for unit in units]
-    return Found(
-        table[kept], tuple(names[at] for at in kept), tuple(own[at] for at in kept), fs, notes, About.parse(notes)
-    )
+    values, gaps = _placed(table[kept], [table[column] for column in (*times, *counts)])
+    about = About.parse(notes)
+    others = [note for note in notes if note.strip() and not _OURS.match(note)]
+    about = replace(about, personal={**about.personal, **({"statements": "; ".join(others)} if others else {})})
+    return Found(values, tuple(names[at] for at in kept), tuple(own[at] for at in kept), fs, notes, about, gaps)
+
+
+def _agreed_rate(said: str, measured: float | None) -> float | None:
+    """Hz as a ``#`` line says, which a column of times must not contradict."""
+    if not said:
+        return measured
+    if not _NUMBER.fullmatch(said):
+        raise InputError("the line '# fs' of the file gives no number", "as in '# fs: 500 Hz'")
+    if measured and abs(float(said) / measured - 1) > 0.01:
+        found = f"the line '# fs' says {said} Hz, and the times are those of {measured:g} Hz"
+        raise InputError(found, "one rate was expected", "correct the file")
+    return float(said)
+
+
+def _placed(values: np.ndarray, counters: list[np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The samples where their times, or their numbers, put them, NaN where some are missing."""
+    places = next((places for counter in counters if (places := _places(counter)) is not None), None)
+    if places is None:
+        return values, ("the times are irregular: samples were taken one after the other",) if counters else ()
+    length = int(places[-1]) + 1
+    if length == values.shape[-1]:
+        return values, ()
+    if length * len(values) > MOST_SAMPLES:
+        raise InputError("the times leap far ahead", f"at most {MOST_SAMPLES} samples, gaps included, were expected")
+    whole = np.full((len(values), length), np.nan)
+    whole[:, places] = values
+    return whole, (f"{length - len(places)} samples are missing, as the times tell",)
+
+
+def _places(times: np.ndarray) -> np.ndarray | None:
+    """The number of each row's sample, as its time tells; None where the times are on no grid."""
+    if len(times) < 2 or not np.isfinite(times).all() or times[-1] <= times[0]:
+        return None
+    # Rounded times (BIDMC's have five digits) stray by less than a sample; a gap makes them stray further.
+    even = np.arange(len(times))
+    if np.abs(times - times[0] - even * (times[-1] - times[0]) / even[-1]).max() <= (times[-1] - times[0]) / even[-1]:
+        return even
+    steps = np.diff(times)
+    step = steps[steps < 1.5 * np.median(steps)].mean()
+    places = np.r_[0, np.rint(steps / step).cumsum()] if step > 0 else np.zeros(1)
+    on_grid = len(places) == len(times) and np.abs(times - times[0] - step * places).max() <= step
+    return places.astype(np.intp) if on_grid and np.diff(places).min() >= 1 and places[-1] <= MOST_SAMPLES else None
 
 
 def _seconds(name: str, unit: str) -> float | None:
@@ -167,13 +217,11 @@ def _seconds(name: str, unit: str) -> float | None:
 
 def _rate(times: np.ndarray, unit: float | None) -> float | None:
     """Hz of a column of times, or None where they are not regular or may count anything."""
-    if len(times) < 2 or not np.isfinite(times).all() or times[-1] <= times[0]:
+    places = _places(times)
+    if places is None:
         return None
-    step = (times[-1] - times[0]) / (len(times) - 1)
-    # Rounded times (BIDMC's have five digits) stray by less than a sample; a gap makes them stray further.
-    if np.abs(times - times[0] - step * np.arange(len(times))).max() > step:
-        return None
-    if unit is None and step >= 1:  # milliseconds, or the numbers of the samples
+    step = (times[-1] - times[0]) / places[-1]
+    if unit is None and step > 1 / SLOWEST:  # milliseconds, or the numbers of the samples
         return None
     rate = float(1 / (step * (unit or 1.0)))
     # Times with three decimals miss the rate by 1 in 10,000 over ten seconds.

@@ -87,10 +87,10 @@ def looks_like(source: Source) -> bool:
 
 
 def contents(source: Source) -> list[str]:
-    """Names of the recordings, where there are several: of the files without suffix, of the folders for E4."""
+    """Numbers of the recordings, where there are several: their names, which ``record`` takes as well, tell the day."""
     members = _recordings(source)
     if len(members) > 1:
-        return list(members)
+        return [str(number) for number in range(1, len(members) + 1)]
     form, inner = _known(source, *members.values())
     return form.contents(inner) if isinstance(form, _HoldsSeveral) else []
 
