@@ -466,3 +466,11 @@ def test_a_broken_table_of_ptb_xl_is_one_sentence(spoil, message, ptb_xl, run, t
     table.write_text(spoil(table.read_text()))
     code, _, err = run("convert", ptb_xl, tmp_path / "out", "--form", "ptb-xl")
     assert code == 2 and message in err, err
+
+
+def test_what_a_form_has_no_place_for_is_told(run, tmp_path):
+    source = SAMPLES / "formats" / "muse.xml"
+    told = run("convert", source, tmp_path / "a.edf", "--personal")[1]
+    assert "no place in this form for: birth date" in told and "Doe" not in told
+    assert "no place" not in run("convert", source, tmp_path / "a.csv", "--personal")[1]
+    assert "no place" not in run("convert", source, tmp_path / "b.edf")[1]

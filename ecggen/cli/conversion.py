@@ -140,6 +140,17 @@ def converted(path: Path, record: str | None, way: Way, about: About | None = No
     return Converted(ecg, about or read.about, tuple(changes), doubts, () if way.personal else read.dropped)
 
 
+def without_place(path: Path, about: About) -> list[str]:
+    """What was to be kept of what identifies somebody, and does not stand in the file that was written."""
+    from ecggen.io import reading
+
+    if not about.personal:
+        return []
+    kept = reading(path, check=False).dropped
+    lost = [kind.replace("_", " ") for kind in about.personal if kind not in kept]
+    return [f"no place in this form for: {', '.join(lost)}"] if lost else []
+
+
 def forms() -> dict[str, str]:
     """What a folder's recordings can be written as, with the suffix of the file that a line of the list names."""
     from ecggen.io.formats import FORMS
@@ -246,7 +257,7 @@ class Job:
             raise InputError("the new file would take the place of the recording", do="choose another folder")
         place.parent.mkdir(parents=True, exist_ok=True)
         write(new.ecg, place, overwrite=True, about=new.about)
-        return place.relative_to(self.out).as_posix(), []
+        return place.relative_to(self.out).as_posix(), without_place(place, new.about)
 
     def _add(self, table: PtbXlFolder, new: Converted, path: Path, number: int) -> tuple[str, list[str]]:
         """Add a recording to a folder of PTB-XL's form, under the number that it had in such a folder."""

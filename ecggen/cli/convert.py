@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.conversion import LIST, Job, Summary, Way, converted
+from ecggen.cli.conversion import LIST, Job, Summary, Way, converted, without_place
 from ecggen.cli.opening import Json, Leads, Overwrite, Personal, Rate, Record, Seconds, Start, Unit, named_leads
 from ecggen.errors import InputError
 
@@ -91,7 +92,9 @@ def _one(source: Path, record: str | None, way: Way, out: Path, overwrite: bool)
     from ecggen.io import write
 
     new = converted(source, record, way)
-    return new, [str(path) for path in write(new.ecg, out, overwrite=overwrite, about=new.about)]
+    written = write(new.ecg, out, overwrite=overwrite, about=new.about)
+    new = replace(new, changes=(*new.changes, *without_place(out, new.about)))
+    return new, [str(path) for path in written]
 
 
 def _tell(new: Converted, written: list[str], as_json: bool) -> None:
