@@ -103,10 +103,10 @@ FORMS = {
 }
 """What can be written, by the names that commands take."""
 
-SUFFIXES = (".hea", ".csv", ".npz", ".edf", ".bdf", ".dcm", ".xml", ".scp", ".atc")
+SUFFIXES = (".hea", ".csv", ".tsv", ".npz", ".edf", ".bdf", ".dcm", ".xml", ".scp", ".atc")
 """Names under which recordings are looked for in a folder."""
 
-LIKELY = (".json", ".zip", ".h5", ".hdf5", ".avro", ".txt", ".tsv")
+LIKELY = (".json", ".zip", ".h5", ".hdf5", ".avro", ".txt")
 """Names that recordings have, and many other files as well: their content decides."""
 
 
