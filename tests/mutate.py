@@ -114,7 +114,7 @@ def main() -> None:
         results[sample.name] = watched(sample, range(given.first, given.first + inputs))
         print(sample.name, json.dumps(results[sample.name]), flush=True)
         if given.out:
-            about = {"command": "python tests/mutate.py", "date": str(date.today()), "commit": commit()}
+            about = {"command": "python tests/mutate.py", "date": str(date.today())}
             limits = {"seconds": SECONDS, "megabytes": MEGABYTES}
             kept = json.loads(given.out.read_text())["samples"] if given.out.exists() else {}
             about |= {"limits": limits, "samples": kept | results}
@@ -177,6 +177,7 @@ def watched(sample: Sample, numbers: range) -> dict:
                         break
     return {
         "reader": sample.reader,
+        "commit": commit(),
         "inputs": len(numbers),
         **dict(outcomes),
         "slowest_s": round(slowest, 3),

@@ -238,6 +238,14 @@ def test_npz_that_lies(tmp_path):
     assert "'signal.npy' announces more than it holds" in refusal(read, empty)
 
 
+def test_npz_with_words_that_are_no_text_or_a_rate_that_is_none(tmp_path):
+    arrays = {"signal": np.ones((1, 9), np.float32), "fs": 2.0, "unit": "mV"}
+    np.savez(tmp_path / "a.npz", leads=np.full(4, 0x7FFFFFFF, np.uint32).view("<U4"), **arrays)
+    assert "words that are no text" in refusal(read, tmp_path / "a.npz", check=False)
+    np.savez(tmp_path / "a.npz", leads=np.array(["I"]), **arrays | {"fs": 5e-324})
+    assert reading(tmp_path / "a.npz", check=False).ecg.samples == 9
+
+
 def test_npz_with_objects_is_not_unpickled(tmp_path):
     class Bomb:
         def __reduce__(self):

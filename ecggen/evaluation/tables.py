@@ -299,8 +299,9 @@ def _mutations(results: Path) -> str:
         other = total["inputs"] - total["read"] - total["refused"]
         slowest, most = (max(one[name] for one in every) for name in ("slowest_s", "most_memory_mb"))
         rows.append([reader, *map(str, (len(every), *total.values(), other, f"{slowest:.2f}", most))])
+    commits = ", ".join(f"`{one}`" for one in dict.fromkeys(one["commit"] for one in found["samples"].values()))
     head = ["reader", "samples", "inputs", "read", "refused", "anything else", "slowest (s)", "most memory (MB)"]
-    return _table(head, rows) + f"\n\n*`{found['command']}`, commit `{found['commit']}`, {found['date']}*"
+    return _table(head, rows) + f"\n\n*`{found['command']}`, commit {commits}, {found['date']}*"
 
 
 TABLES: dict[str, Callable[[Path], str]] = {

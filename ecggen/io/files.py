@@ -294,8 +294,8 @@ def changes(found: Found, ecg: ECG, unit: str | None, leads: Sequence[str] | Non
     scaled = sorted(shown(one) for one in units if one and millivolts_or_none(one) != 1.0)
     if scaled:
         said.append(f"unit {', '.join(scaled)} → mV")
-    whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
-    if round((whole - ecg.seconds) * ecg.fs):
+    if found.lasts is not None or ecg.samples != found.values.shape[-1]:
+        whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
         said.append(f"cut from {whole:g} to {ecg.seconds:g} s")
     return (*said, *found.notes)
 

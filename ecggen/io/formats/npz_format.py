@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,10 @@ def load(path: Path) -> dict[str, np.ndarray]:
                 raise InputError(f"the archive unpacks to {size} bytes", f"at most {_MOST_BYTES} are read", "split it")
             names = [member.filename[:-4] for member in members if _is_plain(archive, member)]
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            found = {name: arrays[name] for name in names}
+        if not all(map(_is_text, found.values())):
+            raise InputError("the archive holds words that are no text", do="save it again")
+        return found
     except (InputError, OSError):
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds over a broken archive
@@ -130,6 +134,14 @@ def _is_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
     if math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:
         raise InputError(f"{shown(member.filename)} announces more than it holds", do="save it again")
     return dtype.kind in "fiuU"
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Whether the signs of words are such; numpy takes any four bytes for one, and Python none above the last."""
+    if array.dtype.kind != "U" or not array.size or not array.dtype.itemsize:
+        return True
+    native = array.astype(array.dtype.newbyteorder("="))
+    return int(np.ascontiguousarray(native).reshape(-1).view(np.uint32).max()) <= sys.maxunicode
 
 
 def scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
