@@ -474,3 +474,19 @@ def test_what_a_form_has_no_place_for_is_told(run, tmp_path):
     assert "no place in this form for: birth date" in told and "Doe" not in told
     assert "no place" not in run("convert", source, tmp_path / "a.csv", "--personal")[1]
     assert "no place" not in run("convert", source, tmp_path / "b.edf")[1]
+
+
+def test_lists_of_generated_shards_are_no_recordings(tmp_path):
+    write(simulate(1), tmp_path / "00000.npz")
+    for name in ("records_1_of_2.csv", "generate_1_of_2.json", "convert.csv", "ptbxl_database.csv"):
+        (tmp_path / name).write_text("index,file\n0,00000.npz\n")
+    assert [path.name for path in records(tmp_path)] == ["00000.npz"]
+    (tmp_path / "generate_1_of_2.json").unlink()
+    assert [path.name for path in records(tmp_path)] == ["00000.npz", "records_1_of_2.csv"]
+
+
+def test_a_ptb_xl_folder_tells_what_it_has_no_place_for(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    shutil.copy(SAMPLES / "formats" / "muse.xml", tmp_path / "in")
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", "ptb-xl", "--personal")[0] == 0
+    assert "no place in this form for: name" in rows(tmp_path / "out")[0]["changes"]

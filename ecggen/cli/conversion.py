@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -147,8 +147,12 @@ def without_place(path: Path, about: About) -> list[str]:
     if not about.personal:
         return []
     kept = reading(path, check=False).dropped
-    lost = [kind.replace("_", " ") for kind in about.personal if kind not in kept]
-    return [f"no place in this form for: {', '.join(lost)}"] if lost else []
+    return _no_place(kind for kind in about.personal if kind not in kept)
+
+
+def _no_place(kinds: Iterable[str]) -> list[str]:
+    lost = ", ".join(kind.replace("_", " ") for kind in kinds)
+    return [f"no place in this form for: {lost}"] if lost else []
 
 
 def forms() -> dict[str, str]:
@@ -269,6 +273,7 @@ class Job:
             return f"{record_name(number, 'lr')}.hea", []
         strange = table.add(new.ecg, new.about, number=number)
         left_out = [f"codes that are no statement of PTB-XL left out: {', '.join(strange)}"] if strange else []
+        left_out += _no_place(kind for kind in new.about.personal if kind != "recorded")
         return f"{record_name(number, 'lr')}.hea", left_out
 
     def _name(self, path: Path, record: str | None) -> str:

@@ -22,16 +22,15 @@ from ecggen.ecg import ECG
 from ecggen.errors import InputError, InputWarning
 from ecggen.io import formats
 from ecggen.io.about import About
-from ecggen.io.door import LONGEST_LABEL, Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
+from ecggen.io.door import Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
 from ecggen.io.formats import LIKELY, SUFFIXES, Format
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import OPENING, Source
 
-OWN = {"convert.csv", "convert.json", "generate.json", "ptbxl_database.csv", "scp_statements.csv"}
-"""Names of tables that stand in folders of recordings and are none."""
+_OWN = re.compile(r"convert\.(?:csv|json)|generate\w*\.json|ptbxl_database\.csv|scp_statements\.csv")
+_LIST = re.compile(r"records\w*\.csv")  # beside a generate.json; anybody's recording may be called so
 LONGEST_MASTER = 2**20
 """Bytes of a WFDB header that names segments."""
-_GENERATED = {"generate.json"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,6 @@ def reading(
             refuse_missing(ecg)
         if check:
             check_quality(ecg)
-        if check:
             _check_laws(ecg, path, allow_contradiction)
         about = found.about if personal else found.about.anonymous()
         return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit, names))
@@ -217,8 +215,7 @@ def records(folder: str | Path) -> list[Path]:
     found: list[Path] = []
     try:
         for place, _, names in os.walk(folder, onerror=_refuse_folder):
-            own = OWN | {name for name in names if name.startswith("records")} if _GENERATED & set(names) else OWN
-            found += [Path(place) / name for name in names if not name.startswith(".") and name not in own]
+            found += [Path(place) / name for name in names if not (name.startswith(".") or _is_own(name, names))]
     except OSError as error:
         raise InputError(f"the folder {error.filename} cannot be opened ({error.strerror})", do="allow it") from error
     paths = _without_segments(sorted(path for path in found if path.is_file() and _may_be_recording(path)))
@@ -229,6 +226,12 @@ def records(folder: str | Path) -> list[Path]:
 
 def _refuse_folder(error: OSError) -> None:
     raise error
+
+
+def _is_own(name: str, beside: Sequence[str]) -> bool:
+    """Whether a file is a table or a description that ecggen, or PTB-XL, puts beside recordings."""
+    generated = any(re.fullmatch(r"generate\w*\.json", other) for other in beside)
+    return bool(_OWN.fullmatch(name) or (generated and _LIST.fullmatch(name)))
 
 
 def _may_be_recording(path: Path) -> bool:
@@ -279,12 +282,8 @@ def changes(found: Found, ecg: ECG, unit: str | None, leads: Sequence[str] | Non
     """What the door changed between the file's words and the ECG; ``unit`` and ``leads`` are its user's."""
     said = []
     rows = agreed_leads(found.names, leads)[0]
-    names = {lead: found.names[row] for lead, row in zip(ecg.leads, rows, strict=True)}
-    renamed = [
-        f"{name if len(name) <= LONGEST_LABEL else called(name)} → {lead}"
-        for lead, name in names.items()
-        if name and name != lead
-    ]
+    names = {lead: found.names[row] or lead for lead, row in zip(ecg.leads, rows, strict=True)}
+    renamed = [" → ".join((called(name).strip("'"), lead)) for lead, name in names.items() if name != lead]
     if renamed:
         said.append(f"leads renamed: {', '.join(renamed)}")
     if len(found.names) > len(rows):

@@ -2,7 +2,7 @@
 
 Shorter recordings are filled up with zeros at both ends (Ribeiro et al., doi.org/10.5281/zenodo.4916206, .3765780 and
 .4905618). The sets do not say their unit, and their descriptions contradict themselves ("scale 1e-4 V", "multiplied
-by 1000"); to those who ask, the authors say millivolts, and so PhysioNet's Challenge of 2025 takes them.
+by 1000"); to those who ask, the authors say millivolts.
 """
 
 from __future__ import annotations
