@@ -30,7 +30,7 @@ with the arms exchanged 91 % are, with right arm and left leg exchanged 92 %. Th
 STILL = 0.1
 """Deviation of a limb lead beside the other two below which the right leg's electrode is held to be on an arm.
 
-0 of the 2,183 records of PTB-XL's fold 9 lie below; such an exchange leaves nothing but noise in the lead.
+1 of the 2,183 records of PTB-XL's fold 9 lies below, at 0.09; such an exchange leaves nothing but noise in the lead.
 """
 ROUNDING = 0.02
 """mV of departure from the lead laws that rounding to 5 µV a step can explain."""
