@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
 from ecggen.context import ConditionEncoder
+from ecggen.ecg import ECG
 from ecggen.preprocessing import Preprocessor
+from ecggen.rhythm import r_peaks
 from ecggen.simulate import simulate_ppg
 
 HEART_RATE = list(FACTS).index("heart_rate")
@@ -106,12 +108,36 @@ def draw(
     answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
     waves = []
     for row, (log_interval, width, chance) in zip(rows, answers, strict=True):
-        rng = np.random.default_rng((abs(seed), int(seed < 0), indices[row], 1))
+        rng = _own(seed, indices[row])
         log_interval += min(max(width, 0.03), 0.4) * rng.standard_normal()
         mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
         waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng, plain=True))
     return preprocessor.beating(condition, rows, np.stack(waves))
+
+
+def follow(condition: Condition, ecg: ECG, preprocessor: Preprocessor, seed: int, indices: Sequence[int]) -> Condition:
+    """``condition`` with a simulated PPG of the beats of ``ecg``, where R peaks are found and nothing else tells them.
+
+    Args:
+        condition: As the preprocessor left it.
+        ecg: One record for each of the condition's, at the same rate.
+        preprocessor: The model's.
+        seed: The user's seed.
+        indices: The index of each record.
+    """
+    rows = silent(condition).nonzero()[:, 0].tolist()
+    found = {row: peaks for row, peaks in enumerate(r_peaks(ecg)) if row in rows and len(peaks) > 1}
+    waves = [
+        simulate_ppg(peaks, condition.seconds, condition.fs, _own(seed, indices[row]), plain=True)
+        for row, peaks in found.items()
+    ]
+    return preprocessor.beating(condition, list(found), np.stack(waves)) if waves else condition
+
+
+def _own(seed: int, index: int) -> np.random.Generator:
+    """The random numbers of a record's rhythm."""
+    return np.random.default_rng((abs(seed), int(seed < 0), index, 1))
 
 
 def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:

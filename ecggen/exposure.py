@@ -29,10 +29,11 @@ class Exposure:
     Attributes:
         shown: Weight of each choice of seen leads: lead names apart by blanks ("II V1 V5"), or "one" (any one
             lead), "some" (any number of leads, any of them), "limb" (any two or more limb leads), "none".
-        dropped: Chance that a channel ("ppg", "text", "age", …) is hidden.
+        dropped: Chance that a channel ("ppg", "text", "age", …) is hidden where a lead is seen.
         pulse: Chance that a record without a PPG gets one that is simulated from its R peaks.
         beside_ppg: As ``shown``, for records of which a PPG is seen.
-        dropped_alone: As ``dropped``, where neither a lead nor a PPG is seen: words and facts are then all there is.
+        dropped_alone: As ``dropped``, where no lead is seen: words and facts then say most, for a PPG tells the rhythm
+            only, and whoever asks in words gets one that is drawn (``ecggen.beats``).
         silent: Chance that words and facts are hidden together (the other half of guidance).
         cut: Chance that a record is seen only up to a random moment, as a short recording is.
         shortest: Shortest part that is seen of a cut record, in seconds.
@@ -81,7 +82,7 @@ class Exposure:
         keep = np.stack([_leads(_choice(self.beside_ppg if ppg else self.shown, rng), rng) for ppg in with_ppg])
         part = self._part(condition, rng)
         condition = condition.reveal(torch.from_numpy(keep).to(condition.leads.device)[..., None] & part)
-        alone = ~(keep.any(1) | np.array(with_ppg))
+        alone = ~keep.any(1)
         silent = rng.random(len(condition)) < self.silent
         chances = {}
         for name in WORDS:

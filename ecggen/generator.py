@@ -8,7 +8,7 @@ eight, the way back to the recording's own rate, and the band from many draws.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -26,6 +26,10 @@ BATCH = 64
 """Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
 
 
+VARIATION = "variation of an ECG"
+"""How the condition of a varied ECG begins in its provenance."""
+
+
 class Noise:
     """The random numbers of a batch of draws: each record has its own stream, derived from (seed, index).
 
@@ -38,7 +42,7 @@ class Noise:
             nearer to the mean of all draws (antithetic variates, Hammersley & Morton 1956).
     """
 
-    def __init__(self, seed: int, indices: range, mirrored: bool = False):
+    def __init__(self, seed: int, indices: Sequence[int], mirrored: bool = False):
         self.indices, self.signs = indices, [-1 if mirrored and index % 2 else 1 for index in indices]
         own = [index - index % 2 if mirrored else index for index in indices]
         self._streams = [np.random.default_rng((abs(seed), int(seed < 0), index)) for index in own]
@@ -164,24 +168,71 @@ class Generator(nn.Module, ABC):
 
     @final
     @torch.no_grad()
-    def sample(self, condition: Condition, seed: int = 0, first: int = 0) -> ECG:
+    def sample(self, condition: Condition, seed: int = 0, first: int = 0, indices: Sequence[int] | None = None) -> ECG:
         """One ECG for each record of the condition; ``condition.repeat(n)`` asks for more.
 
         Args:
             condition: At any rate and length; the answer has the same.
             seed: The same seed gives the same records, whatever the batch size.
             first: Index of the condition's first record, where it is a part of a larger job.
+            indices: Index of each record instead, where they do not follow one another.
 
         Returns:
             Twelve leads, with seen leads as given, and provenance.
         """
-        prepared = self._prepared(condition, seed, range(first, first + len(condition)))
-
-        def draw(window: Condition) -> tuple[Tensor, ...]:
-            return (torch.cat([*self._draw(window, seed, range(first, first + len(window)))]),)
-
-        (eight,) = self._along(prepared, draw)
+        own = range(first, first + len(condition)) if indices is None else indices
+        prepared = self._prepared(condition, seed, own)
+        (eight,) = self._along(prepared, lambda window: (torch.cat([*self._draw(window, seed, own)]),))
         return self._answer(eight, condition, seed)
+
+    @final
+    @torch.no_grad()
+    def vary(
+        self,
+        ecg: ECG,
+        condition: Condition,
+        strength: float = 0.8,
+        seed: int = 0,
+        indices: Sequence[int] | None = None,
+    ) -> ECG:
+        """Variations of given ECGs: other hearts that beat when these do, with the words and facts of ``condition``.
+
+        Args:
+            ecg: One for each record of the condition: leads from which all twelve follow, no longer than a window.
+            condition: Words and facts; the answer has its rate and length. Nothing measured.
+            strength: Share of noise that the variation begins with: near 0 the same ECG again, 1 any heart with
+                these beats.
+            seed: As in ``sample``.
+            indices: Index of each record in a larger job; from 0 on if left out.
+
+        Raises:
+            InputError: Where the family has no latent to vary, the strength is none, or the ECG lasts too long.
+        """
+        if not 0 < strength <= 1:
+            raise InputError(f"strength {strength:g}", "above 0 and at most 1 was expected")
+        if ecg.seconds > self.preprocessor.seconds + 0.05:
+            most = f"at most {self.preprocessor.seconds:g} s"
+            raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
+        original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*DRAWN_LEADS))
+        own = range(len(condition)) if indices is None else indices
+        prepared = beats.follow(self.preprocessor.condition(condition), original, self.preprocessor, seed, own)
+        samples, parts = self.preprocessor.samples, []
+        for start in range(0, len(condition), BATCH):
+            part = _pad(prepared[start : start + BATCH], samples).to(self.device)
+            given = fit(original.signal[start : start + BATCH], samples).to(self.device)
+            varied = self.draw_near(given, strength, part, Noise(seed, own[start : start + BATCH]))
+            parts.append(varied.cpu()[..., : prepared.samples])
+        answer = self._answer(torch.cat(parts), condition, seed)
+        told = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
+        return replace(answer, provenance=replace(answer.provenance, condition=told))  # type: ignore[type-var]
+
+    def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
+        """One draw near each of ``eight`` (batch, 8, time) mV, as ``vary`` asks; a family that can overrides it."""
+        raise InputError(
+            f"{self.name} cannot vary a given ECG",
+            "a model that draws in many small steps from a latent was expected",
+            "choose flow or diffusion",
+        )
 
     @final
     @torch.no_grad()
@@ -229,11 +280,11 @@ class Generator(nn.Module, ABC):
         edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
         return Estimate(center, edges[0], edges[1], level, draws)
 
-    def _prepared(self, condition: Condition, seed: int, indices: range) -> Condition:
+    def _prepared(self, condition: Condition, seed: int, indices: Sequence[int]) -> Condition:
         """``condition`` as the model wants it, with a rhythm where nothing seen tells one."""
         return beats.draw(self, self.preprocessor.condition(condition), self.preprocessor, seed, indices)
 
-    def _draw(self, window: Condition, seed: int, indices: range, mirrored: bool = False) -> Iterator[Tensor]:
+    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Tensor]:
         """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).
 
         The number of draws per record follows from the indices; a short window is padded, and its draws cut.

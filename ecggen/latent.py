@@ -66,6 +66,7 @@ class LatentGenerator(Generator):
         beside: Channels of the reader's features that the denoiser sees.
         folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
         looks: Noisy versions of each record in a training step: reading costs more than denoising.
+        summary: Whether the text's summary steers every block of the denoiser, beside the attention to its words.
         steps: Steps of the sampler, unless asked otherwise.
         guidance: Guidance by words and facts, unless asked otherwise.
         prior: Weight of the posterior's divergence from the standard normal distribution.
@@ -88,6 +89,7 @@ class LatentGenerator(Generator):
         beside: int,
         folded: int,
         looks: int,
+        summary: bool,
         steps: int,
         guidance: float,
         prior: float,
@@ -106,6 +108,9 @@ class LatentGenerator(Generator):
                 "network": Denoiser(latent, latent + beside, deep, deep_blocks, width),
             }
         )
+        if summary:
+            self.denoiser["summary"] = nn.Linear(width, width)
+            nn.init.zeros_(self.denoiser["summary"].weight)  # type: ignore[arg-type]
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         return {
@@ -131,21 +136,40 @@ class LatentGenerator(Generator):
         """What the denoiser minimises for latents (batch, latent, step) and what is known of each."""
 
     @abstractmethod
-    def _backwards(self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _backwards(
+        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+    ) -> Tensor:
         """From noise (batch, latent, step) to a latent in ``self.sampling.steps`` steps.
 
         Args:
             noise: Standard normal.
             predict: The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1.
+            latent: What to vary: noise is mixed with it.
+            start: Share of the noise in that mixture, signal to noise as 1 − ``start`` to ``start``.
         """
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise)
 
     def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        draws = len(noise) // len(condition)
-        known = self._read(condition).repeat(draws)
-        plain = self._plain(condition, draws)
+        return self._written(self._backwards(self._start(condition, noise), self._predicting(condition, len(noise))))
+
+    def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
+        """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
+        latent = self._told(eight)
+        predict = self._predicting(condition, len(noise))
+        return self._written(self._backwards(self._start(condition, noise), predict, latent, strength))
+
+    def _start(self, condition: Condition, noise: Noise) -> Tensor:
+        return noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
+
+    def _written(self, latent: Tensor) -> Tensor:
+        return self.space.decode(self.space.unscaled(latent))
+
+    def _predicting(self, condition: Condition, n: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """The denoiser's answer for ``n`` draws, words and facts followed as far as the guidance says."""
+        draws = n // len(condition)
+        known, plain = self._read(condition).repeat(draws), self._plain(condition, draws)
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
             told = self._denoise(x, time, known)
@@ -154,8 +178,7 @@ class LatentGenerator(Generator):
             untold = self._denoise(x, time, plain)
             return untold + self.sampling.guidance * (told - untold)
 
-        start = noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
-        return self.space.decode(self.space.unscaled(self._backwards(start, predict)))
+        return predict
 
     def _plain(self, condition: Condition, draws: int) -> Known | None:
         """What is known without words and facts; None where guidance has nothing to do."""
@@ -184,6 +207,8 @@ class LatentGenerator(Generator):
         context, part = read.context, self.denoiser
         along = torch.cat([told, part["aside"](read.features[LATENT_LEVEL]).float()], 1)
         vector = context.vector + part["whole"](read.pooled())
+        if "summary" in part:
+            vector = vector + part["summary"](context.tokens[:, 0])
         return Known(along, vector, context.tokens, context.tokens_seen)
 
     def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ from torchmetrics.functional import pearson_corrcoef
 
 from ecggen import beats, checkpoint, finishing
 from ecggen.condition import Condition, agree
-from ecggen.data import Batch, Batches, Pack
+from ecggen.data import Batch, Batches, Pack, statements
 from ecggen.ecg import DRAWN_LEADS, determined_by
 from ecggen.errors import InputError
 from ecggen.exposure import Exposure
@@ -45,6 +45,7 @@ class Plan:
         warmup: Share of the steps in which the rate rises; it then falls along a cosine.
         clip: Largest norm of a player's gradient.
         average: Decay of the moving average of the weights, once it has forgotten the first ones.
+        reworded: Chance that a record's report gives way to a text written of its statements, in any language.
         louder: Deviation of the logarithm of the random factor on each record's amplitude.
         precision: Lightning's precision, as "32-true" or "bf16-mixed".
         seed: Seed of order, exposure, latents and first weights.
@@ -65,6 +66,7 @@ class Plan:
     warmup: float = 0.05
     clip: float = 1.0
     average: float = 0.999
+    reworded: float = 0.0
     louder: float = 0.1
     precision: str = "bf16-mixed"
     seed: int = 0
@@ -202,7 +204,7 @@ class Game(lightning.LightningModule):
         # Every step's numbers follow from its place: a resumed run draws what an unbroken one would.
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
-        batch = louder(batch, self.plan.louder, rng)
+        batch = reworded(louder(batch, self.plan.louder, rng), self.plan.reworded, rng)
         condition = self.exposure(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
         steps = int(self.trainer.num_training_batches)
@@ -271,6 +273,24 @@ def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
         ecg=replace(batch.ecg, signal=batch.ecg.signal * factor),
         condition=replace(batch.condition, leads=batch.condition.leads * factor),
     )
+
+
+def reworded(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
+    """Some reports in other words: what the record's statements say, now and then with a denial of one it lacks.
+
+    So that a diagnosis in plain English is followed as closely as the reports that the data set happens to hold.
+    """
+    texts = list(batch.condition.text)
+    for at in np.flatnonzero(rng.random(len(texts)) < chance):
+        said = [code for code in batch.codes[at].split() if code in statements.codes()] if batch.codes else []
+        if said:
+            lacking = [code for code in statements.codes() if code not in said]
+            denied = rng.choice(lacking, int(rng.random() < 0.15))
+            language = str(rng.choice(statements.LANGUAGES, p=(0.8, 0.15, 0.05)))
+            texts[at] = statements.write(said, denied.tolist(), rng, language, aside=0.0)
+    if texts == list(batch.condition.text):
+        return batch
+    return replace(batch, condition=batch.condition.with_text(texts))
 
 
 class LossPlot(Callback):

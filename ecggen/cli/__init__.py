@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from ecggen.cli import console
+from ecggen.cli.augment import augment
 from ecggen.cli.convert import convert
 from ecggen.cli.evaluate import evaluate
 from ecggen.cli.generate import generate
@@ -40,6 +41,7 @@ for command in (
     reconstruct,
     translate,
     generate,
+    augment,
     plot,
     convert,
     info,

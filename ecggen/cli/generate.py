@@ -90,7 +90,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,
         "model": generator.name,
-        "licence": _licence(checkpoint),
+        "licence": licence(checkpoint),
         "asked": {"records": job.total, **asked, **how, "prompts": [asdict(prompt) for prompt in job.prompts]},
         "notes": list(notes),
     }
@@ -174,7 +174,7 @@ def _rate_in_words(rate: dict[str, Any]) -> str:
     return words + (f" ({rate['without_beats']} records without beats)" if rate["without_beats"] else "")
 
 
-def _licence(checkpoint: Path) -> str:
+def licence(checkpoint: Path) -> str:
     """What the checkpoint's card says on the use of what it draws; "" where it says nothing."""
     card = checkpoint / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace").lower() if card.is_file() else ""

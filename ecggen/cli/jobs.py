@@ -127,10 +127,7 @@ class Job:
 
     def part(self, shard: str | None) -> range:
         """Indices of the records of a shard ("2/4"); all without one. Shards of large jobs hold whole blocks."""
-        one, of = (1, 1) if shard is None else _shard(shard)
-        unit = self.block if self.total >= of * self.block else 1
-        units = math.ceil(self.total / unit)
-        return range(min(self.total, units * (one - 1) // of * unit), min(self.total, units * one // of * unit))
+        return part_of(self.total, self.block, shard)
 
     def pages(self) -> list[int]:
         """The records that are drawn as on paper: the first of each prompt, or the first of the only one."""
@@ -161,7 +158,7 @@ class Folder:
     """
 
     def __init__(self, out: Path, job: Job, shard: str | None, about: dict[str, Any]):
-        mark = "" if shard is None else "_{}_of_{}".format(*_shard(shard))
+        mark = mark_of(shard)
         self.out, self.job, self.shard, self.about, self.part = out, job, shard, about, job.part(shard)
         self.list, self.description = out / f"records{mark}.csv", out / f"generate{mark}.json"
         self.kept: dict[int, str] = {}  # lines of the list: a million of them must fit into memory
@@ -298,7 +295,20 @@ def _forms() -> dict[str, str]:
     return FORMS
 
 
-def _shard(shard: str) -> tuple[int, int]:
+def part_of(total: int, block: int, shard: str | None) -> range:
+    """Indices of the records of a shard ("2/4"); all without one. Shards of large jobs hold whole blocks."""
+    one, of = (1, 1) if shard is None else shard_of(shard)
+    unit = block if total >= of * block else 1
+    units = math.ceil(total / unit)
+    return range(min(total, units * (one - 1) // of * unit), min(total, units * one // of * unit))
+
+
+def mark_of(shard: str | None) -> str:
+    """What a shard's own files have in their names: "_2_of_4"; "" without one."""
+    return "" if shard is None else "_{}_of_{}".format(*shard_of(shard))
+
+
+def shard_of(shard: str) -> tuple[int, int]:
     """ "2/4" as (2, 4)."""
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", shard.strip())
     if not match or not 1 <= int(match[1]) <= int(match[2]):

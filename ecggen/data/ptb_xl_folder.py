@@ -59,15 +59,16 @@ class PtbXlFolder:
     Args:
         folder: Where to; made where there is none.
         like: A folder of PTB-XL, whose table of statements is taken over; else one is made of ecggen's own.
+        table: Name of the table, where several processes write a part of the records each; ``join`` makes one of them.
 
     Raises:
         InputError: Where a table of another form lies there, or an OSError where the disk refuses.
     """
 
-    def __init__(self, folder: Path | str, like: Path | str | None = None):
+    def __init__(self, folder: Path | str, like: Path | str | None = None, table: str = DATABASE):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._table = self.folder / DATABASE
+        self._table = self.folder / table
         if not (self.folder / STATEMENTS).is_file():
             published = Path(like) / STATEMENTS if like is not None else None
             copied = published is not None and published.is_file()
@@ -143,6 +144,13 @@ class PtbXlFolder:
         """Whether the files of a row hold what their headers announce."""
         names = [row["filename_lr"], *filter(None, [row["filename_hr"]])]
         return row["ecg_id"].isdecimal() and all(_holds(self.folder / name) for name in names)
+
+
+def join(folder: Path, tables: Sequence[str]) -> None:
+    """One table of those that several processes wrote, in the order of their records."""
+    lines = [line for table in tables for line in (folder / table).read_bytes().splitlines(keepends=True)[1:]]
+    rows = {int(_cells(line)["ecg_id"]): line for line in lines}
+    place({folder / DATABASE: _line(COLUMNS) + b"".join(rows[number] for number in sorted(rows))})
 
 
 def statement_table() -> bytes:

@@ -129,7 +129,11 @@ def vector(present: Sequence[str]) -> np.ndarray:
 
 
 def write(
-    said: Sequence[str], denied: Sequence[str] = (), rng: np.random.Generator | None = None, language: str = "en"
+    said: Sequence[str],
+    denied: Sequence[str] = (),
+    rng: np.random.Generator | None = None,
+    language: str = "en",
+    aside: float = 0.25,
 ) -> str:
     """A text that says some statements and denies others; the same generator state gives the same text.
 
@@ -138,6 +142,7 @@ def write(
         denied: Codes that are known not to hold.
         rng: Choice of words, order, form and facts; seed 0 where none is given.
         language: "en", "de" or "sv".
+        aside: Chance of a fact beside the statements, which is made up.
     """
     rng = np.random.default_rng(0) if rng is None else rng
     if language == "en" and len(said) > 0 and not denied and rng.random() < 0.08:
@@ -145,7 +150,7 @@ def write(
     clauses = [_say(code, rng, language) for code in said] + _deny(list(denied), rng, language)
     order = rng.permutation(len(clauses))
     parts = [clauses[i] for i in order]
-    if rng.random() < 0.25:
+    if rng.random() < aside:
         parts.insert(0 if rng.random() < 0.7 else len(parts), facts(rng, language))
     joint = str(rng.choice([", ", ". ", "; ", " ", "\n", ", ", ". "]))
     text = joint.join(parts)

@@ -47,6 +47,7 @@ class Diffusion(LatentGenerator):
         beside: Channels of the reader's features that the denoiser sees.
         folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
         looks: Noisy versions of each record in a training step.
+        summary: Whether the text's summary steers every block of the denoiser.
         steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
@@ -68,6 +69,7 @@ class Diffusion(LatentGenerator):
         beside: int = 32,
         folded: int = 5,
         looks: int = 2,
+        summary: bool = False,
         steps: int = 16,
         guidance: float = 1.5,
         sampler: Literal["ddim", "dpm"] = "ddim",
@@ -87,6 +89,7 @@ class Diffusion(LatentGenerator):
             beside,
             folded,
             looks,
+            summary,
             steps,
             guidance,
             prior,
@@ -102,11 +105,18 @@ class Diffusion(LatentGenerator):
         velocity = self._schedule.get_velocity(latent, noise, time)
         return (self._denoise(x, (time + 1) / TIMES, known) - velocity).square().mean()
 
-    def _backwards(self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _backwards(
+        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+    ) -> Tensor:
         scheduler = self._new_schedule()
         scheduler.set_timesteps(self.sampling.steps)
-        x = noise
-        for time in scheduler.timesteps:
+        times, x = scheduler.timesteps, noise
+        if latent is not None:
+            kept = scheduler.alphas_cumprod[times].sqrt()
+            begin = min(int((kept * start < (1 - kept.square()).sqrt() * (1 - start)).sum()), len(times) - 1)
+            times = times[begin:]
+            x = scheduler.add_noise(latent, noise, times[:1])
+        for time in times:
             velocity = predict(x, torch.full((len(x),), (float(time) + 1) / TIMES, device=x.device))
             x = scheduler.step(velocity, time, x).prev_sample
         return x

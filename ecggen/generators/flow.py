@@ -44,6 +44,9 @@ class Flow(LatentGenerator):
         beside: Channels of the reader's features that the flow network sees.
         folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
         looks: Noisy versions of each record in a training step.
+        summary: Whether the text's summary steers every block of the flow network.
+        shift: How much more of the time is spent where there is most noise, in training and in drawing; 1 for not at
+            all (Esser et al., arXiv 2403.03206, eq. 23): beats are alike, so that much noise hides little of them.
         steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
         guidance: Guidance by words and facts, unless asked otherwise.
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
@@ -68,6 +71,8 @@ class Flow(LatentGenerator):
         beside: int = 32,
         folded: int = 5,
         looks: int = 2,
+        summary: bool = False,
+        shift: float = 1.0,
         steps: int = 8,
         guidance: float = 1.0,
         heun: bool = False,
@@ -90,12 +95,13 @@ class Flow(LatentGenerator):
             beside,
             folded,
             looks,
+            summary,
             steps,
             guidance,
             prior,
             text,
         )
-        self.heun, self.weights = heun, (align, contrast, cross)
+        self.heun, self.shift, self.weights = heun, shift, (align, contrast, cross)
 
     def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -125,22 +131,31 @@ class Flow(LatentGenerator):
         """Squared error of the velocity along straight paths from latent (time 0) to noise (time 1)."""
         noise = torch.randn_like(latent)
         time = spread_times(len(latent), latent.device)
+        time = self.shift * time / (1 + (self.shift - 1) * time)
         x = torch.lerp(latent, noise, time[:, None, None])
         return (self._denoise(x, time, known) - (noise - latent)).square().mean()
 
-    def _backwards(self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _backwards(
+        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+    ) -> Tensor:
         import diffusers
 
         kind = "FlowMatchHeunDiscreteScheduler" if self.heun else "FlowMatchEulerDiscreteScheduler"
-        scheduler: Any = getattr(diffusers, kind)(num_train_timesteps=1000)
-        # Equal steps from noise (1) to latent (0); the scheduler's own would start its last step at 1/1000.
+        scheduler: Any = getattr(diffusers, kind)(num_train_timesteps=1000, shift=self.shift)
+        # Equal steps from noise (1) to latent (0), then shifted; the scheduler's own would start its last at 1/1000.
         count = self.sampling.steps
         if self.heun:
             scheduler.set_timesteps(count)
         else:
             scheduler.set_timesteps(sigmas=[1 - i / count for i in range(count)])
-        x = noise
-        for time in scheduler.timesteps:
+        times, x = scheduler.timesteps, noise
+        if latent is not None:
+            begin = min(int((times > 1000 * start).sum()), len(times) - 1)
+            begin += begin % 2 if self.heun else 0  # Heun's steps go in pairs after the first
+            scheduler.set_begin_index(begin)
+            times = times[begin:]
+            x = torch.lerp(latent, noise, float(times[0]) / 1000)
+        for time in times:
             velocity = predict(x, torch.full((len(x),), float(time) / 1000, device=x.device))
             x = scheduler.step(velocity, time, x).prev_sample
         return x

@@ -12,11 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
+from ecggen import flaws
 from ecggen.delineation import Waves, delineate
 from ecggen.ecg import ECG
 from ecggen.evaluation.report import beat_shapes, repeats
 from ecggen.evaluation.scores import intervals as waves_to_intervals
-from ecggen.evaluation.scores import spectrum
 from ecggen.judges.classifier import Classifier, Judgement
 from ecggen.judges.extractor import Extractor
 from ecggen.judges.pair import Pair
@@ -90,9 +90,9 @@ class Studied:
 
     @cached_property
     def flaws(self) -> dict[str, np.ndarray]:
-        """Which records have which flaw, as ``spectrum.validity`` names them."""
+        """Which records have which flaw, as ``flaws.found`` names them."""
         signal, fs = self.all.ecg.signal.numpy(), self.all.ecg.fs
-        parts = [spectrum.validity(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
+        parts = [flaws.found(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
         return {flaw: np.concatenate([part[flaw] for part in parts]) for flaw in parts[0]}
 
     @cached_property

@@ -18,7 +18,7 @@ FLAWS = {
     "stuck": "a lead that stays unchanged for over 2 s",
     "clipped": "a lead cut off at its highest or lowest value",
 }
-"""What each flag of ``spectrum.validity`` means."""
+"""What each flag of ``flaws.found`` means."""
 WARN_AT, FAIL_AT = 0.005, 0.01
 """Shares of invalid records above the real set's: from one in a hundred more on, something makes them."""
 LAWFUL_UV, LAWLESS_UV = 20.0, 50.0

@@ -1,0 +1,272 @@
+"""The folder that ``ecggen augment`` fills: records in the form that loaders read, a list, and what was asked.
+
+A record is done when its files are whole *and* its line stands in the list; a record that was given up has a line as
+well, so that a job that goes on does not try it again. Numbers of records and patients lie above those of the training
+data, so that both folders can be used together.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecggen.cli.jobs import mark_of, part_of, shard_of
+from ecggen.cli.prompts import cell, shortened
+from ecggen.cli.results import rounded
+from ecggen.errors import InputError
+
+if TYPE_CHECKING:
+    from ecggen.augmenting import Drawn
+    from ecggen.data.classes import Asked
+    from ecggen.data.ptb_xl_folder import PtbXlFolder
+    from ecggen.io import About
+
+COLUMNS = {
+    "index": "number of the record in the job, from 0",
+    "ecg_id": "its number in the folder; blank where every try was refused",
+    "sought": "the class it was to show; blank for none in particular",
+    "codes": "all SCP statements it was to show, apart by blanks",
+    "text": "the words the model was told",
+    "age": "years the model was told",
+    "sex": "M or F the model was told",
+    "heart_rate": "beats per minute the model was told",
+    "heart_rate_obtained": "beats per minute of the R peaks in the record",
+    "like": "the training record whose facts were varied, or the ECG that was varied",
+    "fold": "fold of that record, and of this one",
+    "tries": "how often it was drawn",
+    "refused": "why the refused draws were refused, apart by |",
+    "probability": "the judge's probability of the class that was asked for",
+    "model": "name of the checkpoint and the first digits of its weights' SHA-256",
+    "seed": "seed of the job",
+    "synthetic": "True: no record of this list is a person's",
+}
+"""Columns of augment.csv, with what they mean."""
+
+FORMS = ("ptb-xl", "challenge")
+"""What can be written: a folder of PTB-XL's form, or PhysioNet Challenge files with SNOMED codes."""
+ROOM = 100_000
+"""Numbers of records begin at a multiple of it above those of the training data."""
+PATIENTS = 900_000_000
+"""Numbers of patients lie above it: no data set that is known counts so far."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All records that are asked for, whatever part of them is written here.
+
+    Attributes:
+        asks: The requests, numbered from 0 on.
+        likes: Name of the record that each request varies; "" for none.
+        first_record: ``ecg_id`` of request 0.
+        first_patient: ``patient_id`` of request 0.
+        form: One of ``FORMS``.
+        high: Whether records at 500 Hz are written as well; None as the model's rate allows.
+    """
+
+    asks: Sequence[Asked]
+    likes: Sequence[str]
+    first_record: int
+    first_patient: int
+    form: str
+    high: bool | None
+
+    def part(self, shard: str | None) -> range:
+        """Indices of a shard's records."""
+        from ecggen.augmenting import BLOCK
+
+        return part_of(len(self.asks), BLOCK, shard)
+
+    def about(self, asked: Asked) -> About:
+        """What the record's files say of it."""
+        from ecggen.io import About
+
+        patient = str(self.first_patient + asked.index)
+        return About(asked.age, asked.sex, asked.codes, asked.text, patient, asked.fold)
+
+
+class Folder:
+    """What lies there already, and the writing of more.
+
+    Args:
+        out: The folder.
+        job: The whole job.
+        shard: The part that is written here.
+        about: For augment.json; its ``model`` and ``asked`` must be those of what lies there already.
+        like: PTB-XL, whose table of statements is taken over; None for ecggen's own.
+    """
+
+    def __init__(self, out: Path, job: Job, shard: str | None, about: dict[str, Any], like: Path | None):
+        mark = mark_of(shard)
+        self.out, self.job, self.shard, self.about, self.like = out, job, shard, about, like
+        self.part, self.table = job.part(shard), f"ptbxl_database{mark}.csv"
+        self.list, self.description = out / f"augment{mark}.csv", out / f"augment{mark}.json"
+        self.lines: dict[int, str] = {}
+        self.records: PtbXlFolder | None = None
+
+    def open(self, resume: bool) -> None:
+        """Make the folder ready.
+
+        Raises:
+            InputError: Where it is taken, or what lies there was asked for otherwise.
+        """
+        begun = sorted(self.out.glob("augment*.json")) if self.out.is_dir() else []
+        further = begun and (resume or (self.shard is not None and not self.description.exists()))
+        empty = not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir()))
+        if not (further or empty):
+            do = "go on with --resume" if begun else "choose another"
+            raise InputError(f"{self.out} exists", "a new folder was expected", do)
+        for path in begun:
+            self._compare(path)
+        self.out.mkdir(parents=True, exist_ok=True)
+        if self.job.form == "ptb-xl":
+            from ecggen.data.ptb_xl_folder import PtbXlFolder
+
+            self.records = PtbXlFolder(self.out, self.like, self.table)
+        self._take_over()
+        self._store(self.about | {"complete": False})
+
+    def lacking(self) -> list[Asked]:
+        """Requests of this part that have no line yet."""
+        return [self.job.asks[index] for index in self.part if index not in self.lines]
+
+    def add(self, drawn: Drawn, model: str, seed: int) -> None:
+        """Write a record and its line, or the line of one that was given up."""
+        from ecggen.rhythm import heart_rate, r_peaks
+
+        asked, ecg = drawn.asked, drawn.ecg
+        number = None if ecg is None else self.job.first_record + asked.index
+        values = asdict(asked) | {"ecg_id": number, "codes": " ".join(asked.codes), "like": self.job.likes[asked.index]}
+        values |= {"tries": drawn.tries, "refused": " | ".join(drawn.refused), "model": model, "seed": seed}
+        probability = None if drawn.probability is None else round(drawn.probability, 4)
+        values |= {"probability": probability, "synthetic": True}
+        if ecg is not None and number is not None:
+            self._write(number, drawn)
+            values["heart_rate_obtained"] = rounded(heart_rate(r_peaks(ecg)[0]))
+        line = StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cell(values.get(name)) for name in COLUMNS)
+        with self.list.open("a", encoding="utf-8", newline="") as file:
+            file.write(line.getvalue())
+        self.lines[asked.index] = line.getvalue()
+
+    def rows(self) -> list[dict[str, str]]:
+        """The list as it stands, in the order of the records."""
+        return list(csv.DictReader((self.lines[index] for index in sorted(self.lines)), list(COLUMNS)))
+
+    def close(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Write what came out; the table gets its records in order, and the last shard that ends joins those of all."""
+        from ecggen.data.ptb_xl_folder import join
+
+        self._store(about := self.about | {"complete": True} | results)
+        if self.job.form == "ptb-xl":
+            of = 1 if self.shard is None else shard_of(self.shard)[1]
+            marks = [""] if self.shard is None else [mark_of(f"{one}/{of}") for one in range(1, of + 1)]
+            if all(_is_complete(self.out / f"augment{mark}.json") for mark in marks):
+                join(self.out, [f"ptbxl_database{mark}.csv" for mark in marks])
+        return about
+
+    def _write(self, number: int, drawn: Drawn) -> None:
+        from ecggen.io import write
+
+        assert drawn.ecg is not None
+        about = self.job.about(drawn.asked)
+        if self.records is None:
+            write(drawn.ecg, self._challenge(number), overwrite=True, about=about)
+        elif number not in self.records:  # a line may be lacking where the record is whole
+            self.records.add(drawn.ecg, about, number=number, high=self.job.high)
+
+    def _challenge(self, number: int) -> Path:
+        return self.out / f"S{number:06d}.mat"
+
+    def _is_there(self, number: str) -> bool:
+        """Whether the record of a line is whole; one that was given up has none."""
+        if not number:
+            return True
+        if self.records is not None:
+            return int(number) in self.records
+        files = (self._challenge(int(number)), self._challenge(int(number)).with_suffix(".hea"))
+        return all(file.is_file() for file in files)
+
+    def _take_over(self) -> None:
+        """Keep the lines of records that are whole."""
+        text = self.list.read_text(encoding="utf-8", errors="replace") if self.list.is_file() else ""
+        for line in text.splitlines(keepends=True)[1:]:
+            cells = next(csv.reader([line]), [])
+            row = dict(zip(COLUMNS, cells, strict=False))
+            whole = line.endswith("\n") and len(cells) == len(COLUMNS) and row["index"].isdecimal()
+            if whole and int(row["index"]) in self.part and self._is_there(row["ecg_id"]):
+                self.lines[int(row["index"])] = line
+
+    def _compare(self, path: Path) -> None:
+        """An InputError where the folder holds another job than this one."""
+        now = json.loads(json.dumps({"model": self.about["model"]} | self.about["asked"]))
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+            before = {"model": there["model"]} | there["asked"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} cannot be read", "what ecggen augment wrote was expected") from error
+        for name in (name for name in now if before.get(name) != now[name]):
+            one, other = (shortened(str(job.get(name)), 80) for job in (before, now))
+            found = f"{self.out} was begun with {name} {one}, now it is {other}"
+            raise InputError(found, "the same job was expected", "choose another folder")
+
+    def _store(self, about: dict[str, Any]) -> None:
+        """Write augment.json and the list in order, each whole or not at all."""
+        from ecggen.io.files import place
+
+        lines = ",".join(COLUMNS) + "\n" + "".join(self.lines[index] for index in sorted(self.lines))
+        text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
+        place({self.description: text.encode(), self.list: lines.encode()})
+
+
+def fill(folder: Folder, draw: Callable[[Sequence[Asked]], list[Drawn]], model: str, seed: int, report) -> None:
+    """Draw what the folder lacks, block by block, and write each record when its block is drawn.
+
+    A block is always drawn whole, so that a job that goes on writes the same bytes.
+    """
+    from ecggen.augmenting import BLOCK
+
+    lacking = {asked.index for asked in folder.lacking()}
+    for start in sorted({index // BLOCK * BLOCK for index in lacking}):
+        for drawn in draw(folder.job.asks[start : start + BLOCK]):
+            if drawn.asked.index in lacking:
+                folder.add(drawn, model, seed)
+        report(len(folder.lines) / len(folder.part))
+
+
+def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """What came out: how many of each class, how many draws were refused and why."""
+    written = [row for row in rows if row["ecg_id"]]
+    reasons = Counter(why for row in rows for why in row["refused"].split(" | ") if why)
+    draws = sum(int(row["tries"]) for row in rows)
+    return {
+        "written": len(written),
+        "given_up": len(rows) - len(written),
+        "draws": draws,
+        "refused": dict(reasons.most_common()),
+        "accepted_share": rounded(len(written) / draws) if draws else None,
+        "sought": dict(Counter(row["sought"] for row in written if row["sought"]).most_common()),
+        "statements": dict(Counter(code for row in written for code in row["codes"].split()).most_common()),
+    }
+
+
+def numbers_above(recordings: Sequence[tuple[str, str]]) -> tuple[int, int]:
+    """Numbers of the first synthetic record and patient, above those of names and patients of a training set."""
+    records = [int(name) for name, _ in recordings if name.isdecimal()]
+    patients = [int(float(patient)) for _, patient in recordings if patient.replace(".0", "").isdecimal()]
+    first = (max(records, default=0) // ROOM + 1) * ROOM
+    highest = max(patients, default=0)
+    base = PATIENTS if highest < PATIENTS else (highest // PATIENTS + 1) * PATIENTS
+    return first, base + first
+
+
+def _is_complete(description: Path) -> bool:
+    try:
+        return json.loads(description.read_text(encoding="utf-8")).get("complete") is True
+    except (OSError, ValueError):
+        return False
