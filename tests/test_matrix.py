@@ -1,4 +1,4 @@
-"""Protocols as files: words, nothing, panels, augmentation run on models and baselines, and go on where they were."""
+"""Protocols as files: words, nothing, panels run on models and baselines, and go on where they were."""
 
 import csv
 import json
@@ -112,17 +112,6 @@ def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
     assert score["mean"]["said"] == pytest.approx(np.mean([one["said"] for one in score["each"].values()]))
 
 
-def test_augmentation_finds_what_drawn_records_are_worth(folder, tmp_path):
-    file = protocol_file(
-        tmp_path, "augmentation", kind="augmentation", n=80, fractions=[0.5], shares=[0.0, 1.0], repeats=2, **SMALL
-    )
-    (score,) = protocol.run(file, [folder], "baseline:nearest", cache=tmp_path / "cache")["scores"].values()
-    assert score["trtr"]["auroc"] > 0.95, "slow and fast hearts are told apart"
-    assert score["tstr"]["auroc"] > 0.8, "copies of real records teach what real ones teach"
-    low, high = score["curve"][1]["gain_interval"]
-    assert low <= score["curve"][1]["gain"] <= high and score["curve"][1]["n_synthetic"] == score["curve"][1]["n_real"]
-
-
 def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, shelf, tmp_path, run):
     file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=50, draws=2, **SMALL)
     words = ("--data", folder, "--cache", tmp_path / "cache", "--out", tmp_path / "results")
@@ -142,7 +131,7 @@ def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, she
     ("words", "message"),
     [
         ((), "either a protocol or --all"),
-        (("three_legs",), "there is no protocol 'three_legs'; a file, or one of augmentation, one_lead"),
+        (("three_legs",), "there is no protocol 'three_legs'; a file, or one of augmentation,"),
         (("one_lead", "--all"), "either a protocol or --all"),
         (("unconditional", "--model", "baseline:crystal"), "there is no baseline 'crystal'; one of"),
     ],

@@ -98,9 +98,11 @@ def augment(
         else:
             asks = plan.balanced(balance, n) if balance else plan.of_classes(class_ or [], n or 100)
             originals = plan.originals if vary else None
-        limits = plan.limits(looker, sorted({asked.sought for asked in asks} - {""}), rules.quantile)
+        sought = sorted({asked.sought for asked in asks} - {""})
+        limits = plan.limits(looker, sought, rules.quantile)
+        doubts = [] if originals else _doubts(checkpoint.find(model), sought or sorted({*asks[0].codes}))
         job = Job(asks, plan.likes(asks), *plan.numbers(), form, high or None)
-        about = describe(job, generator, checkpoint.find(model), looker, rules, limits, plan.notes)
+        about = describe(job, generator, checkpoint.find(model), looker, rules, limits, [*plan.notes, *doubts])
         about["asked"] |= {"seed": seed, "varied": strength if originals is not None else None}
         folder = Folder(out, job, shard, about, data)
         folder.open(resume)
@@ -108,6 +110,8 @@ def augment(
         fill(
             folder, _drawing(augmenter, originals, strength), generator.name, seed, lambda done: stage("drawing", done)
         )
+    for doubt in doubts:
+        console.warn(doubt)
     about = folder.close(summary(folder.rows()))
     place({out / "README.txt": readme(about).encode()})
     if as_json:
@@ -311,6 +315,13 @@ def readme(about: dict[str, Any]) -> str:
         *(f"  {name}: {meaning}" for name, meaning in COLUMNS.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _doubts(checkpoint: Path, classes: Sequence[str]) -> list[str]:
+    """What to know of classes that the model cannot draw well, or of which nobody has measured it."""
+    from ecggen.drawable import warning
+
+    return [said for name in classes if (said := warning(checkpoint, name))]
 
 
 def _drawing(augmenter: Augmenter, originals: Originals | None, strength: float) -> Callable[..., list[Drawn]]:

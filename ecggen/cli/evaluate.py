@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def evaluate(
     protocol: Annotated[
         str | None,
-        Argument(help="A protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, or a file."),
+        Argument(
+            help="A protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, diagnoses, "
+            "memorisation, or a file."
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None, Option(help="The PTB-XL or BIDMC folder, or any folder of recordings; may be given again.")
@@ -45,7 +48,8 @@ def evaluate(
     Results of several models stand side by side in OUT/PROTOCOL.json; what is there already is not scored again, so
     that a stopped --all goes on where it was. A reconstruction scores leads that were neither given nor follow from
     the given ones; a translation scores lead II out of a PPG; a generation goes through the sections of the quality
-    report; an augmentation trains classifiers with and without drawn records. Intervals are 95 %, over patients.
+    report; an augmentation trains classifiers with and without drawn records, and keeps what it has done in
+    PROTOCOL_cells: a stopped one goes on from there. Intervals are 95 %, over patients.
     """
     from ecggen.errors import InputError
     from ecggen.evaluation import matrix
@@ -62,14 +66,27 @@ def evaluate(
 
         def score(file: Path, which: str) -> dict[str, Any]:
             with_own = baselines and not matrix.place(out, file).exists()
-            return protocols.run(file, data or [], which, with_own, limit, cache, report, changes, steps, guidance)
+            kept = matrix.cells_of(out, file)
+            return protocols.run(
+                file, data or [], which, with_own, limit, cache, report, changes, steps, guidance, kept
+            )
 
         failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite, options)
     for file in files:
         if matrix.place(out, file).is_file():
-            _tell(json.loads(matrix.place(out, file).read_text(encoding="utf-8")), matrix.place(out, file), as_json)
+            results = json.loads(matrix.place(out, file).read_text(encoding="utf-8"))
+            _draw(results, matrix.place(out, file))
+            _tell(results, matrix.place(out, file), as_json)
     if failed:
         raise InputError(f"{len(failed)} could not be scored: {'; '.join(failed)}")
+
+
+def _draw(results: dict[str, Any], place: Path) -> None:
+    """The picture beside the results of an augmentation."""
+    if results["settings"]["kind"] == "augmentation":
+        from ecggen.evaluation import augmentation_plot
+
+        augmentation_plot.save(results, place.with_suffix(".png"))
 
 
 def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:
@@ -181,15 +198,77 @@ def _wording(results: dict[str, Any]) -> Table:
 
 
 def _augmentation(results: dict[str, Any]) -> Table:
-    """What drawn records are worth to a classifier."""
+    """What drawn records are worth to a classifier: beside real ones, over nothing and over the best without them."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    shown = Table(title=f"{results['protocol']}: macro AUROC of {results['settings']['labels']} on real records")
-    for column in ("", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"):
+    told = "gains in thousandths, 95 %; the best: of all that needs no generator, chosen on the test set in its favour"
+    shown = Table(
+        title=f"{results['protocol']}: macro AUROC of {results['settings']['labels']}", caption=told, box=SIMPLE
+    )
+    for column in ("", "AUROC", "over nothing", "over the best"):
         shown.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        cells = [f"{score[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
-        shown.add_row(name, *cells, f"{score['tstr']['auroc'] / score['trtr']['auroc']:.3f}")
+        for best in score["best_without_generator"]:
+            points = [point for point in score["points"] if point["fraction"] == best["fraction"]]
+            plain = next(point for point in points if "n_real" in point)
+            shown.add_row(f"{name.split('@')[0]}, {plain['n_real']} real records", f"{plain['auroc']:.3f}")
+            for point in points:
+                if "over_best" in point or (
+                    point is not plain and point["arm"] == best["arm"] and point["share"] == best["share"]
+                ):
+                    shown.add_row(*_gained(point))
+            shown.add_section()
+        for arm, moved in score["transfer"].items():
+            areas = [f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
+            shown.add_row(
+                f"{arm} alone: TRTR, TSTR, TRTS", ", ".join(areas), "TSTR / TRTR", _within(moved, "tstr_over_trtr")
+            )
+    return shown
+
+
+def _gained(point: dict[str, Any]) -> list[str]:
+    """An arm's line: its AUROC and what it gains."""
+    cells = [f"  {point['arm']}, {point['share']:.0%}", f"{point['auroc']:.3f}"]
+    for what in ("gain", "over_best"):
+        if what in point:
+            value, low, high = (1000 * one for one in (point[what], *point[f"{what}_interval"]))
+            cells.append(f"{value:+.0f} ({low:+.0f} to {high:+.0f})")
+        else:
+            cells.append("the best")
+    return cells
+
+
+def _diagnoses(results: dict[str, Any]) -> Table:
+    """How many statements can be drawn."""
+    from rich.table import Table
+
+    from ecggen.drawable import VERDICTS
+
+    shown = Table(title=f"{results['protocol']}: {results['settings']['n']} ECGs asked for each statement")
+    for column in ("", *VERDICTS, "mean AUROC", "of real records"):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, score in results["scores"].items():
+        found = score["overall"]["statements"]
+        areas = [f"{found[key]:.3f}" if key in found else "" for key in ("auroc", "real")]
+        shown.add_row(name, *(str(found["verdicts"][verdict]) for verdict in VERDICTS), *areas)
+    return shown
+
+
+def _memorisation(results: dict[str, Any]) -> Table:
+    """Verdict and scores, whose ideal stands beside them."""
+    from rich.table import Table
+
+    shown = Table(title=f"{results['protocol']}: {results['n']} training records and as many held-out ones are told")
+    for column in ("", "", "value", "95 %", "by chance", "verdict"):
+        shown.add_column(column, justify="left" if not column else "right")
+    for name, score in results["scores"].items():
+        shown.add_row(name, "", "", "", "", score["verdict"])
+        for one in score["scores"]:
+            known = one["value"] is not None
+            ends = "–".join(f"{end:.3f}" for end in one["interval"]) if known else ""
+            cells = [f"{one[key]:.3f}" if known else "" for key in ("value", "floor")]
+            shown.add_row("", one["name"], cells[0], ends, cells[1], one["verdict"])
     return shown
 
 
@@ -200,5 +279,7 @@ TABLES = {
     "generation": _generation,
     "wording": _wording,
     "augmentation": _augmentation,
+    "diagnoses": _diagnoses,
+    "memorisation": _memorisation,
 }
 """How each kind of protocol is shown."""

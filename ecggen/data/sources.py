@@ -59,7 +59,8 @@ def _of_row(folder: Path, number: int, row: dict[str, Any]) -> Recording:
     """The recording of a row; ``number`` is its line.
 
     Raises:
-        InputError: Where a number is none, the sex is neither 0 nor 1, or the file lies outside of the folder.
+        InputError: Where a number is none, the sex is neither 0 nor 1, the statements are no dict, or the file lies
+            outside of the folder.
     """
     try:
         if not _is_inside(row["filename_lr"]) or _known(row["sex"]) not in (0.0, 1.0, None):
@@ -76,8 +77,9 @@ def _of_row(folder: Path, number: int, row: dict[str, Any]) -> Recording:
         )
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"line {number} of {folder / DATABASE} holds no number where one belongs, or another folder's file",
-            "ecg_id, strat_fold, age, sex (0 or 1) and files of this folder were expected",
+            f"line {number} of {folder / DATABASE} holds no number or no statements where they belong, "
+            "or another folder's file",
+            "ecg_id, strat_fold, age, sex (0 or 1), scp_codes (as {'SR': 0.0}) and files of this folder were expected",
             "correct the line",
         ) from error
 
@@ -106,8 +108,16 @@ def abouts(folder: Path) -> dict[Path, About]:
 
 
 def _codes(cell: object) -> str:
-    """Statements of a cell as ``{'NORM': 100.0}``; a likelihood of 0 means there "not given", not "absent"."""
-    return " ".join(re.findall(r"'([^']+)':", cell)) if isinstance(cell, str) else ""
+    """Statements of a cell as ``{'NORM': 100.0}``; a likelihood of 0 means there "not given", not "absent".
+
+    Raises:
+        ValueError: Where the cell is neither empty nor such a text.
+    """
+    if not isinstance(cell, str):
+        return ""
+    if not re.fullmatch(r"\{\s*(?:'[^']+'\s*:\s*[-+.\w]+\s*(?:,\s*|(?=\})))*\}", cell.strip()):
+        raise ValueError
+    return " ".join(re.findall(r"'([^']+)'\s*:", cell))
 
 
 def _known(value: float) -> float | None:

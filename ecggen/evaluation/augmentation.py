@@ -1,26 +1,25 @@
-"""An augmentation protocol: is a classifier better for drawn records, and what are they worth alone?
+"""An augmentation protocol: is a classifier better for drawn records, and is anything cheaper as good?
 
-Real training records lend their words and facts, one ECG is drawn for each; more are drawn from further records of the
-training folds for the curve. A fresh classifier learns from real records, from drawn ones, and from both, and is tested
-on real records of other patients (``utility``).
+Parts of the real training patients stand for somebody who has only so much data. Beside a part stand records that a
+generator draws in its words and facts, variations of its records, its records changed as classical augmentation
+changes them, or its rare ones again. A fresh classifier learns from each set and is tested on real records of other
+patients (``utility``). So the gain of drawn records is told over nothing, and over the best that needs no generator.
+The generator itself has learnt from all training folds: what is measured is what it brings to a new, small set.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ecggen.data import Pack, statements
-from ecggen.ecg import ECG
+from ecggen.augmenting import Rules
+from ecggen.data import Pack
+from ecggen.data.classes import LABELS
 from ecggen.errors import InputError
-from ecggen.evaluation.generation import TOLD, chosen, draw
-from ecggen.evaluation.scores import utility
-from ecggen.evaluation.scores.labelled import Labelled, usable
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.evaluation.cells import Arrays, Cells
+from ecggen.evaluation.gains import Fit, compared, transferred
+from ecggen.evaluation.trials import Study, Trial
 from ecggen.generator import Generator
 
 Report = Callable[[str, float], None]
@@ -33,105 +32,111 @@ class Protocol:
     Attributes:
         kind: "augmentation".
         data: The data set, "ptb-xl".
-        told: What is told of each record that lends its words.
-        labels: "superclasses", which are told apart.
+        labels: What is told apart: "superclasses", "subclasses" or "statements".
         train_folds: Folds of the real training records.
         folds: Folds of the real test records.
-        n: Real training records.
-        fractions: Parts of them that are augmented.
-        shares: Drawn records that are added, as shares of the real ones.
-        repeats: Draws of parts.
-        seed: Seed of the draws, of the choice of records and of the intervals.
+        n: Real training records of each repeat.
+        n_test: Most real test records; 0 for all.
+        fractions: Parts of their patients that are augmented.
+        shares: Records that are added, as shares of the real ones.
+        repeats: Draws of training records, parts, conditions and drawn records.
+        strength: How far a variation may go from its record, 0 to 1.
+        judge: The classifier that looks at drawn records; "" for none.
+        quantile: The judge's rule, as in ``augmenting.Rules``.
+        tries: Draws of a record before it is given up.
+        drawn_test: Drawn records that a classifier of real ones is tested on.
+        redraws: Redraws of the test set's patients behind each interval.
+        seed: Seed of everything.
     """
 
     kind: str
     data: str = "ptb-xl"
-    told: Sequence[str] = TOLD
     labels: str = "superclasses"
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
-    n: int = 2000
-    fractions: Sequence[float] = (0.1, 0.25, 1.0)
-    shares: Sequence[float] = (0.0, 0.25, 0.5, 1.0, 2.0)
-    repeats: int = 3
+    n: int = 1000
+    n_test: int = 0
+    fractions: Sequence[float] = (0.1, 0.25, 0.5, 1.0)
+    shares: Sequence[float] = (0.25, 0.5, 1.0, 2.0)
+    repeats: int = 5
+    strength: float = 0.8
+    judge: str = "judge"
+    quantile: float = Rules.quantile
+    tries: int = Rules.tries
+    drawn_test: int = 500
+    redraws: int = 300
     seed: int = 1
 
     def __post_init__(self):
-        if self.kind != "augmentation" or self.labels != "superclasses":
-            raise InputError(f"kind {self.kind!r}, labels {self.labels!r}", "'augmentation' and 'superclasses'")
+        if self.kind != "augmentation" or self.labels not in LABELS:
+            raise InputError(f"kind {self.kind!r}, labels {self.labels!r}", f"'augmentation' and one of {[*LABELS]}")
+        if min(self.fractions, default=0) <= 0 or max(self.fractions) > 1 or min(self.shares, default=0) <= 0:
+            found = f"fractions {list(self.fractions)}, shares {list(self.shares)}"
+            raise InputError(found, "fractions above 0 and at most 1, shares above 0; nothing added is always measured")
 
 
-def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores of one generator."""
-    downstream = RandomConvolutions()
-    train = chosen(pack, protocol.train_folds, protocol.n, protocol.seed)
-    lenders = np.r_[train, chosen(pack, protocol.train_folds, protocol.n, protocol.seed + 1)]
-    test = chosen(pack, protocol.folds, protocol.n, protocol.seed)
-    began = time.perf_counter()
-    drawn, evaluations = draw(generator, pack, np.r_[lenders, test], protocol.told, protocol.seed, report)
-    seconds = time.perf_counter() - began
-    report("seeing records", 0.5)
-    real, real_test = (labelled(pack, rows, pack.ecg(rows), downstream) for rows in (train, test))
-    made = labelled(pack, np.r_[lenders, test], drawn, downstream)
-    kept, left_out = usable({"training": real.labels, "test": real_test.labels}, names())
-    real, real_test, made = (of(one, kept) for one in (real, real_test, made))
-    first, last = np.arange(len(train)), np.arange(len(lenders), len(made))
-    curve = utility.augmentation_curve(
-        real,
-        made.at(np.arange(len(lenders))),
-        real_test,
-        downstream,
-        protocol.shares,
-        protocol.fractions,
-        protocol.repeats,
-        protocol.seed,
-        lambda share: report("augmenting", share),
-    )
-    moved = utility.transfer([real], [made.at(first)], real_test, made.at(last), downstream, protocol.seed)
+def run(
+    protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores of one generator.
+
+    Args:
+        protocol: What is trained on what.
+        pack: The recordings, in the generator's preprocessing.
+        generator: What draws.
+        report: Called with what is being done and the share done.
+        cells: Where parts of the measurement are kept.
+    """
+    study = Study(protocol, pack, generator, report, cells or Cells())
+    fits: dict[float, list[list[Fit]]] = {fraction: [] for fraction in study.fractions}
+    moved, went = [], []
+    for repeat in range(protocol.repeats):
+        trial = Trial(study, repeat)
+        for at, fraction in enumerate(study.fractions):
+            fits[fraction].append(trial.fits(at))
+        moved.append(trial.transfers())
+        went += trial.went()
+    report("comparing", 0.0)
     about = {
-        "n": len(train),
-        "n_test": len(test),
-        "patients": int(pack.index.patient.iloc[test].nunique()),
-        "labels": [names()[place] for place in kept],
-        "left_out": left_out,
-        "downstream": downstream.name,
-        "definitions": {
-            "auroc": "macro over labels, mean over repeats",
-            "gain_interval": "95 %, paired, over patients",
-        },
+        "n": len(study.rows[0]),
+        "n_test": len(study.test),
+        "patients": len(set(study.test.patients)),
+        "labels": study.names,
+        "left_out": study.left_out,
+        "downstream": study.downstream.name,
+        "definitions": DEFINITIONS,
     }
     return about, {
-        **{name.lower(): _told(one) for name, one in moved.items()},
-        "tstr_minus_trtr_interval": utility.difference_interval(moved["TSTR"], moved["TRTR"], real_test, protocol.seed),
-        "curve": [_point(point) for point in curve],
-        "evaluations_per_draw": evaluations,
-        "seconds": round(seconds, 2),
-        "ms_per_ecg": round(1000 * seconds / len(made), 2),
+        "judge": study.judge_name,
+        **transferred(moved, study.test, study.drawn_test, protocol.redraws, protocol.seed),
+        **compared(fits, study.test, study.names, protocol.redraws, protocol.seed),
+        "drawing": drawing(went),
     }
 
 
-def names() -> list[str]:
-    """The superclasses."""
-    return list(statements.superclasses())
+DEFINITIONS = {
+    "auroc, auprc": "macro over the labels, mean over the repeats",
+    "interval": "95 %, the test set's patients redrawn; of a gain, both on the same redraws",
+    "gain": "auroc less that of the real records alone",
+    "best without a generator": "the arm and share of highest test auroc at a fraction, nothing added among them: "
+    "chosen on the test set, in its favour",
+    "over_best": "auroc less that of the best without a generator",
+    "seeds_above": "repeats of which the gain is above 0",
+}
 
 
-def labelled(pack: Pack, rows: np.ndarray, ecg: ECG, downstream: RandomConvolutions) -> Labelled:
-    """ECGs of some rows, or drawn for them, with the rows' superclasses; a drawn one is of its lender's patient."""
-    said = [set(codes.split()) for codes in pack.index.codes.iloc[rows]]
-    labels = np.array([[bool(here & one) for one in statements.superclasses().values()] for here in said], float)
-    return Labelled(downstream.prepare(ecg), labels, tuple(pack.index.patient.iloc[rows]))
-
-
-def of(records: Labelled, kept: Sequence[int]) -> Labelled:
-    """The records with some of their labels."""
-    return Labelled(records.inputs, records.labels[:, kept], records.patients)
-
-
-def _told(tested: utility.Tested) -> dict[str, Any]:
-    return {"auroc": tested.auroc, "auroc_interval": tested.interval, "auprc": tested.auprc}
-
-
-def _point(point: utility.Augmented) -> dict[str, Any]:
-    about = asdict(point)
-    del about["tested"]
-    return about | _told(point.tested)
+def drawing(went: Sequence[tuple[str, Arrays]]) -> dict[str, Any]:
+    """By arm: records asked for and given up, draws for each that was asked for, and time."""
+    found = {}
+    for arm in dict.fromkeys(name for name, _ in went):
+        cells = [cell for name, cell in went if name == arm]
+        asked, draws, seconds = (sum(float(cell[key]) for cell in cells) for key in ("asked", "draws", "seconds"))
+        lost = asked - sum(len(cell["row"]) for cell in cells)
+        found[arm] = {
+            "asked": int(asked),
+            "given_up": int(lost),
+            "draws_per_record": round(draws / asked, 3),
+            "seconds": round(seconds, 1),
+            "ms_per_draw": round(1000 * seconds / draws, 1),
+        }
+    return found

@@ -47,6 +47,11 @@ def place(out: Path, protocol: Path) -> Path:
     return out if out.suffix == ".json" else out / f"{protocol.stem}.json"
 
 
+def cells_of(out: Path, protocol: Path) -> Path:
+    """Where parts of a protocol's measurement are kept, beside its results: a stopped one goes on from them."""
+    return place(out, protocol).parent / f"{place(out, protocol).stem}_cells"
+
+
 def cells(protocol: Path, models: Sequence[str]) -> list[str]:
     """The models that a protocol can score; some have baselines of their own, and a baseline reads no words."""
     own = config.read_toml(protocol).get("kind") in ("reconstruction", "translation", "wording")

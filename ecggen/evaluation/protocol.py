@@ -14,8 +14,18 @@ from ecggen import checkpoint, config, data
 from ecggen.data.sources import DATABASE, bidmc
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation import augmentation, generation, panels, reconstruction, steadiness, translation
+from ecggen.evaluation import (
+    augmentation,
+    diagnoses,
+    generation,
+    memorisation,
+    panels,
+    reconstruction,
+    steadiness,
+    translation,
+)
 from ecggen.evaluation.baselines import baseline, baselines
+from ecggen.evaluation.cells import Cells
 from ecggen.evaluation.report.writing import CHAPTERS
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.pointwise import free_leads
@@ -39,6 +49,7 @@ class Job:
         limit: Most records to score; 0 for as many as the protocol says.
         cache: Where packs are kept.
         report: Called with what is being done and the share done.
+        kept: Folder where parts of a long measurement are kept; None keeps nothing.
     """
 
     settings: dict[str, Any]
@@ -49,6 +60,7 @@ class Job:
     limit: int
     cache: Path | None
     report: Callable[[str, float], None]
+    kept: Path | None = None
 
 
 def run(
@@ -62,6 +74,7 @@ def run(
     changes: Mapping[str, Any] | None = None,
     steps: int | None = None,
     guidance: float | None = None,
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """The results of a protocol file for a model, and for the baselines.
 
@@ -76,6 +89,7 @@ def run(
         changes: Values in the place of the protocol file's, as fewer draws.
         steps: Steps of the sampler, in the place of the checkpoint's own.
         guidance: Likewise.
+        kept: Folder where parts of a long measurement are kept, so that a stopped one goes on; None keeps nothing.
     """
     settings = config.read_toml(path) | dict(changes or {})
     kind = settings.get("kind")
@@ -86,7 +100,7 @@ def run(
     generator = opened(model, folder, settings, cache, report)
     generator.set_sampling(steps, guidance)
     about, scores = KINDS[kind](
-        Job(settings, str(path), folder, generator, with_baselines, limit, cache, report),
+        Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
     sampling = None if generator.sampling is None else asdict(generator.sampling)
@@ -243,7 +257,25 @@ def _augmentation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     protocol = config.build(augmentation.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     pack = _packed(job.folder, job.generator, job.cache, job.report)
-    about, found = augmentation.run(protocol, pack, job.generator, job.report)
+    about, found = augmentation.run(protocol, pack, job.generator, job.report, Cells(job.kept))
+    return {"settings": asdict(protocol), **about}, {job.generator.name: found}
+
+
+def _diagnoses(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of ECGs asked for every statement."""
+    protocol = config.build(diagnoses.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    pack = _packed(job.folder, job.generator, job.cache, job.report)
+    about, found = diagnoses.run(protocol, pack, job.generator, job.report)
+    return {"settings": asdict(protocol), **about}, {job.generator.name: found}
+
+
+def _memorisation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, of ECGs out of the words of training records and of others."""
+    protocol = config.build(memorisation.Protocol, job.settings, job.where)
+    protocol = replace(protocol, n=job.limit or protocol.n)
+    pack = _packed(job.folder, job.generator, job.cache, job.report)
+    about, found = memorisation.run(protocol, pack, job.generator, job.report)
     return {"settings": asdict(protocol), **about}, {job.generator.name: found}
 
 
@@ -254,5 +286,7 @@ KINDS = {
     "generation": _generation,
     "wording": _wording,
     "augmentation": _augmentation,
+    "diagnoses": _diagnoses,
+    "memorisation": _memorisation,
 }
 """What a protocol file can measure, by its ``kind``."""

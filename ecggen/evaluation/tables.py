@@ -11,8 +11,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from ecggen import checkpoint
+from ecggen.drawable import VERDICTS
+from ecggen.evaluation.matrix import MODELS
 
 RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -20,7 +25,7 @@ _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def written(text: str, results: Path = RESULTS) -> str:
     """``text`` with each of its tables as the results say."""
-    return _PLACE.sub(lambda found: found[1] + "\n" + TABLES[found[2]](results) + "\n\n" + found[3], text)
+    return _PLACE.sub(lambda found: found[1] + "\n" + (TABLES | CARDS)[found[2]](results) + "\n\n" + found[3], text)
 
 
 def _read(results: Path, name: str) -> dict[str, Any]:
@@ -206,22 +211,148 @@ def _bracketed(score: dict[str, Any] | None, digits: int) -> str:
 
 
 def _augmentation(results: Path) -> str:
-    """What drawn records are worth to a classifier, alone and beside real ones."""
+    """What drawn records add to few and to many real ones, over nothing and over the best without a generator."""
     found = _read(results, "augmentation")
-    curve = next(iter(found["scores"].values()))["curve"]
-    points = [(point["fraction"], point["share"]) for point in curve if point["share"] in (0.5, 1.0, 2.0)]
+    rows, alone = [], []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        rows += [[_made(which, score), *_fraction(score["points"], best)] for best in score["best_without_generator"]]
+        alone += [[_made(which, score), arm, *_transfer(moved)] for arm, moved in score["transfer"].items()]
+    added = [f"{arm} +100 %{over}" for arm in ("synthetic", "variations") for over in ("", ": over that")]
+    head = ["", "real records", "alone", "the best without a generator", *added]
+    areas = ["", "drawn records", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"]
+    settings = found["settings"]
+    told = f"{settings['repeats']} repeats, tested on {found['n_test']} records of {found['patients']} patients"
+    return f"{_table(head, rows)}\n\n{_table(areas, alone)}\n\n*{told}; {_stamp(found)}*"
+
+
+def _fraction(points: Sequence[dict[str, Any]], best: dict[str, Any]) -> list[str]:
+    """One number of real records: alone, with the best that needs no generator, with as many drawn ones."""
+    at = {(point["arm"], point["share"]): point for point in points if point["fraction"] == best["fraction"]}
+    plain, top = next(point for point in at.values() if "n_real" in point), at[best["arm"], best["share"]]
+    told = f"{top['arm']}, +{top['share']:.0%}: {_changed(top, 'gain')}" if top is not plain else "nothing"
+    cells = [f"{plain['n_real']:,}", f"{plain['auroc']:.3f}", told]
+    for arm in ("synthetic", "variations"):
+        point = at.get((arm, 1.0))
+        cells += [_changed(point, what) if point else "" for what in ("gain", "over_best")]
+    return cells
+
+
+def _changed(point: dict[str, Any], what: str) -> str:
+    """A difference in thousandths, with its interval."""
+    value, low, high = (1000 * one for one in (point[what], *point[f"{what}_interval"]))
+    return f"{value:+.0f} ({low:+.0f} to {high:+.0f})"
+
+
+def _transfer(moved: dict[str, Any]) -> list[str]:
+    """What drawn records are worth alone."""
+    return [*(f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")), _within(moved, "tstr_over_trtr")]
+
+
+def _diagnoses(results: Path) -> str:
+    """Which statements each model can draw: how many, the best and the worst."""
+    found = _read(results, "diagnoses")
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
-        alone = [f"{score[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
-        gains = {(point["fraction"], point["share"]): point for point in score["curve"]}
-        rows.append([_made(which, score), *alone, *(_gain(gains[point]) for point in points)])
-    heads = [f"{fraction:.0%} real + {share:.0%}" for fraction, share in points]
-    return _table(["", "TRTR", "TSTR", "TRTS", *heads], rows) + f"\n\n*{_stamp(found)}*"
+        about, classes = score["overall"]["statements"], _measured(score["statements"])
+        counts = [str(about["verdicts"][verdict]) for verdict in VERDICTS]
+        few = [", ".join(f"{code} {one['auroc']:.2f}" for code, one in part) for part in (classes[:6], classes[-6:])]
+        rows.append([_made(which, score), f"{about['auroc']:.3f}", f"{about['real']:.3f}", *counts, *few])
+    head = ["", "mean AUROC", "of real records", *VERDICTS, "best", "worst"]
+    return _table(head, rows) + f"\n\n*{found['settings']['n']} ECGs a statement, {_stamp(found)}*"
 
 
-def _gain(point: dict[str, Any]) -> str:
-    low, high = (1000 * value for value in point["gain_interval"])
-    return f"{1000 * point['gain']:+.0f} ({low:+.0f} to {high:+.0f})"
+def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Classes with an area, the largest first."""
+    return sorted(((name, one) for name, one in classes.items() if "auroc" in one), key=lambda item: -item[1]["auroc"])
+
+
+def _of_weights(found: dict[str, Any], model: str) -> dict[str, Any] | None:
+    """The scores of a shipped checkpoint's present weights; None where they were not measured."""
+    return found["scores"].get(f"{model}@{checkpoint.weights_hash(checkpoint.find(model))}")
+
+
+def _diagnoses_of(results: Path, model: str) -> str:
+    """What one model can draw, class by class."""
+    found = _read(results, "diagnoses")
+    score = _of_weights(found, model)
+    if score is None:
+        return "Not measured for these weights."
+    rows = []
+    for kind in ("statements", "superclasses"):
+        for name, one in _measured(score[kind]):
+            asked, real = one["probability"]["asked"], one["real_probability"]["asked"]
+            cells = [_within({**one, "auroc_interval": one["interval"]}, "auroc", 2), f"{one['real']:.2f}"]
+            label = name if kind == "statements" else f"superclass {name}"
+            rows.append([label, *cells, f"{asked:.2f} / {real:.2f}", f"{one['training']}", one["verdict"]])
+    unknown = [f"{code} ({one['why']})" for code, one in score["statements"].items() if "auroc" not in one]
+    head = ["", "AUROC, drawn", "real", "the judge's probability, drawn / real", "training records", ""]
+    left_out = f"\n\nNot measured: {'; '.join(unknown)}." if unknown else ""
+    told = f"{found['settings']['n']} ECGs a statement, seed {found['settings']['seed']}, {score['judge']}"
+    return _table(head, rows) + left_out + f"\n\n*{told}, commit `{score['commit']}`, {score['date']}*"
+
+
+def _memorisation(results: Path) -> str:
+    """Copies, and whether draws lie nearer to training records than chance would have it."""
+    found = _read(results, "memorisation")
+    rows = []
+    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
+        scores = {one["name"]: one for one in score["scores"]}
+        cells = [_beside_floor(scores[name], digits) for name, _, digits in MEMORY]
+        rows.append([_made(which, score), *cells, _varied(score), score["verdict"]])
+    head = ["", *(head for _, head, _ in MEMORY), f"variations at strength {VARIED}", "verdict"]
+    told = f"{found['n']} training and as many held-out records told; by chance in brackets"
+    return _table(head, rows) + f"\n\n*{told}; {_stamp(found)}*"
+
+
+MEMORY = (
+    ("copies of any training record", "copies (of held-out records)", 3),
+    ("nearer to training, the judge's features", "nearer to training (50 % ideal)", 2),
+    ("membership inference, the judge's features", "membership inference, AUROC", 2),
+    ("own lender, the judge's features", "own lender, AUROC", 2),
+)
+"""Score, column head and digits of what the table of memorisation shows."""
+VARIED = "0.8"
+"""The strength of the variations that it shows."""
+
+
+def _beside_floor(score: dict[str, Any], digits: int) -> str:
+    """A score beside what chance makes of it."""
+    if score["value"] is None:
+        return "not measured"
+    return f"{score['value']:.{digits}f} ({score['floor']:.{digits}f})"
+
+
+def _varied(score: dict[str, Any]) -> str:
+    """How near variations are to their originals."""
+    found = score["variations"].get("strengths", {}).get(VARIED)
+    if not found or not found["n"]:
+        return "not measured"
+    return f"r {found['r']['median']:.2f}, another patient's {found['r_other']['median']:.2f}"
+
+
+def _memorisation_of(results: Path, model: str) -> str:
+    """Whether one model gives back what it was trained on, in words."""
+    found = _read(results, "memorisation")
+    score = _of_weights(found, model)
+    if score is None:
+        return "Not measured for these weights."
+    lines = [f"**{score['verdict']}**: told of {found['n']} training records and of as many that it never saw."]
+    for one in score["scores"]:
+        if one["value"] is None:
+            lines.append(f"{one['name']}: {one['note']}.")
+        else:
+            chance = f"; by chance {one['floor']:.3f}" if one["floor"] is not None else ""
+            lines.append(f"{one['name']}: {_bracketed(one, 3)}{chance} — {one['verdict']}.")
+    for strength, one in score["variations"].get("strengths", {}).items():
+        if not one["n"]:
+            continue
+        lines.append(
+            f"variation of a given ECG at strength {strength}: r {one['r']['median']:.2f} with its original "
+            f"({one['r']['low']:.2f}–{one['r']['high']:.2f}), of which {one['copies']:.0%} count as copies; "
+            f"{one['nearer_than_another']:.0%} are nearer to it than any other patient's record is."
+        )
+    told = f"seed {found['settings']['seed']}, commit `{score['commit']}`, {score['date']}"
+    return "\n".join(f"- {line}" for line in lines) + f"\n\n*{told}*"
 
 
 def _wording(results: Path) -> str:
@@ -322,6 +453,14 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "steps": _steps,
     "text": _text,
 }
+
+CARDS: dict[str, Callable[[Path], str]] = {
+    "diagnoses": _diagnoses,
+    "memorisation": _memorisation,
+    **{f"diagnoses_{model}": partial(_diagnoses_of, model=model) for model in MODELS},
+    **{f"memorisation_{model}": partial(_memorisation_of, model=model) for model in MODELS},
+}
+"""Tables of the cards."""
 
 
 def main() -> None:

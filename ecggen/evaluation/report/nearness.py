@@ -34,7 +34,7 @@ DEALT = "floor: the same with the reference patients dealt to both sides by chan
 def distances(material: Material) -> list[Score]:
     """The scores that rest on distances, on each kind of features."""
     scores = []
-    for name, features in {"median beats": _beats, "the judge's features": _judged}.items():
+    for name, features in {"median beats": median_beats, "the judge's features": judged}.items():
         if name != "median beats" and material.real.judge is None:
             continue
         for measure, of_set in MEASURES.items():
@@ -47,13 +47,15 @@ Features = Callable[[Studied], tuple[np.ndarray, np.ndarray]]
 """Features (record, value) of the usable valid records, and their rows."""
 
 
-def _beats(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
+def median_beats(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
+    """Median beats as features, of the records that have one."""
     flat = studied.shapes.reshape(len(studied.shapes), -1)
     rows = known_rows(flat)
     return flat[rows], rows
 
 
-def _judged(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
+def judged(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
+    """The judge's features."""
     found = studied.judgement
     if found is None:
         raise InputError("no valid record")
@@ -89,9 +91,9 @@ def _closer(name: str, material: Material, features: Features) -> Score:
     training, holdout, patients = _references(material, features)
     _, nearest = privacy.closest(synthetic, np.concatenate([training, holdout]))
     closer = nearest < len(training)
-    floors = [float(dealt[nearest].mean()) for dealt in _deals(patients, material.seed)]
+    floors = [float(dealt[nearest].mean()) for dealt in deals(patients, material.seed)]
     interval = share_interval(closer, [str(row) for row in range(len(synthetic))], material.seed)
-    return _beside_chance(name, float(closer.mean()), interval, floors, (len(synthetic), len(patients)), SHARE)
+    return beside_chance(name, float(closer.mean()), interval, floors, (len(synthetic), len(patients)), SHARE)
 
 
 def _inference(name: str, material: Material, features: Features) -> Score:
@@ -99,10 +101,10 @@ def _inference(name: str, material: Material, features: Features) -> Score:
     training, holdout, patients = _references(material, features)
     distance, _ = privacy.closest(np.concatenate([training, holdout]), synthetic)
     member = np.arange(len(patients)) < len(training)
-    floors = [_auroc(distance, dealt) for dealt in _deals(patients, material.seed)]
-    interval = resampled_interval(_auroc, [distance, member], patients, material.seed, repeats=DEALS)
+    floors = [told_apart(distance, dealt) for dealt in deals(patients, material.seed)]
+    interval = resampled_interval(told_apart, [distance, member], patients, material.seed, repeats=DEALS)
     sizes = len(synthetic), len(patients)
-    return _beside_chance(name, _auroc(distance, member), interval, floors, sizes, INFERENCE)
+    return beside_chance(name, told_apart(distance, member), interval, floors, sizes, INFERENCE)
 
 
 def _ratio(name: str, material: Material, features: Features) -> Score:
@@ -129,7 +131,7 @@ def _ratio(name: str, material: Material, features: Features) -> Score:
 MEASURES = {"nearer to training": _closer, "membership inference": _inference, "one near neighbour": _ratio}
 
 
-def _deals(patients: Sequence[str], seed: int) -> list[np.ndarray]:
+def deals(patients: Sequence[str], seed: int) -> list[np.ndarray]:
     """(record,) of bool, again and again: on which side a reference record's patient came to lie by chance."""
     _, which = np.unique(np.asarray(patients, object).astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -137,14 +139,15 @@ def _deals(patients: Sequence[str], seed: int) -> list[np.ndarray]:
     return [np.isin(which, rng.permutation(people)[: people // 2]) for _ in range(DEALS)]
 
 
-def _auroc(distance: np.ndarray, member: np.ndarray) -> float:
+def told_apart(distance: np.ndarray, member: np.ndarray) -> float:
     """Of telling members by their small distance; NaN where one kind is missing."""
     return float(auroc(-distance[:, None], member[:, None])[0])
 
 
-def _beside_chance(
+def beside_chance(
     name: str, value: float, interval: tuple[float, float], floors: list[float], sizes: tuple[int, int], definition: str
 ) -> Score:
+    """A score whose floor is what chance makes of the same records."""
     low, high = np.quantile(floors, [0.05, 0.95])
     return Score(
         name,

@@ -12,11 +12,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
+from ecggen.evaluation.scores import logistic
 from ecggen.preprocessing import Preprocessor
 
 LENGTHS = (7, 9, 11)
@@ -68,23 +70,16 @@ class RandomConvolutions:
 
         Args:
             inputs: (record, feature), as ``prepare`` made them.
-            labels: (record, label) of 0 and 1, both of which occur.
+            labels: (record, label), 0 to 1; of a mixed record the shares of what was mixed.
 
         Returns:
             From features to probabilities (record, label).
         """
-        from sklearn.linear_model import LogisticRegression
-
+        inputs = np.asarray(inputs, np.float64)
         centre, spread = inputs.mean(0), inputs.std(0)
         spread[spread < 1e-9] = 1.0
-        standard = (inputs - centre) / spread
-        fitted = [LogisticRegression(C=STRENGTH, max_iter=300).fit(standard, label) for label in labels.T]
-
-        def probabilities(others: np.ndarray) -> np.ndarray:
-            scaled = (others - centre) / spread
-            return np.stack([one.predict_proba(scaled)[:, 1] for one in fitted], 1)
-
-        return probabilities
+        slopes, constants = logistic.fit((inputs - centre) / spread, labels, STRENGTH)
+        return lambda others: expit((others - centre) / spread @ slopes + constants)
 
     def _bank(self) -> list[Kernel]:
         """The kernels, those of one length and dilation together."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation.scores.bootstrap import paired_difference_interval, resampled_interval
+from ecggen.evaluation.scores import redraws
 from ecggen.evaluation.scores.labelled import Labelled, check_sides, parted, refuse_shared_patients
 from ecggen.evaluation.scores.ranking import auroc
 
@@ -24,6 +24,8 @@ SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Synthetic records that are added, as a share of the real ones."""
 FRACTIONS = (0.1, 0.25, 1.0)
 """Parts of the real training patients."""
+REDRAWS = 200
+"""Redraws of the test set's patients behind an interval."""
 
 
 class Downstream(Protocol):
@@ -36,7 +38,7 @@ class Downstream(Protocol):
         ...
 
     def learn(self, inputs: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """From (record, …) and (record, label) of 0 and 1: what gives (record, label) of probabilities."""
+        """From (record, …) and (record, label), 0 to 1: what gives (record, label) of probabilities."""
         ...
 
 
@@ -92,23 +94,26 @@ def trained(train: Sequence[Labelled], test: Labelled, downstream: Downstream, s
     Raises:
         InputError: Where patients are shared, or a set lacks one side of a label.
     """
-    found = []
-    for one in train:
-        refuse_shared_patients(one, test)
-        check_sides(one.labels, "training")
-        found.append(downstream.learn(one.inputs, one.labels)(test.inputs))
     check_sides(test.labels, "test")
-    return judged(np.stack(found), test, seed)
+    return judged(np.stack([tried(one, test, downstream) for one in train]), test, seed)
 
 
-def judged(probabilities: np.ndarray, test: Labelled, seed: int = 0, repeats: int = 200) -> Tested:
+def tried(train: Labelled, test: Labelled, downstream: Downstream) -> np.ndarray:
+    """(record, label): probabilities on a test set of a classifier that is trained here and now.
+
+    Raises:
+        InputError: As ``trained``.
+    """
+    refuse_shared_patients(train, test)
+    check_sides(train.labels, "training")
+    return downstream.learn(train.inputs, train.labels)(test.inputs)
+
+
+def judged(probabilities: np.ndarray, test: Labelled, seed: int = 0, repeats: int = REDRAWS) -> Tested:
     """Scores of (repeat, record, label) probabilities against a test set's labels."""
-    from sklearn.metrics import average_precision_score
-
-    by_record = probabilities.transpose(1, 0, 2)
-    precision = [average_precision_score(test.labels, one, average="macro") for one in probabilities]
-    interval = resampled_interval(macro_auroc, [by_record, test.labels], test.patients, seed, repeats=repeats)
-    return Tested(macro_auroc(by_record, test.labels), float(np.mean(precision)), interval, probabilities)
+    found = redraws.areas(probabilities, test.labels, redraws.weights(test.patients, seed, repeats))
+    score, interval = redraws.told(redraws.macro(found.auroc))
+    return Tested(score, float(redraws.macro(found.auprc)[0]), interval, probabilities)
 
 
 def macro_auroc(by_record: np.ndarray, labels: np.ndarray) -> float:
@@ -156,8 +161,9 @@ def transfer(
 
 def difference_interval(first: Tested, second: Tested, test: Labelled, seed: int = 0) -> tuple[float, float]:
     """95 % of ``first.auroc`` − ``second.auroc``, both of the same test set, whose patients are redrawn."""
-    ours, others = ([one.probabilities.transpose(1, 0, 2), test.labels] for one in (first, second))
-    return paired_difference_interval(macro_auroc, ours, others, test.patients, seed, repeats=200)
+    counted = redraws.weights(test.patients, seed, REDRAWS)
+    ours, others = (redraws.areas(one.probabilities, test.labels, counted).auroc for one in (first, second))
+    return redraws.told(redraws.macro(ours) - redraws.macro(others))[1]
 
 
 def augmentation_curve(

@@ -1,0 +1,131 @@
+"""The proof of an augmentation as a picture: ``python -m ecggen.evaluation.augmentation_plot RESULTS.json OUT.png``.
+
+A row for each model, a panel for each number of real records. What is drawn is a macro AUROC on real patients; the bars
+are paired intervals of its difference from the dashed line, the real records alone: a bar clear of the line is a gain
+or a loss that the test set's patients can vouch for. All panels are equally high, so that slopes can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecggen.evaluation.gains import NOTHING
+from ecggen.evaluation.training_sets import CLASSICAL, REPEATED
+from ecggen.paper import FAINT, INK, MADE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHANGED = "classical augmentation"
+LINES = {
+    "synthetic": ("drawn from words", MADE, "o", "-"),
+    "variations": ("variations of real ones", "#c2571a", "D", "-"),
+    CHANGED: ("best classical change", INK, "s", "--"),
+    "oversampling": ("rare ones repeated", FAINT, "^", ":"),
+}
+"""What each line is called, and its colour, mark and dashes: apart in a grey copy as well."""
+ASIDE = 2.5
+"""Share (%) by which the lines stand beside each other, so that no bar hides another."""
+WIDTH, HEIGHT = 2.75, 2.7
+"""Inches of a panel."""
+
+
+def picture(results: Mapping[str, Any]) -> Figure:
+    """The picture of a protocol's results, all its models."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    fractions = sorted(results["settings"]["fractions"])
+    scores = {name: score for name, score in results["scores"].items() if "points" in score}
+    size = (WIDTH * len(fractions) + 0.4, HEIGHT * len(scores) + 0.9)
+    figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    grid: Any = figure.subplots(len(scores), len(fractions), squeeze=False)
+    for row, (name, score) in zip(grid, scores.items(), strict=True):
+        for axis, fraction in zip(row, fractions, strict=True):
+            _panel(axis, [point for point in score["points"] if point["fraction"] == fraction])
+        _equally_high(row)
+        row[0].set_ylabel(f"{name.split('@')[0]}: macro AUROC", fontsize=9)
+    for axis in grid[-1]:
+        axis.set_xlabel("records added (% of the real ones)", fontsize=9)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    across = len(labels) if len(fractions) > 3 else len(fractions)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=across, frameon=False, fontsize=9, columnspacing=1.6
+    )
+    return figure
+
+
+def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
+    """The lines of one number of real records."""
+    plain = next(point for point in points if point["arm"] == NOTHING)
+    best = _best_changed(points)
+    axis.axhline(plain["auroc"], color=INK, linewidth=0.8, dashes=(5, 3), label="real records alone")
+    shown = [name for name in LINES if name == CHANGED or any(point["arm"] == name for point in points)]
+    for place, name in enumerate(shown):
+        arm = best if name == CHANGED else name
+        _line(axis, name, [point for point in points if point["arm"] == arm], plain["auroc"], place)
+    axis.set_title(f"{plain['n_real']:,} real records", fontsize=9.5, loc="left")
+    axis.annotate(
+        f"best classical: {best}", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=7.5, color=INK
+    )
+    axis.set_xticks([0, *sorted({round(100 * point["share"]) for point in points if point["share"]})])
+    axis.tick_params(labelsize=8)
+    axis.grid(axis="y", color="#e6e8ec", linewidth=0.7)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _line(axis: Axes, name: str, points: Sequence[Mapping[str, Any]], plain: float, place: int) -> None:
+    """An arm from nothing added to the most, with its bars."""
+    label, colour, mark, dashes = LINES[name]
+    points = sorted(points, key=lambda point: point["share"])
+    at = np.array([0, *(100 * point["share"] for point in points)])
+    values = np.array([plain, *(point["auroc"] for point in points)])
+    ends = plain + np.array([point["gain_interval"] for point in points])
+    beside = at[1:] + (place - 1.5) * ASIDE
+    axis.plot(np.r_[0, beside], values, dashes, color=colour, linewidth=1.4, zorder=3)
+    axis.plot(
+        beside, values[1:], mark, color=colour, markersize=5, markeredgewidth=0.6, markeredgecolor="white", zorder=4
+    )
+    axis.vlines(beside, ends[:, 0], ends[:, 1], color=colour, linewidth=1.1, alpha=0.65)
+    axis.plot([], [], mark + dashes, color=colour, markersize=5, linewidth=1.4, label=label)
+
+
+def _best_changed(points: Sequence[Mapping[str, Any]]) -> str:
+    """The change of waveforms with the highest AUROC at any share."""
+    changed = [point for point in points if point["arm"] in CLASSICAL and point["arm"] not in REPEATED]
+    return max(changed, key=lambda point: point["auroc"])["arm"]
+
+
+def _equally_high(axes: Sequence[Axes]) -> None:
+    """All panels of a row as high as the highest, each about its own middle."""
+    limits = [axis.get_ylim() for axis in axes]
+    height = max(high - low for low, high in limits)
+    for axis, (low, high) in zip(axes, limits, strict=True):
+        axis.set_ylim((low + high - height) / 2, (low + high + height) / 2)
+
+
+def save(results: Mapping[str, Any], out: Path) -> None:
+    """Write the picture."""
+    picture(results).savefig(out, metadata={"Software": None})
+
+
+def main() -> None:
+    """Draw results that lie in a file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="what ecggen evaluate augmentation wrote")
+    parser.add_argument("out", type=Path, help="the picture")
+    words = parser.parse_args()
+    save(json.loads(words.results.read_text(encoding="utf-8")), words.out)
+
+
+if __name__ == "__main__":
+    main()

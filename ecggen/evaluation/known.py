@@ -1,0 +1,107 @@
+"""Every record that a generator was trained on, in the form in which copies are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecggen.data import Pack
+from ecggen.errors import InputError
+from ecggen.evaluation.generation import recorded
+from ecggen.evaluation.report import copies
+from ecggen.evaluation.report.comparison import known_rows
+from ecggen.evaluation.report.material import LEAST, Material, Studied
+from ecggen.evaluation.report.memorisation import COPY_FAIL, COPY_WARN
+from ecggen.evaluation.report.nearness import NO_HOLDOUT
+from ecggen.evaluation.report.parts import Score, beyond
+from ecggen.evaluation.report.shares import share_interval
+from ecggen.evaluation.scores import privacy
+
+PART = 1000
+"""Records that are looked through at a time."""
+COPIES = "copies of any training record"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The valid training records.
+
+    Attributes:
+        traits: What is searched of them.
+        patients: (record,) the patient of each.
+    """
+
+    traits: copies.Traits
+    patients: np.ndarray
+
+    @classmethod
+    def of(cls, pack: Pack, rows: np.ndarray, report: Callable[[str, float], None] = lambda what, share: None) -> Known:
+        """The records at ``rows`` of a pack."""
+        parts, patients = [], []
+        for start in range(0, len(rows), PART):
+            part = Studied(recorded(pack, rows[start : start + PART], "training records"), None)
+            parts.append(copies.Traits.of(part))
+            patients += part.valid.patients
+            report("looking through the training records", min(1.0, (start + PART) / len(rows)))
+        together = zip(*((part.waves, *part.kinds) for part in parts), strict=True)
+        waves, beats, spectra = map(np.concatenate, together)
+        return cls(copies.Traits(waves, parts[0].fs, (beats, spectra)), np.array(patients, object))
+
+    def alike(self, traits: copies.Traits, patients: Sequence[str]) -> list[np.ndarray]:
+        """For each record, the few of other patients that resemble it most in beat or spectrum."""
+        most = int(np.unique(self.patients.astype(str), return_counts=True)[1].max())
+        found: list[list[int]] = [[] for _ in patients]
+        for own, theirs in zip(traits.kinds, self.traits.kinds, strict=True):
+            rows, columns = known_rows(own), known_rows(theirs)
+            if not len(rows) or not len(columns):
+                continue
+            number = min(most + copies.NEIGHBOURS, len(columns))
+            near = columns[privacy.closest(own[rows], theirs[columns], number)[1].reshape(len(rows), number)]
+            for row, candidates in zip(rows, near, strict=True):
+                found[row] += candidates[self.patients[candidates] != patients[row]][: copies.NEIGHBOURS].tolist()
+        return [np.unique(one).astype(int) for one in found]
+
+
+def copied(material: Material, known: Known) -> Score:
+    """The share of the draws told of training records that copy any training record.
+
+    Beside it stands that of held-out records, which are nobody's copies. Material's real records are those that were
+    told.
+
+    Raises:
+        InputError: Where draws or held-out records are too few.
+    """
+    if material.holdout is None:
+        raise InputError(NO_HOLDOUT)
+    told = set(material.real.all.names)
+    rows = np.flatnonzero([name in told for name in material.synthetic.valid.names])
+    least = min(len(rows), len(material.holdout.valid))
+    if least < LEAST:
+        raise InputError(f"{least} valid draws or held-out records, {LEAST} needed")
+    whose = material.synthetic.valid.at(rows).patients
+    drawn, interval = _share(copies.Traits.of(material.synthetic).at(rows), whose, known, material.seed)
+    unseen = copies.Traits.of(material.holdout), material.holdout.valid.patients
+    floor, (_, floor_high) = _share(*unseen, known, material.seed)
+    return Score(
+        COPIES,
+        drawn,
+        unit="share",
+        interval=interval,
+        floor=floor,
+        floor_high=floor_high,
+        n_synthetic=len(rows),
+        n_real=len(known.patients),
+        definition=f"of draws told of training records: {copies.SEARCH}; floor: the same share of held-out records",
+        extractor="none: waves at 100 Hz, 0.5–40 Hz",
+        verdict=beyond(drawn, floor, COPY_WARN, COPY_FAIL),
+    )
+
+
+def _share(
+    traits: copies.Traits, patients: Sequence[str], known: Known, seed: int
+) -> tuple[float, tuple[float, float]]:
+    """Share of records that copy a known one, with its interval."""
+    same = copies.search(traits, known.traits)["r"] >= copies.THRESHOLD
+    return float(same.mean()), share_interval(same, patients, seed)

@@ -1,0 +1,262 @@
+"""The repeats of an augmentation protocol: who is trained on what, and what each classifier answers.
+
+A repeat draws training records, parts of their patients, requests and records anew. What takes long lies in cells: the
+records a generator drew, as the classifier sees them, and each part's answers on the test set. Cells that need no
+generator are shared by all models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ecggen.augmenting import Augmenter, Drawn, Rules, limits_of
+from ecggen.data import Pack
+from ecggen.data.classes import LABELS, Population
+from ecggen.ecg import ECG
+from ecggen.errors import InputError
+from ecggen.evaluation.cells import Arrays, Cells
+from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
+from ecggen.evaluation.generation import chosen
+from ecggen.evaluation.scores.labelled import Labelled, usable
+from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.evaluation.scores.utility import transfer, tried
+from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
+from ecggen.generator import Generator
+from ecggen.judges import storing
+
+if TYPE_CHECKING:
+    from ecggen.evaluation.augmentation import Protocol
+
+Report = Callable[[str, float], None]
+GENERATED = ("synthetic", "variations")
+"""Arms that a generator makes: out of words and facts alone, and near given records."""
+VERSION = 1
+"""Counts up with every change of what a cell holds."""
+OF_DRAWS = ("strength", "judge", "quantile", "tries", "drawn_test")
+"""Settings that matter to drawn records only."""
+OF_ALL = ("redraws", "repeats")
+"""Settings that matter to no cell."""
+
+
+class Study:
+    """What all repeats share.
+
+    Attributes:
+        fractions: Parts of the patients, rising.
+        rows: Real training records of each repeat.
+        test: Real test records.
+        names: Labels that can be learnt.
+        left_out: The others, with the reason.
+        judge: What looks at drawn records; None for nothing.
+    """
+
+    def __init__(self, protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells):
+        self.protocol, self.pack, self.generator, self.report, self.cells = protocol, pack, generator, report, cells
+        self.downstream = RandomConvolutions()
+        self.judge = storing.load(protocol.judge, "classifier") if protocol.judge else None
+        self.fractions = sorted({*protocol.fractions})
+        self.laps = math.ceil(max(protocol.shares))
+        seeds = range(protocol.seed, protocol.seed + protocol.repeats)
+        self.rows = [chosen(pack, protocol.train_folds, protocol.n, seed) for seed in seeds]
+        self.test_rows = chosen(pack, protocol.folds, protocol.n_test, protocol.seed)
+        self._enough = LABELS[protocol.labels]()
+        self.names = [*self._enough]
+        sets = {f"training (repeat {at})": self.labels(rows) for at, rows in enumerate(self.rows, 1)}
+        kept, self.left_out = usable(sets | {"test": self.labels(self.test_rows)}, self.names)
+        self.names = [self.names[place] for place in kept]
+        report("seeing test records", 0.0)
+        self.test = self.seen(self.test_rows)
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """(record, label) of the records at some rows."""
+        said = [set(codes.split()) for codes in self.pack.index.codes.iloc[rows]]
+        return np.array([[bool(one & self._enough[name]) for name in self.names] for one in said], float)
+
+    def labelled(self, inputs: np.ndarray, rows: np.ndarray) -> Labelled:
+        """What is seen of some rows, or drawn for them; a drawn record is of its lender's patient."""
+        return Labelled(inputs, self.labels(rows), tuple(self.pack.index.patient.iloc[rows]))
+
+    def seen(self, rows: np.ndarray) -> Labelled:
+        """Real records."""
+        return self.labelled(self.downstream.prepare(self.pack.ecg(rows)).astype(np.float32), rows)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Those of ``GENERATED`` that the generator can make."""
+        varies = type(self.generator).draw_near is not Generator.draw_near
+        return GENERATED if varies else GENERATED[:1]
+
+    @property
+    def judge_name(self) -> str:
+        return self.judge.name if self.judge else ""
+
+    def depends(self, drawn: bool = False) -> dict[str, Any]:
+        """What a cell depends on: the data and the settings, and where something is drawn the model and the judge."""
+        settings = {
+            key: value
+            for key, value in asdict(self.protocol).items()
+            if key not in (OF_ALL if drawn else OF_ALL + OF_DRAWS)
+        }
+        about = {
+            "version": VERSION,
+            "data": self._data,
+            "downstream": self.downstream.name,
+            "settings": settings,
+            "names": self.names,
+        }
+        drawing = {"model": self.generator.name, "sampling": str(self.generator.sampling), "judge": self.judge_name}
+        return about | (drawing if drawn else {})
+
+    @cached_property
+    def _data(self) -> str:
+        """Hash of what the pack holds: all that is known of its records, and some of their samples."""
+        digest = hashlib.sha256(repr(self.pack.preprocessor).encode())
+        digest.update(self.pack.index.to_csv(index=False).encode())
+        digest.update(np.ascontiguousarray(self.pack.signal[:: max(1, len(self.pack) // 64)]).tobytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def drawn_test(self) -> Labelled:
+        """Drawn records for the test set's population: what a classifier of real records is tested on."""
+        seed = -1 - self.protocol.seed
+        count = min(self.protocol.drawn_test, len(self.test))
+        make = partial(self.drawn, "synthetic", self.test_rows, count, seed)
+        made = self.cells.of("drawn-test", self.depends(True), make)
+        return self.labelled(made["inputs"], made["row"])
+
+    def drawn(self, arm: str, rows: np.ndarray, n: int, seed: int, first: int = 0) -> Arrays:
+        """Records drawn for the population at some rows, as a cell holds them.
+
+        Args:
+            arm: One of ``GENERATED``.
+            rows: The population's rows.
+            n: Requests.
+            seed: Seed of requests and draws.
+            first: Number of the first request.
+        """
+        protocol, began = self.protocol, time.perf_counter()
+        population, own = Population.of(self.pack, rows), self.pack.ecg(rows)
+        asks = population.any(n, seed, first)
+        limits = {} if self.judge is None else limits_of(self.judge, own, population, (), protocol.quantile)
+        augmenter = Augmenter(self.generator, self.judge, Rules(protocol.quantile, protocol.tries), seed, limits)
+        originals = own[torch.tensor([one.like for one in asks])] if arm == "variations" else None
+        drawn = augmenter.draw(asks, originals, protocol.strength, lambda share: self.report(f"drawing {arm}", share))
+        return self._seen_drawn(drawn, rows) | {"seconds": np.array(time.perf_counter() - began)}
+
+    def _seen_drawn(self, drawn: Sequence[Drawn], rows: np.ndarray) -> Arrays:
+        """What the classifier sees of the draws that were kept, and how it went."""
+        kept = [(one.ecg, one.asked.like) for one in drawn if one.ecg is not None]
+        if not kept:
+            raise InputError(
+                f"all of {len(drawn)} drawn records were refused", "some were expected", "lower the quantile"
+            )
+        waves = ECG.cat([ecg for ecg, _ in kept]).resample(self.pack.preprocessor.fs)
+        return {
+            "inputs": self.downstream.prepare(waves).astype(np.float32),
+            "row": rows[[like for _, like in kept]],
+            "asked": np.array(len(drawn)),
+            "draws": np.array(sum(one.tries for one in drawn)),
+        }
+
+
+class Trial:
+    """One repeat: its training records in shells, and what is trained on them.
+
+    Args:
+        study: What all repeats share.
+        repeat: Its number.
+    """
+
+    def __init__(self, study: Study, repeat: int):
+        self.study, self.repeat, self.seed = study, repeat, study.protocol.seed + repeat
+        rows = study.rows[repeat]
+        patients = study.pack.index.patient.iloc[rows]
+        inner = shells(patients, study.labels(rows), study.fractions, self.seed)
+        self.rows = [rows[part] for part in inner]
+
+    def fits(self, at: int) -> list[Fit]:
+        """What every arm leads to, beside the real records of the part number ``at``."""
+        study, name = self.study, f"{self.study.fractions[at]:g}-{self.repeat}"
+        plain = [(NOTHING, 0.0), *product(CLASSICAL, study.protocol.shares)]
+        made = [*product(study.arms, study.protocol.shares)]
+        cells = (
+            study.cells.of(f"plain-{name}", study.depends(), lambda: self._fitted(self._changed[: at + 1], plain)),
+            study.cells.of(f"generated-{name}", study.depends(True), lambda: self._fitted(self._made[: at + 1], made)),
+        )
+        return [fit for cell in cells for fit in as_fits(cell)]
+
+    def transfers(self) -> Arrays:
+        """Probabilities of classifiers that learnt from all real records, or from as many drawn ones alone."""
+        return self.study.cells.of(f"transfer-{self.repeat}", self.study.depends(True), self._transferred)
+
+    def went(self) -> list[tuple[str, Arrays]]:
+        """How the drawing went: arm and cell."""
+        return [(arm, cell) for arm, cells in self._drawn.items() for cell in cells]
+
+    @cached_property
+    def _real(self) -> list[Labelled]:
+        self.study.report("seeing training records", self.repeat / self.study.protocol.repeats)
+        return [self.study.seen(rows) for rows in self.rows]
+
+    @cached_property
+    def _changed(self) -> list[Shell]:
+        """Shells with all that needs no generator."""
+        found = []
+        for at, (rows, real) in enumerate(zip(self.rows, self._real, strict=True)):
+            self.study.report("classical augmentation", at / len(self.rows))
+            ecg = self.study.pack.ecg(rows)
+            changed = augmented(real, ecg, self.study.laps, self.study.downstream, self.seed, self._first(at))
+            found.append(Shell(real, changed))
+        return found
+
+    @cached_property
+    def _made(self) -> list[Shell]:
+        """Shells with all that the generator draws."""
+        label, drawn = self.study.labelled, self._drawn
+        return [
+            Shell(real, {arm: label(cells[at]["inputs"], cells[at]["row"]) for arm, cells in drawn.items()})
+            for at, real in enumerate(self._real)
+        ]
+
+    @cached_property
+    def _drawn(self) -> dict[str, list[Arrays]]:
+        """By arm, what the generator draws for each shell."""
+        found: dict[str, list[Arrays]] = {arm: [] for arm in self.study.arms}
+        for (at, rows), arm in product(enumerate(self.rows), found):
+            make = partial(self.study.drawn, arm, rows, self.study.laps * len(rows), self.seed, self._first(at))
+            found[arm].append(self.study.cells.of(f"{arm}-{at}-{self.repeat}", self.study.depends(True), make))
+        return found
+
+    def _first(self, at: int) -> int:
+        """Number of a shell's first added record."""
+        return self.study.laps * sum(len(rows) for rows in self.rows[:at])
+
+    def _fitted(self, parts: Sequence[Shell], arms: Sequence[tuple[str, float]]) -> Arrays:
+        """A classifier for each arm and share, as a cell holds them."""
+        study, found = self.study, []
+        for done, (arm, share) in enumerate(arms):
+            train, added = training_set(parts, arm, share, self.seed)
+            found.append(Fit(arm, share, len(train) - added, added, tried(train, study.test, study.downstream)))
+            study.report(f"repeat {self.repeat + 1}, {found[0].n_real} real records", done / len(arms))
+        return as_cell(found)
+
+    def _transferred(self) -> Arrays:
+        """Probabilities of TRTR, TSTR and TRTS for each arm, as a cell holds them; equal numbers of every shell."""
+        study, found = self.study, {}
+        for arm in study.arms:
+            pairs = [(shell.real, shell.added[arm]) for shell in self._made]
+            equal = [[one.at(np.arange(min(map(len, pair)))) for one in pair] for pair in pairs]
+            real, drawn = (joined(every) for every in zip(*equal, strict=True))
+            moved = transfer([real], [drawn], study.test, study.drawn_test, study.downstream)
+            found |= {f"{name} {arm}": one.probabilities[0].astype(np.float32) for name, one in moved.items()}
+        return found
