@@ -22,6 +22,7 @@ from ecggen.data import ptb_xl_folder
 from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read, reading, write
+from ecggen.io import records as recordings_in
 from ecggen.io.about import About
 from ecggen.judges import storing
 from ecggen.simulate import simulate
@@ -107,6 +108,7 @@ def test_the_challenges_form(augment, tmp_path):
     assert augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--form", "challenge")[0] == 0
     found = sorted((tmp_path / "out").glob("*.mat"))
     assert len(found) == 3 and "164889003" in reading(found[0].with_suffix(".hea")).about.codes
+    assert [path.stem for path in recordings_in(tmp_path / "out")] == [path.stem for path in found], "no list of ours"
 
 
 def test_like_varies_one_recording(augment, tmp_path, shelf):
@@ -121,6 +123,20 @@ def test_like_varies_one_recording(augment, tmp_path, shelf):
     assert off["near"] < off["far"]
     assert {row["like"] for row in listed(tmp_path / "near")} == {"00001_lr"}
     assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "near"))
+
+
+def test_like_knows_a_record_of_the_training_data_by_any_path(augment, tmp_path, shelf, monkeypatch):
+    monkeypatch.chdir(shelf)
+    source = shelf / "real" / "records100/00000/00001_lr.dat"
+    assert augment(tmp_path / "out", "--like", source, "-n", 1, data="real")[0] == 0
+    assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "out"))
+
+
+def test_like_takes_no_recording_shorter_than_a_draw(augment, tmp_path):
+    write(replace(simulate(1, seconds=3, seed=1), provenance=None), tmp_path / "short.hea")
+    code, _, said = augment(tmp_path / "out", "--like", tmp_path / "short.hea", "-n", 2, data="")
+    assert code == 2 and "lasts 3.0 s; at least 4 s were expected" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_like_takes_a_recording_of_any_form(augment, tmp_path):
@@ -166,7 +182,7 @@ def test_what_cannot_be_done_is_told_before_anything_is_written(augment, tmp_pat
 
 def test_a_class_without_training_examples_is_told(augment, tmp_path):
     code, _, said = augment(tmp_path / "out", "--class", "WPW", "-n", 5)
-    assert code == 2 and "training records shows WPW" in said and "--text" in said
+    assert code == 2 and "none of 32 training records shows WPW" in said and "--text" in said
     assert not (tmp_path / "out").exists()
 
 

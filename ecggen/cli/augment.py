@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.augmented import COLUMNS, FORMS, Folder, Job, fill, numbers_above, summary
+from ecggen.cli.augmented import COLUMNS, FORMS, Folder, Job, draw_pages, fill, numbers_above, summary
+from ecggen.cli.jobs import PICTURES
 from ecggen.cli.opening import Guidance, Json, Model, Seed, Steps, Text
 from ecggen.errors import InputError
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from ecggen.data.classes import Asked, Population
     from ecggen.ecg import ECG
     from ecggen.generator import Generator
+    from ecggen.io import About
     from ecggen.judges.classifier import Classifier
 
     Originals = Callable[[Sequence[Asked]], ECG]
 
 MOST = 1_000_000
+MOST_WARNINGS = 5
 WITHOUT_CLASS = 500
 """Records without the classes that are read beside those with them, to tell the judge's limits."""
 
@@ -55,7 +58,11 @@ def augment(
         str, Option(help="The classifier that looks at each record: a name, a folder, or none.")
     ] = "judge",
     quantile: Annotated[
-        float, Option(help="Draws are refused that this share of the real records would be refused with; 0 for none.")
+        float,
+        Option(
+            help="The judge has a limit for each class, which this share of the class's real records would miss; all "
+            "limits together miss more. 0 for no limits."
+        ),
     ] = 0.05,
     tries: Annotated[int, Option(help="Draws of a record before it is given up.")] = 8,
     folds: Annotated[str, Option(help="Folds of the training data; synthetic records go into no other.")] = (
@@ -68,6 +75,7 @@ def augment(
     steps: Steps = None,
     guidance: Guidance = None,
     seed: Seed = 0,
+    picture: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
     shard: Annotated[str | None, Option(help="Only a part of the job, as 2/4: the second of four.")] = None,
     resume: Annotated[bool, Option("--resume", help="Go on with a job that was stopped.")] = False,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
@@ -84,7 +92,7 @@ def augment(
     from ecggen.io.files import place
     from ecggen.judges import storing
 
-    _check_request(class_, balance, like, text, data, n, form)
+    _check_request(class_, balance, like, text, data, n, form, picture)
     generator = checkpoint.load(model)
     generator.set_sampling(steps, guidance)
     looker = None if judge == "none" else storing.load(judge, "classifier")
@@ -107,12 +115,12 @@ def augment(
         folder = Folder(out, job, shard, about, data)
         folder.open(resume)
         augmenter = Augmenter(generator, looker, rules, seed, limits)
+        for doubt in _few(doubts):
+            console.warn(doubt)
         fill(
             folder, _drawing(augmenter, originals, strength), generator.name, seed, lambda done: stage("drawing", done)
         )
-    for doubt in doubts:
-        console.warn(doubt)
-    about = folder.close(summary(folder.rows()))
+    about = folder.close(summary(folder.rows()) | {"pictures": draw_pages(folder, picture)})
     place({out / "README.txt": readme(about).encode()})
     if as_json:
         console.tell_json(about | {"folder": str(out)})
@@ -132,15 +140,12 @@ class _Plan:
 
     def of_classes(self, names: Sequence[str], n: int) -> list[Asked]:
         """``n`` requests, the classes in turn."""
-        from ecggen.data.classes import class_name, statements_of
+        from ecggen.data.classes import class_name
 
         names = list(dict.fromkeys(class_name(name) for name in names))
-        wanted = frozenset[str]().union(*(statements_of(name) for name in names))
-        population = self._population(wanted)
-        asks = {name: iter(population.of_class(name, n, self.seed)) for name in names}
-        for name in names:
-            self.notes.append(f"{len(population.showing(name))} training records show {name}")
-        every = [list(asks[name]) for name in names]
+        population = self._population(names)
+        self.notes += [f"{len(population.showing(name))} training records show {name}" for name in names]
+        every = [population.of_class(name, n, self.seed) for name in names]
         return [every[index % len(names)][index] for index in range(n)]
 
     def balanced(self, labels: str, most: int | None) -> list[Asked]:
@@ -149,7 +154,7 @@ class _Plan:
 
         if labels not in LABELS:
             raise InputError(f"the labels are {labels!r}", f"one of {', '.join(LABELS)} was expected")
-        population = self._population(None)
+        population = self._population()
         asks = population.balanced(LABELS[labels](), self.seed, MOST if most is None else most)
         if not asks:
             raise InputError(f"the {labels} are even already", "labels of which some are rarer were expected")
@@ -157,7 +162,7 @@ class _Plan:
 
     def worded(self, text: str, n: int) -> list[Asked]:
         """``n`` requests in the user's words, told to people as the training data hold them."""
-        asks = self._population(None, told=False).any(n, self.seed) if self.data else _nobody(n, self.folds[0])
+        asks = self._population(told=False).any(n, self.seed) if self.data else _nobody(n, self.folds[0])
         codes = _said(text)
         self.notes.append(f"the words were read as {' '.join(codes) or 'no statement'}")
         self.named = [""] * n
@@ -165,7 +170,6 @@ class _Plan:
 
     def like(self, path: Path, text: str | None, n: int) -> tuple[list[Asked], Originals]:
         """``n`` requests like one recording, and what gives that recording for each."""
-        from ecggen.data.sources import abouts
         from ecggen.data.statements import codes as known
         from ecggen.data.statements import describe as say
         from ecggen.io import reading
@@ -173,7 +177,7 @@ class _Plan:
         from ecggen.rhythm import heart_rate, r_peaks
 
         found = reading(path)
-        about = abouts(self.data).get(path.with_suffix(".hea"), found.about) if self.data else found.about
+        about = self._about(path, found.about)
         codes = tuple(code for code in to_scp(about.codes)[0] if code in known()) if text is None else _said(text)
         ecg = _first_window(found.ecg, self.generator.preprocessor.seconds)
         rate = heart_rate(r_peaks(ecg)[0])
@@ -183,6 +187,14 @@ class _Plan:
         asks = [replace(one, index=index, heart_rate=rate and round(rate, 1), fold=fold) for index in range(n)]
         self.named = [path.stem] * n
         return asks, lambda part: replace(ecg, signal=ecg.signal.expand(len(part), -1, -1))
+
+    def _about(self, path: Path, own: About) -> About:
+        """What the training data's table says of a file of theirs; else what the file itself says."""
+        from ecggen.data.sources import DATABASE, abouts
+
+        if self.data is None or not (self.data / DATABASE).is_file():
+            return own
+        return abouts(self.data.resolve()).get(path.with_suffix(".hea").resolve(), own)
 
     def originals(self, asks: Sequence[Asked]) -> ECG:
         """The training record of each request."""
@@ -198,12 +210,20 @@ class _Plan:
         from ecggen.augmenting import MOST_FOR_LIMITS, limits_of
         from ecggen.data.classes import Population
 
-        if judge is None or not quantile or self.pack is None:
+        if judge is None or not quantile:
+            return {}
+        if self.pack is None:
+            self.notes.append("the judge has no limits without training records: it refuses nothing")
             return {}
         import numpy as np
 
         chosen = np.sort(np.random.default_rng(0).permutation(len(self.pack))[:MOST_FOR_LIMITS])
-        return limits_of(judge, self.pack.ecg(chosen), Population.of(self.pack, chosen), names, quantile)
+        limits = limits_of(judge, self.pack.ecg(chosen), Population.of(self.pack, chosen), names, quantile)
+        few = [name for name in names if name not in limits]
+        self.notes += [
+            f"too few training records for a limit of {name}: no draw is refused for lacking it" for name in few
+        ]
+        return limits
 
     def numbers(self) -> tuple[int, int]:
         """Numbers of the first record and patient."""
@@ -215,11 +235,11 @@ class _Plan:
         assert self.data is not None
         return datasets.recordings(self.data)
 
-    def _population(self, wanted: frozenset[str] | None, told: bool = True) -> Population:
-        """The training records; where classes are wanted, those that show them and some others.
+    def _population(self, names: Sequence[str] = (), told: bool = True) -> Population:
+        """The training records; where classes are named, those that show them and some others.
 
         Raises:
-            InputError: Where there are none, or ``told`` and none says what it shows.
+            InputError: Where there are none, none shows a class, or ``told`` and none says what it shows.
         """
         import numpy as np
 
@@ -230,15 +250,12 @@ class _Plan:
         if told and every and not any(one.codes for one in every):
             found = f"no training record of {self.data} says which statements it shows"
             raise InputError(found, "PTB-XL's column scp_codes was expected", "ask with --text instead")
-        if wanted is not None:
-            showing = [bool(wanted & set(one.codes.split())) for one in every]
-            order = np.random.default_rng(0).permutation(len(every))
-            others = set([at for at in order if not showing[at]][:WITHOUT_CLASS])
-            every = [one for at, one in enumerate(every) if (showing[at] and any(showing)) or at in others]
         if not every:
             raise InputError(
                 f"folds {list(self.folds)} of {self.data} hold no record", "training records were expected"
             )
+        if names:
+            every = _with_some_others(every, names)
         self.pack = datasets.pack(every, self.generator.preprocessor, self.cache, self.report)
         for name, reason in list(self.pack.left_out.items())[:5]:
             self.notes.append(f"training record {name} was left out: {reason}")
@@ -296,6 +313,7 @@ def in_words(about: dict[str, Any], out: Path) -> str:
         f"{about['draws']} draws; refused: {refused or 'none'}",
         *([f"{about['given_up']} records were given up: every try was refused"] if about["given_up"] else []),
         *(f"note: {note}" for note in about["notes"]),
+        *(["pictures: " + ", ".join(about["pictures"])] if about["pictures"] else []),
     ]
     return "\n".join(lines)
 
@@ -328,7 +346,7 @@ def _drawing(augmenter: Augmenter, originals: Originals | None, strength: float)
     return lambda asks: augmenter.draw(asks, originals(asks) if originals else None, strength)
 
 
-def _check_request(class_, balance, like, text, data: Path | None, n: int | None, form: str) -> None:
+def _check_request(class_, balance, like, text, data: Path | None, n: int | None, form: str, picture: str) -> None:
     """An InputError where what is asked for contradicts itself."""
     given = {"--class": class_, "--balance": balance, "--like": like, "--text": text if like is None else None}
     named = [name for name, value in given.items() if value]
@@ -339,8 +357,27 @@ def _check_request(class_, balance, like, text, data: Path | None, n: int | None
         raise InputError(f"{named[0]} was given without --data", "the training data's folder was expected")
     if n is not None and not 1 <= n <= MOST:
         raise InputError(f"n is {n}", f"1 to {MOST:,} records were expected")
-    if form not in FORMS:
-        raise InputError(f"the form is {form!r}", f"one of {', '.join(FORMS)} was expected")
+    for name, value, known in (("form", form, FORMS), ("picture", picture, PICTURES)):
+        if value not in known:
+            raise InputError(f"the {name} is {value!r}", f"one of {', '.join(known)} was expected")
+
+
+def _with_some_others(every: Sequence[Recording], names: Sequence[str]) -> list[Recording]:
+    """The recordings that show one of the classes, and ``WITHOUT_CLASS`` others, in their order."""
+    import numpy as np
+
+    from ecggen.data.classes import showing
+
+    codes = [one.codes.split() for one in every]
+    shown = np.concatenate([showing(codes, name) for name in names])
+    order = np.random.default_rng(0).permutation(len(every))
+    return [every[at] for at in np.union1d(shown, order[~np.isin(order, shown)][:WITHOUT_CLASS])]
+
+
+def _few(doubts: Sequence[str]) -> list[str]:
+    """The first doubts, and how many there are."""
+    more = [f"… {len(doubts)} classes in all"] if len(doubts) > MOST_WARNINGS else []
+    return [*doubts[:MOST_WARNINGS], *more]
 
 
 def _folds(folds: str) -> tuple[int, ...]:
@@ -370,7 +407,13 @@ def _said(text: str) -> tuple[str, ...]:
 
 
 def _first_window(ecg: ECG, seconds: float) -> ECG:
-    """The beginning of a recording, as long as the model's window at most."""
+    """The beginning of a recording, as long as the model's window.
+
+    Raises:
+        InputError: Where it is shorter, or the file holds several.
+    """
     if len(ecg) != 1:
         raise InputError(f"the file holds {len(ecg)} records", "one was expected")
+    if ecg.seconds < seconds - 0.05:
+        raise InputError(f"the recording lasts {ecg.seconds:.1f} s", f"at least {seconds:g} s were expected")
     return replace(ecg, signal=ecg.signal[..., : round(seconds * ecg.fs)])

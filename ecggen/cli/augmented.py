@@ -50,6 +50,8 @@ COLUMNS = {
 
 FORMS = ("ptb-xl", "challenge")
 """What can be written: a folder of PTB-XL's form, or PhysioNet Challenge files with SNOMED codes."""
+PAGES = 4
+"""Records that are drawn as on paper."""
 ROOM = 100_000
 """Numbers of records begin at a multiple of it above those of the training data."""
 PATIENTS = 900_000_000
@@ -117,13 +119,14 @@ class Folder:
         """
         begun = sorted(self.out.glob("augment*.json")) if self.out.is_dir() else []
         further = begun and (resume or (self.shard is not None and not self.description.exists()))
-        empty = not self.out.exists() or (self.out.is_dir() and not any(self.out.iterdir()))
+        empty = not self.out.exists() or (self.out.is_dir() and all(map(_is_waiting, self.out.iterdir())))
         if not (further or empty):
             do = "go on with --resume" if begun else "choose another"
             raise InputError(f"{self.out} exists", "a new folder was expected", do)
         for path in begun:
             self._compare(path)
         self.out.mkdir(parents=True, exist_ok=True)
+        self._describe(self.about | {"complete": False})  # first of all: other shards know the folder by it
         if self.job.form == "ptb-xl":
             from ecggen.data.ptb_xl_folder import PtbXlFolder
 
@@ -180,6 +183,14 @@ class Folder:
         elif number not in self.records:  # a line may be lacking where the record is whole
             self.records.add(drawn.ecg, about, number=number, high=self.job.high)
 
+    def file_of(self, number: int) -> Path:
+        """The file of a record."""
+        if self.records is None:
+            return self._challenge(number).with_suffix(".hea")
+        from ecggen.data.ptb_xl_folder import record_name
+
+        return self.out / f"{record_name(number, 'lr')}.hea"
+
     def _challenge(self, number: int) -> Path:
         return self.out / f"S{number:06d}.mat"
 
@@ -216,12 +227,17 @@ class Folder:
             raise InputError(found, "the same job was expected", "choose another folder")
 
     def _store(self, about: dict[str, Any]) -> None:
-        """Write augment.json and the list in order, each whole or not at all."""
+        """Write the list in order and augment.json, each whole or not at all."""
         from ecggen.io.files import place
 
         lines = ",".join(COLUMNS) + "\n" + "".join(self.lines[index] for index in sorted(self.lines))
-        text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-        place({self.description: text.encode(), self.list: lines.encode()})
+        place({self.list: lines.encode()})
+        self._describe(about)
+
+    def _describe(self, about: dict[str, Any]) -> None:
+        from ecggen.io.files import place
+
+        place({self.description: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()})
 
 
 def fill(folder: Folder, draw: Callable[[Sequence[Asked]], list[Drawn]], model: str, seed: int, report) -> None:
@@ -255,14 +271,42 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
     }
 
 
+def draw_pages(folder: Folder, picture: str) -> list[str]:
+    """The first record of each class (of any, without classes), drawn as on paper; names of the pictures."""
+    from ecggen import plot as paper
+    from ecggen.io import read
+
+    written = [row for row in folder.rows() if row["ecg_id"]]
+    firsts = list({row["sought"]: row for row in reversed(written)}.values())[::-1][:PAGES]
+    names = []
+    for row in firsts if picture != "none" else ():
+        number = int(row["ecg_id"])
+        names.append(f"overview_{number}.{picture}")
+        if not (folder.out / names[-1]).exists():
+            ecg = read(folder.file_of(number), check=False, allow_contradiction=True)
+            figure = paper.draw(ecg, title=f"{number}: {shortened(row['text'], 100)}", caption=_asked_of(row))
+            paper.save(figure, folder.out / names[-1])
+    return names
+
+
+def _asked_of(row: dict[str, str]) -> str:
+    facts = (("age", row["age"]), ("sex", row["sex"]), ("heart rate", row["heart_rate"]))
+    return "asked: " + ("; ".join(f"{name} {value}" for name, value in facts if value) or "nothing else")
+
+
 def numbers_above(recordings: Sequence[tuple[str, str]]) -> tuple[int, int]:
     """Numbers of the first synthetic record and patient, above those of names and patients of a training set."""
     records = [int(name) for name, _ in recordings if name.isdecimal()]
-    patients = [int(float(patient)) for _, patient in recordings if patient.replace(".0", "").isdecimal()]
+    patients = [int(patient.removesuffix(".0")) for _, patient in recordings if patient.removesuffix(".0").isdecimal()]
     first = (max(records, default=0) // ROOM + 1) * ROOM
     highest = max(patients, default=0)
     base = PATIENTS if highest < PATIENTS else (highest // PATIENTS + 1) * PATIENTS
     return first, base + first
+
+
+def _is_waiting(path: Path) -> bool:
+    """Whether this is a description that another shard is just writing."""
+    return path.name.startswith(".augment") and path.suffix == ".tmp"
 
 
 def _is_complete(description: Path) -> bool:

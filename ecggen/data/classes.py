@@ -8,8 +8,9 @@ No report of a person is passed on: the words are written anew from the statemen
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -105,15 +106,7 @@ class Population:
         Raises:
             InputError: Where nobody knows the class, or no record shows it.
         """
-        wanted = statements_of(name)
-        rows = np.flatnonzero([bool(codes & wanted) for codes in self.codes])
-        if not len(rows):
-            raise InputError(
-                f"none of {len(self)} training records shows {name}",
-                "at least one was expected, to learn its patients' age, sex, heart rate and other findings from",
-                "ask with --text instead, or choose other data or folds",
-            )
-        return rows
+        return showing(self.codes, name)
 
     def any(self, n: int, seed: int, first: int = 0) -> list[Asked]:
         """``n`` requests as the population is, from number ``first`` on."""
@@ -130,7 +123,7 @@ class Population:
     def balanced(self, labels: Mapping[str, frozenset[str]], seed: int, most: int | None = None) -> list[Asked]:
         """Requests that bring every label up to the most frequent one; labels that no record shows stay out.
 
-        The label that lacks most comes next each time, and what accompanies it counts as well.
+        Which label comes next is drawn by what each still lacks, and what accompanies it counts as well.
 
         Args:
             labels: Each label with the statements of which one is enough, as in ``LABELS``.
@@ -143,8 +136,10 @@ class Population:
         target, asked = counts.max(initial=0), []
         counts = np.where(counts > 0, counts, target)
         while counts.min() < target and (most is None or len(asked) < most):
-            lacking = int(counts.argmin())
-            one = self._ask(rows[lacking], names[lacking], len(asked), seed)
+            lacking = np.clip(target - counts, 0, None)
+            chance = np.random.default_rng((abs(seed), int(seed < 0), len(asked), 3))
+            label = int(chance.choice(len(names), p=lacking / lacking.sum()))
+            one = self._ask(rows[label], names[label], len(asked), seed)
             counts = counts + shown[one.like]
             asked.append(one)
         return asked
@@ -180,6 +175,23 @@ def condition(asks: Sequence[Asked], seconds: float, fs: float) -> Condition:
     return Condition.none(len(asks), seconds, fs).with_facts(**facts).with_text([asked.text for asked in asks])
 
 
+def showing(codes: Sequence[Collection[str]], name: str) -> np.ndarray:
+    """Which of some training records, each with its statements, show a class.
+
+    Raises:
+        InputError: Where nobody knows the class, or no record shows it.
+    """
+    wanted = statements_of(name)
+    rows = np.flatnonzero([not wanted.isdisjoint(own) for own in codes])
+    if not len(rows):
+        raise InputError(
+            f"none of {len(codes)} training records shows {name}",
+            "at least one was expected, to learn its patients' age, sex, heart rate and other findings from",
+            "ask with --text instead, or choose other data or folds",
+        )
+    return rows
+
+
 def statements_of(name: str) -> frozenset[str]:
     """The statements of which one is enough for a class: a statement's code or words, a subclass, a superclass.
 
@@ -196,8 +208,7 @@ def class_name(name: str) -> str:
         InputError: As ``statements_of``.
     """
     plain = " ".join(name.split()).casefold()
-    own = {known.casefold(): known for known in _classes()}
-    said = {words.casefold(): code for code in reversed(statements.codes()) for words in statements.wordings(code)}
+    own, said = _names()
     found = own.get(plain) or said.get(plain)
     if found is None:
         near = difflib.get_close_matches(plain, [*own, *said], 3, 0.5)
@@ -210,6 +221,15 @@ def class_name(name: str) -> str:
     return found
 
 
+@lru_cache(1)
+def _names() -> tuple[dict[str, str], dict[str, str]]:
+    """Every class by its name, and every statement by its wordings, without capitals."""
+    own = {known.casefold(): known for known in _classes()}
+    said = {words.casefold(): code for code in reversed(statements.codes()) for words in statements.wordings(code)}
+    return own, said
+
+
+@lru_cache(1)
 def _classes() -> dict[str, frozenset[str]]:
     """Every class by its name; a statement comes before a superclass of the same name, that before a subclass."""
     return dict(statements.subclasses()) | dict(statements.superclasses()) | _single()

@@ -452,11 +452,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "speed": _speed,
     "steps": _steps,
     "text": _text,
+    "diagnoses": _diagnoses,
+    "memorisation": _memorisation,
 }
 
 CARDS: dict[str, Callable[[Path], str]] = {
-    "diagnoses": _diagnoses,
-    "memorisation": _memorisation,
     **{f"diagnoses_{model}": partial(_diagnoses_of, model=model) for model in MODELS},
     **{f"memorisation_{model}": partial(_memorisation_of, model=model) for model in MODELS},
 }

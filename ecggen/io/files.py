@@ -27,7 +27,10 @@ from ecggen.io.formats import LIKELY, SUFFIXES, Format
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import OPENING, Source
 
-_OWN = re.compile(r"convert\.(?:csv|json)|generate\w*\.json|ptbxl_database\.csv|scp_statements\.csv")
+_OWN = re.compile(
+    r"(?:convert|augment(?:_\d+_of_\d+)?)\.(?:csv|json)|generate\w*\.json|"
+    r"ptbxl_database(?:_\d+_of_\d+)?\.csv|scp_statements\.csv"
+)
 _LIST = re.compile(r"records\w*\.csv")  # beside a generate.json; anybody's recording may be called so
 LONGEST_MASTER = 2**20
 """Bytes of a WFDB header that names segments."""
