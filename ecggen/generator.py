@@ -200,8 +200,8 @@ class Generator(nn.Module, ABC):
         Args:
             ecg: One for each record of the condition: leads from which all twelve follow, no longer than a window.
             condition: Words and facts; the answer has its rate and length. Nothing measured.
-            strength: Share of noise that the variation begins with: near 0 the same ECG again, 1 any heart with
-                these beats.
+            strength: Share of noise that the variation begins with, taken down to the next of the sampler's times: the
+                less, the nearer to the ECG; 1 for any heart with these beats. With few steps the least is not small.
             seed: As in ``sample``.
             indices: Index of each record in a larger job; from 0 on if left out.
 

@@ -122,6 +122,7 @@ def test_like_varies_one_recording(augment, tmp_path, shelf):
     }
     assert off["near"] < off["far"]
     assert {row["like"] for row in listed(tmp_path / "near")} == {"00001_lr"}
+    assert "may be recognised" in (tmp_path / "near" / "README.txt").read_text()
     assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "near"))
 
 
@@ -406,6 +407,8 @@ def test_a_killed_job_goes_on_to_the_same_bytes(augment, tmp_path, shelf):
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
     assert len(list(out.rglob("*.dat"))) >= 20
+    (out / "records100" / "100000" / ".100003_lr.dat.0a1b2c3d.tmp").write_bytes(b"half")
+    (out / ".augment.json.0a1b2c3d.tmp").write_bytes(b"half")
     assert augment(out, *words, "--resume", model="vae")[0] == 0
     assert content(out) == content(tmp_path / "whole")
 

@@ -300,8 +300,9 @@ def test_variations_vary_the_parts_own_records(folder, tmp_path, monkeypatch):
 
 def test_the_picture_shows_every_fraction_and_model():
     def point(fraction, arm, share, auroc):
-        about = {"fraction": fraction, "arm": arm, "share": share, "auroc": auroc, "n_real": 100}
-        return about if arm == "nothing" else about | {"gain_interval": [auroc - 0.81, auroc - 0.79]}
+        about = {"fraction": fraction, "arm": arm, "share": share, "auroc": auroc}
+        added = {"n_added": min(130, 100 * share), "gain_interval": [auroc - 0.81, auroc - 0.79]}
+        return about | ({"n_real": 100} if arm == "nothing" else added)
 
     arms = ("noise", "warp", "oversampling", "synthetic")
     points = [
@@ -318,6 +319,7 @@ def test_the_picture_shows_every_fraction_and_model():
     said = [text.get_text() for text in figure.legends[0].get_texts()]
     assert said[0] == "real records alone" and "drawn from words" in said and len(said) == 4
     assert "best classical: warp" in [text.get_text() for text in figure.axes[0].texts]
+    assert max(figure.axes[0].lines[1].get_xdata()) == pytest.approx(130, abs=5), "where the records ended"
     heights = [np.ptp(axis.get_ylim()) for axis in figure.axes[:2]]
     assert heights[0] == pytest.approx(heights[1])
 

@@ -6,6 +6,7 @@ judge that has seen real ECGs only, write what passes, and tell what did not.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def augment(
         int | None, Option("-n", help="How many records (with --balance: at most; default as needed).")
     ] = None,
     vary: Annotated[bool, Option("--vary", help="Vary the training records themselves, not only their facts.")] = False,
-    strength: Annotated[float, Option(help="How far a variation may go: 0 nowhere, 1 any heart with its beats.")] = 0.8,
+    strength: Annotated[float, Option(help="How far a variation may go, to 1: any heart with its beats.")] = 0.8,
     model: Model = "flow",
     judge: Annotated[
         str, Option(help="The classifier that looks at each record: a name, a folder, or none.")
@@ -106,6 +107,8 @@ def augment(
         else:
             asks = plan.balanced(balance, n) if balance else plan.of_classes(class_ or [], n or 100)
             originals = plan.originals if vary else None
+            if balance:
+                console.err.print(f"{len(asks):,} records are asked for, to even out the {balance}", markup=False)
         sought = sorted({asked.sought for asked in asks} - {""})
         limits = plan.limits(looker, sought, rules.quantile)
         doubts = [] if originals else _doubts(checkpoint.find(model), sought or sorted({*asks[0].codes}))
@@ -162,8 +165,10 @@ class _Plan:
 
     def worded(self, text: str, n: int) -> list[Asked]:
         """``n`` requests in the user's words, told to people as the training data hold them."""
-        asks = self._population(told=False).any(n, self.seed) if self.data else _nobody(n, self.folds[0])
         codes = _said(text)
+        asks = _nobody(n, self.folds[0])
+        if self.data:
+            asks = self._population(told=False).with_statements(codes, n, self.seed)
         self.notes.append(f"the words were read as {' '.join(codes) or 'no statement'}")
         self.named = [""] * n
         return [replace(asked, text=" ".join(text.split()), codes=codes, heart_rate=None) for asked in asks]
@@ -185,7 +190,10 @@ class _Plan:
         one = replace(_nobody(1, self.folds[0])[0], codes=codes, text=told, age=about.age, sex=about.sex)
         fold = about.fold if about.fold in self.folds else self.folds[0]
         asks = [replace(one, index=index, heart_rate=rate and round(rate, 1), fold=fold) for index in range(n)]
-        self.named = [path.stem] * n
+        known_here = (
+            about is not found.about
+        )  # a file of the training data has a number; another's name may be a person's
+        self.named = [path.stem if known_here else f"recording {_hash(ecg.signal.numpy().tobytes())[:8]}"] * n
         return asks, lambda part: replace(ecg, signal=ecg.signal.expand(len(part), -1, -1))
 
     def _about(self, path: Path, own: About) -> About:
@@ -274,7 +282,6 @@ def describe(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """What was asked of which model, for augment.json."""
-    import hashlib
     from collections import Counter
 
     from ecggen import __version__
@@ -288,7 +295,7 @@ def describe(
         "licence": licence(folder),
         "asked": {
             "records": len(job.asks),
-            "requests": hashlib.sha256(repr((job.asks, job.likes)).encode()).hexdigest()[:16],
+            "requests": _hash(repr((job.asks, job.likes)).encode()),
             "sought": dict(Counter(asked.sought for asked in job.asks if asked.sought).most_common()),
             "form": job.form,
             "high": job.high,
@@ -320,8 +327,10 @@ def in_words(about: dict[str, Any], out: Path) -> str:
 
 def readme(about: dict[str, Any]) -> str:
     """What a person should know who finds the folder."""
+    varied = "Each varies a person's record, which augment.csv names (like), and which may be recognised in it."
     lines = [
         "SYNTHETIC electrocardiograms; not for diagnosis.",
+        *([varied] if about["asked"]["varied"] else []),
         "No record here is a person's. A model drew what usually goes with the words and facts it was told, and which",
         "statements a record shows is what was asked for, not what anybody found in it.",
         "",
@@ -404,6 +413,10 @@ def _said(text: str) -> tuple[str, ...]:
 
     _, said, _ = wording.load().read([text])
     return tuple(code for code, probability in zip(codes(), said[0].tolist(), strict=True) if probability > 0.5)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _first_window(ecg: ECG, seconds: float) -> ECG:

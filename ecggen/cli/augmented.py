@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -204,7 +205,13 @@ class Folder:
         return all(file.is_file() for file in files)
 
     def _take_over(self) -> None:
-        """Keep the lines of records that are whole."""
+        """Keep the lines of records that are whole; remove what a killed job left half written."""
+        own = {self.list.name, self.description.name, self.table}
+        for path in self.out.rglob(".*.tmp"):
+            number = re.match(r"\.S?(\d+)[._]", path.name)
+            mine = number and int(number[1]) - self.job.first_record in self.part
+            if mine or path.name[1:].rsplit(".", 2)[0] in own:
+                path.unlink(missing_ok=True)
         text = self.list.read_text(encoding="utf-8", errors="replace") if self.list.is_file() else ""
         for line in text.splitlines(keepends=True)[1:]:
             cells = next(csv.reader([line]), [])

@@ -120,6 +120,13 @@ class Population:
         """
         return self._varied(self.showing(name), class_name(name), n, seed, first)
 
+    def with_statements(self, codes: Sequence[str], n: int, seed: int) -> list[Asked]:
+        """``n`` requests with the facts of those who show all of some statements, else any of them, else of all."""
+        wanted = frozenset(codes)
+        shares = np.array([len(own & wanted) for own in self.codes])
+        rows = [np.flatnonzero(shares == len(wanted)), np.flatnonzero(shares > 0), np.arange(len(self))]
+        return self._varied(next(some for some in rows if len(some)), "", n, seed, 0)
+
     def balanced(self, labels: Mapping[str, frozenset[str]], seed: int, most: int | None = None) -> list[Asked]:
         """Requests that bring every label up to the most frequent one; labels that no record shows stay out.
 

@@ -2,7 +2,8 @@
 
 A row for each model, a panel for each number of real records. What is drawn is a macro AUROC on real patients; the bars
 are paired intervals of its difference from the dashed line, the real records alone: a bar clear of the line is a gain
-or a loss that the test set's patients can vouch for. All panels are equally high, so that slopes can be compared.
+or a loss that the test set's patients can vouch for. All panels are equally high, so that slopes can be compared. A
+line ends early where draws were given up, so that fewer records were added than asked for.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     shown = [name for name in LINES if name == CHANGED or any(point["arm"] == name for point in points)]
     for place, name in enumerate(shown):
         arm = best if name == CHANGED else name
-        _line(axis, name, [point for point in points if point["arm"] == arm], plain["auroc"], place)
+        _line(axis, name, [point for point in points if point["arm"] == arm], plain, place)
     axis.set_title(f"{plain['n_real']:,} real records", fontsize=9.5, loc="left")
     axis.annotate(
         f"best classical: {best}", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=7.5, color=INK
@@ -83,13 +84,13 @@ def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _line(axis: Axes, name: str, points: Sequence[Mapping[str, Any]], plain: float, place: int) -> None:
+def _line(axis: Axes, name: str, points: Sequence[Mapping[str, Any]], plain: Mapping[str, Any], place: int) -> None:
     """An arm from nothing added to the most, with its bars."""
     label, colour, mark, dashes = LINES[name]
     points = sorted(points, key=lambda point: point["share"])
-    at = np.array([0, *(100 * point["share"] for point in points)])
-    values = np.array([plain, *(point["auroc"] for point in points)])
-    ends = plain + np.array([point["gain_interval"] for point in points])
+    at = np.array([0, *(100 * point["n_added"] / plain["n_real"] for point in points)])
+    values = np.array([plain["auroc"], *(point["auroc"] for point in points)])
+    ends = plain["auroc"] + np.array([point["gain_interval"] for point in points])
     beside = at[1:] + (place - 1.5) * ASIDE
     axis.plot(np.r_[0, beside], values, dashes, color=colour, linewidth=1.4, zorder=3)
     axis.plot(

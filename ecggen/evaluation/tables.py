@@ -41,8 +41,10 @@ def _made(name: str, score: dict[str, Any]) -> str:
     """A checkpoint in bold, with its steps and without its hash."""
     if "@" not in name:
         return name
-    steps = (score.get("sampling") or {}).get("steps")
-    return f"**{name.split('@')[0]}**" + (f", {steps} steps" if steps else "")
+    sampling = score.get("sampling") or {}
+    steps, guidance = sampling.get("steps"), sampling.get("guidance", 1)
+    how = (f", {steps} steps" if steps else "") + (f", guidance {guidance:g}" if guidance != 1 else "")
+    return f"**{name.split('@')[0]}**{how}"
 
 
 def _within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
@@ -217,7 +219,7 @@ def _augmentation(results: Path) -> str:
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         rows += [[_made(which, score), *_fraction(score["points"], best)] for best in score["best_without_generator"]]
         alone += [[_made(which, score), arm, *_transfer(moved)] for arm, moved in score["transfer"].items()]
-    added = [f"{arm} +100 %{over}" for arm in ("synthetic", "variations") for over in ("", ": over that")]
+    added = [f"{arm}{over}" for arm in ("synthetic", "variations") for over in ("", ": over that")]
     head = ["", "real records", "alone", "the best without a generator", *added]
     areas = ["", "drawn records", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"]
     settings = found["settings"]
@@ -232,9 +234,17 @@ def _fraction(points: Sequence[dict[str, Any]], best: dict[str, Any]) -> list[st
     told = f"{top['arm']}, +{top['share']:.0%}: {_changed(top, 'gain')}" if top is not plain else "nothing"
     cells = [f"{plain['n_real']:,}", f"{plain['auroc']:.3f}", told]
     for arm in ("synthetic", "variations"):
-        point = at.get((arm, 1.0))
-        cells += [_changed(point, what) if point else "" for what in ("gain", "over_best")]
+        point = at.get((arm, 2.0))
+        if point is None:
+            cells += ["", ""]
+        else:
+            cells += [f"+{point['n_added']:,}: {_changed(point, 'gain')}", _above_zero(point)]
     return cells
+
+
+def _above_zero(point: dict[str, Any]) -> str:
+    """The gain over the best without a generator, and in how many repeats anything was gained over nothing."""
+    return f"{_changed(point, 'over_best')}; gain in {point['seeds_above']} repeats"
 
 
 def _changed(point: dict[str, Any], what: str) -> str:
