@@ -160,8 +160,10 @@ def test_exposure_beside_a_ppg_and_alone():
     with_ppg = beside.ppg_seen.any(-1)[:, 0]
     assert 0.4 < with_ppg.float().mean() < 0.6
     assert not beside.leads_seen[with_ppg].any() and beside.leads_seen[~with_ppg].any((1, 2)).float().mean() > 0.9
-    # Where neither lead nor PPG is seen, the words are: dropped_alone hides nothing here.
-    assert not beside.text_seen[with_ppg | beside.leads_seen.any((1, 2))].any()
+    # Where no lead is seen, beside a PPG or not, the words are: dropped_alone hides nothing here.
+    with_leads = beside.leads_seen.any((1, 2))
+    assert not beside.text_seen[with_leads].any() and beside.text_seen[~with_leads].all()
+    assert beside.text_seen[with_ppg].all()
     none = Exposure(shown={"none": 1.0}, dropped={"ppg": 1.0, "text": 1.0}, dropped_alone={}, silent=0.3)(
         condition, rng
     )
