@@ -208,8 +208,7 @@ class Generator(nn.Module, ABC):
         Raises:
             InputError: Where the family has no latent to vary, the strength is none, or the ECG lasts too long.
         """
-        if not 0 < strength <= 1:
-            raise InputError(f"strength {strength:g}", "above 0 and at most 1 was expected")
+        self.check_variation(strength)
         if ecg.seconds > self.preprocessor.seconds + 0.05:
             most = f"at most {self.preprocessor.seconds:g} s"
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
@@ -228,11 +227,23 @@ class Generator(nn.Module, ABC):
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """One draw near each of ``eight`` (batch, 8, time) mV, as ``vary`` asks; a family that can overrides it."""
-        raise InputError(
-            f"{self.name} cannot vary a given ECG",
-            "a model that draws in many small steps from a latent was expected",
-            "choose flow or diffusion",
-        )
+        raise NotImplementedError
+
+    @property
+    def varies(self) -> bool:
+        """Whether the family can vary a given ECG."""
+        return type(self).draw_near is not Generator.draw_near
+
+    def check_variation(self, strength: float) -> None:
+        """An InputError where the family cannot vary a given ECG, or not as strongly."""
+        if not self.varies:
+            raise InputError(
+                f"{self.name} cannot vary a given ECG",
+                "a model that draws in many small steps from a latent was expected",
+                "choose flow or diffusion",
+            )
+        if not 0 < strength <= 1:
+            raise InputError(f"strength {strength:g}", "above 0 and at most 1 was expected")
 
     @final
     @torch.no_grad()

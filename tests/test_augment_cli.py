@@ -196,7 +196,8 @@ def test_strength_outside_of_0_to_1_is_refused(augment, tmp_path, shelf):
     source = shelf / "real" / "records100/00000/00001_lr.hea"
     for strength in (-1, 1.5, "nan"):
         code, _, said = augment(tmp_path / "out", "--like", source, "-n", 2, "--strength", strength)
-        assert code != 0 and "strength" in said, said
+        assert code == 2 and "strength" in said, said
+        assert not (tmp_path / "out").exists()
         assert not list(tmp_path.rglob("*.dat"))
 
 

@@ -17,9 +17,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.cli.jobs import mark_of, part_of, shard_of
 from ecggen.cli.prompts import cell, shortened
 from ecggen.cli.results import rounded
+from ecggen.cli.resuming import mark_of, part_of, same_job, shard_of
 from ecggen.errors import InputError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Folder:
             do = "go on with --resume" if begun else "choose another"
             raise InputError(f"{self.out} exists", "a new folder was expected", do)
         for path in begun:
-            self._compare(path)
+            same_job(self.out, path, self.about, "augment")
         self.out.mkdir(parents=True, exist_ok=True)
         self._describe(self.about | {"complete": False})  # first of all: other shards know the folder by it
         if self.job.form == "ptb-xl":
@@ -219,19 +219,6 @@ class Folder:
             whole = line.endswith("\n") and len(cells) == len(COLUMNS) and row["index"].isdecimal()
             if whole and int(row["index"]) in self.part and self._is_there(row["ecg_id"]):
                 self.lines[int(row["index"])] = line
-
-    def _compare(self, path: Path) -> None:
-        """An InputError where the folder holds another job than this one."""
-        now = json.loads(json.dumps({"model": self.about["model"]} | self.about["asked"]))
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-            before = {"model": there["model"]} | there["asked"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} cannot be read", "what ecggen augment wrote was expected") from error
-        for name in (name for name in now if before.get(name) != now[name]):
-            one, other = (shortened(str(job.get(name)), 80) for job in (before, now))
-            found = f"{self.out} was begun with {name} {one}, now it is {other}"
-            raise InputError(found, "the same job was expected", "choose another folder")
 
     def _store(self, about: dict[str, Any]) -> None:
         """Write the list in order and augment.json, each whole or not at all."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 import warnings
 from bisect import bisect_right
@@ -22,8 +21,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.cli.prompts import MOST_RECORDS, Prompt, cell, shortened
+from ecggen.cli.prompts import MOST_RECORDS, Prompt, cell
 from ecggen.cli.results import rounded
+from ecggen.cli.resuming import mark_of, part_of, same_job
 from ecggen.errors import InputError
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Folder:
             raise InputError(f"{self.out} exists", "a new folder was expected", do)
         for path in begun:
             if not (overwrite and path == self.description):
-                self._compare(path)
+                same_job(self.out, path, self.about, "generate")
         self.out.mkdir(parents=True, exist_ok=True)
         self._take_over(overwrite)
         self._store(self.about | {"complete": False})
@@ -209,19 +209,6 @@ class Folder:
         """Put the list in order, write what was asked and what came out, and return it."""
         self._store(about := self.about | {"complete": True} | results)
         return about
-
-    def _compare(self, path: Path) -> None:
-        """An InputError where the folder holds another job than this one."""
-        now = json.loads(json.dumps({"model": self.about["model"]} | self.about["asked"]))
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-            before = {"model": there["model"]} | there["asked"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} cannot be read", "what ecggen generate wrote was expected") from error
-        for name in (name for name in now if before.get(name) != now[name]):
-            one, other = (shortened(str(job.get(name)), 80) for job in (before, now))
-            found = f"{self.out} was begun with {name} {one}, now it is {other}"
-            raise InputError(found, "the same job was expected", "choose another folder")
 
     def _take_over(self, overwrite: bool) -> None:
         """Keep the complete records that lie there, or on ``overwrite`` none; remove what was left half written."""
@@ -293,24 +280,3 @@ def _forms() -> dict[str, str]:
     from ecggen.io.formats import FORMS
 
     return FORMS
-
-
-def part_of(total: int, block: int, shard: str | None) -> range:
-    """Indices of the records of a shard ("2/4"); all without one. Shards of large jobs hold whole blocks."""
-    one, of = (1, 1) if shard is None else shard_of(shard)
-    unit = block if total >= of * block else 1
-    units = math.ceil(total / unit)
-    return range(min(total, units * (one - 1) // of * unit), min(total, units * one // of * unit))
-
-
-def mark_of(shard: str | None) -> str:
-    """What a shard's own files have in their names: "_2_of_4"; "" without one."""
-    return "" if shard is None else "_{}_of_{}".format(*shard_of(shard))
-
-
-def shard_of(shard: str) -> tuple[int, int]:
-    """ "2/4" as (2, 4)."""
-    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", shard.strip())
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"the shard is {shortened(shard, 40)!r}", "as 2/4, the second of four, was expected")
-    return int(match[1]), int(match[2])

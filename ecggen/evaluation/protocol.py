@@ -252,30 +252,12 @@ def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"settings": asdict(protocol), "n": protocol.n, "patients": 0}, {job.generator.name: found}
 
 
-def _augmentation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of a training set with drawn records beside real ones."""
-    protocol = config.build(augmentation.Protocol, job.settings, job.where)
+def _of_pack(job: Job, kind: Any, *more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was scored, and the scores, by a module that draws for a pack's records and says what it scored."""
+    protocol = config.build(kind.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     pack = _packed(job.folder, job.generator, job.cache, job.report)
-    about, found = augmentation.run(protocol, pack, job.generator, job.report, Cells(job.kept))
-    return {"settings": asdict(protocol), **about}, {job.generator.name: found}
-
-
-def _diagnoses(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of ECGs asked for every statement."""
-    protocol = config.build(diagnoses.Protocol, job.settings, job.where)
-    protocol = replace(protocol, n=job.limit or protocol.n)
-    pack = _packed(job.folder, job.generator, job.cache, job.report)
-    about, found = diagnoses.run(protocol, pack, job.generator, job.report)
-    return {"settings": asdict(protocol), **about}, {job.generator.name: found}
-
-
-def _memorisation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of ECGs out of the words of training records and of others."""
-    protocol = config.build(memorisation.Protocol, job.settings, job.where)
-    protocol = replace(protocol, n=job.limit or protocol.n)
-    pack = _packed(job.folder, job.generator, job.cache, job.report)
-    about, found = memorisation.run(protocol, pack, job.generator, job.report)
+    about, found = kind.run(protocol, pack, job.generator, job.report, *more)
     return {"settings": asdict(protocol), **about}, {job.generator.name: found}
 
 
@@ -285,8 +267,8 @@ KINDS = {
     "translation": _translation,
     "generation": _generation,
     "wording": _wording,
-    "augmentation": _augmentation,
-    "diagnoses": _diagnoses,
-    "memorisation": _memorisation,
+    "augmentation": lambda job: _of_pack(job, augmentation, Cells(job.kept)),
+    "diagnoses": lambda job: _of_pack(job, diagnoses),
+    "memorisation": lambda job: _of_pack(job, memorisation),
 }
 """What a protocol file can measure, by its ``kind``."""

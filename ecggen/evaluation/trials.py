@@ -29,7 +29,7 @@ from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
 from ecggen.evaluation.generation import chosen
 from ecggen.evaluation.scores.labelled import Labelled, usable
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
-from ecggen.evaluation.scores.utility import transfer, tried
+from ecggen.evaluation.scores.utility import tried
 from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
 from ecggen.generator import Generator
 from ecggen.judges import storing
@@ -93,8 +93,7 @@ class Study:
     @property
     def arms(self) -> tuple[str, ...]:
         """Those of ``GENERATED`` that the generator can make."""
-        varies = type(self.generator).draw_near is not Generator.draw_near
-        return GENERATED if varies else GENERATED[:1]
+        return GENERATED if self.generator.varies else GENERATED[:1]
 
     @property
     def judge_name(self) -> str:
@@ -257,6 +256,7 @@ class Trial:
             pairs = [(shell.real, shell.added[arm]) for shell in self._made]
             equal = [[one.at(np.arange(min(map(len, pair)))) for one in pair] for pair in pairs]
             real, drawn = (joined(every) for every in zip(*equal, strict=True))
-            moved = transfer([real], [drawn], study.test, study.drawn_test, study.downstream)
-            found |= {f"{name} {arm}": one.probabilities[0].astype(np.float32) for name, one in moved.items()}
+            sides = {"TRTR": (real, study.test), "TSTR": (drawn, study.test), "TRTS": (real, study.drawn_test)}
+            for name, (train, test) in sides.items():
+                found[f"{name} {arm}"] = tried(train, test, study.downstream).astype(np.float32)
         return found
