@@ -77,15 +77,15 @@ class ConditionEncoder(nn.Module):
         leads_seen, ppg_seen = condition.leads_seen.float(), condition.ppg_seen.float()
         aligned = [condition.leads * leads_seen, leads_seen, condition.ppg * ppg_seen, ppg_seen]
         tokens, tokens_seen = self.text(condition.text, condition.text_seen)
-        return Context(torch.cat(aligned, 1), self.facts(self._facts(condition)), tokens, tokens_seen)
+        return Context(torch.cat(aligned, 1), self.facts(self.numbers(condition)), tokens, tokens_seen)
 
     def told(self, condition: Condition) -> Tensor:
         """Words and facts as one row of numbers, zero where unseen, the last of them 1: (batch, width + 8)."""
         tokens, _ = self.text(condition.text, condition.text_seen)
-        seen, facts = condition.text_seen.float()[:, None], self._facts(condition)
+        seen, facts = condition.text_seen.float()[:, None], self.numbers(condition)
         return torch.cat([tokens[:, 0] * seen, seen, facts, torch.ones_like(seen)], 1)
 
-    def _facts(self, condition: Condition) -> Tensor:
+    def numbers(self, condition: Condition) -> Tensor:
         """(batch, 6): facts between −1 and 1, zero where unseen, and their masks."""
         seen = condition.facts_seen.float()
         return torch.cat([(condition.facts - self.center) / self.scale * seen, seen], 1)

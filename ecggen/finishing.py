@@ -18,12 +18,13 @@ from ecggen import beats, checkpoint, data
 from ecggen.condition import Condition
 from ecggen.data import Batches, Pack
 from ecggen.ecg import STANDARD_LEADS, determined_by
+from ecggen.exposure import WORDS, Exposure
 from ecggen.generator import Generator
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 SET_ON = (8,)
-GIVEN = ("I", "II V1 V5")
-"""What is given while bands are set."""
+GIVEN = ("", "I", "I II", "II V1 V5")
+"""What is given while bands are set, by the number of independent leads; a PPG where there is none."""
 
 
 def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0) -> None:
@@ -32,7 +33,7 @@ def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0)
     beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
 
 
-def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 16, level: float = 0.9) -> None:
+def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
     """Set ``band_scale`` so that the bands of ``estimate`` hold their share of the samples of ``rows``, lead by lead.
 
     Args:
@@ -43,22 +44,24 @@ def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1
         level: Share that is to be held.
     """
     generator.band_scale.fill_(1.0)
-    needed: list[list[Tensor]] = [[] for _ in STANDARD_LEADS]
-    for leads in GIVEN:
+    pulse = Exposure({"none": 1.0}, pulse=1.0, beside_ppg={"none": 1.0}, cut=0.0)
+    for count, leads in enumerate(GIVEN):
         given = leads.split()
+        needed: list[Tensor] = []
         for part in Batches(pack, rows, 64):
             truth = part.ecg.standard()
-            condition = Condition.none(len(truth), truth.seconds, truth.fs).with_leads(truth.pick(*given))
+            if given:
+                condition = Condition.none(len(truth), truth.seconds, truth.fs).with_leads(truth.pick(*given))
+            else:
+                condition = pulse(part.condition, np.random.default_rng(1), part.beats, generator.preprocessor)
+                condition = condition.drop({name: 1.0 for name in WORDS}, np.random.default_rng(1))
             estimate = generator.estimate(condition, draws, seed=1, level=level)
             off = truth.signal - estimate.center.signal
             above, below = (edge.signal - estimate.center.signal for edge in (estimate.high, estimate.low))
-            ratio = off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4))
-            for i, lead in enumerate(STANDARD_LEADS):
-                if lead not in determined_by(given):
-                    needed[i].append(ratio[:, i].flatten())
-    for i, found in enumerate(needed):
-        if found:
-            generator.band_scale[i] = float(np.quantile(torch.cat(found).numpy(), level))
+            needed.append(off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4)))
+        for i, found in enumerate(torch.cat(needed).transpose(0, 1)):
+            if STANDARD_LEADS[i] not in determined_by(given):
+                generator.band_scale[count, i] = float(np.quantile(found.numpy(), level))
 
 
 def main() -> None:
@@ -76,7 +79,8 @@ def main() -> None:
     fit_bands(generator, pack, pack.rows(SET_ON)[: words.limit])
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
-    print("bands widened by", [round(value, 2) for value in generator.band_scale.tolist()])
+    for leads, row in zip(GIVEN, generator.band_scale.tolist(), strict=True):
+        print(f"bands widened, {leads or 'PPG'} given:", [round(value, 2) for value in row])
 
 
 if __name__ == "__main__":

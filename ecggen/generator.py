@@ -26,6 +26,9 @@ BATCH = 64
 """Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
 
 
+MOST_SEEN = 3
+"""Independent leads from which on the band is scaled alike."""
+
 VARIATION = "variation of an ECG"
 """How the condition of a varied ECG begins in its provenance."""
 
@@ -104,8 +107,9 @@ class Generator(nn.Module, ABC):
         config: The constructor's arguments, as they are saved.
         name: Name and weight hash, for provenance.
         sampling: Steps and guidance; None for a family that draws in one pass.
-        band_scale: Per standard lead, what the spread of the draws is multiplied by in ``estimate``'s band;
-            set on validation records, never on test records, and saved with the weights.
+        band_scale: Per number of independent leads that are seen (0, 1, 2, 3 or more) and standard lead, what the
+            spread of the draws is multiplied by in ``estimate``'s band; set on training records, saved with the
+            weights.
     """
 
     band_scale: Tensor
@@ -116,7 +120,13 @@ class Generator(nn.Module, ABC):
         self.preprocessor = Preprocessor()
         self.config: Mapping[str, Any] = {}
         self.name = type(self).__name__.lower()
-        self.register_buffer("band_scale", torch.ones(len(STANDARD_LEADS)))
+        self.register_buffer("band_scale", torch.ones(MOST_SEEN + 1, len(STANDARD_LEADS)))
+
+    def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
+        scale = state_dict.get(f"{prefix}band_scale")
+        if scale is not None and scale.ndim == 1:  # before 0.7 there was one for any number of seen leads
+            state_dict[f"{prefix}band_scale"] = scale.expand(MOST_SEEN + 1, -1).clone()
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     @abstractmethod
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
@@ -272,14 +282,16 @@ class Generator(nn.Module, ABC):
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
+        scale = self.band_scale.cpu()[independent(prepared).clamp(max=MOST_SEEN)][:, None, :, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
-            parts = []
+            parts, done = [], 0
             parted = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
             for eight in parted if len(window) == len(condition) else [torch.cat([*parted])]:
                 eight = eight.unflatten(0, (-1, draws))
                 center = eight.mean(1)
-                spread = (matrix @ (eight - center[:, None])) * self.band_scale.cpu()[:, None]
+                spread = (matrix @ (eight - center[:, None])) * scale[done : done + len(eight)]
+                done += len(eight)
                 low, high = torch.quantile(spread, quantiles, dim=1)
                 parts.append((center, low.clamp(max=0), high.clamp(min=0)))
             return tuple(torch.cat(part) for part in zip(*parts, strict=True))
@@ -355,6 +367,12 @@ class Generator(nn.Module, ABC):
             condition=condition.describe(),
         )
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
+
+
+def independent(condition: Condition) -> Tensor:
+    """How many leads each record shows that do not follow from the others, (batch,)."""
+    rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.leads_seen.any(-1).cpu()[..., None]
+    return torch.linalg.matrix_rank(rows)
 
 
 def _plotting_positions(level: float, draws: int) -> Tensor:

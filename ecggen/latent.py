@@ -23,7 +23,7 @@ from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise, Sampling
 from ecggen.nn.latent import Autoencoder, Denoiser, divergence
 from ecggen.nn.scores import amplitude
-from ecggen.reader import LATENT_LEVEL, Read, Reader
+from ecggen.reader import BEATS, LATENT_LEVEL, Read, Reader
 
 SPACE, READER, DENOISER = "space", "reader", "denoiser"
 
@@ -71,6 +71,7 @@ class LatentGenerator(Generator):
         guidance: Guidance by words and facts, unless asked otherwise.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
 
     sampling: Sampling
@@ -94,11 +95,12 @@ class LatentGenerator(Generator):
         guidance: float,
         prior: float,
         text: str,
+        beats: Sequence[int],
     ):
         super().__init__()
         self.folded, self.looks, self.prior = folded, looks, prior
         self.sampling = Sampling(steps, guidance)
-        self.reader = Reader(widths, blocks, width, whole, along, folded, text)
+        self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
         self.latent = latent
         self.denoiser = nn.ModuleDict(
@@ -115,11 +117,13 @@ class LatentGenerator(Generator):
     def players(self) -> dict[str, list[nn.Parameter]]:
         return {
             SPACE: list(self.space.parameters()),
-            READER: list(self.reader.parameters()),
+            **self.reader.players(READER),
             DENOISER: list(self.denoiser.parameters()),
         }
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+        if player == BEATS:
+            return {"error": self.reader.beat_error(ecg, condition)}
         if player == SPACE:
             return self._space_losses(ecg, condition)
         if player == READER:

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ecggen.beatwise import WRITTEN, Beatwise
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
-from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.errors import InputError
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.unet import Down, Up
 
 LATENT_LEVEL = 1
 """Level of the U-Net at which the latent along time joins: one step there is 2 · ``steps`` samples."""
+
+BEATS = "beats"
+"""The player who writes beat by beat."""
 
 MIXTURE = len(DRAWN_LEADS) * len(STANDARD_LEADS)
 """Weights of a mixture of the seen leads."""
@@ -70,19 +74,23 @@ class Read:
         context: The condition's three routes.
         features: (batch, channels, step) of each level, finest first.
         prior: What the condition leaves open.
+        beatwise: What was written beat by beat, (batch, ``WRITTEN``, time); None in a reader that does not.
     """
 
     context: Context
     features: list[Tensor]
     prior: Latent
+    beatwise: Tensor | None = None
 
     def __getitem__(self, part: slice) -> Read:
-        return Read(self.context[part], [level[part] for level in self.features], self.prior[part])
+        beatwise = None if self.beatwise is None else self.beatwise[part]
+        return Read(self.context[part], [level[part] for level in self.features], self.prior[part], beatwise)
 
     def repeat(self, n: int) -> Read:
         """Each record ``n`` times, one copy after the other."""
         features = [level.repeat_interleave(n, 0) for level in self.features]
-        return Read(self.context.repeat(n), features, self.prior.repeat(n))
+        beatwise = None if self.beatwise is None else self.beatwise.repeat_interleave(n, 0)
+        return Read(self.context.repeat(n), features, self.prior.repeat(n), beatwise)
 
     def pooled(self) -> Tensor:
         """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
@@ -94,7 +102,8 @@ class Reader(nn.Module):
 
     To what the U-Net writes comes a mixture of the seen leads whose weights are the record's own (and the latent's):
     a heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a
-    feature and a signal is what convolutions find hardest.
+    feature and a signal is what convolutions find hardest. Where beats are seen, the U-Net corrects what was written
+    beat by beat, if the reader has a part that does.
 
     Args:
         widths: Channels of the U-Net's levels.
@@ -104,6 +113,7 @@ class Reader(nn.Module):
         along: Channels of the latent along time.
         steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the part that writes beat by beat (``Beatwise``); empty for none.
     """
 
     def __init__(
@@ -115,15 +125,21 @@ class Reader(nn.Module):
         along: int,
         steps: int,
         text: str = "",
+        beats: Sequence[int] = (),
     ):
         super().__init__()
         self.steps = steps
         self.encoder = ConditionEncoder(width, text=text)
-        self.read = Down(ALIGNED * steps, widths, blocks, width)
+        self.beatwise = Beatwise(beats) if beats else None
+        self.read = Down(ALIGNED * steps, widths, blocks, width, beside=WRITTEN * steps if beats else 0)
         self.prior = LatentHead(widths, width, whole, along)
         self.from_whole = nn.Linear(whole, width)
         extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
         self.up = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
+        if beats:
+            self.correct = nn.Conv1d(widths[0], len(DRAWN_LEADS) * steps, 3, padding=1)
+            nn.init.zeros_(self.correct.weight)
+            nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
         self.mix = nn.Linear(2 * widths[-1] + width + whole, MIXTURE)
         nn.init.zeros_(self.mix.weight)
         nn.init.zeros_(self.mix.bias)
@@ -137,17 +153,41 @@ class Reader(nn.Module):
                 f"a multiple of {multiple} was expected (steps · 2^(levels − 1))",
                 "change seconds or fs under [preprocessing]",
             )
-        context = self.encoder(condition)
-        features = self.read(fold(context.aligned, self.steps), context.vector, context.tokens, context.tokens_seen)
-        return Read(context, features, self.prior(features, context.vector))
+        context, written = self.encoder(condition), None
+        if self.beatwise is not None:
+            with torch.no_grad():  # a player of its own
+                written = self.beatwise(condition, self.encoder.numbers(condition))
+        features = self.read(
+            fold(context.aligned, self.steps),
+            context.vector,
+            context.tokens,
+            context.tokens_seen,
+            None if written is None else fold(written, self.steps),
+        )
+        return Read(context, features, self.prior(features, context.vector), written)
+
+    def beat_error(self, ecg: ECG, condition: Condition) -> Tensor:
+        """What the part that writes beat by beat minimises."""
+        assert self.beatwise is not None
+        return self.beatwise.error(ecg.signal, condition, self.encoder.numbers(condition))
+
+    def players(self, name: str) -> dict[str, list[nn.Parameter]]:
+        """The reader as the player ``name``, after the player who writes beat by beat, if there is one."""
+        beats = [] if self.beatwise is None else list(self.beatwise.parameters())
+        others = [own for own in self.parameters() if not any(own is one for one in beats)]
+        return {BEATS: beats, name: others} if beats else {name: others}
 
     def write(self, read: Read, drawn: tuple[Tensor, Tensor]) -> Tensor:
         """(batch, 8, time) in mV for a latent of the record and one along time."""
         whole, along = drawn
         mixture = self.mix(torch.cat([read.pooled(), whole], 1))
         extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
-        own = self.up(read.features, read.context.vector + self.from_whole(whole), extra)
-        return mixed(mixture, read.context.aligned) + unfold(own, self.steps)
+        fine = self.up.features(read.features, read.context.vector + self.from_whole(whole), extra)
+        own = mixed(mixture, read.context.aligned) + unfold(self.up.leave(fine), self.steps)
+        if read.beatwise is None:
+            return own
+        waves, there = read.beatwise[:, :-1], read.beatwise[:, -1:]
+        return torch.lerp(own, waves + unfold(self.correct(fine), self.steps), there)
 
     def guess(self, condition: Condition, read: Read) -> Tensor:
         """(batch, 8, time) in mV: what is written at the mean of what the condition leaves open; it agrees with it."""

@@ -60,7 +60,7 @@ def simulated_peaks(seconds: float, heart_rate: float) -> np.ndarray:
 def _vector(seconds: float, fs: float, rng: np.random.Generator, heart_rate: float | None) -> np.ndarray:
     """(3, time): one heart's vector in mV."""
     rate = heart_rate or rng.uniform(45, 110)
-    turn = _rotation(rng.normal(0, 0.35, 3))
+    turn = rotation(rng.normal(0, 0.35, 3))
     time = np.arange(round(seconds * fs)) / fs
     vector = np.zeros((3, len(time)))
     peaks = simulated_peaks(seconds + 1, rate) if heart_rate else _peaks(seconds + 1, rate, rng)
@@ -79,7 +79,7 @@ def _peaks(seconds: float, rate: float, rng: np.random.Generator) -> np.ndarray:
     return 0.4 * rng.random() + np.cumsum(steps) - steps[0]
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
+def rotation(angles: np.ndarray) -> np.ndarray:
     """A turn of the heart about X, Y and Z, in radians."""
     matrix = np.eye(3)
     for axis, angle in enumerate(angles):

@@ -27,10 +27,11 @@ from torchmetrics.functional import pearson_corrcoef
 from ecggen import beats, checkpoint, finishing
 from ecggen.condition import Condition, agree
 from ecggen.data import Batch, Batches, Pack, statements
-from ecggen.ecg import DRAWN_LEADS, determined_by
+from ecggen.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
 from ecggen.errors import InputError
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
+from ecggen.simulate import DOWER, rotation
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class Plan:
         average: Decay of the moving average of the weights, once it has forgotten the first ones.
         reworded: Chance that a record's report gives way to a text written of its statements, in any language.
         louder: Deviation of the logarithm of the random factor on each record's amplitude.
+        turned: Deviation in rad of the random rotation of each record's heart vector, about each axis (``turned``).
+        crop: Seconds of each record that a step sees, from a random moment on; 0 for all of them. A heart's beats are
+            alike, so that short parts show more hearts in the same time.
+        share: Share of the training patients that are learnt from, for learning curves.
         precision: Lightning's precision, as "32-true" or "bf16-mixed".
+        devices: GPUs that share the work, each with a batch of its own; 0 for all there are. Without a GPU, processes.
         seed: Seed of order, exposure, latents and first weights.
         train_folds: Folds that are learnt from.
         validation_folds: Folds that choose the best weights.
@@ -68,7 +74,11 @@ class Plan:
     average: float = 0.999
     reworded: float = 0.0
     louder: float = 0.1
+    turned: float = 0.0
+    crop: float = 0.0
+    share: float = 1.0
     precision: str = "bf16-mixed"
+    devices: int = 0
     seed: int = 0
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     validation_folds: Sequence[int] = (9,)
@@ -102,12 +112,16 @@ def train(
     lightning.seed_everything(plan.seed, verbose=False)
     quiet_lightning()
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
-    rows = pack.rows(plan.train_folds)
+    rows = some_patients(pack, pack.rows(plan.train_folds), plan.share)
     game = Game(generator, plan, exposure, out)
+    devices = plan.devices or torch.cuda.device_count() or 1
     trainer = lightning.Trainer(
         max_epochs=plan.epochs,
         precision=plan.precision,  # type: ignore[arg-type]
         accelerator="auto",
+        devices=devices,
+        # What one player moves gets no gradient in another's part of a step.
+        strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
         logger=CSVLogger(out, name="log"),  # a folder for each start, so that resuming loses none
         enable_progress_bar=progress,
         enable_model_summary=False,
@@ -129,7 +143,7 @@ def train(
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    if beats.encoder_of(generator) is not None:
+    if trainer.is_global_zero and beats.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
         finishing.fit_beats(best, pack, rows, plan.seed)
         checkpoint.save(best, out / "checkpoint")
@@ -204,7 +218,8 @@ class Game(lightning.LightningModule):
         # Every step's numbers follow from its place: a resumed run draws what an unbroken one would.
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
-        batch = reworded(louder(batch, self.plan.louder, rng), self.plan.reworded, rng)
+        batch = turned(louder(batch, self.plan.louder, rng), self.plan.turned, rng)
+        batch = reworded(cropped(batch, self.plan.crop, rng), self.plan.reworded, rng)
         condition = self.exposure(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
         steps = int(self.trainer.num_training_batches)
@@ -273,6 +288,46 @@ def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
         ecg=replace(batch.ecg, signal=batch.ecg.signal * factor),
         condition=replace(batch.condition, leads=batch.condition.leads * factor),
     )
+
+
+def turned(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
+    """Each record as of a heart that lies a little differently, in the truth and in the condition alike.
+
+    The leads' part that Dower's matrix explains is read as a heart vector, turned, and written back; what a dipole does
+    not explain stays as it is.
+    """
+    if not deviation:
+        return batch
+    dower, inverse = DOWER, np.linalg.pinv(DOWER)
+    angles = deviation * rng.standard_normal((len(batch), 3))
+    turns = np.stack([np.eye(8) + dower @ (rotation(one) - np.eye(3)) @ inverse for one in angles])
+    eight = torch.as_tensor(turns, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
+    twelve = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32).to(eight.device) @ eight
+    condition = replace(batch.condition, leads=twelve * batch.condition.leads_seen)
+    return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
+
+
+def cropped(batch: Batch, seconds: float, rng: np.random.Generator) -> Batch:
+    """``seconds`` of a batch, from one random moment on; 0 for all of it."""
+    size = round(seconds * batch.ecg.fs)
+    if not 0 < size < batch.ecg.samples:
+        return batch
+    first = int(rng.integers(0, batch.ecg.samples - size + 1))
+    begin, end = first / batch.ecg.fs, (first + size) / batch.ecg.fs
+    return replace(
+        batch,
+        ecg=replace(batch.ecg, signal=batch.ecg.signal[..., first : first + size]),
+        condition=batch.condition.during(first, first + size),
+        # The pulse of a beat follows it: one that began before the part is seen in it.
+        beats=tuple(beats[(beats >= begin - 1) & (beats < end)] - begin for beats in batch.beats),
+    )
+
+
+def some_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
+    """The rows of a share of the patients among ``rows``: of every smaller share, all are in every larger one."""
+    patients = pack.index.patient.iloc[rows].to_numpy()
+    names = np.random.default_rng(0).permutation(np.unique(patients))
+    return rows[np.isin(patients, names[: max(1, round(share * len(names)))])]
 
 
 def reworded(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:

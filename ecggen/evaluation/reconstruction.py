@@ -18,6 +18,7 @@ from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.baselines import Baseline
 from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.evaluation.scores.ensemble import crps
 from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
 from ecggen.generator import Generator
 
@@ -59,7 +60,11 @@ DEFINITIONS = {
     "r": "mean over records and scored leads of Pearson's r",
     "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
     "inside": "share of true samples inside the band",
+    "variance": "variance over time and records of one draw over that of the truth",
+    "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
 }
+CRPS_RECORDS, CRPS_DRAWS = 128, 16
+"""On how many records, evenly spread, the ranked probability is scored, and with how many draws."""
 
 
 def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: Sequence[str], seed: int) -> dict:
@@ -132,12 +137,47 @@ def score_generator(
     patients = pack.index.patient.iloc[rows].tolist()
     true = np.concatenate(truths)
     scores = score(np.concatenate(centers), true, protocol.given, patients, protocol.seed)
+    single = np.concatenate(singles)
     return scores | {
         "band": _band(np.concatenate(insides), protocol, patients),
-        "single_draw": score(np.concatenate(singles), true, protocol.given, patients, protocol.seed),
+        "single_draw": score(single, true, protocol.given, patients, protocol.seed)
+        | {"variance": _variance(single, true, protocol.given)},
+        "ranked": _ranked(generator, read, protocol, rows, patients),
         "seconds": drawing,
         "records_per_second": len(rows) / drawing,
         "draws": protocol.draws,
+    }
+
+
+def _variance(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, float]:
+    """By lead."""
+    ratio = drawn.var(-1).sum(0) / true.var(-1).sum(0)
+    return {lead: float(ratio[DRAWN_LEADS.index(lead)]) for lead in free_leads(given)}
+
+
+def _ranked(
+    generator: Generator, read: Callable[[int], ECG], protocol: Protocol, rows: np.ndarray, patients: Sequence[str]
+) -> dict:
+    """The continuous ranked probability score of some of ``rows``, overall and by lead."""
+    some = np.unique(np.linspace(0, len(rows) - 1, CRPS_RECORDS).astype(int))
+    leads = free_leads(protocol.given)
+    found = []
+    for at in some:
+        raw = read(int(rows[at]))
+        condition = Condition.none(1, raw.seconds, raw.fs).with_leads(raw.pick(*protocol.given))
+        drawn = generator.sample(condition.repeat(CRPS_DRAWS), protocol.seed, first=int(at) * CRPS_DRAWS)
+        answer, true = (
+            ecg.standard().pick(*leads).resample(generator.preprocessor.fs).signal.numpy()
+            for ecg in (drawn, generator.preprocessor.ecg(raw))
+        )
+        found.append(crps(answer, true[0]).mean(-1))
+    scores = np.stack(found)
+    return {
+        "crps_mv": float(scores.mean()),
+        "crps_mv_interval": patient_interval(scores, [patients[at] for at in some], protocol.seed),
+        "per_lead": dict(zip(leads, scores.mean(0).tolist(), strict=True)),
+        "n": len(some),
+        "draws": CRPS_DRAWS,
     }
 
 

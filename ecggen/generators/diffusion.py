@@ -53,6 +53,7 @@ class Diffusion(LatentGenerator):
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Diffusion(LatentGenerator):
         sampler: Literal["ddim", "dpm"] = "ddim",
         prior: float = 1e-4,
         text: str = "",
+        beats: Sequence[int] = (),
     ):
         super().__init__(
             widths,
@@ -94,6 +96,7 @@ class Diffusion(LatentGenerator):
             guidance,
             prior,
             text,
+            beats,
         )
         self.sampler = sampler
 

@@ -55,6 +55,7 @@ class Flow(LatentGenerator):
         contrast: Weight of InfoNCE between the two.
         cross: Weight of the cross-reconstruction: the ECG decoded from the guess's posterior.
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Flow(LatentGenerator):
         contrast: float = 1e-3,
         cross: float = 0.1,
         text: str = "",
+        beats: Sequence[int] = (),
     ):
         super().__init__(
             widths,
@@ -100,6 +102,7 @@ class Flow(LatentGenerator):
             guidance,
             prior,
             text,
+            beats,
         )
         self.heun, self.shift, self.weights = heun, shift, (align, contrast, cross)
 

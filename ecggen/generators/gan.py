@@ -28,7 +28,7 @@ from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.scores import amplitude, pair_crps
-from ecggen.reader import LATENT_LEVEL, MIXTURE, Read, Reader, mixed
+from ecggen.reader import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"
 
@@ -52,6 +52,7 @@ class GAN(Generator):
         channels: Channels of the discriminator's first layer; each of its four layers doubles them.
         fidelity: Weight of the ranked probability score beside the adversarial loss.
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
 
     def __init__(
@@ -68,17 +69,18 @@ class GAN(Generator):
         channels: int = 32,
         fidelity: float = 60.0,
         text: str = "",
+        beats: Sequence[int] = (),
     ):
         super().__init__()
         self.steps, self.noise, self.fidelity = 2 * folded, noise, fidelity
-        self.reader = Reader(widths, blocks, width, whole, along, folded, text)
+        self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         pooled = 2 * widths[-1] + width
         self.artist = Artist(widths[LATENT_LEVEL], pooled, units, layers, noise, self.steps)
         self.critic = Critic(channels, pooled)
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        parts = {READER: self.reader, ARTIST: self.artist, CRITIC: self.critic}
-        return {name: list(part.parameters()) for name, part in parts.items()}
+        parts = {ARTIST: self.artist, CRITIC: self.critic}
+        return self.reader.players(READER) | {name: list(part.parameters()) for name, part in parts.items()}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise)
@@ -93,6 +95,8 @@ class GAN(Generator):
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)
+        if player == BEATS:
+            return {"error": self.reader.beat_error(ecg, condition)}
         if player == READER:
             guess = self.reader.guess(condition, self.reader(condition))
             return {"guess": ((guess - ecg.signal).abs() / scale).mean()}

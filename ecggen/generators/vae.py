@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ecggen.condition import Condition, agree
 from ecggen.ecg import DRAWN_LEADS, ECG
@@ -34,8 +34,9 @@ from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold
 from ecggen.nn.scores import amplitude, pair_crps
 from ecggen.nn.unet import Down
-from ecggen.reader import Latent, LatentHead, Read, Reader
+from ecggen.reader import BEATS, Latent, LatentHead, Read, Reader
 
+GENERATOR = "generator"
 POSTERIOR_SHARE = 4
 """One record in so many goes through the posterior in training."""
 
@@ -53,6 +54,7 @@ class VAE(Generator):
         divergence: Weight of the Kullback–Leibler divergence.
         posterior: Weight of the reconstruction from the posterior.
         text: Folder of a language model that reads texts; "" for ecggen's own.
+        beats: Sizes of the part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
 
     def __init__(
@@ -66,12 +68,18 @@ class VAE(Generator):
         divergence: float = 2e-5,
         posterior: float = 0.5,
         text: str = "",
+        beats: Sequence[int] = (),
     ):
         super().__init__()
         self.weights = divergence, posterior
-        self.reader = Reader(widths, blocks, width, whole, along, steps, text)
+        self.reader = Reader(widths, blocks, width, whole, along, steps, text, beats)
         self.read_truth = Down(len(DRAWN_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        posterior = [*self.read_truth.parameters(), *self.posterior.parameters()]
+        players = self.reader.players(GENERATOR)
+        return players | {GENERATOR: players[GENERATOR] + posterior}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise)
@@ -85,6 +93,8 @@ class VAE(Generator):
         return self.reader.write(read, read.prior.at(whole, along))
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+        if player == BEATS:
+            return {"error": self.reader.beat_error(ecg, condition)}
         read = self.reader(condition)
         scale = amplitude(ecg.signal)
         one, other = (agree(self.reader.write(read, _drawn(read.prior)), condition) for _ in range(2))

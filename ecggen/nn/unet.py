@@ -19,11 +19,17 @@ class Down(nn.Module):
         blocks: Residual blocks of each level.
         width: Width of the steering vector and of the tokens.
         kernel: Taps of the convolutions.
+        beside: Channels that come in beside the others; they have no voice before training.
     """
 
-    def __init__(self, inputs: int, widths: Sequence[int], blocks: Sequence[int], width: int, kernel: int = 3):
+    def __init__(
+        self, inputs: int, widths: Sequence[int], blocks: Sequence[int], width: int, kernel: int = 3, beside: int = 0
+    ):
         super().__init__()
         self.enter = nn.Conv1d(inputs, widths[0], 3, padding=1)
+        self.beside = nn.Conv1d(beside, widths[0], 3, padding=1, bias=False) if beside else None
+        if self.beside is not None:
+            nn.init.zeros_(self.beside.weight)
         before = [widths[0], *widths[:-1]]
         self.coarser = nn.ModuleList(
             nn.Identity() if level == 0 else nn.Conv1d(before[level], widths[level], 2, stride=2)
@@ -35,10 +41,14 @@ class Down(nn.Module):
         )
         self.attention = nn.ModuleList(Attention(widths[-1], width) for _ in range(blocks[-1] // 2))
 
-    def forward(self, x: Tensor, vector: Tensor, tokens: Tensor, tokens_seen: Tensor) -> list[Tensor]:
+    def forward(
+        self, x: Tensor, vector: Tensor, tokens: Tensor, tokens_seen: Tensor, beside: Tensor | None = None
+    ) -> list[Tensor]:
         """The features of each level, finest first."""
         features = []
         x = self.enter(x)
+        if self.beside is not None and beside is not None:
+            x = x + self.beside(beside)
         for level, (coarser, blocks) in enumerate(zip(self.coarser, self.levels, strict=True)):
             x = coarser(x)
             for i, block in enumerate(blocks):  # type: ignore[arg-type]
@@ -83,10 +93,14 @@ class Up(nn.Module):
 
     def forward(self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None]) -> Tensor:
         """(batch, outputs, time at the finest level)."""
+        return self.leave(self.features(features, vector, extra))
+
+    def features(self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None]) -> Tensor:
+        """(batch, channels of the finest level, its time): what ``leave`` reads."""
         x = features[-1]
         for level in reversed(range(len(self.levels))):
             parts = [features[level], self.finer[level](x), extra[level]]
             x = torch.cat([part for part in parts if part is not None], 1)
             for block in self.levels[level]:  # type: ignore[union-attr]
                 x = block(x, vector)
-        return self.leave(x)
+        return x
