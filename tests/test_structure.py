@@ -13,7 +13,7 @@ LAYERS = [
     ("rhythm", "flaws"),
     ("simulate", "paper", "io", "condition", "facts"),
     ("plot", "preprocessing"),
-    ("exposure", "context"),
+    ("exposure", "context", "beatwise"),
     ("beats", "reader"),
     ("generator",),
     ("latent",),

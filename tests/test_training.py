@@ -8,12 +8,12 @@ import torch
 from conftest import ROOT, tiny
 from torch import nn
 
-from ecggen import checkpoint, config, data, finishing
+from ecggen import checkpoint, config, data, finishing, training
 from ecggen.condition import Condition
 from ecggen.exposure import Exposure
-from ecggen.generator import Generator
+from ecggen.generator import Generator, independent
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import simulate
+from ecggen.simulate import DOWER, simulate
 from ecggen.training import Plan, logged, rate_at, train
 
 
@@ -139,3 +139,63 @@ def test_bands_are_set_to_hold_their_share(pack):
     estimate = generator.estimate(known, 4, seed=1)
     held = (truth.signal >= estimate.low.signal - 1e-6) & (truth.signal <= estimate.high.signal + 1e-6)
     assert abs(float(held[:, 1:].float().mean()) - 0.9) < 0.05
+
+
+def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
+    batch = data.batches.batch(pack, np.arange(8))
+    turned_ = training.turned(batch, 0.3, np.random.default_rng(1))
+    assert turned_.ecg.standard().law_residual().max() < 1e-5
+    torch.testing.assert_close(turned_.condition.leads, turned_.ecg.standard().signal)
+    assert (turned_.ecg.signal - batch.ecg.signal).abs().amax((1, 2)).min() > 0.02
+    assert training.turned(batch, 0.0, np.random.default_rng(1)) is batch
+    # A heart that Dower's dipole explains keeps its size, whichever way it lies.
+    heart = [(np.linalg.pinv(DOWER) @ one.ecg.signal.double().numpy()) for one in (batch, turned_)]
+    np.testing.assert_allclose(np.linalg.norm(heart[0], axis=1), np.linalg.norm(heart[1], axis=1), atol=0.02)
+
+
+def test_a_cropped_batch_is_a_part_of_the_whole(pack):
+    batch = data.batches.batch(pack, np.arange(8))
+    part = training.cropped(batch, 2.0, np.random.default_rng(2))
+    assert part.ecg.samples == part.condition.samples == 200
+    starts = [i for i in range(201) if torch.equal(batch.ecg.signal[..., i : i + 200], part.ecg.signal)]
+    assert len(starts) == 1
+    for whole, here in zip(batch.beats, part.beats, strict=True):
+        inner = here[here >= 0]
+        expected = whole[(whole >= starts[0] / 100) & (whole < starts[0] / 100 + 2)] - starts[0] / 100
+        np.testing.assert_allclose(inner, expected)
+    assert training.cropped(batch, 0.0, np.random.default_rng(2)) is batch
+
+
+def test_smaller_shares_of_the_patients_lie_in_larger_ones(pack):
+    rows = pack.rows(range(1, 9))
+    sixteenth, quarter, all_ = (set(training.some_patients(pack, rows, share)) for share in (1 / 16, 1 / 4, 1.0))
+    assert sixteenth < quarter < all_ == set(rows)
+    assert len(quarter) == round(len(rows) / 4)
+
+
+def test_parts_of_records_teach_as_well(pack, tmp_path):
+    plan, exposure = plan_of("flow", crop=2.0, turned=0.1, share=0.5)
+    best = train(tiny("flow"), pack, plan, exposure, tmp_path / "run", progress=False)
+    assert checkpoint.load(best).preprocessor == pack.preprocessor
+
+
+def test_bands_go_by_how_many_leads_are_seen():
+    generator = tiny("vae")
+    heart = simulate(2, seconds=4, seed=3)
+    limb, one = (Condition.none(2, 4).with_leads(heart.pick(*leads)) for leads in (("I", "II", "III", "aVF"), ("V2",)))
+    assert independent(limb).tolist() == [2, 2] and independent(one).tolist() == [1, 1]
+    assert independent(Condition.none(2, 4).with_leads(heart)).tolist() == [8, 8]
+    before = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
+    generator.band_scale[1] = 2.0
+    after = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
+    torch.testing.assert_close(after, 2 * before)
+    generator.band_scale[1], generator.band_scale[2] = 1.0, 3.0
+    torch.testing.assert_close(generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal, before)
+
+
+def test_weights_with_one_band_for_all_are_read(tmp_path):
+    generator = tiny("vae")
+    weights = generator.state_dict()
+    weights["band_scale"] = torch.arange(12.0)
+    generator.load_state_dict(weights)
+    assert torch.equal(generator.band_scale, torch.arange(12.0).expand(4, -1))
