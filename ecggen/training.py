@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -127,8 +127,9 @@ def train(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        log_every_n_steps=min(20, max(1, len(rows) // plan.batch)),
+        log_every_n_steps=min(20, max(1, len(rows) // (plan.batch * devices))),
         callbacks=[
+            KeepAveraged(),
             WeightAveraging(multi_avg_fn=moving_average(plan.average)),
             ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
             LossPlot(out),
@@ -192,8 +193,6 @@ class Shuffled(Batches):
 class Game(lightning.LightningModule):
     """The training game of a generator."""
 
-    best: Tensor
-
     def __init__(self, generator: Generator, plan: Plan, exposure: Exposure, out: Path):
         super().__init__()
         self.automatic_optimization = False
@@ -203,7 +202,7 @@ class Game(lightning.LightningModule):
             if name not in players:
                 raise InputError(f"there is no player {name!r}", f"one of {', '.join(players)} was expected")
         self.players = {name: players[name] for name in plan.players or players}
-        self.register_buffer("best", torch.tensor(math.inf))
+        self.best = math.inf
         self.errors: dict[str, list[Tensor]] = {}
 
     def configure_optimizers(self):
@@ -250,8 +249,8 @@ class Game(lightning.LightningModule):
             r = pearson_corrcoef(drawn.flatten(0, 1).T, true.flatten(0, 1).T)
             self.errors.setdefault(f"r_{name}", []).append(r.nan_to_num())
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the errors; write the checkpoint where they are the lowest so far."""
+    def keep(self) -> None:
+        """Log the errors of a validation; write the checkpoint where they are the lowest so far."""
         found = {}
         for name, values in self.errors.items():
             value = torch.cat(values)
@@ -259,9 +258,18 @@ class Game(lightning.LightningModule):
         self.errors.clear()
         found["rmse"] = torch.stack([value for name, value in found.items() if name.startswith("rmse")]).mean()
         self.log_dict(found, prog_bar=True, sync_dist=True)
-        if (found["rmse"] < self.best or self.plan.keep == "last") and self.trainer.is_global_zero:
-            self.best.fill_(found["rmse"])
-            checkpoint.save(self.generator, self.out / "checkpoint")
+        if found["rmse"] < self.best or self.plan.keep == "last":
+            self.best = float(found["rmse"])
+            if self.trainer.is_global_zero:
+                checkpoint.save(self.generator, self.out / "checkpoint")
+
+    def on_save_checkpoint(self, state: dict[str, Any]) -> None:
+        """The lowest error goes on with a resumed run."""
+        state["best"] = self.best
+
+    def on_load_checkpoint(self, state: dict[str, Any]) -> None:
+        """See above."""
+        self.best = state["best"]
 
     def _center(self, condition: Condition, indices: range) -> Tensor:
         draws = [
@@ -346,6 +354,18 @@ def reworded(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
     if texts == list(batch.condition.text):
         return batch
     return replace(batch, condition=batch.condition.with_text(texts))
+
+
+class KeepAveraged(Callback):
+    """Lets the game keep its weights at the end of a validation, while they are still the averaged ones.
+
+    It stands before ``WeightAveraging``, which puts the others back at that moment: before the module's own hook.
+    """
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log and keep."""
+        assert isinstance(pl_module, Game)
+        pl_module.keep()
 
 
 class LossPlot(Callback):

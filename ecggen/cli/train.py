@@ -13,7 +13,7 @@ from ecggen.cli import console
 def train(
     config: Annotated[Path, Argument(help="A TOML file, as configs/vae.toml.")],
     data: Annotated[
-        list[Path], Option(help="A PTB-XL folder, a BIDMC folder, or any folder of recordings; may be given again.")
+        list[Path], Option(help="A folder of PTB-XL, MIMIC-IV-ECG, BIDMC or any recordings; may be given again.")
     ],
     out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state to resume from.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,

@@ -7,11 +7,13 @@ preprocessing, so that a pack made otherwise is never taken for this one.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +31,11 @@ from ecggen.io import read
 from ecggen.preprocessing import Preprocessor, fit
 from ecggen.rhythm import heart_rate, r_peaks
 
+FOLDS = 10
 FORMAT = 3
 MICROVOLT = 1000  # steps per mV
 NUMBERS = ("age", "sex", "heart_rate")
+COLUMNS = ("name", "patient", "fold", "age", "sex", "report", "codes", "paired", "start", "beats", "heart_rate")
 
 
 class Completion(Protocol):
@@ -71,6 +75,39 @@ class Recording:
     paired: bool = False
 
 
+def fold_of(name: str) -> int:
+    """A fold that follows from a name alone, so that a split never changes: 1 to ``FOLDS``."""
+    return 1 + zlib.crc32(name.encode()) % FOLDS
+
+
+class Rows:
+    """Arrays of one kind, one after the other, of which only the rows that are asked for are read.
+
+    Args:
+        parts: They may be larger than the memory.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray | Rows]):
+        self.parts, self.ends = parts, np.cumsum([len(part) for part in parts])
+        self.shape = (int(self.ends[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """The rows of a slice, of positions or of a mask, copied."""
+        wanted = np.arange(len(self))[rows]
+        found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        for part, end in zip(self.parts, self.ends, strict=True):
+            here = (wanted < end) & (wanted >= end - len(part))
+            found[here] = part[wanted[here] - (end - len(part))]
+        return found
+
+    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
 @dataclass(frozen=True)
 class Pack:
     """A packed data set.
@@ -85,8 +122,8 @@ class Pack:
         left_out: Names of recordings that could not be used, with the reason.
     """
 
-    signal: np.ndarray
-    ppg: np.ndarray
+    signal: np.ndarray | Rows
+    ppg: np.ndarray | Rows
     index: pandas.DataFrame
     preprocessor: Preprocessor
     left_out: dict[str, str]
@@ -165,13 +202,13 @@ def load(folder: Path) -> Pack:
 
 
 def join(packs: Sequence[Pack]) -> Pack:
-    """Several packs of one preprocessing as one, in memory; patients of different packs are different people."""
+    """Several packs of one preprocessing as one; patients of different packs are different people."""
     if len(packs) == 1:
         return packs[0]
     indices = [pack.index.assign(patient=f"{i}/" + pack.index.patient) for i, pack in enumerate(packs)]
     return Pack(
-        signal=np.concatenate([pack.signal for pack in packs]),
-        ppg=np.concatenate([pack.ppg for pack in packs]),
+        signal=Rows([pack.signal for pack in packs]),
+        ppg=Rows([pack.ppg for pack in packs]),
         index=pandas.concat(indices, ignore_index=True),
         preprocessor=packs[0].preprocessor,
         left_out={name: reason for pack in packs for name, reason in pack.left_out.items()},
@@ -183,13 +220,12 @@ def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preproces
     making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     making.mkdir(parents=True, exist_ok=True)
     try:
-        rows, left_out = _write_windows(making, recordings, preprocessor, progress, complete)
-        if not rows:
+        count, left_out = _write_windows(making, recordings, preprocessor, progress, complete)
+        if not count:
             reason = next(iter(left_out.values()), "none were given")
             raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
-        _finish_array(making / "signal.npy", np.int16, (len(rows), len(DRAWN_LEADS), preprocessor.samples))
-        _finish_array(making / "ppg.npy", np.float16, (len(rows), preprocessor.samples))
-        pandas.DataFrame(rows).to_csv(making / "index.csv", index=False)
+        _finish_array(making / "signal.npy", np.int16, (count, len(DRAWN_LEADS), preprocessor.samples))
+        _finish_array(making / "ppg.npy", np.float16, (count, preprocessor.samples))
         about = {"format": FORMAT, "preprocessor": dataclasses.asdict(preprocessor), "left_out": left_out}
         (making / "pack.json").write_text(json.dumps(about, indent=1))
         shutil.rmtree(folder, ignore_errors=True)
@@ -200,9 +236,16 @@ def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preproces
 
 def _write_windows(
     folder: Path, recordings, preprocessor: Preprocessor, progress, complete
-) -> tuple[list[dict], dict[str, str]]:
-    rows, left_out = [], {}
-    with (folder / "signal.raw").open("wb") as signals, (folder / "ppg.raw").open("wb") as ppgs:
+) -> tuple[int, dict[str, str]]:
+    """How many windows were written, and what was left out; nothing but that stays in memory."""
+    count, left_out = 0, {}
+    with (
+        (folder / "signal.raw").open("wb") as signals,
+        (folder / "ppg.raw").open("wb") as ppgs,
+        (folder / "index.csv").open("w", encoding="utf-8", newline="") as lines,
+    ):
+        index = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        index.writeheader()
         for done, recording in enumerate(recordings, 1):
             try:
                 windows = _windows(recording, preprocessor, complete)
@@ -214,10 +257,11 @@ def _write_windows(
             for window in windows:
                 signals.write(window.signal.tobytes())
                 ppgs.write(window.ppg.tobytes())
-                rows.append(about | {"start": window.start} | _rhythm(window, preprocessor.fs))
+                index.writerow(about | {"start": window.start} | _rhythm(window, preprocessor.fs))
+                count += 1
             if progress is not None:
                 progress(done / len(recordings))
-    return rows, left_out
+    return count, left_out
 
 
 @dataclass(frozen=True)

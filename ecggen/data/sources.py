@@ -1,25 +1,24 @@
-"""Where recordings come from: PTB-XL or BIDMC as published, or any folder of recordings."""
+"""Where recordings come from: PTB-XL, MIMIC-IV-ECG or BIDMC as published, or any folder of recordings."""
 
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pandas
 
-from ecggen.data.packing import Recording
+from ecggen.data.mimic_iv_ecg import LISTED, mimic_iv_ecg
+from ecggen.data.packing import FOLDS, Recording, fold_of
 from ecggen.errors import InputError
 from ecggen.io import About, records
 from ecggen.io.about import years
 
 DATABASE = "ptbxl_database.csv"
-FOLDS = 10
 
 
 def recordings(folder: Path | str) -> list[Recording]:
-    """The recordings of a PTB-XL folder (known by its database CSV), of a BIDMC folder, or of any other.
+    """The recordings of a PTB-XL or MIMIC-IV-ECG folder (known by their tables), of a BIDMC folder, or of any other.
 
     Raises:
         InputError: Where there is no such folder, or no recording in it.
@@ -27,7 +26,12 @@ def recordings(folder: Path | str) -> list[Recording]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "a PTB-XL folder or a folder of recordings was expected")
-    found = ptb_xl(folder) if (folder / DATABASE).is_file() else bidmc(folder) or plain(folder)
+    if (folder / DATABASE).is_file():
+        found = ptb_xl(folder)
+    elif (folder / LISTED).is_file():
+        found = mimic_iv_ecg(folder)
+    else:
+        found = bidmc(folder) or plain(folder)
     if not found:
         raise InputError(f"{folder} holds no recording", "WFDB, CSV or npz files were expected")
     return found
@@ -179,5 +183,5 @@ def plain(folder: Path) -> list[Recording]:
     found = []
     for path in records(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        found.append(Recording(name=name, path=path, patient=name, fold=1 + zlib.crc32(name.encode()) % FOLDS))
+        found.append(Recording(name=name, path=path, patient=name, fold=fold_of(name)))
     return found
