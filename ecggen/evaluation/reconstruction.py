@@ -17,10 +17,12 @@ from ecggen.data import Pack
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.baselines import Baseline
+from ecggen.evaluation.judged import RECORDED, Judged
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.ensemble import crps
 from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
 from ecggen.generator import Generator
+from ecggen.judges import storing
 
 CHUNK = 64  # records at a time
 
@@ -39,6 +41,7 @@ class Protocol:
         level: Level of the band.
         seed: Seed of the draws and of the bootstrap.
         limit: Most records that are scored; 0 for all.
+        judge: The classifier that looks for diagnoses in what was reconstructed; "" for none.
     """
 
     kind: str
@@ -50,6 +53,7 @@ class Protocol:
     seed: int = 1
     limit: int = 0
     data: str = "ptb-xl"
+    judge: str = ""
 
     def __post_init__(self):
         if self.kind != "reconstruction":
@@ -62,6 +66,7 @@ DEFINITIONS = {
     "inside": "share of true samples inside the band",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
+    "judged": "macro AUROC of the judge's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
 """On how many records, evenly spread, the ranked probability is scored, and with how many draws."""
@@ -115,6 +120,7 @@ def score_generator(
         progress: Called with the share done.
     """
     centers, singles, truths, insides = [], [], [], []
+    judged = Judged(storing.load(protocol.judge, "classifier")) if protocol.judge else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
@@ -128,6 +134,8 @@ def score_generator(
             ecg.standard().pick(*DRAWN_LEADS).resample(generator.preprocessor.fs).signal.numpy()
             for ecg in (generator.preprocessor.ecg(raw), estimate.center, single, estimate.low, estimate.high)
         )
+        if judged is not None:
+            judged.add({RECORDED: raw, "estimate": estimate.center, "one draw": single})
         truths.append(true)
         centers.append(answers[0])
         singles.append(answers[1])
@@ -146,6 +154,7 @@ def score_generator(
         "seconds": drawing,
         "records_per_second": len(rows) / drawing,
         "draws": protocol.draws,
+        **({} if judged is None else {"judged": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}),
     }
 
 

@@ -7,7 +7,6 @@ has typed. ``--check`` changes nothing and fails where a table is not what was m
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from typing import Any
 
 from ecggen import checkpoint
 from ecggen.drawable import VERDICTS
+from ecggen.evaluation.deciding import best_for_jobs, judged, uncertainty
+from ecggen.evaluation.markdown import made, read, stamp, table, within
 from ecggen.evaluation.matrix import MODELS
 
 RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
@@ -28,79 +29,48 @@ def written(text: str, results: Path = RESULTS) -> str:
     return _PLACE.sub(lambda found: found[1] + "\n" + (TABLES | CARDS)[found[2]](results) + "\n\n" + found[3], text)
 
 
-def _read(results: Path, name: str) -> dict[str, Any]:
-    return json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _made(name: str, score: dict[str, Any]) -> str:
-    """A checkpoint in bold, with its steps and without its hash."""
-    if "@" not in name:
-        return name
-    sampling = score.get("sampling") or {}
-    steps, guidance = sampling.get("steps"), sampling.get("guidance", 1)
-    how = (f", {steps} steps" if steps else "") + (f", guidance {guidance:g}" if guidance != 1 else "")
-    return f"**{name.split('@')[0]}**{how}"
-
-
-def _within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
-    low, high = score[f"{measure}_interval"]
-    return f"{score[measure]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
-
-
-def _stamp(results: dict[str, Any]) -> str:
-    """Seed, and each model's weights, commit and date."""
-    models = [(name, score) for name, score in results["scores"].items() if "@" in name]
-    told = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
-    return f"n {results['n']}, seed {results['settings']['seed']}; {told}"
-
-
 def _reconstruction(results: Path, name: str) -> str:
     """r, RMSE, coverage and one draw, baselines first."""
-    found = _read(results, name)
+    found = read(results, name)
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         more = ["", "", ""]
         if "band" in score:
             more = [f"{score['band']['inside']:.3f}", f"{score['single_draw']['r']:.3f}", str(score["draws"])]
-        rows.append([_made(which, score), _within(score, "r"), _within(score, "rmse_mv"), *more])
+        rows.append([made(which, score), within(score, "r"), within(score, "rmse_mv"), *more])
     head = ["", "r", "RMSE (mV)", "inside 90 % band", "r of one draw", "draws"]
-    return _table(head, rows) + f"\n\n*{_stamp(found)}*"
+    return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
 def _translation(results: Path) -> str:
     """Heart rate, timing and waveform of lead II from a PPG."""
-    found = _read(results, "ppg")
+    found = read(results, "ppg")
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         rate, moved = score["heart_rate_error"], score["delay_removed"]
         off = f"{rate['median']:.2f} / {rate['mean']:.2f}"
-        rows.append([_made(which, score), off, *(_within(moved, part, 2) for part in ("f1_50", "f1_150", "r"))])
+        rows.append([made(which, score), off, *(within(moved, part, 2) for part in ("f1_50", "f1_150", "r"))])
     head = ["", "heart rate off (median / mean per min)", "R-peak F1, 50 ms", "F1, 150 ms", "r"]
     about = f"{found['n']} windows of {len(found['recordings'])} recordings, {found['patients']} patients"
-    return _table(head, rows) + f"\n\n*{about}; {_stamp(found)}*"
+    return table(head, rows) + f"\n\n*{about}; {stamp(found)}*"
 
 
 def _conditions(results: Path) -> str:
     """A row for each generator, a column for each condition."""
-    found = _read(results, "conditions")
+    found = read(results, "conditions")
     columns = list(next(iter(found["scores"].values())))
     rows = []
     for which, row in found["scores"].items():
         cells = [f"{cell['heart_rate_error']:.1f} / {cell['r']:.2f} / {cell['valid']:.2f}" for cell in row.values()]
-        rows.append([_made(which, {}), *cells])
+        rows.append([made(which, {}), *cells])
     models = ", ".join(found["scores"])
     told = f"n {found['n']} of fold 9, seed {found['seed']}, commit `{found['commit']}`, {found['date']}; {models}"
-    return _table(["", *columns], rows) + f"\n\n*{told}*"
+    return table(["", *columns], rows) + f"\n\n*{told}*"
 
 
 def _speed(results: Path) -> str:
     """Milliseconds of one ECG, by what is given."""
-    models = _read(results, "sampling")["models"]
+    models = read(results, "sampling")["models"]
     columns = list(next(iter(models.values()))["speed"])
     rows = []
     for name, about in models.items():
@@ -109,12 +79,12 @@ def _speed(results: Path) -> str:
         rows.append([f"**{name}**", f"{about['parameters'] / 1e6:.1f} M", evaluations, *cells])
     one = next(iter(models.values()))
     told = f"batches of 64, {one['threads']} threads, commit `{one['commit']}`, {one['date']}"
-    return _table(["", "parameters", "network evaluations", *columns], rows) + f"\n\n*{told}*"
+    return table(["", "parameters", "network evaluations", *columns], rows) + f"\n\n*{told}*"
 
 
 def _steps(results: Path) -> str:
     """Score against steps."""
-    models = _read(results, "sampling")["models"]
+    models = read(results, "sampling")["models"]
     rows = []
     for name, about in models.items():
         for given in (["I"], ["II", "V1", "V5"]):
@@ -125,15 +95,15 @@ def _steps(results: Path) -> str:
     scored = next(row for about in models.values() for row in about["scores"])
     steps = sorted({row["steps"] for about in models.values() for row in about["scores"] if row["steps"]})
     told = f"r of the mean of {scored['draws']} draws / r of one draw; n {scored['n']} of fold 9"
-    return _table(["steps", *map(str, steps)], rows) + f"\n\n*{told}*"
+    return table(["steps", *map(str, steps)], rows) + f"\n\n*{told}*"
 
 
 def _text(results: Path) -> str:
     """What the text encoder tells apart."""
-    found = _read(results, "text_encoder")
+    found = read(results, "text_encoder")
     said, near = found["statements"], found["cosine"]
     rows = [
-        ["macro AUROC of statements, all 71", _within(said, "macro_auroc") if "macro_auroc_interval" in said else ""],
+        ["macro AUROC of statements, all 71", within(said, "macro_auroc") if "macro_auroc_interval" in said else ""],
         ["the same, keyword baseline", f"{said['keywords']:.3f}"],
         *([name.replace("_", " "), f"{_mean(value):.2f}"] for name, value in near.items() if _mean(value) is not None),
     ]
@@ -141,7 +111,7 @@ def _text(results: Path) -> str:
         low, high = said["interval"]
         rows[0][1] = f"{said['macro_auroc']:.3f} ({low:.3f}–{high:.3f})"
     told = f"{found['model']}, n {found['n']} reports of fold 9, commit `{found['commit']}`, {found['date']}"
-    return _table(["", ""], rows) + f"\n\n*{told}*"
+    return table(["", ""], rows) + f"\n\n*{told}*"
 
 
 def _mean(value: Any) -> float | None:
@@ -150,11 +120,11 @@ def _mean(value: Any) -> float | None:
 
 def _judge(results: Path) -> str:
     """What the judge tells apart in real records."""
-    found = _read(results, "judge")
+    found = read(results, "judge")
     scores, pair = found["scores"], found["pair_scores"]
     low, high = scores["age_error_interval"]
     rows = [
-        [f"macro AUROC, {scores[kind]['classes']} {kind}", _within(scores[kind], "macro_auroc")]
+        [f"macro AUROC, {scores[kind]['classes']} {kind}", within(scores[kind], "macro_auroc")]
         for kind in ("superclasses", "subclasses", "statements")
     ]
     each = scores["superclasses"]["each"]
@@ -176,19 +146,19 @@ def _judge(results: Path) -> str:
     ]
     told = f"n {found['n']} of fold 9, {found['patients']} patients, seed {found['seed']}"
     made = f"{found['classifier']}, {found['pair']}, commit `{found['commit']}`, {found['date']}"
-    return _table(["", ""], rows) + f"\n\n*{told}; {made}*"
+    return table(["", ""], rows) + f"\n\n*{told}; {made}*"
 
 
 def _panel(results: Path, name: str) -> str:
     """What one draw and the mean of many are worth beside each other."""
-    found = _read(results, name)
+    found = read(results, name)
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         for drawn, section in score["sections"].items():
             scores = {one["name"]: one for one in section["scores"]}
             cells = [_bracketed(scores.get(wanted), digits) for wanted, _, digits in PANEL]
-            rows.append([_made(which, score), drawn, *cells, section["verdict"]])
-    return _table(["", "", *(head for _, head, _ in PANEL), "verdict"], rows) + f"\n\n*{_stamp(found)}*"
+            rows.append([made(which, score), drawn, *cells, section["verdict"]])
+    return table(["", "", *(head for _, head, _ in PANEL), "verdict"], rows) + f"\n\n*{stamp(found)}*"
 
 
 PANEL = (
@@ -214,17 +184,17 @@ def _bracketed(score: dict[str, Any] | None, digits: int) -> str:
 
 def _augmentation(results: Path) -> str:
     """What drawn records add to few and to many real ones, over nothing and over the best without a generator."""
-    found = _read(results, "augmentation")
+    found = read(results, "augmentation")
     rows, alone = [], []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
-        rows += [[_made(which, score), *_fraction(score["points"], best)] for best in score["best_without_generator"]]
-        alone += [[_made(which, score), arm, *_transfer(moved)] for arm, moved in score["transfer"].items()]
+        rows += [[made(which, score), *_fraction(score["points"], best)] for best in score["best_without_generator"]]
+        alone += [[made(which, score), arm, *_transfer(moved)] for arm, moved in score["transfer"].items()]
     added = [f"{arm}{over}" for arm in ("synthetic", "variations") for over in ("", ": over that")]
     head = ["", "real records", "alone", "the best without a generator", *added]
     areas = ["", "drawn records", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"]
     settings = found["settings"]
     told = f"{settings['repeats']} repeats, tested on {found['n_test']} records of {found['patients']} patients"
-    return f"{_table(head, rows)}\n\n{_table(areas, alone)}\n\n*{told}; {_stamp(found)}*"
+    return f"{table(head, rows)}\n\n{table(areas, alone)}\n\n*{told}; {stamp(found)}*"
 
 
 def _fraction(points: Sequence[dict[str, Any]], best: dict[str, Any]) -> list[str]:
@@ -255,20 +225,20 @@ def _changed(point: dict[str, Any], what: str) -> str:
 
 def _transfer(moved: dict[str, Any]) -> list[str]:
     """What drawn records are worth alone."""
-    return [*(f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")), _within(moved, "tstr_over_trtr")]
+    return [*(f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")), within(moved, "tstr_over_trtr")]
 
 
 def _diagnoses(results: Path) -> str:
     """Which statements each model can draw: how many, the best and the worst."""
-    found = _read(results, "diagnoses")
+    found = read(results, "diagnoses")
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         about, classes = score["overall"]["statements"], _measured(score["statements"])
         counts = [str(about["verdicts"][verdict]) for verdict in VERDICTS]
         few = [", ".join(f"{code} {one['auroc']:.2f}" for code, one in part) for part in (classes[:6], classes[-6:])]
-        rows.append([_made(which, score), f"{about['auroc']:.3f}", f"{about['real']:.3f}", *counts, *few])
+        rows.append([made(which, score), f"{about['auroc']:.3f}", f"{about['real']:.3f}", *counts, *few])
     head = ["", "mean AUROC", "of real records", *VERDICTS, "best", "worst"]
-    return _table(head, rows) + f"\n\n*{found['settings']['n']} ECGs a statement, {_stamp(found)}*"
+    return table(head, rows) + f"\n\n*{found['settings']['n']} ECGs a statement, {stamp(found)}*"
 
 
 def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -283,7 +253,7 @@ def _of_weights(found: dict[str, Any], model: str) -> dict[str, Any] | None:
 
 def _diagnoses_of(results: Path, model: str) -> str:
     """What one model can draw, class by class."""
-    found = _read(results, "diagnoses")
+    found = read(results, "diagnoses")
     score = _of_weights(found, model)
     if score is None:
         return "Not measured for these weights."
@@ -291,27 +261,27 @@ def _diagnoses_of(results: Path, model: str) -> str:
     for kind in ("statements", "superclasses"):
         for name, one in _measured(score[kind]):
             asked, real = one["probability"]["asked"], one["real_probability"]["asked"]
-            cells = [_within({**one, "auroc_interval": one["interval"]}, "auroc", 2), f"{one['real']:.2f}"]
+            cells = [within({**one, "auroc_interval": one["interval"]}, "auroc", 2), f"{one['real']:.2f}"]
             label = name if kind == "statements" else f"superclass {name}"
             rows.append([label, *cells, f"{asked:.2f} / {real:.2f}", f"{one['training']}", one["verdict"]])
     unknown = [f"{code} ({one['why']})" for code, one in score["statements"].items() if "auroc" not in one]
     head = ["", "AUROC, drawn", "real", "the judge's probability, drawn / real", "training records", ""]
     left_out = f"\n\nNot measured: {'; '.join(unknown)}." if unknown else ""
     told = f"{found['settings']['n']} ECGs a statement, seed {found['settings']['seed']}, {score['judge']}"
-    return _table(head, rows) + left_out + f"\n\n*{told}, commit `{score['commit']}`, {score['date']}*"
+    return table(head, rows) + left_out + f"\n\n*{told}, commit `{score['commit']}`, {score['date']}*"
 
 
 def _memorisation(results: Path) -> str:
     """Copies, and whether draws lie nearer to training records than chance would have it."""
-    found = _read(results, "memorisation")
+    found = read(results, "memorisation")
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         scores = {one["name"]: one for one in score["scores"]}
         cells = [_beside_floor(scores[name], digits) for name, _, digits in MEMORY]
-        rows.append([_made(which, score), *cells, _varied(score), score["verdict"]])
+        rows.append([made(which, score), *cells, _varied(score), score["verdict"]])
     head = ["", *(head for _, head, _ in MEMORY), f"variations at strength {VARIED}", "verdict"]
     told = f"{found['n']} training and as many held-out records told; by chance in brackets"
-    return _table(head, rows) + f"\n\n*{told}; {_stamp(found)}*"
+    return table(head, rows) + f"\n\n*{told}; {stamp(found)}*"
 
 
 MEMORY = (
@@ -342,7 +312,7 @@ def _varied(score: dict[str, Any]) -> str:
 
 def _memorisation_of(results: Path, model: str) -> str:
     """Whether one model gives back what it was trained on, in words."""
-    found = _read(results, "memorisation")
+    found = read(results, "memorisation")
     score = _of_weights(found, model)
     if score is None:
         return "Not measured for these weights."
@@ -367,21 +337,21 @@ def _memorisation_of(results: Path, model: str) -> str:
 
 def _wording(results: Path) -> str:
     """How probable the judge finds what was asked, by how it was asked."""
-    found = _read(results, "wording")
+    found = read(results, "wording")
     columns = ("said", "paraphrase", "denial", "nothing")
     rows = [
-        [_made(which, score), *(f"{score['mean'][one]:.2f}" for one in columns)]
+        [made(which, score), *(f"{score['mean'][one]:.2f}" for one in columns)]
         for which, score in found["scores"].items()
     ]
     best = ("CLBBB", "AFIB", "IMI", "LVH")
     for row, score in zip(rows, found["scores"].values(), strict=True):
         row += [f"{score['each'][code]['said']:.2f} / {score['each'][code]['nothing']:.2f}" for code in best]
-    return _table(["", *columns, *(f"{code}, said / nothing" for code in best)], rows) + f"\n\n*{_stamp(found)}*"
+    return table(["", *columns, *(f"{code}, said / nothing" for code in best)], rows) + f"\n\n*{stamp(found)}*"
 
 
 def _delineation(results: Path) -> str:
     """Onsets and offsets against experts' marks, beside another library's."""
-    found = _read(results, "delineation")
+    found = read(results, "delineation")
     rows = []
     for wave in ("P", "QRS", "T"):
         for mark in ("onset", "offset"):
@@ -391,7 +361,7 @@ def _delineation(results: Path) -> str:
     head = ["", "marks", *columns, *(f"NeuroKit2: {column}" for column in columns)]
     told = f"{len(found['records'])} records of LUDB, twelve leads, within {found['tolerance_ms']:.0f} ms"
     speed = f"{found['speed']['records_per_second']:.0f} records a second on one thread"
-    return _table(head, rows) + f"\n\n*{told}; {speed}; commit `{found['commit']}`, {found['date']}*"
+    return table(head, rows) + f"\n\n*{told}; {speed}; commit `{found['commit']}`, {found['date']}*"
 
 
 def _marked(found: dict[str, float]) -> tuple[str, str, str]:
@@ -401,15 +371,15 @@ def _marked(found: dict[str, float]) -> tuple[str, str, str]:
 
 def _generation(results: Path, name: str) -> str:
     """Verdicts of the report's sections, and the scores that are asked for most."""
-    found = _read(results, name)
+    found = read(results, name)
     keys = found["settings"]["metrics"]
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         parts = score["sections"]
         cells = [_against(parts, *wanted) for wanted in WANTED if wanted[0] in keys]
-        rows.append([_made(which, score), *cells, *(parts[key]["verdict"] for key in keys)])
+        rows.append([made(which, score), *cells, *(parts[key]["verdict"] for key in keys)])
     head = ["", *(label for section, _, label, _ in WANTED if section in keys), *keys]
-    return _table(head, rows) + f"\n\n*{_stamp(found)}*"
+    return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
 WANTED = (
@@ -432,7 +402,7 @@ def _against(parts: dict[str, Any], section: str, name: str, _: str, digits: int
 
 def _mutations(results: Path) -> str:
     """What became of spoilt files, all samples of a reader together."""
-    found = _read(results, "mutations")
+    found = read(results, "mutations")
     rows = []
     for reader in dict.fromkeys(one["reader"] for one in found["samples"].values()):
         every = [one for one in found["samples"].values() if one["reader"] == reader]
@@ -442,7 +412,7 @@ def _mutations(results: Path) -> str:
         rows.append([reader, *map(str, (len(every), *total.values(), other, f"{slowest:.2f}", most))])
     commits = ", ".join(f"`{one}`" for one in dict.fromkeys(one["commit"] for one in found["samples"].values()))
     head = ["reader", "samples", "inputs", "read", "refused", "anything else", "slowest (s)", "most memory (MB)"]
-    return _table(head, rows) + f"\n\n*`{found['command']}`, commit {commits}, {found['date']}*"
+    return table(head, rows) + f"\n\n*`{found['command']}`, commit {commits}, {found['date']}*"
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
@@ -464,6 +434,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "text": _text,
     "diagnoses": _diagnoses,
     "memorisation": _memorisation,
+    "which": best_for_jobs,
+    "uncertainty": uncertainty,
+    "judged": judged,
 }
 
 CARDS: dict[str, Callable[[Path], str]] = {

@@ -1,0 +1,80 @@
+"""Tables that decide: the best generator for each job, how far bands can be trusted, what a judge still finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ecggen.ecg import DRAWN_LEADS
+from ecggen.evaluation.markdown import made, read, stamp, table, within
+
+Measure = Callable[[dict[str, Any]], float]
+
+
+def _of_section(section: str, name: str) -> Measure:
+    def value(score: dict[str, Any]) -> float:
+        return next(one["value"] for one in score["sections"][section]["scores"] if one["name"] == name)
+
+    return value
+
+
+JOBS: tuple[tuple[str, str, str, str, int, Measure], ...] = (
+    ("`reconstruct`, from I", "r", "one_lead", "most", 3, lambda score: score["r"]),
+    ("", "RMSE (mV)", "one_lead", "least", 3, lambda score: score["rmse_mv"]),
+    ("`reconstruct`, from II, V1, V5", "r", "three_leads", "most", 3, lambda score: score["r"]),
+    ("", "RMSE (mV)", "three_leads", "least", 3, lambda score: score["rmse_mv"]),
+    ("`translate`", "R peaks, F1 at 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
+    ("", "heart rate off, mean", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
+    ("`generate`, `augment`", "FID", "text", "least", 1, _of_section("distribution", "FID on the judge's features")),
+    ("nothing told", "FID", "unconditional", "least", 1, _of_section("distribution", "FID on the judge's features")),
+)
+"""Job, measure, result, which end is better, digits, and where the value stands."""
+
+
+def best_for_jobs(results: Path) -> str:
+    """A row for each job's measure, a column for each generator, the best in bold."""
+    scores = {name: _checkpoints(read(results, name)) for name in dict.fromkeys(job[2] for job in JOBS)}
+    models = sorted({model for found in scores.values() for model in found})
+    rows = []
+    for job, measure, name, better, digits, value in JOBS:
+        values = {model: value(score) for model, score in scores[name].items()}
+        best = (max if better == "most" else min)(values, key=lambda model: values[model])
+        cells = [f"{values[model]:.{digits}f}" if model in values else "" for model in models]
+        marked = [f"**{cell}**" if model == best else cell for cell, model in zip(cells, models, strict=True)]
+        rows.append([job, measure, *marked])
+    return table(["job", "measure", *models], rows)
+
+
+def uncertainty(results: Path) -> str:
+    """Share inside the band and variance of a draw, lead by lead, and the ranked probability score."""
+    rows = []
+    for found in (read(results, name) for name in ("one_lead", "three_leads")):
+        given = ", ".join(found["settings"]["given"])
+        for one, score in found["scores"].items():
+            if "ranked" in score:
+                held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
+                cells = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in DRAWN_LEADS]
+                rows.append([f"{made(one, score)}, from {given}", within(score["ranked"], "crps_mv"), *cells])
+    return table(["", "CRPS (mV)", *DRAWN_LEADS], rows) + f"\n\n*{stamp(read(results, 'one_lead'))}*"
+
+
+def judged(results: Path) -> str:
+    """Macro AUROC of the judge on recorded and reconstructed ECGs, and what is lost."""
+    rows = []
+    for found in (read(results, name) for name in ("one_lead", "three_leads")):
+        given = ", ".join(found["settings"]["given"])
+        for one, score in found["scores"].items():
+            if "judged" in score:
+                said = score["judged"]
+                cells = [f"{said[kind]['macro']:.3f}; lost {within(said[kind], 'lost')}" for kind in KINDS]
+                rows.append([f"{made(one, score)}, from {given}", f"{said['recorded']['macro']:.3f}", *cells])
+    return table(["", "recorded", *KINDS], rows) + f"\n\n*{stamp(read(results, 'three_leads'))}*"
+
+
+KINDS = ("estimate", "one draw")
+
+
+def _checkpoints(found: dict[str, Any]) -> dict[str, Any]:
+    """Scores of checkpoints, by their name without the weights' hash."""
+    return {name.split("@")[0]: score for name, score in found["scores"].items() if "@" in name}

@@ -1,0 +1,67 @@
+"""Does a diagnosis survive the reconstruction? The judge on reconstructed ECGs, beside what it finds in recorded ones.
+
+The judge has learnt from recorded ECGs only. What it can no longer tell was lost on the way, or was never to be seen in
+the given leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ecggen.data import statements
+from ecggen.ecg import ECG
+from ecggen.evaluation.scores.bootstrap import paired_difference_interval
+from ecggen.evaluation.scores.ranking import auroc
+from ecggen.judges.classifier import Classifier, labels, targets
+
+CLASSES = tuple(f"class {name}" for name in statements.superclasses())
+REPEATS = 200
+RECORDED = "recorded"
+
+
+class Judged:
+    """What the judge finds in the same records, made in several ways.
+
+    Args:
+        judge: Has seen recorded ECGs only.
+    """
+
+    def __init__(self, judge: Classifier):
+        self.judge = judge
+        self.found: dict[str, list[np.ndarray]] = {}
+
+    def add(self, ecgs: Mapping[str, ECG]) -> None:
+        """The next records, by how they were made; ``RECORDED`` among them."""
+        for name, ecg in ecgs.items():
+            self.found.setdefault(name, []).append(self.judge.judge(ecg).of(CLASSES))
+
+    def scores(self, codes: Sequence[str], patients: Sequence[str], seed: int) -> dict[str, Any]:
+        """Macro AUROC of the superclasses, and what is lost beside the recorded ECGs, with its 95 % interval.
+
+        Args:
+            codes: SCP statements of each record, apart by blanks.
+            patients: Patient of each record.
+            seed: Seed of the redraws.
+        """
+        at = [list(labels()).index(name) for name in CLASSES]
+        truth = targets(codes)[:, at]
+        probability = {name: np.concatenate(parts) for name, parts in self.found.items()}
+        recorded = probability[RECORDED]
+        found: dict[str, Any] = {"judge": self.judge.name, "classes": [name.split()[1] for name in CLASSES]}
+        for name, one in probability.items():
+            areas = auroc(one, truth)
+            found[name] = {"macro": float(np.nanmean(areas)), "each": [round(float(area), 4) for area in areas]}
+            if name != RECORDED:
+                found[name]["lost"] = macro(recorded, truth) - found[name]["macro"]
+                found[name]["lost_interval"] = paired_difference_interval(
+                    macro, (recorded, truth), (one, truth), patients, seed, repeats=REPEATS
+                )
+        return found
+
+
+def macro(probability: np.ndarray, truth: np.ndarray) -> float:
+    """Mean area over classes (record, class) that some have and some have not."""
+    return float(np.nanmean(auroc(probability, truth)))

@@ -1,0 +1,42 @@
+"""What the README's tables are put together from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read(results: Path, name: str) -> dict[str, Any]:
+    """What was measured under a name."""
+    return json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def made(name: str, score: dict[str, Any]) -> str:
+    """A checkpoint in bold, with its steps and without its hash."""
+    if "@" not in name:
+        return name
+    sampling = score.get("sampling") or {}
+    steps, guidance = sampling.get("steps"), sampling.get("guidance", 1)
+    how = (f", {steps} steps" if steps else "") + (f", guidance {guidance:g}" if guidance != 1 else "")
+    return f"**{name.split('@')[0]}**{how}"
+
+
+def within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
+    """A measure with its interval."""
+    low, high = score[f"{measure}_interval"]
+    return f"{score[measure]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def stamp(results: dict[str, Any]) -> str:
+    """Seed, and each model's weights, commit and date."""
+    models = [(name, score) for name, score in results["scores"].items() if "@" in name]
+    told = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
+    return f"n {results['n']}, seed {results['settings']['seed']}; {told}"
