@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ecggen.condition import FACTS, Condition, agree
 from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
 from ecggen.nn.dense import DenseNetwork
-from ecggen.nn.scores import amplitude
+from ecggen.nn.scores import amplitude, squared
 
 WRITTEN = len(DRAWN_LEADS) + 1
 """Channels along time that are handed on: eight leads, and how far a beat was there to write them."""
@@ -120,11 +120,6 @@ class Beatwise(nn.Module):
         sums.index_add_(1, where.flatten(), channels.transpose(0, 1).flatten(1))
         sums = sums.unflatten(1, (len(condition), padded)).transpose(0, 1)[..., self.before : -self.after]
         return torch.cat([sums[:, :-2] / sums[:, -2:-1].clamp(min=1e-6), sums[:, -1:].clamp(max=1)], 1)
-
-
-def squared(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """Squared error of beats (beat, 8, sample) over the square of their amplitude: the mean is what it asks for."""
-    return ((written - true) / scale).square().mean()
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from ecggen.condition import Condition
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise, Sampling
 from ecggen.nn.latent import Autoencoder, Denoiser, divergence
-from ecggen.nn.scores import amplitude
+from ecggen.nn.scores import amplitude, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, Read, Reader
 
 SPACE, READER, DENOISER = "space", "reader", "denoiser"
@@ -225,7 +225,7 @@ class LatentGenerator(Generator):
 
     def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         guess = self.reader.guess(condition, self.reader(condition))
-        return {"guess": ((guess - ecg.signal).abs() / amplitude(ecg.signal)).mean()}
+        return {"guess": squared(guess, ecg.signal, amplitude(ecg.signal))}
 
 
 def drawn(posterior: tuple[Tensor, Tensor]) -> Tensor:

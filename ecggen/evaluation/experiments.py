@@ -33,6 +33,7 @@ from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator
+from ecggen.nn.scores import squared
 from ecggen.preprocessing import Preprocessor
 from ecggen.reader import Reader
 from ecggen.rhythm import heart_rate, r_peaks
@@ -92,23 +93,23 @@ def absolute(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
 
 def slope(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
     """The squared error, and that of the slope."""
-    return beatwise.squared(written, true, scale) + 2 * beatwise.squared(written.diff(dim=-1), true.diff(dim=-1), scale)
+    return squared(written, true, scale) + 2 * squared(written.diff(dim=-1), true.diff(dim=-1), scale)
 
 
 def spectral(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
     """The squared error, and the distance of the spectra's magnitudes."""
     apart = torch.fft.rfft(written / scale).abs() - torch.fft.rfft(true / scale).abs()
-    return beatwise.squared(written, true, scale) + 0.5 * apart.square().mean() / written.shape[-1]
+    return squared(written, true, scale) + 0.5 * apart.square().mean() / written.shape[-1]
 
 
 def peak(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
     """The squared error, three times as heavy within 50 ms of the QRS."""
     near = (torch.arange(written.shape[-1], device=written.device) - 35).abs() <= 5
-    return beatwise.squared(written, true, scale / (1 + 2 * near).sqrt())
+    return squared(written, true, scale / (1 + 2 * near).sqrt())
 
 
 PENALTIES: dict[str, Penalty] = {
-    "squared": beatwise.squared,
+    "squared": squared,
     "absolute": absolute,
     "slope": slope,
     "spectral": spectral,

@@ -25,7 +25,7 @@ from ecggen.condition import Condition
 from ecggen.ecg import ECG
 from ecggen.latent import Known, LatentGenerator, drawn
 from ecggen.nn.latent import contrast, spread_times, symmetric_divergence
-from ecggen.nn.scores import amplitude
+from ecggen.nn.scores import amplitude, squared
 
 
 class Flow(LatentGenerator):
@@ -116,7 +116,7 @@ class Flow(LatentGenerator):
         crossed = self.space.decode(drawn(self.space.encode(guess)))
         scale = amplitude(ecg.signal)
         return {
-            "guess": ((guess - ecg.signal).abs() / scale).mean(),
+            "guess": squared(guess, ecg.signal, scale),
             "cross": self.weights[2] * ((crossed - ecg.signal).abs() / scale).mean(),
         } | self._alignment(ecg, guess)
 

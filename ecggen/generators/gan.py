@@ -27,7 +27,7 @@ from ecggen.context import ALIGNED
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold, unfold
-from ecggen.nn.scores import amplitude, pair_crps
+from ecggen.nn.scores import amplitude, pair_crps, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"
@@ -99,7 +99,7 @@ class GAN(Generator):
             return {"error": self.reader.beat_error(ecg, condition)}
         if player == READER:
             guess = self.reader.guess(condition, self.reader(condition))
-            return {"guess": ((guess - ecg.signal).abs() / scale).mean()}
+            return {"guess": squared(guess, ecg.signal, scale)}
         with torch.no_grad():
             read = self.reader(condition)
             guess = self.reader.guess(condition, read)

@@ -14,6 +14,19 @@ def pair_crps(one: Tensor, other: Tensor, true: Tensor) -> Tensor:
     return ((one - true).abs() + (other - true).abs() - (one - other).abs()) / 2
 
 
+def squared(drawn: Tensor, true: Tensor, scale: Tensor) -> Tensor:
+    """Mean squared error over the square of the amplitude: the mean is what it asks for, the absolute error the median."""
+    return ((drawn - true) / scale).square().mean()
+
+
+def pair_mean_error(one: Tensor, other: Tensor, true: Tensor) -> Tensor:
+    """Squared error of the mean of all draws, element by element, from two independent draws: (x − y)(x' − y).
+
+    Unbiased, and blind to how far the draws are spread: a mean of two draws would be punished for their spread.
+    """
+    return (one - true) * (other - true)
+
+
 def amplitude(wave: Tensor) -> Tensor:
     """What an error is measured against: the root mean square of each channel, and 0.1, in equal parts.
 
