@@ -32,7 +32,7 @@ from ecggen.condition import Condition, agree
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Generator, Noise
 from ecggen.nn.blocks import fold
-from ecggen.nn.scores import amplitude, pair_crps, pair_mean_error
+from ecggen.nn.scores import amplitude, pair_crps, squared
 from ecggen.nn.unet import Down
 from ecggen.reader import BEATS, Latent, LatentHead, Read, Reader
 
@@ -53,8 +53,8 @@ class VAE(Generator):
         steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
         divergence: Weight of the Kullback–Leibler divergence.
         posterior: Weight of the reconstruction from the posterior.
-        mean: Weight of the squared error of the draws' mean, which the estimate rests on, beside their ranked
-            probability, which asks for the median.
+        middle: Weight of the squared error of what is written at the middle of what the condition leaves open: it asks
+            for the mean of hearts, their ranked probability for the median.
         text: Folder of a language model that reads texts; "" for ecggen's own.
         beats: Sizes of the part that writes beat by beat (``ecggen.beatwise``); empty for none.
     """
@@ -69,12 +69,12 @@ class VAE(Generator):
         steps: int = 5,
         divergence: float = 2e-5,
         posterior: float = 0.5,
-        mean: float = 0.0,
+        middle: float = 0.0,
         text: str = "",
         beats: Sequence[int] = (),
     ):
         super().__init__()
-        self.weights = divergence, posterior, mean
+        self.weights = divergence, posterior, middle
         self.reader = Reader(widths, blocks, width, whole, along, steps, text, beats)
         self.read_truth = Down(len(DRAWN_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)
@@ -105,8 +105,11 @@ class VAE(Generator):
         part = slice(0, -(-len(ecg) // POSTERIOR_SHARE))
         posterior = self._posterior(ecg[part], read[part])
         fit = agree(self.reader.write(read[part], _drawn(posterior)), condition[part])
-        divergence, weight, mean = self.weights
-        losses = {"mean": mean * (pair_mean_error(one, other, ecg.signal) / scale.square()).mean()} if mean else {}
+        divergence, weight, middle = self.weights
+        losses = {}
+        if middle:
+            answer = agree(self.reader.write(read, read.prior.mean()), condition)
+            losses["middle"] = middle * squared(answer, ecg.signal, scale)
         return losses | {
             "score": (pair_crps(one, other, ecg.signal) / scale).mean(),
             "posterior": weight * ((fit - ecg[part].signal).abs() / scale[part]).mean(),

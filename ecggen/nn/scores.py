@@ -15,16 +15,8 @@ def pair_crps(one: Tensor, other: Tensor, true: Tensor) -> Tensor:
 
 
 def squared(drawn: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """Mean squared error over the square of the amplitude: the mean is what it asks for, the absolute error the median."""
+    """Mean squared error over the square of the amplitude; it asks for the mean, an absolute error for the median."""
     return ((drawn - true) / scale).square().mean()
-
-
-def pair_mean_error(one: Tensor, other: Tensor, true: Tensor) -> Tensor:
-    """Squared error of the mean of all draws, element by element, from two independent draws: (x − y)(x' − y).
-
-    Unbiased, and blind to how far the draws are spread: a mean of two draws would be punished for their spread.
-    """
-    return (one - true) * (other - true)
 
 
 def amplitude(wave: Tensor) -> Tensor:
