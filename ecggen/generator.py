@@ -85,7 +85,8 @@ class Estimate:
     """One answer with its band.
 
     Attributes:
-        center: Mean of the draws: the answer that is nearest to the truth on average.
+        center: The answer that is nearest to the truth on average: the mean of the draws, joined with the family's own
+            middle answer where it has one.
         low: Lower end of the band; equal to ``center`` in measured and derived leads.
         high: Upper end of the band.
         level: Share of true samples that the band is meant to hold.
@@ -149,6 +150,13 @@ class Generator(nn.Module, ABC):
         that ``draw`` makes of ``condition.repeat(draws)``.
         """
         return self.draw(condition.repeat(len(noise) // len(condition)), noise)
+
+    def middle(self, condition: Condition) -> Tensor | None:
+        """One answer that was taught to be the mean of hearts, (batch, 8, time); None in a family that has none.
+
+        ``estimate`` takes it and the mean of the draws in equal parts: both are off, each in its own way.
+        """
+        return None
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The players of the training game, each with the parameters it may move; one, unless overridden."""
@@ -282,15 +290,18 @@ class Generator(nn.Module, ABC):
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
-        scale = self.band_scale.cpu()[independent(prepared).clamp(max=MOST_SEEN)][:, None, :, None]
+        scale = self.band_scale.cpu()[independent(condition).clamp(max=MOST_SEEN)][:, None, :, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
+            middle = self._middle(window) if len(window) == len(condition) else None
             parted = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
             for eight in parted if len(window) == len(condition) else [torch.cat([*parted])]:
                 eight = eight.unflatten(0, (-1, draws))
                 center = eight.mean(1)
                 spread = (matrix @ (eight - center[:, None])) * scale[done : done + len(eight)]
+                if middle is not None:
+                    center = (center + middle[done : done + len(eight)]) / 2
                 done += len(eight)
                 low, high = torch.quantile(spread, quantiles, dim=1)
                 parts.append((center, low.clamp(max=0), high.clamp(min=0)))
@@ -320,6 +331,17 @@ class Generator(nn.Module, ABC):
             noise = Noise(seed, indices[start * draws : (start + size) * draws], mirrored)
             eight = agree(self.draw_many(part, noise), part.repeat(draws))
             yield eight.cpu()[..., : window.samples]
+
+    def _middle(self, window: Condition) -> Tensor | None:
+        """``middle`` of one window, some records at a time, agreeing with what it shows."""
+        padded, parts = _pad(window, self.preprocessor.samples), []
+        for start in range(0, len(window), BATCH):
+            part = padded[start : start + BATCH].to(self.device)
+            answer = self.middle(part)
+            if answer is None:
+                return None
+            parts.append(agree(answer, part).cpu()[..., : window.samples])
+        return torch.cat(parts)
 
     def _along(
         self,

@@ -9,7 +9,8 @@ from conftest import ROOT, tiny
 from torch import nn
 
 from ecggen import checkpoint, config, data, finishing, training
-from ecggen.condition import Condition
+from ecggen.condition import Condition, agree
+from ecggen.ecg import DRAWN_LEADS
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, independent
 from ecggen.preprocessing import Preprocessor
@@ -210,3 +211,24 @@ def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):
     name = "reader.read.enter.weight"
     assert torch.equal(kept[name], state["state_dict"][f"generator.{name}"])
     assert not torch.equal(kept[name], state["current_model_state"][f"generator.{name}"])
+
+
+def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
+    values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
+    torch.manual_seed(0)
+    generator = config.generator("vae", values["model"] | {"middle": 1.0}, "[model]").eval()
+    generator.preprocessor = Preprocessor(seconds=4)
+    known = Condition.none(3, 4).with_leads(simulate(3, seconds=4, seed=3).pick("II"))
+    joined = generator.estimate(known, 4)
+    prepared = generator.preprocessor.condition(known)
+    with torch.no_grad():
+        middle = agree(generator.middle(prepared), prepared)
+    plain = config.generator("vae", values["model"], "[model]").eval()
+    plain.preprocessor = generator.preprocessor
+    plain.load_state_dict(generator.state_dict())
+    mean = plain.estimate(known, 4).center.pick(*DRAWN_LEADS).signal
+    found, free = joined.center.pick(*DRAWN_LEADS).signal, [i for i, lead in enumerate(DRAWN_LEADS) if lead != "II"]
+    torch.testing.assert_close(found[:, free], ((mean + middle) / 2)[:, free], atol=1e-5, rtol=1e-5)
+    assert (joined.low.signal <= joined.center.signal + 1e-6).all()
+    silent = generator.estimate(Condition.none(2, 4), 3)
+    assert torch.isfinite(silent.center.signal).all()

@@ -95,6 +95,12 @@ class VAE(Generator):
         along = torch.where(shown, along, along[..., :1])
         return self.reader.write(read, read.prior.at(whole, along))
 
+    def middle(self, condition: Condition) -> Tensor | None:
+        if not self.weights[2]:
+            return None
+        read = self.reader(condition)
+        return self.reader.write(read, read.prior.mean())
+
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         if player == BEATS:
             return {"error": self.reader.beat_error(ecg, condition)}
