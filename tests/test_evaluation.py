@@ -157,15 +157,14 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
             return {}
 
         def draw(self, condition, noise):
-            rows = [asked.pop(0) for _ in range(len(condition))] if len(asked) >= len(condition) else last
-            last[:] = rows
-            return pack.ecg(np.array(rows)).signal
+            apart = (condition.leads[:, None, 0] - truth[None, :, 0]).abs().mean(-1)
+            return truth[apart.argmin(1)]
 
         def draw_many(self, condition, noise):
             return self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0)
 
     rows = pack.rows([4, 5, 6])
-    asked, last = [*rows.tolist()], []
+    truth = pack.ecg(rows).signal
     paths = {recording.name: recording.path for recording in data.recordings(folder)}
     scores = reconstruction.score_generator(
         Oracle(),
@@ -175,3 +174,19 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
         rows,
     )
     assert scores["r"] > 0.999 and scores["rmse_mv"] < 0.002
+
+
+def test_what_a_judge_finds_is_compared_record_by_record():
+    from ecggen.evaluation.judged import CLASSES, RECORDED, Judged
+    from ecggen.judges import storing
+    from ecggen.simulate import simulate
+
+    hearts = simulate(24, seconds=10, seed=4)
+    judged = Judged(storing.load("judge", "classifier"))
+    judged.add({RECORDED: hearts, "estimate": hearts, "one draw": hearts[torch.randperm(24)]})
+    codes = ["NORM SR", "IMI SR", "LVH NDT", "CLBBB"] * 6
+    scores = judged.scores(codes, [str(at) for at in range(24)], seed=1)
+    assert len(scores["classes"]) == len(CLASSES) == len(scores["recorded"]["each"])
+    assert scores["estimate"]["lost"] == 0 and scores["estimate"]["lost_interval"] == (0, 0)
+    low, high = scores["one draw"]["lost_interval"]
+    assert low <= scores["one draw"]["lost"] <= high and high > low

@@ -44,7 +44,7 @@ def mimic_iv_ecg(folder: Path) -> list[Recording]:
             "a path as files/p1000/p10000032/s40689238/40689238 was expected",
             "correct the line",
         )
-    of, subjects = pandas.factorize(listed.subject_id)
+    of, subjects = pandas.factorize(listed.subject_id.to_numpy())
     patients = [str(subject) for subject in subjects]
     folds = [fold_of(patient) for patient in patients]
     age, sex = _facts(folder, subjects, of, listed.ecg_time)
@@ -92,8 +92,9 @@ def _facts(
         return [None] * len(of), [None] * len(of)
     kinds = {"subject_id": "int64", "gender": "str", "anchor_age": "float64", "anchor_year": "float64"}
     about = _table(file, kinds).drop_duplicates("subject_id").set_index("subject_id").reindex(subjects)
-    anchor_age, anchor_year = (about[name].to_numpy()[of] for name in ("anchor_age", "anchor_year"))
-    age = anchor_age + pandas.to_numeric(times.str[:4], errors="coerce").to_numpy() - anchor_year
+    anchor_age, anchor_year = (about[name].to_numpy(float)[of] for name in ("anchor_age", "anchor_year"))
+    years = pandas.Series(pandas.to_numeric(times.str[:4], errors="coerce"))
+    age = anchor_age + years.to_numpy(float) - anchor_year
     age = np.where((age > OLDEST - 1) | (anchor_age > OLDEST - 1), OLDEST, np.where(age < 0, np.nan, age))
     return _known(age), _known(about.gender.map({"M": 0.0, "F": 1.0}).to_numpy(float)[of])
 

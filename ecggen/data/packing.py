@@ -244,7 +244,7 @@ def _write_windows(
         (folder / "ppg.raw").open("wb") as ppgs,
         (folder / "index.csv").open("w", encoding="utf-8", newline="") as lines,
     ):
-        index = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        index: csv.DictWriter[str] = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
         index.writeheader()
         for done, recording in enumerate(recordings, 1):
             try:

@@ -23,6 +23,7 @@ from ecggen.evaluation.scores.ensemble import crps
 from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.judges import storing
+from ecggen.judges.classifier import SHORTEST
 
 CHUNK = 64  # records at a time
 
@@ -134,7 +135,7 @@ def score_generator(
             ecg.standard().pick(*DRAWN_LEADS).resample(generator.preprocessor.fs).signal.numpy()
             for ecg in (generator.preprocessor.ecg(raw), estimate.center, single, estimate.low, estimate.high)
         )
-        if judged is not None:
+        if judged is not None and raw.seconds >= SHORTEST:
             judged.add({RECORDED: raw, "estimate": estimate.center, "one draw": single})
         truths.append(true)
         centers.append(answers[0])
@@ -154,7 +155,11 @@ def score_generator(
         "seconds": drawing,
         "records_per_second": len(rows) / drawing,
         "draws": protocol.draws,
-        **({} if judged is None else {"judged": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}),
+        **(
+            {}
+            if judged is None or not judged.found
+            else {"judged": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
+        ),
     }
 
 
@@ -165,7 +170,7 @@ def _variance(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict
 
 
 def _ranked(
-    generator: Generator, read: Callable[[int], ECG], protocol: Protocol, rows: np.ndarray, patients: Sequence[str]
+    generator: Generator, read: Callable[[int], ECG], protocol: Protocol, rows: np.ndarray, patients: list[str]
 ) -> dict:
     """The continuous ranked probability score of some of ``rows``, overall and by lead."""
     some = np.unique(np.linspace(0, len(rows) - 1, CRPS_RECORDS).astype(int))
