@@ -44,7 +44,7 @@ def mimic_iv_ecg(folder: Path) -> list[Recording]:
             "a path as files/p1000/p10000032/s40689238/40689238 was expected",
             "correct the line",
         )
-    of, subjects = pandas.factorize(listed.subject_id.to_numpy())
+    subjects, of = np.unique(listed.subject_id.to_numpy(), return_inverse=True)
     patients = [str(subject) for subject in subjects]
     folds = [fold_of(patient) for patient in patients]
     age, sex = _facts(folder, subjects, of, listed.ecg_time)
@@ -80,7 +80,7 @@ def _reports(file: Path) -> pandas.Series:
         words = np.array([*(str(statement).strip() for statement in column.categories), ""], object)[column.codes]
         here = words != ""
         said[here] = np.where(said[here] == "", words[here], said[here] + ", " + words[here])
-    return pandas.Series(said, table.study_id)[~table.study_id.duplicated().to_numpy()]
+    return pandas.Series(said, table.study_id).loc[~table.study_id.duplicated().to_numpy()]
 
 
 def _facts(

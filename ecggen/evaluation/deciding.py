@@ -43,7 +43,8 @@ def best_for_jobs(results: Path) -> str:
         cells = [f"{values[model]:.{digits}f}" if model in values else "" for model in models]
         marked = [f"**{cell}**" if model == best else cell for cell, model in zip(cells, models, strict=True)]
         rows.append([job, measure, *marked])
-    return table(["job", "measure", *models], rows)
+    weights = [f"{name}: {', '.join(one for one in read(results, name)['scores'] if '@' in one)}" for name in scores]
+    return table(["job", "measure", *models], rows) + f"\n\n*{'; '.join(weights)}*"
 
 
 def uncertainty(results: Path) -> str:
