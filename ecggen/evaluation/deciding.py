@@ -57,7 +57,7 @@ def uncertainty(results: Path) -> str:
                 held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
                 cells = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in DRAWN_LEADS]
                 rows.append([f"{made(one, score)}, from {given}", within(score["ranked"], "crps_mv"), *cells])
-    return table(["", "CRPS (mV)", *DRAWN_LEADS], rows) + f"\n\n*{stamp(read(results, 'one_lead'))}*"
+    return table(["", "CRPS (mV)", *DRAWN_LEADS], rows) + f"\n\n*{stamp(read(results, 'three_leads'))}*"
 
 
 def judged(results: Path) -> str:
