@@ -222,7 +222,9 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     joined = generator.estimate(known, 4)
     prepared = generator.preprocessor.condition(known)
     with torch.no_grad():
-        middle = agree(generator.middle(prepared), prepared)
+        answer = generator.middle(prepared)
+    assert answer is not None
+    middle = agree(answer, prepared)
     plain = config.generator("vae", values["model"], "[model]").eval()
     plain.preprocessor = generator.preprocessor
     plain.load_state_dict(generator.state_dict())
