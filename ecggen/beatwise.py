@@ -61,8 +61,7 @@ class Beatwise(nn.Module):
     def __init__(self, sizes: Sequence[int], dropout: float = 0.2):
         super().__init__()
         self.before, self.after, width, blocks = sizes
-        before, after = self.before, self.after
-        samples = before + after
+        samples = self.before + self.after
         self.penalty = squared
         told = 2 * len(DRAWN_LEADS) * samples + len(STANDARD_LEADS) + 2 * len(FACTS) + 1
         self.network = DenseNetwork(told, len(DRAWN_LEADS) * samples, width, blocks, dropout)
@@ -139,7 +138,9 @@ def qrs(condition: Condition) -> Beats:
     reach = max(1, round(REFRACTORY * condition.fs))
     highest = F.max_pool1d(steep, 2 * reach + 1, 1, reach)
     stretch = min(condition.samples, max(1, round(STRETCH * condition.fs)))
-    tall = F.max_pool1d(steep, stretch, stretch).median(-1, keepdim=True).values
+    tall = F.max_pool1d(steep, stretch, stretch)
+    told = F.max_pool1d(condition.leads_seen.any(1, keepdim=True).to(steep), stretch, stretch) > 0
+    tall = tall.where(told, torch.nan).nanmedian(-1, keepdim=True).values  # a short recording leaves stretches unseen
     found = (steep == highest) & (steep > LEAST * tall) & (steep > 1e-6)
     record, _, at = found.nonzero(as_tuple=True)
     return Beats(record, at)

@@ -125,7 +125,7 @@ class Generator(nn.Module, ABC):
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
         scale = state_dict.get(f"{prefix}band_scale")
-        if scale is not None and scale.ndim == 1:  # before 0.7 there was one for any number of seen leads
+        if scale is not None and scale.ndim == 1:  # as in 0.1.0: one for any number of seen leads
             state_dict[f"{prefix}band_scale"] = scale.expand(MOST_SEEN + 1, -1).clone()
         super()._load_from_state_dict(state_dict, prefix, *others)
 

@@ -46,6 +46,18 @@ def test_each_lead_alone_tells_where_the_qrs_are(lead, hearts):
         assert abs(len(at) - len(peaks)) <= 1
 
 
+def test_a_short_recording_has_the_beats_it_would_have_in_a_window_of_its_own(hearts):
+    """What is unseen has no voice in what is usual: a T wave must not pass for a QRS."""
+    alone = condition_of(hearts.crop(0, 2.5), "I")
+    padded = replace(
+        alone,
+        leads=torch.nn.functional.pad(alone.leads, (0, 750)),
+        leads_seen=torch.nn.functional.pad(alone.leads_seen, (0, 750)),
+    )
+    own, within = qrs(alone), qrs(padded)
+    assert torch.equal(own.record, within.record) and torch.equal(own.at, within.at)
+
+
 def test_nothing_is_written_where_no_lead_is_seen(hearts, writer):
     assert not writer(Condition.none(3, hearts.seconds), NOTHING).any()
     half = condition_of(hearts, "I")
