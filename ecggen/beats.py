@@ -32,6 +32,8 @@ MEAN_DEVIATION = float(np.sqrt(np.pi / 2))
 """Standard deviation over mean absolute deviation of a normal distribution."""
 REFRACTORY = 0.27
 """Shortest RR interval in s that is drawn, unless the heart is faster on the whole."""
+RHYTHM = 1
+"""Stream of a record's random numbers that its rhythm is drawn with."""
 IRREGULAR = 0.1
 """Irregularity from which a rhythm counts as irregular."""
 
@@ -108,7 +110,7 @@ def draw(
     answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
     waves = []
     for row, (log_interval, width, chance) in zip(rows, answers, strict=True):
-        rng = _own(seed, indices[row])
+        rng = own_numbers(seed, indices[row], RHYTHM)
         log_interval += min(max(width, 0.03), 0.4) * rng.standard_normal()
         mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
@@ -129,15 +131,15 @@ def follow(condition: Condition, ecg: ECG, preprocessor: Preprocessor, seed: int
     rows = silent(condition).nonzero()[:, 0].tolist()
     found = {row: peaks for row, peaks in enumerate(r_peaks(ecg)) if row in rows and len(peaks) > 1}
     waves = [
-        simulate_ppg(peaks, condition.seconds, condition.fs, _own(seed, indices[row]), plain=True)
+        simulate_ppg(peaks, condition.seconds, condition.fs, own_numbers(seed, indices[row], RHYTHM), plain=True)
         for row, peaks in found.items()
     ]
     return preprocessor.beating(condition, list(found), np.stack(waves)) if waves else condition
 
 
-def _own(seed: int, index: int) -> np.random.Generator:
-    """The random numbers of a record's rhythm."""
-    return np.random.default_rng((abs(seed), int(seed < 0), index, 1))
+def own_numbers(seed: int, index: int, stream: int) -> np.random.Generator:
+    """The random numbers of one record beside those of its waves: a stream for each purpose."""
+    return np.random.default_rng((abs(seed), int(seed < 0), index, stream))
 
 
 def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json.
+"""A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json; with
+people.json, whom it draws where nothing is told.
 
 Nothing in it is code: JSON and safetensors only, and the generator's name can only be a file of
 ``ecggen/generators``. ``golden.json`` holds one condition's seed and answer, so that a build that draws
@@ -24,6 +25,7 @@ from ecggen import config
 from ecggen.condition import Condition
 from ecggen.errors import InputError
 from ecggen.generator import Generator
+from ecggen.people import People
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 
@@ -31,6 +33,9 @@ T = TypeVar("T", bound=nn.Module)
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""
+
+
+PEOPLE = "people.json"
 
 
 def save(generator: Generator, folder: Path | str, card: str = "", half: bool = False) -> Path:
@@ -44,6 +49,8 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
     """
     about = {"generator": type(generator).__name__.lower(), "model": dict(generator.config)}
     files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
+    if generator.people is not None:
+        files[PEOPLE] = generator.people.as_json()
     return store(generator, Path(folder), files, card, half)
 
 
@@ -119,6 +126,8 @@ def load(name: str | Path) -> Generator:
         read_json(folder / "preprocessor_config.json"),
         f"{folder / 'preprocessor_config.json'}",
     )
+    if (folder / PEOPLE).is_file():
+        made.people = People.from_json(read_json(folder / PEOPLE), str(folder / PEOPLE))
     fill(made, folder)
     made.name = f"{folder.name}@{weights_hash(folder)}"
     return made.eval()

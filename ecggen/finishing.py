@@ -1,8 +1,8 @@
-"""The last strokes on a trained generator: the rhythm that words tell, and bands that hold what they say.
+"""The last strokes on a trained generator: the rhythm that words tell, people, and bands that hold what they say.
 
 ``python -m ecggen.finishing RUN/checkpoint --data PTBXL --out checkpoints/NAME`` makes what is shipped: 16-bit weights,
-a rhythm regressed on the training folds, bands widened until they hold their share of a training fold's samples
-(never of fold 9, on which they are scored), and the golden file of what these weights draw.
+a rhythm regressed on the training folds, whom to draw where nothing is told, bands widened until they hold their share
+of a training fold's samples (never of fold 9, on which they are scored), and the golden file of what they draw.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from torch import Tensor
 
 from ecggen import beats, checkpoint, data
 from ecggen.condition import Condition
-from ecggen.data import Batches, Pack
+from ecggen.data import Batches, Pack, statements
+from ecggen.data.classes import Population
 from ecggen.ecg import STANDARD_LEADS, determined_by
 from ecggen.exposure import WORDS, Exposure
 from ecggen.generator import Generator
+from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 SET_ON = (8,)
@@ -31,6 +33,18 @@ def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0)
     """What words and facts tell of the rhythm, from the training records (``ecggen.beats``)."""
     known = Batches(pack, rows, 256)
     beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
+
+
+def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
+    """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.people``).
+
+    Reports are left out, for they are somebody's words: what is kept says a record's statements.
+    """
+    if not len(rows):
+        return
+    known = Population.of(pack, np.sort(np.random.default_rng(seed).permutation(rows)[:n]))
+    texts = [", ".join(statements.describe(code) for code in statements.codes() if code in own) for own in known.codes]
+    generator.people = People.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
 
 
 def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
@@ -76,6 +90,7 @@ def main() -> None:
     generator = checkpoint.load(words.model)
     pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
     fit_beats(generator, pack, pack.rows(TRAINED))
+    fit_people(generator, pack, pack.rows(TRAINED))
     fit_bands(generator, pack, pack.rows(SET_ON)[: words.limit])
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)

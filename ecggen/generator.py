@@ -20,6 +20,7 @@ from ecggen import beats
 from ecggen.condition import Condition, agree
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.errors import InputError
+from ecggen.people import People
 from ecggen.preprocessing import Preprocessor, fit
 
 BATCH = 64
@@ -108,6 +109,7 @@ class Generator(nn.Module, ABC):
         config: The constructor's arguments, as they are saved.
         name: Name and weight hash, for provenance.
         sampling: Steps and guidance; None for a family that draws in one pass.
+        people: Who is drawn where nothing is told; None for a generator that has to choose by itself.
         band_scale: Per number of independent leads that are seen (0, 1, 2, 3 or more) and standard lead, what the
             spread of the draws is multiplied by in ``estimate``'s band; set on training records, saved with the
             weights.
@@ -115,6 +117,7 @@ class Generator(nn.Module, ABC):
 
     band_scale: Tensor
     sampling: Sampling | None = None
+    people: People | None = None
 
     def __init__(self):
         super().__init__()
@@ -315,8 +318,11 @@ class Generator(nn.Module, ABC):
         return Estimate(center, edges[0], edges[1], level, draws)
 
     def _prepared(self, condition: Condition, seed: int, indices: Sequence[int]) -> Condition:
-        """``condition`` as the model wants it, with a rhythm where nothing seen tells one."""
-        return beats.draw(self, self.preprocessor.condition(condition), self.preprocessor, seed, indices)
+        """``condition`` as the model wants it, with a person where nothing is told, and a rhythm where none is seen."""
+        prepared = self.preprocessor.condition(condition)
+        if self.people is not None:
+            prepared = self.people.draw(prepared, seed, indices)
+        return beats.draw(self, prepared, self.preprocessor, seed, indices)
 
     def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Tensor]:
         """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).

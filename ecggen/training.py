@@ -24,13 +24,14 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import beats, checkpoint, finishing
+from ecggen import beats, checkpoint, config, finishing
 from ecggen.condition import Condition, agree
 from ecggen.data import Batch, Batches, Pack, statements
 from ecggen.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
 from ecggen.errors import InputError
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
+from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import DOWER, rotation
 
 
@@ -87,6 +88,24 @@ class Plan:
     validation_draws: int = 4
     keep: Literal["best", "last"] = "best"
     players: Sequence[str] = ()
+
+
+def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Plan, Exposure]:
+    """What a training config says: the generator, its first weights from the plan's seed; the plan; what is shown.
+
+    Args:
+        path: A TOML file, as configs/vae.toml.
+        overrides: Changes of its values, as ``training.epochs=3``.
+    """
+    values = config.read_toml(path, overrides)
+    config.check_tables(values, path)
+    plan = config.build(Plan, values.get("training", {}), f"[training] of {path}")
+    exposure = config.build(Exposure, values.get("exposure", {}), f"[exposure] of {path}")
+    preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {path}")
+    lightning.seed_everything(plan.seed, verbose=False)
+    generator = config.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
+    generator.preprocessor = preprocessor
+    return generator, plan, exposure
 
 
 def train(
@@ -147,6 +166,7 @@ def train(
     if trainer.is_global_zero and beats.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
         finishing.fit_beats(best, pack, rows, plan.seed)
+        finishing.fit_people(best, pack, rows, seed=plan.seed)
         checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
 

@@ -18,6 +18,7 @@ from ecggen.cli.prompts import Prompt
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import sampling
 from ecggen.facts import Facts, facts_in
+from ecggen.people import People
 from ecggen.rhythm import heart_rate, r_peaks
 from ecggen.simulate import simulate
 
@@ -361,6 +362,17 @@ def test_odd_input_goes_on_and_is_said(words, note, text, run, tmp_path):
     for path in tmp_path.rglob("*"):
         if path.suffix in (".csv", ".json", ".txt", ".hea"):
             assert not any(odd in path.read_text("utf-8") for odd in ("\x1b", "\x00", "\u202e")), path
+
+
+def test_whom_to_draw_is_said_where_no_words_are(run, tmp_path):
+    made = tiny("vae")
+    made.people = People.of(["sinus rhythm"], np.array([[70.0, 1, 60]]))
+    checkpoint.save(made, tmp_path / "vae")
+    said = "findings, age, sex and heart rate are drawn"
+    for words, here in (((), True), (("--age", 70), True), (("--text", "sinus rhythm"), False)):
+        code, told, err = run("--model", tmp_path / "vae", "--out", tmp_path / str(words), *words, *SHORT, "--json")
+        assert code == 0, err
+        assert any(said in note for note in json.loads(told)["notes"]) == here
 
 
 def test_long_records_are_drawn_few_at_a_time():

@@ -15,6 +15,7 @@ LAYERS = [
     ("plot", "preprocessing"),
     ("exposure", "context", "beatwise"),
     ("beats", "reader"),
+    ("people",),
     ("generator",),
     ("latent",),
     ("generators", "data"),

@@ -17,7 +17,7 @@ from typer import Option
 from ecggen.cli import console
 from ecggen.cli.jobs import COLUMNS, Folder, Job, draw_pages, write_records
 from ecggen.cli.opening import Age, Guidance, HeartRate, Json, Model, Overwrite, Seed, Sex, Steps, Text
-from ecggen.cli.prompts import Prompt, read_prompts, understand, unread
+from ecggen.cli.prompts import Prompt, read_prompts, supposed, understand, unread
 from ecggen.cli.results import rounded
 from ecggen.errors import InputError
 
@@ -68,6 +68,7 @@ def generate(
     generator = checkpoint.load(model)
     generator.set_sampling(steps, guidance)
     said = [*dict.fromkeys(note for each in notes for note in each), *unread(understood, generator)]
+    said += supposed(understood, generator)
     folder = Folder(out, job, shard, describe(job, generator, checkpoint.find(model), said))
     folder.open(overwrite, resume)
     with console.progress("drawing", quiet=as_json) as share:

@@ -125,6 +125,14 @@ def unread(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
     return [f"{where}the model reads {most} words; the last {more} of the text are left out" for where, more in over]
 
 
+def supposed(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
+    """A note where somebody has to be drawn before an ECG can be."""
+    wordless = any(not (prompt.text or "").strip() for prompt in prompts)
+    if generator.people is None or not wordless:
+        return []
+    return ["where no words are told, findings, age, sex and heart rate are drawn as they go together in training data"]
+
+
 def shortened(text: str, most: int) -> str:
     """The beginning of a text."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

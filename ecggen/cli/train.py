@@ -39,28 +39,16 @@ def train(
     weights so far lie in OUT/checkpoint at any time and can be used as --model OUT/checkpoint. A run that was
     killed goes on with --resume, from the end of its last epoch.
     """
-    from lightning import seed_everything
-
     from ecggen import checkpoint, wording
-    from ecggen import config as configs
     from ecggen import data as datasets
     from ecggen.errors import InputError
-    from ecggen.exposure import Exposure
     from ecggen.generator import Completed
-    from ecggen.preprocessing import Preprocessor
-    from ecggen.training import Plan
+    from ecggen.training import read
     from ecggen.training import train as run
 
-    values = configs.read_toml(config, set_ or ())
-    configs.check_tables(values, config)
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "go on with --resume")
-    plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
-    exposure = configs.build(Exposure, values.get("exposure", {}), f"[exposure] of {config}")
-    preprocessor = configs.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {config}")
-    seed_everything(plan.seed, verbose=False)
-    generator = configs.generator(values["generator"], values.get("model", {}), f"[model] of {config}")
-    generator.preprocessor = preprocessor
+    generator, plan, exposure = read(config, set_ or ())
     for name in start or ():
         foreign = checkpoint.copy_weights(name, generator)
         if foreign:
@@ -71,7 +59,7 @@ def train(
     packs = []
     for folder in data:
         with console.progress(f"packing {folder.name}", quiet) as share:
-            packs.append(datasets.pack(datasets.recordings(folder), preprocessor, cache, share, completion))
+            packs.append(datasets.pack(datasets.recordings(folder), generator.preprocessor, cache, share, completion))
     pack = datasets.join(packs)
     for name, reason in list(pack.left_out.items())[:5]:
         console.err.print(f"left out {name}: {reason}", markup=False)

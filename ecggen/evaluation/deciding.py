@@ -49,28 +49,35 @@ def best_for_jobs(results: Path) -> str:
 
 def uncertainty(results: Path) -> str:
     """Share inside the band and variance of a draw, lead by lead, and the ranked probability score."""
-    rows = []
-    for found in (read(results, name) for name in ("one_lead", "three_leads")):
-        given = ", ".join(found["settings"]["given"])
-        for one, score in found["scores"].items():
-            if "ranked" in score:
-                held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
-                cells = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in DRAWN_LEADS]
-                rows.append([f"{made(one, score)}, from {given}", within(score["ranked"], "crps_mv"), *cells])
-    return table(["", "CRPS (mV)", *DRAWN_LEADS], rows) + f"\n\n*{stamp(read(results, 'three_leads'))}*"
+
+    def cells(score: dict[str, Any]) -> list[str]:
+        held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
+        leads = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in DRAWN_LEADS]
+        return [within(score["ranked"], "crps_mv"), *leads]
+
+    return _reconstructed(results, "ranked", ["CRPS (mV)", *DRAWN_LEADS], cells)
 
 
 def judged(results: Path) -> str:
     """Macro AUROC of the judge on recorded and reconstructed ECGs, and what is lost."""
-    rows = []
+
+    def cells(score: dict[str, Any]) -> list[str]:
+        said = score["judged"]
+        lost = [f"{said[kind]['macro']:.3f}; lost {within(said[kind], 'lost')}" for kind in KINDS]
+        return [f"{said['recorded']['macro']:.3f}", *lost]
+
+    return _reconstructed(results, "judged", ["recorded", *KINDS], cells)
+
+
+def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
+    """A row for each model and given leads of which ``needed`` was measured, and what these were measured with."""
+    rows, stamps = [], []
     for found in (read(results, name) for name in ("one_lead", "three_leads")):
         given = ", ".join(found["settings"]["given"])
-        for one, score in found["scores"].items():
-            if "judged" in score:
-                said = score["judged"]
-                cells = [f"{said[kind]['macro']:.3f}; lost {within(said[kind], 'lost')}" for kind in KINDS]
-                rows.append([f"{made(one, score)}, from {given}", f"{said['recorded']['macro']:.3f}", *cells])
-    return table(["", "recorded", *KINDS], rows) + f"\n\n*{stamp(read(results, 'three_leads'))}*"
+        shown = {one: score for one, score in found["scores"].items() if needed in score}
+        rows += [[f"{made(one, score)}, from {given}", *cells(score)] for one, score in shown.items()]
+        stamps += [f"from {given}: {stamp(found | {'scores': shown})}"] if shown else []
+    return table(["", *head], rows) + f"\n\n*{'; '.join(stamps)}*"
 
 
 KINDS = ("estimate", "one draw")

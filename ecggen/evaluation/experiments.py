@@ -31,7 +31,6 @@ from ecggen.errors import InputError
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
-from ecggen.exposure import Exposure
 from ecggen.generator import Generator
 from ecggen.nn.scores import squared
 from ecggen.preprocessing import Preprocessor
@@ -39,6 +38,8 @@ from ecggen.reader import Reader
 from ecggen.rhythm import heart_rate, r_peaks
 from ecggen.simulate import simulate
 
+R_PEAK = 35
+"""Sample of a beat at which its QRS stands: ``[model] beats`` of the base config begins with it."""
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
 
@@ -104,7 +105,7 @@ def spectral(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
 
 def peak(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
     """The squared error, three times as heavy within 50 ms of the QRS."""
-    near = (torch.arange(written.shape[-1], device=written.device) - 35).abs() <= 5
+    near = (torch.arange(written.shape[-1], device=written.device) - R_PEAK).abs() <= 5
     return squared(written, true, scale / (1 + 2 * near).sqrt())
 
 
@@ -155,12 +156,7 @@ def _cells(found: Mapping[str, Any] | None) -> list[str]:
 
 def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], Pack], quiet: bool) -> Generator:
     """The generator that an experiment comes to."""
-    values = config.read_toml(folder / experiment.config, experiment.change)
-    plan = config.build(training.Plan, values.get("training", {}), experiment.name)
-    exposure = config.build(Exposure, values.get("exposure", {}), experiment.name)
-    torch.manual_seed(plan.seed)
-    generator = config.generator(values["generator"], values.get("model", {}), experiment.name)
-    generator.preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), experiment.name)
+    generator, plan, exposure = training.read(folder / experiment.config, experiment.change)
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
     for part in generator.modules():

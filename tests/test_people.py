@@ -1,0 +1,112 @@
+"""Whom to draw where nothing is told: somebody of the training records, who fits what is told and overrules nothing."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny
+from trainable import training_folder
+
+from ecggen import checkpoint, data, finishing
+from ecggen.condition import FACTS, Condition
+from ecggen.errors import InputError
+from ecggen.people import COLUMNS, People
+from ecggen.simulate import simulate
+
+SOME = People.of(
+    ["normal ECG", "atrial fibrillation", "normal ECG", ""],
+    np.array([[31.0, 0, 62], [78, 1, 118], [33, 1, np.nan], [np.nan, np.nan, np.nan]]),
+)
+
+
+def drawn(condition: Condition, people: People = SOME, seed: int = 0) -> Condition:
+    return people.draw(condition, seed, range(len(condition)))
+
+
+def test_everybody_is_drawn_as_often_as_in_the_sample():
+    found = drawn(Condition.none(400))
+    words = [text for text, seen in zip(found.text, found.text_seen.tolist(), strict=True) if seen]
+    assert 160 < words.count("normal ECG") < 240 and 70 < words.count("atrial fibrillation") < 130
+    ill = torch.tensor([text == "atrial fibrillation" for text in found.text])
+    assert found.facts_seen[ill].all() and (found.facts[ill, 1] == 1).all()  # what goes together stays together
+    assert (found.facts[ill, 0] - 80).abs().max() <= 2.5 and found.facts[ill, 0].std() > 0.5
+    low, high = torch.tensor(list(FACTS.values())).T
+    assert ((found.facts >= low) & (found.facts <= high) | ~found.facts_seen).all()
+
+
+def test_told_facts_stay_and_choose_who_fits():
+    told = Condition.none(60).with_facts(age=79)
+    found = drawn(told)
+    assert set(found.text) == {"atrial fibrillation"}
+    assert (found.facts[:, 0] == 79).all() and found.facts_seen.all()
+    assert set(drawn(Condition.none(60).with_facts(sex="M", age=30)).text) == {"normal ECG"}
+
+
+@pytest.mark.parametrize("known", ["text", "lead", "ppg"])
+def test_words_and_measurements_speak_for_themselves(known):
+    heart = simulate(2, seed=1)
+    told = {
+        "text": lambda: Condition.none(2).with_text("sinus rhythm"),
+        "lead": lambda: Condition.none(2).with_leads(heart.pick("I")),
+        "ppg": lambda: Condition.none(2).with_ppg(torch.rand(2, 1000), 100),
+    }[known]()
+    assert drawn(told) is told
+    mixed = Condition.cat([told, Condition.none(1)]) if known == "text" else None
+    if mixed is not None:
+        assert drawn(mixed).text[:2] == told.text and not drawn(mixed).facts_seen[:2].any()
+
+
+def test_the_same_person_whatever_the_batch():
+    whole = drawn(Condition.none(5), seed=3)
+    alone = SOME.draw(Condition.none(1), 3, [4])
+    assert whole.text[4] == alone.text[0] and torch.equal(whole.facts[4], alone.facts[0])
+
+
+@pytest.mark.parametrize("name", ["vae", "flow"])
+def test_a_draw_out_of_nothing_is_that_of_somebody_told(name):
+    made = tiny(name)
+    without = made.sample(Condition.none(3, 4.0), seed=1)
+    made.people = SOME
+    nothing = Condition.none(3, 4.0)
+    found = made.sample(nothing, seed=1)
+    assert found.provenance.condition == "nothing"
+    assert not torch.equal(found.signal, without.signal)
+    told, made.people = SOME.draw(nothing, 1, range(3)), None
+    assert torch.equal(found.signal, made.sample(told, seed=1).signal)
+
+
+def test_people_travel_with_the_weights(tmp_path):
+    made = tiny("vae")
+    made.people = SOME
+    found = checkpoint.load(checkpoint.save(made, tmp_path / "vae")).people
+    assert found.texts == SOME.texts
+    np.testing.assert_array_equal(found.found, SOME.found)
+    np.testing.assert_array_equal(found.facts, SOME.facts)
+    made.people = None
+    assert checkpoint.load(checkpoint.save(made, tmp_path / "vae")).people is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"columns": COLUMNS, "texts": ["a"], "records": ["1 50 1 70"]},
+        {"columns": COLUMNS, "texts": ["a"], "records": ["0 50 1"]},
+        {"columns": COLUMNS, "texts": ["a"], "records": [[0, 50, 1, 70]]},
+        {"columns": COLUMNS, "texts": ["a"], "records": []},
+        {"columns": ["text"], "texts": ["a"], "records": ["0 50 1 70"]},
+    ],
+)
+def test_what_is_no_population_is_refused(broken):
+    with pytest.raises(InputError, match="holds no people"):
+        People.from_json(broken, "people.json")
+
+
+def test_nobodys_report_is_kept(tmp_path):
+    made = tiny("vae")
+    pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
+    finishing.fit_people(made, pack, pack.rows(range(1, 9)))
+    assert made.people is not None and len(made.people.found) == len(pack.rows(range(1, 9)))
+    kept = " ".join(made.people.texts)
+    assert "atrial fibrillation" in kept and not any(report in kept for report in pack.index.report)
+    rounded = made.people.facts[:, [0, 2]]
+    assert np.nanmax(rounded % 5) == 0 and np.nanmax(rounded[:, 0]) <= 90
