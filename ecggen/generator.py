@@ -8,7 +8,7 @@ eight, the way back to the recording's own rate, and the band from many draws.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -113,9 +113,15 @@ class Generator(nn.Module, ABC):
         band_scale: Per number of independent leads that are seen (0, 1, 2, 3 or more) and standard lead, what the
             spread of the draws is multiplied by in ``estimate``'s band; set on training records, saved with the
             weights.
+        spread: Per number of seen leads and drawn lead, what a draw's distance from ``middle`` is multiplied by, so
+            that draws vary as hearts do (inflation of an ensemble, as in weather forecasts); set and saved likewise.
+        middle_share: Per number of seen leads and drawn lead, the share of ``middle`` in ``estimate``'s center, beside
+            the mean of the draws; set and saved likewise.
     """
 
     band_scale: Tensor
+    spread: Tensor
+    middle_share: Tensor
     sampling: Sampling | None = None
     people: People | None = None
 
@@ -125,11 +131,15 @@ class Generator(nn.Module, ABC):
         self.config: Mapping[str, Any] = {}
         self.name = type(self).__name__.lower()
         self.register_buffer("band_scale", torch.ones(MOST_SEEN + 1, len(STANDARD_LEADS)))
+        self.register_buffer("spread", torch.ones(MOST_SEEN + 1, len(DRAWN_LEADS)))
+        self.register_buffer("middle_share", torch.full((MOST_SEEN + 1, len(DRAWN_LEADS)), 0.5))
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
         scale = state_dict.get(f"{prefix}band_scale")
         if scale is not None and scale.ndim == 1:  # as in 0.1.0: one for any number of seen leads
             state_dict[f"{prefix}band_scale"] = scale.expand(MOST_SEEN + 1, -1).clone()
+        state_dict.setdefault(f"{prefix}spread", torch.ones_like(self.spread))
+        state_dict.setdefault(f"{prefix}middle_share", torch.zeros_like(self.middle_share))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     @abstractmethod
@@ -157,7 +167,7 @@ class Generator(nn.Module, ABC):
     def middle(self, condition: Condition) -> Tensor | None:
         """One answer that was taught to be the mean of hearts, (batch, 8, time); None in a family that has none.
 
-        ``estimate`` takes it and the mean of the draws in equal parts: both are off, each in its own way.
+        ``estimate`` joins it to the mean of the draws: both are off, each in its own way.
         """
         return None
 
@@ -203,7 +213,9 @@ class Generator(nn.Module, ABC):
         """
         own = range(first, first + len(condition)) if indices is None else indices
         prepared = self._prepared(condition, seed, own)
-        (eight,) = self._along(prepared, lambda window: (torch.cat([*self._draw(window, seed, own)]),))
+        (eight,) = self._along(
+            prepared, lambda window: (torch.cat([part for part, _ in self._draw(window, seed, own)]),)
+        )
         return self._answer(eight, condition, seed)
 
     @final
@@ -297,14 +309,16 @@ class Generator(nn.Module, ABC):
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
-            middle = self._middle(window) if len(window) == len(condition) else None
-            parted = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
-            for eight in parted if len(window) == len(condition) else [torch.cat([*parted])]:
+            shares = self.middle_share.cpu()[independent(window).clamp(max=MOST_SEEN)][..., None]
+            drawn = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
+            if len(window) != len(condition):
+                drawn = [(_drawn(drawn), None)]
+            for eight, middle in drawn:
                 eight = eight.unflatten(0, (-1, draws))
                 center = eight.mean(1)
                 spread = (matrix @ (eight - center[:, None])) * scale[done : done + len(eight)]
                 if middle is not None:
-                    center = (center + middle[done : done + len(eight)]) / 2
+                    center = torch.lerp(center, middle, shares[done : done + len(eight)])
                 done += len(eight)
                 low, high = torch.quantile(spread, quantiles, dim=1)
                 parts.append((center, low.clamp(max=0), high.clamp(min=0)))
@@ -324,9 +338,12 @@ class Generator(nn.Module, ABC):
             prepared = self.people.draw(prepared, seed, indices)
         return beats.draw(self, prepared, self.preprocessor, seed, indices)
 
-    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Tensor]:
-        """Draws for one window, agreeing with what it shows, some records at a time: (draws · records, 8, time).
+    def _draw(
+        self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Draws for one window and its middle answer, agreeing with what it shows, some records at a time.
 
+        Draws are (draws · records, 8, time), the middle (records, 8, time), or None where it has no part in anything.
         The number of draws per record follows from the indices; a short window is padded, and its draws cut.
         """
         draws = len(indices) // len(window)
@@ -335,19 +352,14 @@ class Generator(nn.Module, ABC):
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
             noise = Noise(seed, indices[start * draws : (start + size) * draws], mirrored)
-            eight = agree(self.draw_many(part, noise), part.repeat(draws))
-            yield eight.cpu()[..., : window.samples]
-
-    def _middle(self, window: Condition) -> Tensor | None:
-        """``middle`` of one window, some records at a time, agreeing with what it shows."""
-        padded, parts = _pad(window, self.preprocessor.samples), []
-        for start in range(0, len(window), BATCH):
-            part = padded[start : start + BATCH].to(self.device)
-            answer = self.middle(part)
-            if answer is None:
-                return None
-            parts.append(agree(answer, part).cpu()[..., : window.samples])
-        return torch.cat(parts)
+            seen = independent(part).clamp(max=MOST_SEEN).to(self.device)
+            spread, wanted = self.spread[seen][..., None], bool((self.spread != 1)[seen].any()) or draws > 1
+            eight, middle = self.draw_many(part, noise), self.middle(part) if wanted else None
+            if middle is not None:
+                own = middle.repeat_interleave(draws, 0)
+                eight = own + spread.repeat_interleave(draws, 0) * (eight - own)
+                middle = agree(middle, part).cpu()[..., : window.samples]
+            yield agree(eight, part.repeat(draws)).cpu()[..., : window.samples], middle
 
     def _along(
         self,
@@ -395,6 +407,11 @@ class Generator(nn.Module, ABC):
             condition=condition.describe(),
         )
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
+
+
+def _drawn(parts: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:
+    """The draws of some parts, without their middle answers."""
+    return torch.cat([draws for draws, _ in parts])
 
 
 def independent(condition: Condition) -> Tensor:

@@ -158,6 +158,10 @@ class LatentGenerator(Generator):
     def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
         return self._written(self._backwards(self._start(condition, noise), self._predicting(condition, len(noise))))
 
+    def middle(self, condition: Condition) -> Tensor | None:
+        """The reader's guess."""
+        return self.reader.guess(condition, self.reader(condition))
+
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
         latent = self._told(eight)

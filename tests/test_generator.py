@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import tiny
 
-from ecggen import Condition, InputError
+from ecggen import Condition, InputError, finishing
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.generator import Generator, Noise
 from ecggen.preprocessing import Preprocessor
@@ -28,6 +28,24 @@ class GaussianHeart(Generator):
         given = condition.leads[:, condition.leads_seen[0, :, 0]]
         gain = self.covariance @ rows.T @ torch.linalg.pinv(rows @ self.covariance @ rows.T)
         return free + gain @ (given - rows @ free)
+
+    def loss(self, ecg, condition, player):
+        raise AssertionError("nothing to learn")
+
+
+class ShyHeart(Generator):
+    """Hearts that vary by 1 mV about lead I, drawn with ``daring`` as much; it knows their mean."""
+
+    def __init__(self, daring: float, off: float = 0.0):
+        super().__init__()
+        self.preprocessor = Preprocessor(seconds=4)
+        self.daring, self.off = daring, off
+
+    def middle(self, condition):
+        return condition.leads[:, :1].expand(-1, 8, -1)
+
+    def draw(self, condition, noise):
+        return self.middle(condition) + self.off + self.daring * noise.normal(8, condition.samples)
 
     def loss(self, ecg, condition, player):
         raise AssertionError("nothing to learn")
@@ -156,3 +174,57 @@ def test_a_window_that_does_not_fold_is_named():
     generator.preprocessor = Preprocessor(seconds=4.03)
     with pytest.raises(InputError, match="the window holds 403 samples; a multiple of 20 was expected"):
         generator.sample(Condition.none(1, 4))
+
+
+def shown(n: int) -> Condition:
+    return Condition.none(n, 4).with_leads(waves(n))
+
+
+def test_spread_moves_draws_away_from_the_middle_and_not_what_is_seen():
+    shy = ShyHeart(0.4)
+    narrow = shy.sample(shown(3), seed=2)
+    shy.spread[1] = 2.5
+    wide = shy.sample(shown(3), seed=2)
+    assert torch.equal(wide.pick("I").signal, narrow.pick("I").signal)
+    middle = shy.preprocessor.condition(shown(3)).leads[:, :1]
+    apart = [each.pick("V3").signal - middle for each in (wide, narrow)]
+    torch.testing.assert_close(apart[0], 2.5 * apart[1], atol=1e-5, rtol=1e-5)
+    alone = shy.sample(shown(3)[1:2], seed=2, first=1)
+    torch.testing.assert_close(alone.signal, wide.signal[1:2])
+    both = Condition.cat([shown(1), Condition.none(1, 4)])  # where no lead is seen, nothing is spread
+    assert 0.3 < shy.sample(both, seed=2).signal[1].std() < 0.5
+
+
+def test_a_center_leans_to_the_middle_as_far_as_it_is_told():
+    shy, known = ShyHeart(0.1, off=1.0), shown(2)
+    for share in (0.0, 0.25, 1.0):
+        shy.middle_share.fill_(share)
+        off = (shy.estimate(known, 64).center.pick("V3").signal - waves(2).signal).mean()
+        assert abs(float(off) - (1 - share)) < 0.02
+
+
+@pytest.mark.parametrize("daring", [0.5, 1.0, 2.0])
+def test_draws_are_spread_until_they_vary_as_hearts_do(daring, monkeypatch):
+    numbers = torch.Generator().manual_seed(0)
+    given = waves(40)
+    hearts = given.signal + torch.randn(40, 8, 400, generator=numbers)
+    hearts[:, 0] = given.signal[:, 0]
+    truth = ECG(hearts, DRAWN_LEADS, 100.0)
+
+    def told(generator, pack, rows, leads):
+        picked = truth.pick("I") if leads else None
+        nothing = Condition.none(40, 4)
+        yield truth, nothing if picked is None else nothing.with_leads(picked)
+
+    monkeypatch.setattr(finishing, "told", told)
+    shy = ShyHeart(daring, off=1.0)
+    finishing.fit_draws(shy, None, np.arange(40), draws=8)
+    assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
+    assert (shy.spread[0] == 1).all() and shy.spread[1, 0] == 1  # nothing seen; seen
+    assert (shy.middle_share[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
+
+
+def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
+    monkeypatch.setattr(finishing, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
+    finishing.fit_draws(gaussian, None, np.arange(2))
+    assert (gaussian.spread == 1).all() and (gaussian.middle_share == 0).all()

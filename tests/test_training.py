@@ -199,8 +199,10 @@ def test_weights_with_one_band_for_all_are_read(tmp_path):
     generator = tiny("vae")
     weights = generator.state_dict()
     weights["band_scale"] = torch.arange(12.0)
+    del weights["spread"], weights["middle_share"]
     generator.load_state_dict(weights)
     assert torch.equal(generator.band_scale, torch.arange(12.0).expand(4, -1))
+    assert (generator.spread == 1).all() and (generator.middle_share == 0).all()
 
 
 def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):

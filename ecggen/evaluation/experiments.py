@@ -166,7 +166,12 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
         if experiment.simulated:
             before = replace(plan, epochs=experiment.simulated, validation_records=32)
             training.train(
-                generator, simulated(pack(generator.preprocessor)), before, exposure, Path(made) / "simulated"
+                generator,
+                simulated(pack(generator.preprocessor)),
+                before,
+                exposure,
+                Path(made) / "simulated",
+                progress=not quiet,
             )
         out = training.train(
             generator, pack(generator.preprocessor), plan, exposure, Path(made) / "run", progress=not quiet

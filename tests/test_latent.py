@@ -1,0 +1,50 @@
+"""What flow and diffusion share: two Gaussian paths between the same ends, and one denoiser that walks either."""
+
+import torch
+from conftest import ROOT, tiny
+
+from ecggen import config
+from ecggen.condition import Condition
+from ecggen.generators.diffusion import TIMES
+from ecggen.simulate import simulate
+
+
+def straight():
+    """A tiny diffusion model that is asked as a flow is, with the weights of the tiny flow."""
+    values, flow = config.read_toml(ROOT / "configs" / "tiny" / "flow.toml"), tiny("flow")
+    sizes = {name: value for name, value in values["model"].items() if name not in ("shift", "heun")}
+    made = config.generator("diffusion", sizes | {"straight": True}, "[model]").eval()
+    made.preprocessor = flow.preprocessor
+    made.load_state_dict(flow.state_dict())
+    return made, flow
+
+
+def test_a_flow_that_is_right_gives_the_right_velocity():
+    made, _ = straight()
+    latent, noise = torch.randn(2, 5, 16, 20)
+    time = torch.tensor([0, 250, 500, 800, TIMES - 1])
+    x = made._schedule.add_noise(latent, noise, time)
+    asked = []
+
+    def exact(path, share):
+        asked.append((path, share))
+        return noise - latent
+
+    found = made._velocity(x, time, exact)
+    torch.testing.assert_close(found, made._schedule.get_velocity(latent, noise, time), atol=1e-5, rtol=1e-5)
+    path, share = asked[0]
+    torch.testing.assert_close(path, torch.lerp(latent, noise, share[:, None, None]), atol=1e-5, rtol=1e-5)
+    assert share[-1] == 1 and (share.diff() > 0).all()
+
+
+def test_flow_and_diffusion_with_the_same_weights_draw_the_same_in_many_steps():
+    made, flow = straight()
+    known = Condition.none(2, 4).with_leads(simulate(2, seconds=4, seed=1).pick("I"))
+
+    def apart(steps: int) -> float:
+        made.set_sampling(steps, 1.0)
+        flow.set_sampling(steps, 1.0)
+        one, other = (generator.sample(known, seed=3).signal for generator in (made, flow))
+        return float((one - other).abs().mean())
+
+    assert apart(200) < 0.2 * apart(4)
