@@ -5,13 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 
-from ecggen import config
 from ecggen.beatwise import Beatwise, qrs
 from ecggen.condition import Condition
 from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
-from ecggen.evaluation import experiments
 from ecggen.reader import Reader
 from ecggen.rhythm import r_peaks
 from ecggen.simulate import simulate
@@ -122,23 +119,3 @@ def test_players_share_the_reader_out():
     assert list(players) == ["beats", "reader"]
     held = [id(one) for own in players.values() for one in own]
     assert sorted(held) == sorted(id(one) for one in reader.parameters())
-
-
-def test_every_listed_experiment_can_be_built():
-    found = experiments.read(ROOT / "evaluation" / "experiments")
-    names = [one.name for one in found]
-    assert len(names) == len(set(names)) >= 15
-    for one in found:
-        assert not one.against or one.against in names
-        values = config.read_toml(ROOT / "evaluation" / "experiments" / one.config, one.change)
-        config.check_tables(values, one.name)
-        config.generator(values["generator"], values["model"], one.name)
-
-
-@pytest.mark.parametrize("name", experiments.PENALTIES)
-def test_each_penalty_is_least_for_the_truth(name):
-    true = torch.randn(5, 8, 90, generator=torch.Generator().manual_seed(0))
-    penalty, scale = experiments.PENALTIES[name], torch.ones(5, 8, 1)
-    assert penalty(true, true, scale) == 0
-    assert penalty(true + 0.1, true, scale) > 0
-    assert penalty(true * 1.5, true, scale) > penalty(true * 1.2, true, scale) > 0

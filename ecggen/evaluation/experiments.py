@@ -1,8 +1,9 @@
 """What was tried, and what came of it: ``python -m ecggen.evaluation.experiments --data PTBXL --cache CACHE``.
 
-``evaluation/experiments/*.toml`` lists experiments: a hypothesis, what is changed in a training config, and against
-which other one it is held. Each is trained, scored on the same records of fold 9 and compared record by record; those
-that stand in the results already are left out. Short trainings tell what helps, not how good a checkpoint will be.
+``evaluation/experiments/*.toml`` lists experiments: a hypothesis, what is changed in a training config or in how a
+checkpoint draws, and against which other one it is held. Each is trained where it says so, scored on the same records
+of fold 9 and compared record by record; those that stand in the results already are left out. Short trainings tell
+what helps, not how good a checkpoint will be.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import json
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,19 @@ from torch import Tensor
 from ecggen import beatwise, checkpoint, config, data, training
 from ecggen.condition import Condition, agree
 from ecggen.data import Batches, Pack
-from ecggen.ecg import DRAWN_LEADS
+from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
+from ecggen.evaluation import markdown
+from ecggen.evaluation.generation import TOLD, chosen, draw
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.evaluation.scores.frechet import frechet_gaussian
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.generator import Generator
+from ecggen.judges import storing
+from ecggen.judges.classifier import Classifier
+from ecggen.latent import LatentGenerator, drawn
+from ecggen.nn.latent import Autoencoder
 from ecggen.nn.scores import squared
 from ecggen.preprocessing import Preprocessor
 from ecggen.reader import Reader
@@ -46,10 +54,21 @@ SCORED = ("I", "II V1 V5")
 HEAD = """# What was tried
 
 Written by `python -m ecggen.evaluation.experiments --data PTBXL` from `experiments.json`, which holds commit, date, n
-and minutes of each. r is the mean over records of fold 9 and leads that are neither given nor determined; what was
-gained is told in thousandths, with the 95 % interval of a bootstrap over patients, record by record.
-
+and minutes of each. Scored are records of fold 9; differences have the 95 % interval of a bootstrap over patients,
+record by record. r is the mean over records and leads, its gain told in thousandths; FID is the Fréchet distance of
+the judge's features to those of 1,000 training records, less is better.
 """
+
+BEATS, SPACE, WORDS = "beats", "space", "words"
+KINDS = {
+    BEATS: ("Writing leads beat by beat", "r of leads that are neither given nor determined", SCORED),
+    SPACE: ("The latent space", "r of what the autoencoder makes of an ECG, and FID", ("autoencoded",)),
+    WORDS: ("Drawing from words", "FID of draws that are told report, age, sex and heart rate", ("told",)),
+}
+"""Kinds of experiments: what they are about, what is measured, and of what."""
+
+REDRAWS = 100
+"""Redraws of patients for the interval of a Fréchet distance."""
 
 Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -65,24 +84,34 @@ class Experiment:
         change: Overrides of the config, as ``ecggen train --set``.
         against: The experiment that it is compared with; "" for none.
         penalty: What the part that writes beat by beat minimises: one of ``PENALTIES``.
+        perceptual: Weight of the distance of the judge's features, beside what a latent space minimises.
         simulated: Epochs on simulated hearts before the training.
         start: A checkpoint to begin with; "" for none.
         given: Leads that are scored, where they are fewer than ``SCORED``.
+        kind: What is scored, one of ``KINDS``; an experiment on "words" is not trained, it draws with ``start``.
+        sampling: How it draws: steps, guidance, heun.
+        untold: What is not told of a record, where words are.
         kept: Whether shipped checkpoints are made that way; "" while it is open.
     """
 
     name: str
     hypothesis: str
-    config: str
+    config: str = ""
     change: Sequence[str] = ()
     against: str = ""
     penalty: str = "squared"
+    perceptual: float = 0.0
     simulated: int = 0
     start: str = ""
     given: Sequence[str] = SCORED
+    kind: str = BEATS
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    untold: Sequence[str] = ()
     kept: str = ""
 
     def __post_init__(self):
+        if self.kind not in KINDS or bool(self.config) == (self.kind == WORDS):
+            raise InputError(f"{self.name} is of kind {self.kind!r}, config {self.config!r}", "words, or a config")
         if self.penalty not in PENALTIES:
             raise InputError(f"{self.name} has the penalty {self.penalty!r}", f"one of {', '.join(PENALTIES)}")
 
@@ -128,40 +157,72 @@ def read(folder: Path) -> list[Experiment]:
     return found
 
 
-def table(folder: Path, results: Mapping[str, Any]) -> str:
-    """A line for each experiment that has been run, as Markdown."""
-    lines = [
-        "| experiment | hypothesis | change | r from I | gained | r from II, V1, V5 | gained | kept |",
-        "|---|---|---|---|---|---|---|---|",
+def changes(experiment: Experiment) -> list[str]:
+    """What an experiment does otherwise than its config and checkpoint say."""
+    return [
+        *experiment.change,
+        *([f"penalty {experiment.penalty}"] if experiment.penalty != "squared" else []),
+        *([f"perceptual {experiment.perceptual:g}"] if experiment.perceptual else []),
+        *([f"{experiment.simulated} epochs on simulated hearts first"] if experiment.simulated else []),
+        *(f"{name} {value:g}" for name, value in experiment.sampling.items()),
+        *(f"without {name}" for name in experiment.untold),
     ]
-    for one in read(folder):
-        if one.name in results:
+
+
+def table(folder: Path, results: Mapping[str, Any]) -> str:
+    """A table for each kind, a line for each experiment that has been run, as Markdown."""
+    listed, parts = [one for one in read(folder) if one.name in results], []
+    for kind, (title, measure, places) in KINDS.items():
+        shown = [one for one in listed if one.kind == kind]
+        if not shown:
+            continue
+        numbers = [
+            number
+            for number in ("r", "fid")
+            if any(number in results[one.name]["given"].get(place, {}) for one in shown for place in places)
+        ]
+        columns = [(place, number) for place in places for number in numbers]
+        names = [f"{NAMES[number]} ({place.replace(' ', ', ')})" for place, number in columns]
+        heads = [head for name in names for head in (name, "against the other")]
+        lines = [["experiment", "hypothesis", "change", *heads, "kept"]]
+        for one in shown:
             found = results[one.name]
-            cells = [cell for leads in SCORED for cell in _cells(found["given"].get(leads))]
-            change = "; ".join(f"`{part}`" for part in found["change"]) or "–"
-            against = f" (against {one.against})" if one.against not in ("", "base") else ""
-            lines.append("| " + " | ".join([one.name, one.hypothesis + against, change, *cells, one.kept]) + " |")
-    return "\n".join(lines) + "\n"
+            cells = [cell for place, number in columns for cell in _cells(found["given"].get(place), number)]
+            change = "; ".join(f"`{part}`" for part in changes(one)) or "–"
+            base = f" (against {one.against})" if one.against and one.against != shown[0].name else ""
+            lines.append([one.name, one.hypothesis + base, change, *cells, one.kept])
+        parts.append(f"## {title}\n\nMeasured: {measure}.\n\n" + markdown.table(lines[0], lines[1:]))
+    return "\n" + "\n\n".join(parts) + "\n"
 
 
-def _cells(found: Mapping[str, Any] | None) -> list[str]:
-    """r, and what was gained with its interval in thousandths."""
+NAMES = {"r": "r", "fid": "FID"}
+
+
+def _cells(found: Mapping[str, Any] | None, number: str) -> list[str]:
+    """A number, and its difference to the other experiment with its interval; r's in thousandths."""
     if found is None:
         return ["", ""]
-    if "r_gained" not in found:
-        return [f"{found['r']:.3f}", ""]
-    gained, low, high = (1000 * value for value in (found["r_gained"], *found["r_gained_interval"]))
-    return [f"{found['r']:.3f}", f"{gained:+.1f} ({low:+.1f} to {high:+.1f})"]
+    digits, factor = (3, 1000) if number == "r" else (1, 1)
+    value = f"{found[number]:.{digits}f}"
+    if f"{number}_gained" not in found:
+        return [value, ""]
+    gained, low, high = (factor * one for one in (found[f"{number}_gained"], *found[f"{number}_gained_interval"]))
+    return [value, f"{gained:+.1f} ({low:+.1f} to {high:+.1f})"]
 
 
 def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], Pack], quiet: bool) -> Generator:
     """The generator that an experiment comes to."""
+    if experiment.kind == WORDS:
+        return drawing(experiment)
     generator, plan, exposure = training.read(folder / experiment.config, experiment.change)
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
     for part in generator.modules():
         if isinstance(part, beatwise.Beatwise):
             part.penalty = PENALTIES[experiment.penalty]
+    if experiment.perceptual:
+        assert isinstance(generator, LatentGenerator)
+        look_at_features(generator, experiment.perceptual)
     with tempfile.TemporaryDirectory() as made:
         if experiment.simulated:
             before = replace(plan, epochs=experiment.simulated, validation_records=32)
@@ -177,6 +238,18 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
             generator, pack(generator.preprocessor), plan, exposure, Path(made) / "run", progress=not quiet
         )
         return checkpoint.load(out)
+
+
+def look_at_features(generator: LatentGenerator, weight: float) -> None:
+    """Add the distance of the judge's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
+    judge, plain = storing.load("judge", "classifier").requires_grad_(False), generator._space_losses
+
+    def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:
+        own = generator.space.decode(drawn(generator.space.encode(ecg.signal)))
+        seen, true = judge(own)[0], judge(ecg.signal)[0]
+        return plain(ecg, condition) | {"perceptual": weight * (seen - true).square().mean() / true.var()}
+
+    generator._space_losses = losses  # type: ignore[method-assign]
 
 
 def simulated(real: Pack, n: int = 8192) -> Pack:
@@ -230,17 +303,69 @@ def scores(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[st
     }
 
 
-def compared(own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray] | None, patients: list[str]) -> dict:
-    """Means, and the difference to another experiment with its 95 % interval over patients."""
-    found: dict[str, Any] = {
-        "r": round(float(own["r"].mean()), 4),
-        "rmse_mv": round(float(np.sqrt(own["squared"].mean(0)).mean()), 4),
+def drawing(experiment: Experiment) -> Generator:
+    """A checkpoint that draws as an experiment says."""
+    generator, how = checkpoint.load(experiment.start), dict(experiment.sampling)
+    if "heun" in how:
+        generator.heun = bool(how.pop("heun"))
+    if how:
+        generator.set_sampling(int(how["steps"]) if "steps" in how else None, how.get("guidance"))
+    return generator
+
+
+def measured(
+    experiment: Experiment, generator: Generator, pack: Pack, rows: np.ndarray, judge: Classifier
+) -> dict[str, dict[str, np.ndarray]]:
+    """What is compared record by record: r and squared errors (record, lead), features (record, feature)."""
+    if experiment.kind == WORDS:
+        told = [name for name in TOLD if name not in experiment.untold]
+        drawn, _ = draw(generator, pack, rows, told, seed=1)
+        return {"told": {"features": judge.judge(drawn).features}}
+    true = pack.ecg(rows)
+    if experiment.kind == SPACE:
+        space = generator.get_submodule("space")
+        assert isinstance(space, Autoencoder)
+        with torch.no_grad():
+            eight = torch.cat([space.decode(space.encode(part)[0]) for part in true.signal.split(64)])
+        features = judge.judge(replace(true, signal=eight).standard()).features
+        return {"autoencoded": scores(eight.numpy(), true.signal.numpy(), ()) | {"features": features}}
+    return {
+        leads: scores(guessed(generator, pack, rows, leads.split()), true.signal.numpy(), leads.split())
+        for leads in experiment.given
     }
-    if other is not None:
-        gain = own["r"] - other["r"]
-        found["r_gained"] = round(float(gain.mean()), 4)
-        found["r_gained_interval"] = [round(edge, 4) for edge in patient_interval(gain, patients)]
+
+
+def compared(
+    own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray] | None, patients: list[str], real: np.ndarray
+) -> dict:
+    """Means, and the difference to another experiment with its 95 % interval over patients."""
+    found: dict[str, Any] = {}
+    if "r" in own:
+        found["r"] = round(float(own["r"].mean()), 4)
+        found["rmse_mv"] = round(float(np.sqrt(own["squared"].mean(0)).mean()), 4)
+        if other is not None:
+            gain = own["r"] - other["r"]
+            found["r_gained"] = round(float(gain.mean()), 4)
+            found["r_gained_interval"] = [round(edge, 4) for edge in patient_interval(gain, patients)]
+    if "features" in own:
+        found["fid"] = round(frechet_gaussian(own["features"], real), 2)
+        if other is not None:
+            pairs = [
+                frechet_gaussian(own["features"][again], real) - frechet_gaussian(other["features"][again], real)
+                for again in redrawn(patients, REDRAWS)
+            ]
+            found["fid_gained"] = round(found["fid"] - frechet_gaussian(other["features"], real), 2)
+            found["fid_gained_interval"] = [round(float(edge), 2) for edge in np.quantile(pairs, (0.025, 0.975))]
     return found
+
+
+def redrawn(patients: Sequence[str], times: int) -> Iterator[np.ndarray]:
+    """Rows of as many patients drawn with replacement, time after time."""
+    _, which = np.unique(np.asarray(patients), return_inverse=True)
+    rows = [np.flatnonzero(which == one) for one in range(which.max() + 1)]
+    rng = np.random.default_rng(0)
+    for _ in range(times):
+        yield np.concatenate([rows[one] for one in rng.integers(len(rows), size=len(rows))])
 
 
 def main() -> None:
@@ -263,6 +388,7 @@ def main() -> None:
     def pack(preprocessor: Preprocessor) -> Pack:
         return data.pack(data.recordings(words.data), preprocessor, words.cache)
 
+    judge, real = storing.load("judge", "classifier"), None
     for experiment in read(words.list):
         if experiment.name in results["experiments"] or (words.only and experiment.name not in words.only):
             continue
@@ -270,22 +396,20 @@ def main() -> None:
         generator = train(experiment, words.list, pack, words.quiet)
         known = pack(generator.preprocessor)
         rows = np.sort(np.random.default_rng(0).permutation(known.rows((9,)))[: words.records])
-        true, patients = known.ecg(rows).signal.numpy(), known.index.patient.iloc[rows].tolist()
+        if real is None and experiment.kind != BEATS:
+            real = judge.judge(known.ecg(chosen(known, range(1, 9), 1000, 1)).standard()).features
         found, kept = {}, {}
-        for leads in experiment.given:
-            own = scores(guessed(generator, known, rows, leads.split()), true, leads.split())
-            kept |= {f"{leads}/{name}": values for name, values in own.items()}
+        for place, own in measured(experiment, generator, known, rows, judge).items():
+            kept |= {f"{place}/{name}": values for name, values in own.items()}
             other = words.work / f"{experiment.against}.npz"
-            before = np.load(other) if experiment.against and other.is_file() else None
-            held = None if before is None or f"{leads}/r" not in before else {"r": before[f"{leads}/r"]}
-            found[leads] = compared(own, held, patients)
+            before = np.load(other) if experiment.against and other.is_file() else {}
+            held = {name: before[f"{place}/{name}"] for name in own if f"{place}/{name}" in before}
+            patients = known.index.patient.iloc[rows].tolist()
+            found[place] = compared(own, held or None, patients, np.empty(0) if real is None else real)
         np.savez(words.work / f"{experiment.name}.npz", **kept)  # type: ignore[arg-type]
         results["experiments"][experiment.name] = {
             "hypothesis": experiment.hypothesis,
-            "change": [
-                *experiment.change,
-                *([f"penalty {experiment.penalty}"] if experiment.penalty != "squared" else []),
-            ],
+            "change": changes(experiment),
             "against": experiment.against,
             "given": found,
             "n": len(rows),

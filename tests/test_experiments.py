@@ -1,0 +1,86 @@
+"""What was tried: every listed experiment can be run, and what is told of it is what was measured."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, tiny
+
+from ecggen import config
+from ecggen.ecg import ECG
+from ecggen.errors import InputError
+from ecggen.evaluation import experiments
+from ecggen.evaluation.experiments import Experiment, compared, redrawn
+from ecggen.simulate import simulate
+
+LISTS = ROOT / "evaluation" / "experiments"
+RESULTS = ROOT / "evaluation" / "results" / "experiments.json"
+
+
+def test_every_listed_experiment_can_be_built():
+    found = experiments.read(LISTS)
+    names = [one.name for one in found]
+    assert len(names) == len(set(names)) >= 15
+    for one in found:
+        assert not one.against or one.against in names
+        if one.kind == experiments.WORDS:
+            continue  # nothing is built: a checkpoint draws
+        values = config.read_toml(LISTS / one.config, one.change)
+        config.check_tables(values, one.name)
+        config.generator(values["generator"], values["model"], one.name)
+
+
+@pytest.mark.parametrize("name", experiments.PENALTIES)
+def test_each_penalty_is_least_for_the_truth(name):
+    true = torch.randn(5, 8, 90, generator=torch.Generator().manual_seed(0))
+    penalty, scale = experiments.PENALTIES[name], torch.ones(5, 8, 1)
+    assert penalty(true, true, scale) == 0
+    assert penalty(true + 0.1, true, scale) > 0
+    assert penalty(true * 1.5, true, scale) > penalty(true * 1.2, true, scale) > 0
+
+
+def test_patients_are_drawn_whole():
+    patients = ["a", "b", "a", "c"]
+    for rows in redrawn(patients, 20):
+        drawn = [patients[row] for row in rows]
+        assert len(drawn) >= 3 and drawn.count("a") % 2 == 0
+
+
+def test_differences_are_those_of_the_scores():
+    rng = np.random.default_rng(0)
+    own, real = rng.standard_normal((60, 4)), rng.standard_normal((80, 4))
+    patients = [str(at // 2) for at in range(60)]
+    same = compared({"features": own}, {"features": own}, patients, real)
+    assert same["fid_gained"] == 0 and same["fid_gained_interval"] == [0, 0]
+    worse = compared({"features": own + 1}, {"features": own}, patients, real)
+    low, high = worse["fid_gained_interval"]
+    assert 0 < low < worse["fid_gained"] < high and 3 < worse["fid_gained"] < 5
+    r = rng.random((60, 3))
+    better = compared({"r": r + 0.1, "squared": r}, {"r": r, "squared": r}, patients, real)
+    assert better["r_gained"] == 0.1 and better["r_gained_interval"] == [0.1, 0.1]
+
+
+def test_a_latent_space_can_be_taught_by_the_judge():
+    generator = tiny("flow").train()
+    ecg = simulate(2, seconds=4, seed=1).pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+    known = experiments.Condition.none(2, 4)
+    before = generator._space_losses(ECG(ecg.signal, ecg.leads, ecg.fs), known)
+    experiments.look_at_features(generator, 0.5)
+    found = generator.loss(ecg, known, "space")
+    assert set(found) == {*before, "perceptual"} and found["perceptual"] > 0
+    found["perceptual"].backward()
+    assert any(parameter.grad is not None for parameter in generator.space.parameters())
+
+
+@pytest.mark.parametrize("change", [{"kind": "other"}, {"config": ""}, {"kind": "words"}, {"penalty": "none"}])
+def test_what_cannot_be_run_is_refused(change):
+    with pytest.raises(InputError):
+        Experiment(**({"name": "one", "hypothesis": "h", "config": "base.toml"} | change))
+
+
+def test_the_written_table_is_of_the_stored_results():
+    results = json.loads(RESULTS.read_text())["experiments"]
+    written = RESULTS.with_suffix(".md").read_text()
+    assert written == experiments.HEAD + experiments.table(LISTS, results)
+    assert all(f"| {name} |" in written for name in results)
