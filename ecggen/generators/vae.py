@@ -19,6 +19,10 @@ time. Ours, and why:
   heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a feature
   and a signal is what convolutions find hardest.
 - Eight leads are drawn, four follow; skips run from the seen leads to the decoder.
+- Where beats are seen, each is first written by a dense network on aligned beats (``ecggen.beatwise``); the decoder
+  corrects it.
+- The answer at the prior's mean can be taught to be the mean of hearts (``middle``), by its squared error: a score of
+  draws asks for medians, which lie nearer to zero. ``estimate`` joins it to the mean of the draws.
 """
 
 from __future__ import annotations
