@@ -69,16 +69,23 @@ class Sampling:
         steps: Steps of the sampler from noise to ECG.
         guidance: How much more than asked words and facts are followed: 1 as learnt, above 1 to exaggerate (Ho &
             Salimans 2022), 0 not at all. What was measured is never exaggerated.
+        seen_steps: Steps where leads are seen, which leave less to be drawn; None for as many.
     """
 
     steps: int
     guidance: float = 1.0
+    seen_steps: int | None = None
 
     def __post_init__(self):
-        if not 1 <= self.steps <= 1000:
-            raise InputError(f"{self.steps} steps", "1 to 1000 were expected")
+        for steps in (self.steps, self.seen_steps):
+            if steps is not None and not 1 <= steps <= 1000:
+                raise InputError(f"{steps} steps", "1 to 1000 were expected")
         if not 0 <= self.guidance <= 20:
             raise InputError(f"guidance {self.guidance:g}", "0 to 20 was expected; 1 draws as learnt")
+
+    def where(self, seen: bool) -> int:
+        """Steps where leads are seen, or are not."""
+        return self.seen_steps if seen and self.seen_steps is not None else self.steps
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ class Generator(nn.Module, ABC):
         return {"generator": list(self.parameters())}
 
     def set_sampling(self, steps: int | None = None, guidance: float | None = None) -> None:
-        """Other steps or another guidance than the checkpoint's own; None leaves one as it is.
+        """Other steps (leads seen or not) or another guidance than the checkpoint's own; None leaves one as it is.
 
         Raises:
             InputError: Where a number is impossible, or the family draws in one pass and has neither.
@@ -190,7 +197,8 @@ class Generator(nn.Module, ABC):
                 "leave --steps and --guidance out, or choose flow or diffusion",
             )
         own = self.sampling
-        self.sampling = Sampling(own.steps if steps is None else steps, own.guidance if guidance is None else guidance)
+        how = own if steps is None else Sampling(steps, own.guidance)
+        self.sampling = how if guidance is None else replace(how, guidance=guidance)
 
     @property
     def device(self) -> torch.device:
@@ -388,9 +396,11 @@ class Generator(nn.Module, ABC):
         lacking = max(0, condition.samples - moved.shape[-1])
         return torch.cat([moved, moved[..., -1:].expand(*moved.shape[:-1], lacking)], -1)[..., : condition.samples]
 
-    def _how(self) -> str:
+    def _how(self, seen: bool) -> str:
         """Steps and guidance, for provenance."""
-        return "" if self.sampling is None else f", {self.sampling.steps} steps, guidance {self.sampling.guidance:g}"
+        return (
+            "" if self.sampling is None else f", {self.sampling.where(seen)} steps, guidance {self.sampling.guidance:g}"
+        )
 
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate, with what it shows as it was given."""
@@ -402,7 +412,7 @@ class Generator(nn.Module, ABC):
         provenance = Provenance(
             measured=measured,
             generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
-            model=self.name + self._how(),
+            model=self.name + self._how(bool(measured)),
             seed=seed,
             condition=condition.describe(),
         )

@@ -68,6 +68,7 @@ class LatentGenerator(Generator):
         looks: Noisy versions of each record in a training step: reading costs more than denoising.
         summary: Whether the text's summary steers every block of the denoiser, beside the attention to its words.
         steps: Steps of the sampler, unless asked otherwise.
+        seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
@@ -92,6 +93,7 @@ class LatentGenerator(Generator):
         looks: int,
         summary: bool,
         steps: int,
+        seen_steps: int,
         guidance: float,
         prior: float,
         text: str,
@@ -99,7 +101,7 @@ class LatentGenerator(Generator):
     ):
         super().__init__()
         self.folded, self.looks, self.prior = folded, looks, prior
-        self.sampling = Sampling(steps, guidance)
+        self.sampling = Sampling(steps, guidance, seen_steps or None)
         self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
         self.latent = latent
@@ -141,13 +143,19 @@ class LatentGenerator(Generator):
 
     @abstractmethod
     def _backwards(
-        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+        self,
+        noise: Tensor,
+        predict: Callable[[Tensor, Tensor], Tensor],
+        steps: int,
+        latent: Tensor | None = None,
+        start: float = 1,
     ) -> Tensor:
-        """From noise (batch, latent, step) to a latent in ``self.sampling.steps`` steps.
+        """From noise (batch, latent, step) to a latent.
 
         Args:
             noise: Standard normal.
             predict: The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1.
+            steps: In how many steps.
             latent: What to vary: noise is mixed with it.
             start: Share of the noise in that mixture, signal to noise as 1 − ``start`` to ``start``.
         """
@@ -156,7 +164,15 @@ class LatentGenerator(Generator):
         return self.draw_many(condition, noise)
 
     def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        return self._written(self._backwards(self._start(condition, noise), self._predicting(condition, len(noise))))
+        start, draws = self._start(condition, noise), len(noise) // len(condition)
+        seen = condition.leads_seen.flatten(1).any(1).tolist()
+        alike = self.sampling.seen_steps is None or len(set(seen)) == 1
+        size, parts = len(condition) if alike else 1, []
+        for at in range(0, len(condition), size):
+            own = start[at * draws : (at + size) * draws]
+            predict = self._predicting(condition[at : at + size], len(own))
+            parts.append(self._written(self._backwards(own, predict, self.sampling.where(seen[at]))))
+        return torch.cat(parts)
 
     def middle(self, condition: Condition) -> Tensor | None:
         """The reader's guess."""
@@ -166,7 +182,8 @@ class LatentGenerator(Generator):
         """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
         latent = self._told(eight)
         predict = self._predicting(condition, len(noise))
-        return self._written(self._backwards(self._start(condition, noise), predict, latent, strength))
+        way = self._backwards(self._start(condition, noise), predict, self.sampling.steps, latent, strength)
+        return self._written(way)
 
     def _start(self, condition: Condition, noise: Noise) -> Tensor:
         return noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)

@@ -1,5 +1,8 @@
 """What flow and diffusion share: two Gaussian paths between the same ends, and one denoiser that walks either."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from conftest import ROOT, tiny
 
@@ -48,3 +51,21 @@ def test_flow_and_diffusion_with_the_same_weights_draw_the_same_in_many_steps():
         return float((one - other).abs().mean())
 
     assert apart(200) < 0.2 * apart(4)
+
+
+@pytest.mark.parametrize("name", ["flow", "diffusion"])
+def test_where_leads_are_seen_fewer_steps_are_made(name):
+    made = tiny(name)
+    lead = simulate(1, seconds=4, seed=1).pick("I")
+    seen, unseen = Condition.none(1, 4).with_leads(lead), Condition.none(1, 4).with_facts(heart_rate=70)
+    made.sampling = replace(made.sampling, steps=6, seen_steps=2)
+    mixed = made.sample(Condition.cat([seen, unseen]), seed=1)
+    for at, (known, steps) in enumerate([(seen, 2), (unseen, 6)]):
+        made.sampling = replace(made.sampling, steps=6, seen_steps=2)
+        alone = made.sample(known, seed=1, first=at)
+        assert f"{steps} steps" in alone.provenance.model
+        made.set_sampling(steps=steps)
+        assert made.sampling.seen_steps is None
+        asked = made.sample(known, seed=1, first=at)
+        for other in (alone, asked):
+            torch.testing.assert_close(mixed.signal[at : at + 1], other.signal, atol=1e-5, rtol=1e-5)

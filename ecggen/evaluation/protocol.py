@@ -103,7 +103,8 @@ def run(
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
-    sampling = None if generator.sampling is None else asdict(generator.sampling)
+    how, given = generator.sampling, "given" in settings
+    sampling = None if how is None else asdict(replace(how, steps=how.where(given), seen_steps=None))  # as it was used
     scores[generator.name] |= made | {"sampling": sampling}
     return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
 

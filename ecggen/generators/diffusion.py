@@ -52,6 +52,7 @@ class Diffusion(LatentGenerator):
         looks: Noisy versions of each record in a training step.
         summary: Whether the text's summary steers every block of the denoiser.
         steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
+        seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
         straight: Whether the denoiser is asked, and answers, as a rectified flow's.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
@@ -76,6 +77,7 @@ class Diffusion(LatentGenerator):
         looks: int = 2,
         summary: bool = False,
         steps: int = 16,
+        seen_steps: int = 0,
         guidance: float = 1.5,
         straight: bool = False,
         sampler: Literal["ddim", "dpm"] = "ddim",
@@ -98,6 +100,7 @@ class Diffusion(LatentGenerator):
             looks,
             summary,
             steps,
+            seen_steps,
             guidance,
             prior,
             text,
@@ -125,10 +128,15 @@ class Diffusion(LatentGenerator):
         return (kept - noisy) * path + along / (kept + noisy)
 
     def _backwards(
-        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+        self,
+        noise: Tensor,
+        predict: Callable[[Tensor, Tensor], Tensor],
+        steps: int,
+        latent: Tensor | None = None,
+        start: float = 1,
     ) -> Tensor:
         scheduler = self._new_schedule()
-        scheduler.set_timesteps(self.sampling.steps)
+        scheduler.set_timesteps(steps)
         times, x = scheduler.timesteps, noise
         if latent is not None:
             kept = scheduler.alphas_cumprod[times].sqrt()

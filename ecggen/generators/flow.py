@@ -48,6 +48,7 @@ class Flow(LatentGenerator):
         shift: How much more of the time is spent where there is most noise, in training and in drawing; 1 for not at
             all (Esser et al., arXiv 2403.03206, eq. 23): beats are alike, so that much noise hides little of them.
         steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
+        seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
         prior: Weight of the posterior's divergence from the standard normal distribution.
@@ -75,6 +76,7 @@ class Flow(LatentGenerator):
         summary: bool = False,
         shift: float = 1.0,
         steps: int = 8,
+        seen_steps: int = 0,
         guidance: float = 1.0,
         heun: bool = False,
         prior: float = 1e-4,
@@ -99,6 +101,7 @@ class Flow(LatentGenerator):
             looks,
             summary,
             steps,
+            seen_steps,
             guidance,
             prior,
             text,
@@ -139,18 +142,22 @@ class Flow(LatentGenerator):
         return (self._denoise(x, time, known) - (noise - latent)).square().mean()
 
     def _backwards(
-        self, noise: Tensor, predict: Callable[[Tensor, Tensor], Tensor], latent: Tensor | None = None, start: float = 1
+        self,
+        noise: Tensor,
+        predict: Callable[[Tensor, Tensor], Tensor],
+        steps: int,
+        latent: Tensor | None = None,
+        start: float = 1,
     ) -> Tensor:
         import diffusers
 
         kind = "FlowMatchHeunDiscreteScheduler" if self.heun else "FlowMatchEulerDiscreteScheduler"
         scheduler: Any = getattr(diffusers, kind)(num_train_timesteps=1000, shift=self.shift)
         # Equal steps from noise (1) to latent (0), then shifted; the scheduler's own would start its last at 1/1000.
-        count = self.sampling.steps
         if self.heun:
-            scheduler.set_timesteps(count)
+            scheduler.set_timesteps(steps)
         else:
-            scheduler.set_timesteps(sigmas=[1 - i / count for i in range(count)])
+            scheduler.set_timesteps(sigmas=[1 - i / steps for i in range(steps)])
         times, x = scheduler.timesteps, noise
         if latent is not None:
             begin = min(int((times > 1000 * start).sum()), len(times) - 1)
