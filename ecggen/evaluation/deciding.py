@@ -80,6 +80,23 @@ def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[
     return table(["", *head], rows) + f"\n\n*{'; '.join(stamps)}*"
 
 
+def groups_of(results: Path, model: str) -> str:
+    """A card's table: how near reconstructions of each group lie, from I and from II, V1 and V5."""
+    found = [read(results, name)["scores"] for name in ("one_lead", "three_leads")]
+    own = [{name: score for name, score in scores.items() if name.startswith(f"{model}@")} for scores in found]
+    told = [next((score.get("groups", {}) for score in scores.values()), {}) for scores in own]
+    if not any(told):
+        return "Not measured for these weights."
+    rows = []
+    for name in dict.fromkeys(name for one in told for name in one):
+        cells = [f"{within(one[name], 'r')} / {one[name]['rmse_mv']:.3f}" if name in one else "" for one in told]
+        rows.append([name, str(next(one[name]["n"] for one in told if name in one)), *cells])
+    measured = [(name, score) for scores in own for name, score in scores.items() if "groups" in score]
+    made_with = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in measured)
+    head = ["", "records", "from I: r / RMSE (mV)", "from II, V1, V5: r / RMSE (mV)"]
+    return table(head, rows) + f"\n\n*PTB-XL fold 9, seed 1, {made_with}*"
+
+
 KINDS = ("estimate", "one draw")
 
 

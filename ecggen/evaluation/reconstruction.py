@@ -17,6 +17,7 @@ from ecggen.data import Pack
 from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.baselines import Baseline
+from ecggen.evaluation.grouped import by_group
 from ecggen.evaluation.judged import RECORDED, Judged
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.ensemble import crps
@@ -67,6 +68,7 @@ DEFINITIONS = {
     "inside": "share of true samples inside the band",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
+    "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
     "judged": "macro AUROC of the judge's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
@@ -76,9 +78,7 @@ CRPS_RECORDS, CRPS_DRAWS = 128, 16
 def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: Sequence[str], seed: int) -> dict:
     """r and RMSE with intervals, overall and per lead, of (record, 8, time) in mV."""
     leads = free_leads(given)
-    rows = [DRAWN_LEADS.index(lead) for lead in leads]
-    squared = mean_squared_error(drawn[:, rows], true[:, rows])
-    r = np.nan_to_num(pearson(drawn[:, rows], true[:, rows]))
+    r, squared = by_record(drawn, true, given)
     return {
         "r": float(r.mean()),
         "r_interval": patient_interval(r, patients, seed),
@@ -90,6 +90,13 @@ def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: S
         },
         "n": len(true),
     }
+
+
+def by_record(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """r and mean squared error (record, scored lead) of (record, 8, time) in mV."""
+    rows = [DRAWN_LEADS.index(lead) for lead in free_leads(given)]
+    r = np.nan_to_num(pearson(drawn[:, rows], true[:, rows]))
+    return r, mean_squared_error(drawn[:, rows], true[:, rows])
 
 
 def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray) -> dict:
@@ -145,9 +152,11 @@ def score_generator(
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
     true = np.concatenate(truths)
-    scores = score(np.concatenate(centers), true, protocol.given, patients, protocol.seed)
-    single = np.concatenate(singles)
+    center, single = np.concatenate(centers), np.concatenate(singles)
+    scores = score(center, true, protocol.given, patients, protocol.seed)
+    nearness = by_record(center, true, protocol.given)
     return scores | {
+        "groups": by_group(*nearness, pack.index.iloc[rows], patients, protocol.seed),
         "band": _band(np.concatenate(insides), protocol, patients),
         "single_draw": score(single, true, protocol.given, patients, protocol.seed)
         | {"variance": _variance(single, true, protocol.given)},

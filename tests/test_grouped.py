@@ -1,0 +1,39 @@
+"""For whom a reconstruction is near: groups hold who belongs there, small ones are not told."""
+
+import numpy as np
+import pandas
+import pytest
+
+from ecggen.evaluation.grouped import FEWEST, by_group, groups
+
+N = 3 * FEWEST
+
+
+@pytest.fixture
+def index():
+    """Women of 50 and 85 with atrial fibrillation, and men of 30; one of them with an infarction."""
+    return pandas.DataFrame(
+        {
+            "age": [50.0] * FEWEST + [85.0] * FEWEST + [30.0] * (FEWEST - 1) + [np.nan],
+            "sex": [1.0] * 2 * FEWEST + [0.0] * FEWEST,
+            "codes": ["AFIB"] * 2 * FEWEST + ["NORM SR"] * (FEWEST - 1) + ["IMI SR"],
+        }
+    )
+
+
+def test_groups_hold_who_belongs_there(index):
+    found = groups(index)
+    assert found["all"].all() and found["women"].sum() == found["AFIB"].sum() == 2 * FEWEST
+    assert found["under 40 years"].sum() == found["NORM"].sum() == found["superclass NORM"].sum() == FEWEST - 1
+    assert found["superclass MI"].sum() == 1 and found["SR"].sum() == FEWEST
+
+
+def test_each_group_has_its_own_score(index):
+    r = np.repeat([[0.9], [0.5], [0.7]], FEWEST, axis=0) * np.ones((1, 4))
+    told = by_group(r, np.square(1 - r), index, [str(at) for at in range(N)], seed=0)
+    assert told["all"]["r"] == pytest.approx(0.7) and told["women"]["r"] == pytest.approx(0.7)
+    assert told["80 years and over"]["r"] == pytest.approx(0.5)
+    assert told["80 years and over"]["rmse_mv"] == pytest.approx(0.5)
+    low, high = told["women"]["r_interval"]
+    assert low < 0.7 < high and told["women"]["n"] == 2 * FEWEST
+    assert "under 40 years" not in told and "superclass MI" not in told  # too few
