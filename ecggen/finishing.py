@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from ecggen import beats, checkpoint, data
-from ecggen.condition import Condition
+from ecggen.condition import Condition, agree
 from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, determined_by
+from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.exposure import WORDS, Exposure
 from ecggen.generator import Generator
 from ecggen.people import People
@@ -52,41 +52,33 @@ def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048
 
 @torch.no_grad()
 def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4) -> None:
-    """Set ``spread`` so that draws vary as the hearts of ``rows`` do, and ``middle_share`` so that centers lie near.
+    """Set ``spread`` so that draws vary as the hearts of ``rows`` do, where leads are seen.
 
-    Where leads are seen: a denoiser or a latent that learnt for a short time draws too much of the usual. The variance
-    of a draw along time, summed over records, becomes that of the truth; the share of the middle answer is the one of
-    least squares. Nothing is set in a family that has no middle answer.
+    A denoiser or a latent that learnt for a short time draws too much of the usual. The variance of a draw along time,
+    summed over records, becomes that of the truth. Nothing is set in a family that has no middle answer.
 
     Args:
-        generator: Its two buffers are set.
+        generator: Its ``spread`` is set.
         pack: The packed data set.
-        rows: Records to set them on; they must not be those it is judged on.
+        rows: Records to set it on; they must not be those it is judged on.
         draws: Draws per record; few of many records tell more than many of few.
     """
     generator.spread.fill_(1.0)
-    generator.middle_share.zero_()
-    for count, leads in enumerate(GIVEN):
-        sums = torch.zeros(5, len(DRAWN_LEADS), dtype=torch.float64)
+    for count, leads in list(enumerate(GIVEN))[1:]:
+        sums = torch.zeros(3, len(DRAWN_LEADS), dtype=torch.float64)
         for truth, condition in told(generator, pack, rows, leads.split()):
-            middle = generator.middle(generator.preprocessor.condition(condition).to(generator.device))
+            middle = _middle(generator, condition)
             if middle is None:
                 return
-            middle, true = middle.cpu().double(), truth.pick(*DRAWN_LEADS).signal.double()
+            true = truth.pick(*DRAWN_LEADS).signal.double()
             eight = generator.sample(condition.repeat(draws), seed=1).pick(*DRAWN_LEADS).signal.double()
             away = eight.unflatten(0, (-1, draws)) - middle[:, None]
-            mean, off = away.mean(1), true - middle
-            varied = torch.stack([away.var(-1).mean(1), _covariance(mean, middle), middle.var(-1) - true.var(-1)])
-            chance = away.var(1).sum(-1) / draws  # what so few draws add to the distance of their mean
-            near = torch.stack([mean.square().sum(-1) - chance, (mean * off).sum(-1)])
-            sums += torch.cat([varied, near]).sum(1)
-        a, b, c = sums[0], 2 * sums[1], sums[2]  # variance of middle + k · away = that of the truth
-        known = torch.tensor([lead in determined_by(leads.split()) for lead in DRAWN_LEADS])
+            together = _covariance(away.mean(1), middle)
+            sums += torch.stack([away.var(-1).mean(1), 2 * together, middle.var(-1) - true.var(-1)]).sum(1)
+        a, b, c = sums  # variance of middle + k · away = that of the truth
         spread = (-b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / (2 * a).clamp(min=1e-9)
-        spread = torch.ones_like(a) if count == 0 else torch.where(known, 1.0, spread.clamp(*SPREADS))
-        share = 1 - sums[4] / (spread * sums[3]).clamp(min=1e-9)
-        generator.spread[count] = spread.to(generator.spread)
-        generator.middle_share[count] = torch.where(known, 0.0, share.clamp(0, 1)).to(generator.middle_share)
+        known = torch.tensor([lead in determined_by(leads.split()) for lead in DRAWN_LEADS])
+        generator.spread[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.spread)
 
 
 def told(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> Iterator[tuple[ECG, Condition]]:
@@ -107,28 +99,47 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
     return apart.sum(-1) / (one.shape[-1] - 1)
 
 
+@torch.no_grad()
 def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
-    """Set ``band_scale`` so that the bands of ``estimate`` hold their share of the samples of ``rows``, lead by lead.
+    """Set ``middle_share`` and ``band_scale``: centers near the truth, and bands that hold their share, lead by lead.
+
+    The share of the middle answer is the one of least squares. The bands of ``estimate`` are then widened or narrowed
+    until they hold ``level`` of the samples of ``rows``.
 
     Args:
-        generator: Its ``band_scale`` is set.
+        generator: Its two buffers are set.
         pack: The packed data set.
-        rows: Records to set it on; they must not be those it is judged on.
+        rows: Records to set them on; they must not be those it is judged on.
         draws: Draws per estimate.
         level: Share that is to be held.
     """
     generator.band_scale.fill_(1.0)
+    generator.middle_share.zero_()
+    matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
-        given = leads.split()
-        needed: list[Tensor] = []
-        for truth, condition in told(generator, pack, rows, given):
-            estimate = generator.estimate(condition, draws, seed=1, level=level)
-            off = truth.signal - estimate.center.signal
-            above, below = (edge.signal - estimate.center.signal for edge in (estimate.high, estimate.low))
-            needed.append(off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4)))
-        for i, found in enumerate(torch.cat(needed).transpose(0, 1)):
-            if STANDARD_LEADS[i] not in determined_by(given):
+        parts = []
+        for truth, condition in told(generator, pack, rows, leads.split()):
+            estimate, middle = generator.estimate(condition, draws, seed=1, level=level), _middle(generator, condition)
+            mean = estimate.center.pick(*DRAWN_LEADS).signal
+            moved = torch.zeros_like(mean) if middle is None else middle.float() - mean
+            edges = (edge.signal - estimate.center.signal for edge in (estimate.low, estimate.high))
+            parts.append((truth.signal - matrix @ mean, moved, *edges))
+        off, moved, below, above = (torch.cat(each) for each in zip(*parts, strict=True))
+        short = off[:, [STANDARD_LEADS.index(lead) for lead in DRAWN_LEADS]]
+        share = (short * moved).sum((0, 2)) / moved.square().sum((0, 2)).clamp(min=1e-9)
+        generator.middle_share[count] = share.clamp(0, 1).to(generator.middle_share)
+        off = off - matrix @ (share.clamp(0, 1)[:, None] * moved)
+        needed = off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4))
+        for i, found in enumerate(needed.transpose(0, 1)):
+            if STANDARD_LEADS[i] not in determined_by(leads.split()):
                 generator.band_scale[count, i] = float(np.quantile(found.numpy(), level))
+
+
+def _middle(generator: Generator, condition: Condition) -> Tensor | None:
+    """The middle answer at the condition's rate, agreeing with what is seen."""
+    prepared = generator.preprocessor.condition(condition)
+    middle = generator.middle(prepared.to(generator.device))
+    return None if middle is None else agree(middle.cpu(), prepared).double()
 
 
 def main() -> None:
