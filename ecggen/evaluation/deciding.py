@@ -82,19 +82,58 @@ def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[
 
 def groups_of(results: Path, model: str) -> str:
     """A card's table: how near reconstructions of each group lie, from I and from II, V1 and V5."""
-    found = [read(results, name)["scores"] for name in ("one_lead", "three_leads")]
-    own = [{name: score for name, score in scores.items() if name.startswith(f"{model}@")} for scores in found]
-    told = [next((score.get("groups", {}) for score in scores.values()), {}) for scores in own]
+    found = _of(results, model)
+    told = [score.get("groups", {}) for _, _, score in found]
     if not any(told):
         return "Not measured for these weights."
     rows = []
     for name in dict.fromkeys(name for one in told for name in one):
         cells = [f"{within(one[name], 'r')} / {one[name]['rmse_mv']:.3f}" if name in one else "" for one in told]
         rows.append([name, str(next(one[name]["n"] for one in told if name in one)), *cells])
-    measured = [(name, score) for scores in own for name, score in scores.items() if "groups" in score]
-    made_with = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in measured)
-    head = ["", "records", "from I: r / RMSE (mV)", "from II, V1, V5: r / RMSE (mV)"]
-    return table(head, rows) + f"\n\n*PTB-XL fold 9, seed 1, {made_with}*"
+    return table(["", "records", *(f"from {given}: r / RMSE (mV)" for given, _, _ in found)], rows) + _made_with(found)
+
+
+def reconstructed_of(results: Path, model: str) -> str:
+    """A card's table: how near reconstructions lie, how far bands and draws can be trusted, what a judge loses."""
+    found, rows = _of(results, model), []
+    for given, _, score in found:
+        held, single = score["band"]["per_lead"].values(), score["single_draw"]
+        varied, lost = single.get("variance", {}).values(), score.get("judged", {})
+        rows.append(
+            [
+                given,
+                within(score, "r"),
+                within(score, "rmse_mv"),
+                f"{score['band']['inside']:.3f} ({min(held):.2f}–{max(held):.2f})",
+                f"{single['r']:.3f}",
+                f"{min(varied):.2f}–{max(varied):.2f}" if varied else "",
+                within(score["ranked"], "crps_mv") if "ranked" in score else "",
+                *(within(lost[kind], "lost") if lost else "" for kind in KINDS),
+                str(score["draws"]),
+            ]
+        )
+    head = ["given", "r", "RMSE (mV)", "inside the 90 % band (by lead)", "r of one draw", "its variance / the truth's",
+            "CRPS (mV)", "AUROC the judge loses", "on one draw", "draws"]  # fmt: skip
+    return table(head, rows) + _made_with(found)
+
+
+def _of(results: Path, model: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Given leads, weights and scores of a model's reconstructions."""
+    found = [read(results, name) for name in ("one_lead", "three_leads")]
+    return [
+        (", ".join(one["settings"]["given"]), name, score)
+        for one in found
+        for name, score in one["scores"].items()
+        if name.startswith(f"{model}@")
+    ]
+
+
+def _made_with(found: list[tuple[str, str, dict[str, Any]]]) -> str:
+    """Weights, commit and date of each."""
+    told = "; ".join(
+        f"from {given}: {name}, commit `{score['commit']}`, {score['date']}" for given, name, score in found
+    )
+    return f"\n\n*PTB-XL fold 9, seed 1; {told}*"
 
 
 KINDS = ("estimate", "one draw")

@@ -16,7 +16,7 @@ from typing import Any
 
 from ecggen import checkpoint
 from ecggen.drawable import VERDICTS
-from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, uncertainty
+from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
 from ecggen.evaluation.markdown import made, read, stamp, table, within
 from ecggen.evaluation.matrix import MODELS
 
@@ -440,6 +440,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
 }
 
 CARDS: dict[str, Callable[[Path], str]] = {
+    **{f"reconstructed_{model}": partial(reconstructed_of, model=model) for model in MODELS},
     **{f"groups_{model}": partial(groups_of, model=model) for model in MODELS},
     **{f"diagnoses_{model}": partial(_diagnoses_of, model=model) for model in MODELS},
     **{f"memorisation_{model}": partial(_memorisation_of, model=model) for model in MODELS},
