@@ -148,9 +148,11 @@ def _beats(condition: Condition, row: int, interval: float, irregularity: float,
     if condition.facts_seen[row, HEART_RATE]:
         interval = 60 / float(condition.facts[row, HEART_RATE])
     count = int(1.5 * condition.seconds / interval) + 4
-    steps = np.exp(min(irregularity, 0.35) / np.sqrt(2) * rng.standard_normal(count))
+    irregularity = min(max(irregularity - STEADIEST, 0.002), 0.35)  # as ``_measured`` counts it
     # Breathing: rate rises and falls together over some beats.
-    steps *= 1 + 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
+    breath = 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
+    away = breath + irregularity / np.sqrt(2) * rng.standard_normal(count)
+    steps = np.exp(away * irregularity / np.sqrt(np.mean(np.diff(away) ** 2)))
     gaps = np.maximum(interval * steps / steps.mean(), REFRACTORY)
     times = np.cumsum(gaps * interval / gaps.mean()) - interval * rng.random()
     return times[(times > 0) & (times < condition.seconds)]

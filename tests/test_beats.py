@@ -79,3 +79,11 @@ def test_too_few_records_teach_nothing():
     before = heart.encoder.beats.clone()
     beats.fit(heart, [(Condition.none(2), [np.arange(9.0), np.arange(9.0)])], np.random.default_rng(0))
     assert torch.equal(heart.encoder.beats, before)
+
+
+def test_rhythms_are_as_irregular_as_is_asked():
+    condition, rng = Condition.none(1, 30.0), np.random.default_rng(0)
+    for asked in (0.02, 0.06, 0.2):
+        made = [beats._beats(condition, 0, 0.8, asked, rng) for _ in range(30)]
+        found = [np.exp(beats._measured(times)[1]) for times in made]
+        assert abs(np.median(found) / asked - 1) < 0.15

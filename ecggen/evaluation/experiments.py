@@ -36,6 +36,7 @@ from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.frechet import frechet_gaussian
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.generator import Generator
+from ecggen.generators.flow import Flow
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
 from ecggen.latent import LatentGenerator, drawn
@@ -307,6 +308,7 @@ def drawing(experiment: Experiment) -> Generator:
     """A checkpoint that draws as an experiment says."""
     generator, how = checkpoint.load(experiment.start), dict(experiment.sampling)
     if "heun" in how:
+        assert isinstance(generator, Flow)
         generator.heun = bool(how.pop("heun"))
     if how:
         generator.set_sampling(int(how["steps"]) if "steps" in how else None, how.get("guidance"))
