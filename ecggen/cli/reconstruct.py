@@ -47,7 +47,7 @@ def reconstruct(
     out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
     record: Record = None,
     leads: Leads = None,
-    model: Model = "vae",
+    model: Model = "flow",
     draws: Annotated[int, Option(help="Draws from the model; the answer is their mean.")] = 32,
     level: Level = 0.9,
     seed: Seed = 0,
