@@ -56,6 +56,9 @@ class Attention(nn.Module):
         self.to_q = nn.Linear(channels, channels)
         self.to_kv = nn.Linear(width, 2 * channels)
         self.out_self, self.out_cross = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        for out in (self.out_self, self.out_cross):  # no voice before training: a trained network may grow by one
+            nn.init.zeros_(out.weight)
+            nn.init.zeros_(out.bias)
 
     def forward(self, x: Tensor, tokens: Tensor, tokens_seen: Tensor) -> Tensor:
         """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time)."""
