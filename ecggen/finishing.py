@@ -21,7 +21,7 @@ from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.exposure import WORDS, Exposure
-from ecggen.generator import Generator
+from ecggen.generator import Generator, Noise
 from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -138,7 +138,8 @@ def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 2
 def _middle(generator: Generator, condition: Condition) -> Tensor | None:
     """The middle answer at the condition's rate, agreeing with what is seen."""
     prepared = generator.preprocessor.condition(condition)
-    middle = generator.middle(prepared.to(generator.device))
+    drawn = generator.draw_many(prepared.to(generator.device), Noise(1, range(len(prepared))))
+    middle = drawn.middle
     return None if middle is None else agree(middle.cpu(), prepared).double()
 
 

@@ -89,6 +89,20 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Draws of some records.
+
+    Attributes:
+        draws: Those of each record next to each other, (draws · batch, 8, time) mV.
+        middle: One answer for each record that was taught to be the mean of hearts, (batch, 8, time) mV; None in a
+            family that has none. ``estimate`` joins it to the mean of the draws: both are off, each in its own way.
+    """
+
+    draws: Tensor
+    middle: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """One answer with its band.
 
@@ -120,10 +134,11 @@ class Generator(nn.Module, ABC):
         band_scale: Per number of independent leads that are seen (0, 1, 2, 3 or more) and standard lead, what the
             spread of the draws is multiplied by in ``estimate``'s band; set on training records, saved with the
             weights.
-        spread: Per number of seen leads and drawn lead, what a draw's distance from ``middle`` is multiplied by, so
-            that draws vary as hearts do (inflation of an ensemble, as in weather forecasts); set and saved likewise.
-        middle_share: Per number of seen leads and drawn lead, the share of ``middle`` in ``estimate``'s center, beside
-            the mean of the draws; set and saved likewise.
+        spread: Per number of seen leads and drawn lead, what a draw's distance from the middle answer is multiplied
+            by, so that draws vary as hearts do (inflation of an ensemble, as in weather forecasts); set and saved
+            likewise.
+        middle_share: Per number of seen leads and drawn lead, the share of the middle answer in ``estimate``'s center,
+            beside the mean of the draws; set and saved likewise.
     """
 
     band_scale: Tensor
@@ -163,20 +178,13 @@ class Generator(nn.Module, ABC):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """One draw for each record of the condition: (batch, 8, time) mV in the order of ``DRAWN_LEADS``."""
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        """Several draws for each record, next to each other: (draws · batch, 8, time).
+    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+        """Several draws for each record, and its middle answer.
 
-        A family may override it to read the condition once for all draws of a record; the draws must be those
-        that ``draw`` makes of ``condition.repeat(draws)``.
+        A family may override it to read the condition once for all of them; the draws must be those that ``draw``
+        makes of ``condition.repeat(draws)``.
         """
-        return self.draw(condition.repeat(len(noise) // len(condition)), noise)
-
-    def middle(self, condition: Condition) -> Tensor | None:
-        """One answer that was taught to be the mean of hearts, (batch, 8, time); None in a family that has none.
-
-        ``estimate`` joins it to the mean of the draws: both are off, each in its own way.
-        """
-        return None
+        return Drawn(self.draw(condition.repeat(len(noise) // len(condition)), noise))
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The players of the training game, each with the parameters it may move; one, unless overridden."""
@@ -222,7 +230,7 @@ class Generator(nn.Module, ABC):
         own = range(first, first + len(condition)) if indices is None else indices
         prepared = self._prepared(condition, seed, own)
         (eight,) = self._along(
-            prepared, lambda window: (torch.cat([part for part, _ in self._draw(window, seed, own)]),)
+            prepared, lambda window: (torch.cat([part.draws for part in self._draw(window, seed, own)]),)
         )
         return self._answer(eight, condition, seed)
 
@@ -313,16 +321,16 @@ class Generator(nn.Module, ABC):
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
-        scale = self.band_scale.cpu()[independent(condition).clamp(max=MOST_SEEN)][:, None, :, None]
+        scale = _by_seen(self.band_scale, condition)[:, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
-            shares = self.middle_share.cpu()[independent(window).clamp(max=MOST_SEEN)][..., None]
-            drawn = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
+            shares = _by_seen(self.middle_share, window)
+            drawn: Iterable[Drawn] = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
             if len(window) != len(condition):
-                drawn = [(_drawn(drawn), None)]
-            for eight, middle in drawn:
-                eight = eight.unflatten(0, (-1, draws))
+                drawn = [Drawn(torch.cat([part.draws for part in drawn]))]
+            for part in drawn:
+                eight, middle = part.draws.unflatten(0, (-1, draws)), part.middle
                 center = eight.mean(1)
                 spread = (matrix @ (eight - center[:, None])) * scale[done : done + len(eight)]
                 if middle is not None:
@@ -346,12 +354,9 @@ class Generator(nn.Module, ABC):
             prepared = self.people.draw(prepared, seed, indices)
         return beats.draw(self, prepared, self.preprocessor, seed, indices)
 
-    def _draw(
-        self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Draws for one window and its middle answer, agreeing with what it shows, some records at a time.
+    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Drawn]:
+        """Draws for one window, agreeing with what it shows, some records at a time.
 
-        Draws are (draws · records, 8, time), the middle (records, 8, time), or None where it has no part in anything.
         The number of draws per record follows from the indices; a short window is padded, and its draws cut.
         """
         draws = len(indices) // len(window)
@@ -359,15 +364,13 @@ class Generator(nn.Module, ABC):
         size = max(1, BATCH // draws)
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
-            noise = Noise(seed, indices[start * draws : (start + size) * draws], mirrored)
-            seen = independent(part).clamp(max=MOST_SEEN).to(self.device)
-            spread, wanted = self.spread[seen][..., None], bool((self.spread != 1)[seen].any()) or draws > 1
-            eight, middle = self.draw_many(part, noise), self.middle(part) if wanted else None
+            drawn = self.draw_many(part, Noise(seed, indices[start * draws : (start + size) * draws], mirrored))
+            eight, middle = drawn.draws, drawn.middle
             if middle is not None:
-                own = middle.repeat_interleave(draws, 0)
+                own, spread = middle.repeat_interleave(draws, 0), _by_seen(self.spread, part).to(self.device)
                 eight = own + spread.repeat_interleave(draws, 0) * (eight - own)
                 middle = agree(middle, part).cpu()[..., : window.samples]
-            yield agree(eight, part.repeat(draws)).cpu()[..., : window.samples], middle
+            yield Drawn(agree(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
 
     def _along(
         self,
@@ -419,15 +422,15 @@ class Generator(nn.Module, ABC):
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
 
 
-def _drawn(parts: Iterable[tuple[Tensor, Tensor | None]]) -> Tensor:
-    """The draws of some parts, without their middle answers."""
-    return torch.cat([draws for draws, _ in parts])
-
-
 def independent(condition: Condition) -> Tensor:
     """How many leads each record shows that do not follow from the others, (batch,)."""
     rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.leads_seen.any(-1).cpu()[..., None]
     return torch.linalg.matrix_rank(rows)
+
+
+def _by_seen(table: Tensor, condition: Condition) -> Tensor:
+    """Each record's row of a table by the number of seen leads: (batch, lead, 1)."""
+    return table.cpu()[independent(condition).clamp(max=MOST_SEEN)][..., None]
 
 
 def _plotting_positions(level: float, draws: int) -> Tensor:

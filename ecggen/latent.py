@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ecggen.condition import Condition
 from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Generator, Noise, Sampling
+from ecggen.generator import Drawn, Generator, Noise, Sampling
 from ecggen.nn.latent import Autoencoder, Denoiser, divergence
 from ecggen.nn.scores import amplitude, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, Read, Reader
@@ -48,6 +48,25 @@ class Known:
         """Each record ``n`` times, one copy after the other."""
         parts = (self.along, self.vector, self.tokens, self.tokens_seen)
         return Known(*(part.repeat_interleave(n, 0) for part in parts))
+
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a sampler begins.
+
+    Attributes:
+        noise: Standard normal, (batch, latent, step).
+        latent: What to vary: noise is mixed with it; None to begin with noise alone.
+        share: Share of the noise in that mixture, signal to noise as 1 − ``share`` to ``share``.
+    """
+
+    noise: Tensor
+    latent: Tensor | None = None
+    share: float = 1.0
 
 
 class LatentGenerator(Generator):
@@ -142,59 +161,41 @@ class LatentGenerator(Generator):
         """What the denoiser minimises for latents (batch, latent, step) and what is known of each."""
 
     @abstractmethod
-    def _backwards(
-        self,
-        noise: Tensor,
-        predict: Callable[[Tensor, Tensor], Tensor],
-        steps: int,
-        latent: Tensor | None = None,
-        start: float = 1,
-    ) -> Tensor:
-        """From noise (batch, latent, step) to a latent.
-
-        Args:
-            noise: Standard normal.
-            predict: The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1.
-            steps: In how many steps.
-            latent: What to vary: noise is mixed with it.
-            start: Share of the noise in that mixture, signal to noise as 1 − ``start`` to ``start``.
-        """
+    def _backwards(self, begin: Beginning, predict: Predict, steps: int) -> Tensor:
+        """From noise to a latent (batch, latent, step) in ``steps`` steps."""
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        return self.draw_many(condition, noise)
+        return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
-        start, draws = self._start(condition, noise), len(noise) // len(condition)
+    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+        numbers, draws = self._numbers(condition, noise), len(noise) // len(condition)
         seen = condition.leads_seen.flatten(1).any(1).tolist()
         alike = self.sampling.seen_steps is None or len(set(seen)) == 1
-        size, parts = len(condition) if alike else 1, []
+        size, drawn, guesses = len(condition) if alike else 1, [], []
         for at in range(0, len(condition), size):
-            own = start[at * draws : (at + size) * draws]
-            predict = self._predicting(condition[at : at + size], len(own))
-            parts.append(self._written(self._backwards(own, predict, self.sampling.where(seen[at]))))
-        return torch.cat(parts)
-
-    def middle(self, condition: Condition) -> Tensor | None:
-        """The reader's guess."""
-        return self.reader.guess(condition, self.reader(condition))
+            part = condition[at : at + size]
+            known, guess = self._read(part)
+            begin = Beginning(numbers[at * draws : (at + size) * draws])
+            way = self._backwards(begin, self._predicting(part, known, draws), self.sampling.where(seen[at]))
+            drawn.append(self._written(way))
+            guesses.append(guess)
+        return Drawn(torch.cat(drawn), torch.cat(guesses))
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
-        latent = self._told(eight)
-        predict = self._predicting(condition, len(noise))
-        way = self._backwards(self._start(condition, noise), predict, self.sampling.steps, latent, strength)
-        return self._written(way)
+        begin = Beginning(self._numbers(condition, noise), self._told(eight), strength)
+        predict = self._predicting(condition, self._read(condition)[0], 1)
+        return self._written(self._backwards(begin, predict, self.sampling.steps))
 
-    def _start(self, condition: Condition, noise: Noise) -> Tensor:
+    def _numbers(self, condition: Condition, noise: Noise) -> Tensor:
         return noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
 
     def _written(self, latent: Tensor) -> Tensor:
         return self.space.decode(self.space.unscaled(latent))
 
-    def _predicting(self, condition: Condition, n: int) -> Callable[[Tensor, Tensor], Tensor]:
-        """The denoiser's answer for ``n`` draws, words and facts followed as far as the guidance says."""
-        draws = n // len(condition)
-        known, plain = self._read(condition).repeat(draws), self._plain(condition, draws)
+    def _predicting(self, condition: Condition, known: Known, draws: int) -> Predict:
+        """The denoiser's answer for some draws a record, words and facts followed as far as the guidance says."""
+        known, plain = known.repeat(draws), self._plain(condition, draws)
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
             told = self._denoise(x, time, known)
@@ -215,14 +216,16 @@ class LatentGenerator(Generator):
         )
         if self.sampling.guidance == 1 or not bool(condition.text_seen.any() | condition.facts_seen.any()):
             return None
-        return self._read(silent).repeat(draws)
+        return self._read(silent)[0].repeat(draws)
 
     def _denoise(self, x: Tensor, time: Tensor, known: Known) -> Tensor:
         return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.tokens_seen)
 
-    def _read(self, condition: Condition) -> Known:
+    def _read(self, condition: Condition) -> tuple[Known, Tensor]:
+        """What the denoiser is told, and the reader's guess."""
         read = self.reader(condition)
-        return self._known(read, self._told(self.reader.guess(condition, read)))
+        guess = self.reader.guess(condition, read)
+        return self._known(read, self._told(guess)), guess
 
     def _told(self, guess: Tensor) -> Tensor:
         """The guess in the latent space."""

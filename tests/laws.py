@@ -132,7 +132,7 @@ def missing_equals_dropped(generator: Generator) -> None:
 def many_draws_are_draws(generator: Generator) -> None:
     """``draw_many`` gives what ``draw`` gives for repeated records."""
     with torch.no_grad():
-        many = generator.draw_many(everything(), Noise(1, range(6)))
+        many = generator.draw_many(everything(), Noise(1, range(6))).draws
         single = generator.draw(everything().repeat(2), Noise(1, range(6)))
     torch.testing.assert_close(many, single, atol=2e-5, rtol=1e-4)
 

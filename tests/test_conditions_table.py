@@ -11,6 +11,7 @@ from ecggen.data import Batch
 from ecggen.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.evaluation import conditions
 from ecggen.generator import truth
+from ecggen.latent import Beginning
 from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
 
 SECONDS, FS = 4.0, 250.0
@@ -89,7 +90,7 @@ def test_samplers_reach_the_only_answer(sampler):
         return alpha * noise - sigma * truth
 
     for steps in (1, 4, 16):
-        reached = generator._backwards(torch.randn(3, 4, 40), predict, steps)
+        reached = generator._backwards(Beginning(torch.randn(3, 4, 40)), predict, steps)
         torch.testing.assert_close(reached, truth, atol=2e-2, rtol=0)
 
 
@@ -99,7 +100,7 @@ def test_the_flow_goes_straight(heun):
     generator.heun = heun
     truth, noise = torch.randn(3, 4, 40), torch.randn(3, 4, 40)
     for steps in (2, 5, 16):
-        reached = generator._backwards(noise, lambda x, time: noise - truth, steps)
+        reached = generator._backwards(Beginning(noise), lambda x, time: noise - truth, steps)
         torch.testing.assert_close(reached, truth, atol=1e-3, rtol=0)
 
 

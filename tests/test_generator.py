@@ -7,7 +7,7 @@ from conftest import tiny
 
 from ecggen import Condition, InputError, finishing
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
-from ecggen.generator import Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 
@@ -41,11 +41,13 @@ class ShyHeart(Generator):
         self.preprocessor = Preprocessor(seconds=4)
         self.daring, self.off = daring, off
 
-    def middle(self, condition):
-        return condition.leads[:, :1].expand(-1, 8, -1)
+    def draw_many(self, condition, noise):
+        middle = condition.leads[:, :1].expand(-1, 8, -1)
+        known = middle.repeat_interleave(len(noise) // len(condition), 0)
+        return Drawn(known + self.off + self.daring * noise.normal(8, condition.samples), middle)
 
     def draw(self, condition, noise):
-        return self.middle(condition) + self.off + self.daring * noise.normal(8, condition.samples)
+        return self.draw_many(condition, noise).draws
 
     def loss(self, ecg, condition, player):
         raise AssertionError("nothing to learn")

@@ -9,7 +9,7 @@ from ecggen import checkpoint, config
 from ecggen.condition import Condition
 from ecggen.context import ConditionEncoder
 from ecggen.ecg import ECG
-from ecggen.generator import Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise
 from ecggen.preprocessing import Preprocessor
 
 
@@ -128,7 +128,7 @@ class Remembering(Toy):
 
 class OwnDraws(Toy):
     def draw_many(self, condition, noise):
-        return super().draw_many(condition, noise).flip(0)
+        return Drawn(super().draw_many(condition, noise).draws.flip(0))
 
 
 class Unagreeable(Toy):

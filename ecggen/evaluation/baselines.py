@@ -22,7 +22,7 @@ from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
 from ecggen.errors import InputError
 from ecggen.evaluation.lagged_regression import Moments, filtered
 from ecggen.evaluation.nearest_records import Waves, Words
-from ecggen.generator import Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise
 from ecggen.rhythm import heart_rate, pulse_rises
 from ecggen.simulate import simulate
 
@@ -89,9 +89,9 @@ class Baseline(Generator):
 class Fixed(Baseline):
     """A baseline that has one answer to a condition: all its draws are alike."""
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
+    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
         """The one answer, as often as asked for."""
-        return self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0)
+        return Drawn(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
 
 
 class Zero(Fixed):

@@ -20,14 +20,14 @@ conditions. Ours, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ecggen.latent import Known, LatentGenerator
+from ecggen.latent import Beginning, Known, LatentGenerator, Predict
 from ecggen.nn.latent import spread_times
 
 TIMES = 1000
@@ -117,7 +117,7 @@ class Diffusion(LatentGenerator):
         answer = self._velocity(x, time, lambda x, share: self._denoise(x, share, known))
         return (answer - velocity).square().mean()
 
-    def _velocity(self, x: Tensor, time: Tensor, denoise: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _velocity(self, x: Tensor, time: Tensor, denoise: Predict) -> Tensor:
         """The velocity at noisy latents (batch, latent, step) and times of the schedule (batch,), by the denoiser."""
         if not self.straight:
             return denoise(x, (time + 1) / TIMES)
@@ -127,22 +127,16 @@ class Diffusion(LatentGenerator):
         along = denoise(path, (noisy / (kept + noisy))[:, 0, 0])  # noise − latent
         return (kept - noisy) * path + along / (kept + noisy)
 
-    def _backwards(
-        self,
-        noise: Tensor,
-        predict: Callable[[Tensor, Tensor], Tensor],
-        steps: int,
-        latent: Tensor | None = None,
-        start: float = 1,
-    ) -> Tensor:
+    def _backwards(self, begin: Beginning, predict: Predict, steps: int) -> Tensor:
         scheduler = self._new_schedule()
         scheduler.set_timesteps(steps)
-        times, x = scheduler.timesteps, noise
-        if latent is not None:
+        times, x = scheduler.timesteps, begin.noise
+        if begin.latent is not None:
             kept = scheduler.alphas_cumprod[times].sqrt()
-            begin = min(int((kept * start < (1 - kept.square()).sqrt() * (1 - start)).sum()), len(times) - 1)
-            times = times[begin:]
-            x = scheduler.add_noise(latent, noise, times[:1])
+            share = begin.share
+            first = min(int((kept * share < (1 - kept.square()).sqrt() * (1 - share)).sum()), len(times) - 1)
+            times = times[first:]
+            x = scheduler.add_noise(begin.latent, x, times[:1])
         for time in times:
             velocity = self._velocity(x, time.to(x.device).expand(len(x)), predict)
             x = scheduler.step(velocity, time, x).prev_sample

@@ -15,7 +15,7 @@ Euler steps, a moving average of the weights. Ours, and why:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ecggen.condition import Condition
 from ecggen.ecg import ECG
-from ecggen.latent import Known, LatentGenerator, drawn
+from ecggen.latent import Beginning, Known, LatentGenerator, Predict, drawn
 from ecggen.nn.latent import contrast, spread_times, symmetric_divergence
 from ecggen.nn.scores import amplitude, squared
 
@@ -141,14 +141,7 @@ class Flow(LatentGenerator):
         x = torch.lerp(latent, noise, time[:, None, None])
         return (self._denoise(x, time, known) - (noise - latent)).square().mean()
 
-    def _backwards(
-        self,
-        noise: Tensor,
-        predict: Callable[[Tensor, Tensor], Tensor],
-        steps: int,
-        latent: Tensor | None = None,
-        start: float = 1,
-    ) -> Tensor:
+    def _backwards(self, begin: Beginning, predict: Predict, steps: int) -> Tensor:
         import diffusers
 
         kind = "FlowMatchHeunDiscreteScheduler" if self.heun else "FlowMatchEulerDiscreteScheduler"
@@ -158,13 +151,13 @@ class Flow(LatentGenerator):
             scheduler.set_timesteps(steps)
         else:
             scheduler.set_timesteps(sigmas=[1 - i / steps for i in range(steps)])
-        times, x = scheduler.timesteps, noise
-        if latent is not None:
-            begin = min(int((times > 1000 * start).sum()), len(times) - 1)
-            begin += begin % 2 if self.heun else 0  # Heun's steps go in pairs after the first
-            scheduler.set_begin_index(begin)
-            times = times[begin:]
-            x = torch.lerp(latent, noise, float(times[0]) / 1000)
+        times, x = scheduler.timesteps, begin.noise
+        if begin.latent is not None:
+            first = min(int((times > 1000 * begin.share).sum()), len(times) - 1)
+            first += first % 2 if self.heun else 0  # Heun's steps go in pairs after the first
+            scheduler.set_begin_index(first)
+            times = times[first:]
+            x = torch.lerp(begin.latent, x, float(times[0]) / 1000)
         for time in times:
             velocity = predict(x, torch.full((len(x),), float(time) / 1000, device=x.device))
             x = scheduler.step(velocity, time, x).prev_sample

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED
 from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.scores import amplitude, pair_crps, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
@@ -83,15 +83,16 @@ class GAN(Generator):
         return self.reader.players(READER) | {name: list(part.parameters()) for name, part in parts.items()}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        return self.draw_many(condition, noise)
+        return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
+    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
         whole, along = self.noise
         numbers = noise.normal(whole), noise.normal(along, condition.samples // self.steps)
         read = self.reader(condition)
         draws = len(noise) // len(condition)
-        guess = self.reader.guess(condition, read).repeat_interleave(draws, 0)
-        return self.artist(read.repeat(draws), guess, *(part.to(self.device) for part in numbers))
+        guess = self.reader.guess(condition, read)
+        told = read.repeat(draws), guess.repeat_interleave(draws, 0)
+        return Drawn(self.artist(*told, *(part.to(self.device) for part in numbers)), guess)
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)

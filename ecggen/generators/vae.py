@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from ecggen.condition import Condition, agree
 from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise
 from ecggen.nn.blocks import fold
 from ecggen.nn.scores import amplitude, pair_crps, squared
 from ecggen.nn.unet import Down
@@ -89,21 +89,18 @@ class VAE(Generator):
         return players | {GENERATOR: players[GENERATOR] + posterior}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        return self.draw_many(condition, noise)
+        return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Tensor:
+    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
         draws = len(noise) // len(condition)
-        read = self.reader(condition).repeat(draws)
+        once = self.reader(condition)
+        read, middle = once.repeat(draws), None
+        if self.weights[2]:
+            middle = self.reader.write(once, once.prior.mean())
         whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
         shown = condition.leads_seen.any((1, 2)).repeat_interleave(draws)[:, None, None]
         along = torch.where(shown, along, along[..., :1])
-        return self.reader.write(read, read.prior.at(whole, along))
-
-    def middle(self, condition: Condition) -> Tensor | None:
-        if not self.weights[2]:
-            return None
-        read = self.reader(condition)
-        return self.reader.write(read, read.prior.mean())
+        return Drawn(self.reader.write(read, read.prior.at(whole, along)), middle)
 
     def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
         if player == BEATS:
