@@ -8,10 +8,13 @@ import torch
 from conftest import ROOT, tiny
 
 from ecggen import config
+from ecggen.condition import Condition
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.evaluation import experiments
-from ecggen.evaluation.experiments import Experiment, compared, redrawn
+from ecggen.evaluation.experiments import Experiment
+from ecggen.evaluation.gained import compared, redrawn
+from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.simulate import simulate
 
 LISTS = ROOT / "evaluation" / "experiments"
@@ -31,10 +34,10 @@ def test_every_listed_experiment_can_be_built():
         config.generator(values["generator"], values["model"], one.name)
 
 
-@pytest.mark.parametrize("name", experiments.PENALTIES)
+@pytest.mark.parametrize("name", PENALTIES)
 def test_each_penalty_is_least_for_the_truth(name):
     true = torch.randn(5, 8, 90, generator=torch.Generator().manual_seed(0))
-    penalty, scale = experiments.PENALTIES[name], torch.ones(5, 8, 1)
+    penalty, scale = PENALTIES[name], torch.ones(5, 8, 1)
     assert penalty(true, true, scale) == 0
     assert penalty(true + 0.1, true, scale) > 0
     assert penalty(true * 1.5, true, scale) > penalty(true * 1.2, true, scale) > 0
@@ -64,9 +67,9 @@ def test_differences_are_those_of_the_scores():
 def test_a_latent_space_can_be_taught_by_the_judge():
     generator = tiny("flow").train()
     ecg = simulate(2, seconds=4, seed=1).pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
-    known = experiments.Condition.none(2, 4)
+    known = Condition.none(2, 4)
     before = generator._space_losses(ECG(ecg.signal, ecg.leads, ecg.fs), known)
-    experiments.look_at_features(generator, 0.5)
+    look_at_features(generator, 0.5)
     found = generator.loss(ecg, known, "space")
     assert set(found) == {*before, "perceptual"} and found["perceptual"] > 0
     found["perceptual"].backward()

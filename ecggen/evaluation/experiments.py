@@ -14,41 +14,31 @@ import json
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
-import torch
-from torch import Tensor
 
 from ecggen import beatwise, checkpoint, config, data, training
-from ecggen.condition import Condition, agree
-from ecggen.data import Batches, Pack
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.data import Pack
+from ecggen.ecg import DRAWN_LEADS
 from ecggen.errors import InputError
-from ecggen.evaluation import markdown
-from ecggen.evaluation.generation import TOLD, chosen, draw
+from ecggen.evaluation import gained, markdown
+from ecggen.evaluation.generation import TOLD, chosen
+from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.evaluation.results import commit, store
-from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.evaluation.scores.frechet import frechet_gaussian
-from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.generators.flow import Flow
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
-from ecggen.latent import LatentGenerator, drawn
-from ecggen.nn.latent import Autoencoder
-from ecggen.nn.scores import squared
+from ecggen.latent import LatentGenerator
 from ecggen.preprocessing import Preprocessor
-from ecggen.reader import Reader
 from ecggen.rhythm import heart_rate, r_peaks
 from ecggen.simulate import simulate
 
-R_PEAK = 35
-"""Sample of a beat at which its QRS stands: ``[model] beats`` of the base config begins with it."""
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
 
@@ -67,11 +57,6 @@ KINDS = {
     WORDS: ("Drawing from words", "FID of draws that are told report, age, sex and heart rate", ("told",)),
 }
 """Kinds of experiments: what they are about, what is measured, and of what."""
-
-REDRAWS = 100
-"""Redraws of patients for the interval of a Fréchet distance."""
-
-Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -115,37 +100,6 @@ class Experiment:
             raise InputError(f"{self.name} is of kind {self.kind!r}, config {self.config!r}", "words, or a config")
         if self.penalty not in PENALTIES:
             raise InputError(f"{self.name} has the penalty {self.penalty!r}", f"one of {', '.join(PENALTIES)}")
-
-
-def absolute(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """Mean absolute error over the amplitude: the median is what it asks for."""
-    return ((written - true) / scale).abs().mean()
-
-
-def slope(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, and that of the slope."""
-    return squared(written, true, scale) + 2 * squared(written.diff(dim=-1), true.diff(dim=-1), scale)
-
-
-def spectral(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, and the distance of the spectra's magnitudes."""
-    apart = torch.fft.rfft(written / scale).abs() - torch.fft.rfft(true / scale).abs()
-    return squared(written, true, scale) + 0.5 * apart.square().mean() / written.shape[-1]
-
-
-def peak(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, three times as heavy within 50 ms of the QRS."""
-    near = (torch.arange(written.shape[-1], device=written.device) - R_PEAK).abs() <= 5
-    return squared(written, true, scale / (1 + 2 * near).sqrt())
-
-
-PENALTIES: dict[str, Penalty] = {
-    "squared": squared,
-    "absolute": absolute,
-    "slope": slope,
-    "spectral": spectral,
-    "peak": peak,
-}
 
 
 def read(folder: Path) -> list[Experiment]:
@@ -241,16 +195,15 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
         return checkpoint.load(out)
 
 
-def look_at_features(generator: LatentGenerator, weight: float) -> None:
-    """Add the distance of the judge's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
-    judge, plain = storing.load("judge", "classifier").requires_grad_(False), generator._space_losses
-
-    def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:
-        own = generator.space.decode(drawn(generator.space.encode(ecg.signal)))
-        seen, true = judge(own)[0], judge(ecg.signal)[0]
-        return plain(ecg, condition) | {"perceptual": weight * (seen - true).square().mean() / true.var()}
-
-    generator._space_losses = losses  # type: ignore[method-assign]
+def drawing(experiment: Experiment) -> Generator:
+    """A checkpoint that draws as an experiment says."""
+    generator, how = checkpoint.load(experiment.start), dict(experiment.sampling)
+    if "heun" in how:
+        assert isinstance(generator, Flow)
+        generator.heun = bool(how.pop("heun"))
+    if how:
+        generator.set_sampling(int(how["steps"]) if "steps" in how else None, how.get("guidance"))
+    return generator
 
 
 def simulated(real: Pack, n: int = 8192) -> Pack:
@@ -281,93 +234,16 @@ def simulated(real: Pack, n: int = 8192) -> Pack:
     )
 
 
-@torch.no_grad()
-def guessed(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> np.ndarray:
-    """(record, 8, time): what is written beat by beat."""
-    reader = generator.get_submodule("reader")
-    assert isinstance(reader, Reader) and reader.beatwise is not None
-    parts = []
-    for part in Batches(pack, rows, 64):
-        known = part.ecg.standard().pick(*given)
-        condition = Condition.none(len(known), known.seconds, known.fs).with_leads(known)
-        written = reader.beatwise(condition, reader.encoder.numbers(condition))[:, : len(DRAWN_LEADS)]
-        parts.append(agree(written, condition).numpy())
-    return np.concatenate(parts)
-
-
-def scores(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, np.ndarray]:
-    """(record, lead) each: r and mean squared error of the leads that are not determined."""
-    at = [DRAWN_LEADS.index(lead) for lead in free_leads(given)]
-    return {
-        "r": np.nan_to_num(pearson(drawn[:, at], true[:, at])),
-        "squared": mean_squared_error(drawn[:, at], true[:, at]),
-    }
-
-
-def drawing(experiment: Experiment) -> Generator:
-    """A checkpoint that draws as an experiment says."""
-    generator, how = checkpoint.load(experiment.start), dict(experiment.sampling)
-    if "heun" in how:
-        assert isinstance(generator, Flow)
-        generator.heun = bool(how.pop("heun"))
-    if how:
-        generator.set_sampling(int(how["steps"]) if "steps" in how else None, how.get("guidance"))
-    return generator
-
-
 def measured(
     experiment: Experiment, generator: Generator, pack: Pack, rows: np.ndarray, judge: Classifier
-) -> dict[str, dict[str, np.ndarray]]:
-    """What is compared record by record: r and squared errors (record, lead), features (record, feature)."""
+) -> gained.Scores:
+    """What is compared record by record, by the experiment's kind."""
     if experiment.kind == WORDS:
         told = [name for name in TOLD if name not in experiment.untold]
-        drawn, _ = draw(generator, pack, rows, told, seed=1)
-        return {"told": {"features": judge.judge(drawn).features}}
-    true = pack.ecg(rows)
+        return gained.of_words(generator, pack, rows, told, judge)
     if experiment.kind == SPACE:
-        space = generator.get_submodule("space")
-        assert isinstance(space, Autoencoder)
-        with torch.no_grad():
-            eight = torch.cat([space.decode(space.encode(part)[0]) for part in true.signal.split(64)])
-        features = judge.judge(replace(true, signal=eight).standard()).features
-        return {"autoencoded": scores(eight.numpy(), true.signal.numpy(), ()) | {"features": features}}
-    return {
-        leads: scores(guessed(generator, pack, rows, leads.split()), true.signal.numpy(), leads.split())
-        for leads in experiment.given
-    }
-
-
-def compared(
-    own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray] | None, patients: list[str], real: np.ndarray
-) -> dict:
-    """Means, and the difference to another experiment with its 95 % interval over patients."""
-    found: dict[str, Any] = {}
-    if "r" in own:
-        found["r"] = round(float(own["r"].mean()), 4)
-        found["rmse_mv"] = round(float(np.sqrt(own["squared"].mean(0)).mean()), 4)
-        if other is not None:
-            gain = own["r"] - other["r"]
-            found["r_gained"] = round(float(gain.mean()), 4)
-            found["r_gained_interval"] = [round(edge, 4) for edge in patient_interval(gain, patients)]
-    if "features" in own:
-        found["fid"] = round(frechet_gaussian(own["features"], real), 2)
-        if other is not None:
-            pairs = [
-                frechet_gaussian(own["features"][again], real) - frechet_gaussian(other["features"][again], real)
-                for again in redrawn(patients, REDRAWS)
-            ]
-            found["fid_gained"] = round(found["fid"] - frechet_gaussian(other["features"], real), 2)
-            found["fid_gained_interval"] = [round(float(edge), 2) for edge in np.quantile(pairs, (0.025, 0.975))]
-    return found
-
-
-def redrawn(patients: Sequence[str], times: int) -> Iterator[np.ndarray]:
-    """Rows of as many patients drawn with replacement, time after time."""
-    _, which = np.unique(np.asarray(patients), return_inverse=True)
-    rows = [np.flatnonzero(which == one) for one in range(which.max() + 1)]
-    rng = np.random.default_rng(0)
-    for _ in range(times):
-        yield np.concatenate([rows[one] for one in rng.integers(len(rows), size=len(rows))])
+        return gained.of_space(generator, pack, rows, judge)
+    return gained.of_beats(generator, pack, rows, experiment.given)
 
 
 def main() -> None:
@@ -407,7 +283,7 @@ def main() -> None:
             before = np.load(other) if experiment.against and other.is_file() else {}
             held = {name: before[f"{place}/{name}"] for name in own if f"{place}/{name}" in before}
             patients = known.index.patient.iloc[rows].tolist()
-            found[place] = compared(own, held or None, patients, np.empty(0) if real is None else real)
+            found[place] = gained.compared(own, held or None, patients, np.empty(0) if real is None else real)
         np.savez(words.work / f"{experiment.name}.npz", **kept)  # type: ignore[arg-type]
         results["experiments"][experiment.name] = {
             "hypothesis": experiment.hypothesis,
