@@ -43,6 +43,26 @@ def test_each_penalty_is_least_for_the_truth(name):
     assert penalty(true * 1.5, true, scale) > penalty(true * 1.2, true, scale) > 0
 
 
+def test_each_penalty_weighs_what_it_says():
+    """Errors that are alike to the square of the error are not alike to the others."""
+    true, scale = torch.randn(4, 8, 90, generator=torch.Generator().manual_seed(0)), torch.ones(4, 8, 1)
+    near, far = torch.zeros(90), torch.zeros(90)
+    near[33:37], far[60:64] = 0.5, 0.5
+    peak, plain = PENALTIES["peak"], PENALTIES["squared"]
+    assert peak(true + near, true, scale) == pytest.approx(3 * float(peak(true + far, true, scale)), rel=1e-4)
+    level, ripple = torch.full((90,), 0.2), 0.2 * (-1.0) ** torch.arange(90)
+    assert plain(true + ripple, true, scale) == pytest.approx(float(plain(true + level, true, scale)), rel=1e-4)
+    assert PENALTIES["slope"](true + ripple, true, scale) > 5 * PENALTIES["slope"](true + level, true, scale)
+    assert PENALTIES["slope"](true + level, true, scale) == pytest.approx(
+        float(plain(true + level, true, scale)), rel=1e-4
+    )
+    moved, fainter = true.roll(45, -1), 0.5 * true  # a shift leaves the spectrum's magnitudes as they are
+    of_spectrum = [float(PENALTIES["spectral"](one, true, scale) - plain(one, true, scale)) for one in (moved, fainter)]
+    assert abs(of_spectrum[0]) < 1e-4 and of_spectrum[1] > 0.05
+    doubled = [float(PENALTIES["absolute"](true + times * level, true, scale)) for times in (1, 2)]
+    assert doubled[1] == pytest.approx(2 * doubled[0], rel=1e-4)
+
+
 def test_patients_are_drawn_whole():
     patients = ["a", "b", "a", "c"]
     for rows in redrawn(patients, 20):

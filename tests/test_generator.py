@@ -34,17 +34,20 @@ class GaussianHeart(Generator):
 
 
 class ShyHeart(Generator):
-    """Hearts that vary by 1 mV about lead I, drawn with ``daring`` as much; it knows their mean."""
+    """Hearts that vary by 1 mV about lead I, drawn with ``daring`` as much; it knows their mean.
 
-    def __init__(self, daring: float, off: float = 0.0):
+    Its draws may be ``off`` in mV, and fainter than the mean: by ``faint`` of it.
+    """
+
+    def __init__(self, daring: float, off: float = 0.0, faint: float = 0.0):
         super().__init__()
         self.preprocessor = Preprocessor(seconds=4)
-        self.daring, self.off = daring, off
+        self.daring, self.off, self.faint = daring, off, faint
 
     def draw_many(self, condition, noise):
         middle = condition.leads[:, :1].expand(-1, 8, -1)
         known = middle.repeat_interleave(len(noise) // len(condition), 0)
-        return Drawn(known + self.off + self.daring * noise.normal(8, condition.samples), middle)
+        return Drawn((1 - self.faint) * known + self.off + self.daring * noise.normal(8, condition.samples), middle)
 
     def draw(self, condition, noise):
         return self.draw_many(condition, noise).draws
@@ -186,11 +189,14 @@ def test_spread_moves_draws_away_from_the_middle_and_not_what_is_seen():
     shy = ShyHeart(0.4)
     narrow = shy.sample(shown(3), seed=2)
     shy.spread[1] = 2.5
+    shy.spread[1, -1] = 0.5
     wide = shy.sample(shown(3), seed=2)
     assert torch.equal(wide.pick("I").signal, narrow.pick("I").signal)
     middle = shy.preprocessor.condition(shown(3)).leads[:, :1]
-    apart = [each.pick("V3").signal - middle for each in (wide, narrow)]
-    torch.testing.assert_close(apart[0], 2.5 * apart[1], atol=1e-5, rtol=1e-5)
+    for lead in ("V1", "V6"):
+        apart = [each.pick(lead).signal - middle for each in (wide, narrow)]
+        times = 2.5 if lead == "V1" else 0.5
+        torch.testing.assert_close(apart[0], times * apart[1], atol=1e-5, rtol=1e-5)
     alone = shy.sample(shown(3)[1:2], seed=2, first=1)
     torch.testing.assert_close(alone.signal, wide.signal[1:2])
     both = Condition.cat([shown(1), Condition.none(1, 4)])  # where no lead is seen, nothing is spread
@@ -205,8 +211,8 @@ def test_a_center_leans_to_the_middle_as_far_as_it_is_told():
         assert abs(float(off) - (1 - share)) < 0.02
 
 
-@pytest.mark.parametrize("daring", [0.5, 1.0, 2.0])
-def test_draws_are_spread_until_they_vary_as_hearts_do(daring, monkeypatch):
+@pytest.mark.parametrize(("daring", "faint"), [(0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (1.0, 0.4)])
+def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatch):
     numbers = torch.Generator().manual_seed(0)
     given = waves(40)
     hearts = given.signal + torch.randn(40, 8, 400, generator=numbers)
@@ -219,10 +225,14 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, monkeypatch):
         yield truth, nothing if picked is None else nothing.with_leads(picked)
 
     monkeypatch.setattr(finishing, "told", told)
-    shy = ShyHeart(daring, off=1.0)
+    shy = ShyHeart(daring, off=1.0, faint=faint)
     finishing.fit_draws(shy, None, np.arange(40))
     finishing.fit_bands(shy, None, np.arange(40))
-    assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
+    drawn = shy.sample(Condition.none(40, 4).with_leads(truth.pick("I")), seed=5).pick(*DRAWN_LEADS).signal
+    varied = drawn.var(-1).mean(0) / truth.pick(*DRAWN_LEADS).signal.var(-1).mean(0)
+    assert (varied - 1).abs().max() < 0.05
+    if not faint:
+        assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
     assert (shy.spread[0] == 1).all() and shy.spread[1, 0] == 1  # nothing seen; seen
     assert (shy.middle_share[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
 

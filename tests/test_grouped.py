@@ -11,10 +11,10 @@ N = 3 * FEWEST
 
 @pytest.fixture
 def index():
-    """Women of 50 and 85 with atrial fibrillation, and men of 30; one of them with an infarction."""
+    """Women of 50 and 80 with atrial fibrillation, and men of 30; one of them with an infarction."""
     return pandas.DataFrame(
         {
-            "age": [50.0] * FEWEST + [85.0] * FEWEST + [30.0] * (FEWEST - 1) + [np.nan],
+            "age": [50.0] * FEWEST + [80.0] * FEWEST + [30.0] * (FEWEST - 1) + [np.nan],
             "sex": [1.0] * 2 * FEWEST + [0.0] * FEWEST,
             "codes": ["AFIB"] * 2 * FEWEST + ["NORM SR"] * (FEWEST - 1) + ["IMI SR"],
         }
@@ -25,6 +25,7 @@ def test_groups_hold_who_belongs_there(index):
     found = groups(index)
     assert found["all"].all() and found["women"].sum() == found["AFIB"].sum() == 2 * FEWEST
     assert found["under 40 years"].sum() == found["NORM"].sum() == found["superclass NORM"].sum() == FEWEST - 1
+    assert found["80 years and over"].sum() == FEWEST and not found["60 to 79 years"].any()
     assert found["superclass MI"].sum() == 1 and found["SR"].sum() == FEWEST
 
 
