@@ -1,5 +1,6 @@
 """A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json; with
-people.json, whom it draws where nothing is told.
+people.json, whom it draws where nothing is told. Weights that are another checkpoint's, as a reader that families
+share, need not be stored twice (``share``): the folder then names the one beside it that has them.
 
 Nothing in it is code: JSON and safetensors only, and the generator's name can only be a file of
 ``ecggen/generators``. ``golden.json`` holds one condition's seed and answer, so that a build that draws
@@ -12,14 +13,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import save as as_file
+from torch import Tensor, nn
 
 from ecggen import config
 from ecggen.condition import Condition
@@ -36,6 +38,10 @@ FORMAT = 1
 
 
 PEOPLE = "people.json"
+
+WEIGHTS, METADATA = "model.safetensors", {"format": "pt"}
+REST = "rest"
+"""Entry of config.json: name of the checkpoint that has the weights which are not here, and the hash of all."""
 
 
 def save(generator: Generator, folder: Path | str, card: str = "", half: bool = False) -> Path:
@@ -73,7 +79,7 @@ def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str 
         weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if half:
             weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-        save_file(weights, making / "model.safetensors", metadata={"format": "pt"})
+        save_file(weights, making / WEIGHTS, metadata=METADATA)
         for kept in [folder / "README.md", *folder.glob("golden*.json")]:
             if kept.is_file():
                 shutil.copy(kept, making / kept.name)
@@ -92,15 +98,92 @@ def fill(network: nn.Module, folder: Path) -> None:
     Raises:
         InputError: Where there are none, or they are not whole, not safetensors, or another network's.
     """
-    file = folder / "model.safetensors"
+    file = folder / WEIGHTS
     try:
-        network.load_state_dict(load_file(file))
+        network.load_state_dict(tensors(folder, network.state_dict()))
+    except InputError:
+        raise
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
             "whole safetensors weights of this config were expected",
             "copy the checkpoint again; pickled weights (.pt, .ckpt) are never opened",
         ) from error
+
+
+def tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
+    """All weights of a checkpoint: those in its folder, and those among ``names`` that another has.
+
+    Raises:
+        InputError: Where the other is missing or has changed.
+    """
+    own = load_file(folder / WEIGHTS)
+    rest = _rest(folder)
+    if rest is None:
+        return own
+    name, whole = rest
+    beside = folder.parent / name
+    other = beside if (beside / "config.json").is_file() else find(name)
+    theirs = load_file(other / WEIGHTS)
+    joined = own | {key: theirs[key] for key in names if key in theirs and key not in own}
+    if _hash(joined) != whole:
+        raise InputError(
+            f"the weights in {folder} and {other} do not make {whole}",
+            f"{folder.name} was expected to be whole with {name} as it was when both were stored",
+            f"copy the folders {folder.name} and {name} of one ecggen release side by side",
+        )
+    return joined
+
+
+def share(folder: Path, other: Path) -> Path:
+    """Leave out of a checkpoint what another beside it has bit for bit; whoever loads it then needs both.
+
+    Args:
+        folder: Loses the weights that are the same, and names ``other``.
+        other: In the same folder, and whole by itself.
+
+    Raises:
+        InputError: Where ``other`` lies elsewhere or is itself not whole.
+    """
+    if other.resolve().parent != folder.resolve().parent or other == folder or _rest(other) or _rest(folder):
+        raise InputError(f"{other} cannot lend weights to {folder}", "two whole checkpoints side by side were expected")
+    mine, theirs = load_file(folder / WEIGHTS), load_file(other / WEIGHTS)
+    own = {key: value for key, value in mine.items() if key not in theirs or not _same(value, theirs[key])}
+    about = read_json(folder / "config.json") | {REST: {"of": other.name, "weights": weights_hash(folder)}}
+    making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(making, ignore_errors=True)
+    try:
+        shutil.copytree(folder, making)
+        write_json(making / "config.json", about)
+        save_file(own, making / WEIGHTS, metadata=METADATA)
+        shutil.rmtree(folder)
+        making.replace(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return folder
+
+
+def _rest(folder: Path) -> tuple[str, str] | None:
+    """Name of the checkpoint that has the other weights, and the hash of all; None where the folder is whole."""
+    rest = read_json(folder / "config.json").get(REST)
+    if rest is None:
+        return None
+    told = [rest.get(key) for key in ("of", "weights")] if isinstance(rest, dict) else []
+    if not all(isinstance(one, str) for one in told) or not told or told[0].strip(".") != Path(told[0]).name:
+        raise InputError(
+            f"{folder / 'config.json'} has the rest {rest!r}", "name and hash of a checkpoint were expected"
+        )
+    return told[0], told[1]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two weights are the same bit for bit."""
+    return one.dtype == other.dtype and one.shape == other.shape and one.numpy().tobytes() == other.numpy().tobytes()
+
+
+def _hash(weights: Mapping[str, Tensor]) -> str:
+    """``weights_hash`` of weights as they would be stored whole."""
+    return hashlib.sha256(as_file(dict(weights), metadata=METADATA)).hexdigest()[:12]
 
 
 def load(name: str | Path) -> Generator:
@@ -202,8 +285,11 @@ def shelves() -> list[Path]:
 
 
 def weights_hash(folder: Path) -> str:
-    """First twelve digits of the SHA-256 of the weights."""
-    with (folder / "model.safetensors").open("rb") as file:
+    """First twelve digits of the SHA-256 of the weights, of all of them where another checkpoint has a part."""
+    rest = _rest(folder) if (folder / "config.json").is_file() else None
+    if rest is not None:
+        return rest[1]
+    with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 

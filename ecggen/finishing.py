@@ -153,6 +153,7 @@ def main() -> None:
         "--limit", type=int, default=256, help="records that bands are set on; draws on four times as many"
     )
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint folder to be made")
+    parser.add_argument("--beside", help="a checkpoint in the folder of OUT whose equal weights are not stored twice")
     words = parser.parse_args()
     generator = checkpoint.load(words.model)
     pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
@@ -162,6 +163,8 @@ def main() -> None:
     fit_bands(generator, pack, pack.rows(SET_ON)[: words.limit])
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
+    if words.beside:
+        checkpoint.share(words.out, words.out.parent / words.beside)
     for name, what in (("band_scale", "bands widened"), ("spread", "draws spread"), ("middle_share", "middle's share")):
         for leads, row in zip(GIVEN, getattr(generator, name).tolist(), strict=True):
             print(f"{what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])

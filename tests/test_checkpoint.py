@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -149,3 +150,66 @@ def test_halves_are_half_as_large_and_draw_nearly_the_same(tmp_path):
     known = Condition.none(2, 4.0)
     one, other = (checkpoint.load(folder).sample(known, seed=1).signal for folder in (whole, half))
     assert one.dtype == other.dtype == torch.float32 and 0 < (one - other).abs().max() < 0.02
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A flow, and a diffusion model that has its reader and its space, on one shelf."""
+    lender, other = tiny("flow"), tiny("diffusion")
+    mine, theirs = other.state_dict(), lender.state_dict()
+    alike = {name: value for name, value in theirs.items() if name.startswith(("reader.", "space."))}
+    other.load_state_dict(mine | alike)
+    return checkpoint.save(other, tmp_path / "other", half=True), checkpoint.save(lender, tmp_path / "flow", half=True)
+
+
+def test_what_another_has_is_not_stored_twice(pair):
+    folder, lender = pair
+    size, before, name = (folder / "model.safetensors").stat().st_size, checkpoint.load(folder), "other@"
+    (folder / "README.md").write_text("# A card\n")
+    checkpoint.share(folder, lender)
+    after = checkpoint.load(folder)
+    assert (folder / "model.safetensors").stat().st_size < 0.7 * size
+    assert after.name == before.name and after.name.startswith(name)
+    assert checkpoint.weights_hash(folder) == before.name.removeprefix(name)
+    assert after.state_dict().keys() == before.state_dict().keys()
+    assert all(torch.equal(value, before.state_dict()[key]) for key, value in after.state_dict().items())
+    assert (folder / "README.md").read_text() == "# A card\n" and sorted(folder.parent.iterdir()) == sorted(pair)
+    again = checkpoint.save(after, folder, half=True)  # whole once more
+    assert checkpoint.weights_hash(again) == before.name.removeprefix(name)
+    assert (folder / "model.safetensors").stat().st_size == size
+
+
+def test_a_part_is_refused_without_the_rest_as_it_was(pair, tmp_path):
+    folder, lender = checkpoint.share(*pair), pair[1]
+    moved = tmp_path / "elsewhere" / "other"
+    shutil.copytree(folder, moved)
+    refused(moved, "do not make")  # the shipped flow is another
+    changed = checkpoint.load(lender)
+    with torch.no_grad():
+        next(iter(changed.get_submodule("space").parameters())).add_(1)
+    checkpoint.save(changed, lender, half=True)
+    refused(folder, "side by side")
+    shutil.rmtree(lender)
+    refused(folder, "do not make")
+
+
+@pytest.mark.parametrize(
+    "rest", ["flow", {"of": "flow"}, {"of": "../flow", "weights": "0"}, {"of": "..", "weights": "0"}]
+)
+def test_the_rest_is_a_name_and_nothing_else(pair, rest):
+    folder = checkpoint.share(*pair)
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"rest": rest}))
+    refused(folder, "name and hash of a checkpoint")
+
+
+def test_only_a_whole_checkpoint_beside_it_lends(pair, tmp_path):
+    folder, lender = pair
+    far = checkpoint.save(tiny("flow"), tmp_path / "far" / "flow")
+    for one, other in ((folder, far), (folder, folder)):
+        with pytest.raises(InputError, match="cannot lend"):
+            checkpoint.share(one, other)
+    checkpoint.share(folder, lender)
+    for one, other in ((folder, lender), (lender, folder)):
+        with pytest.raises(InputError, match="cannot lend"):
+            checkpoint.share(one, other)
