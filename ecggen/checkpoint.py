@@ -168,12 +168,12 @@ def _rest(folder: Path) -> tuple[str, str] | None:
     rest = read_json(folder / "config.json").get(REST)
     if rest is None:
         return None
-    told = [rest.get(key) for key in ("of", "weights")] if isinstance(rest, dict) else []
-    if not all(isinstance(one, str) for one in told) or not told or told[0].strip(".") != Path(told[0]).name:
+    name, weights = (rest.get("of"), rest.get("weights")) if isinstance(rest, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(weights, str) or name.strip(".") != Path(name).name:
         raise InputError(
             f"{folder / 'config.json'} has the rest {rest!r}", "name and hash of a checkpoint were expected"
         )
-    return told[0], told[1]
+    return name, weights
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

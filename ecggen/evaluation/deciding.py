@@ -26,8 +26,16 @@ JOBS: tuple[tuple[str, str, str, str, int, Measure], ...] = (
     ("", "RMSE (mV)", "three_leads", "least", 3, lambda score: score["rmse_mv"]),
     ("`translate`", "R peaks, F1 at 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
     ("", "heart rate off, mean", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
-    ("`generate`, `augment`", "FID", "text", "least", 1, _of_section("distribution", "FID on the judge's features")),
+    ("`generate`", "FID", "text", "least", 1, _of_section("distribution", "FID on the judge's features")),
     ("nothing told", "FID", "unconditional", "least", 1, _of_section("distribution", "FID on the judge's features")),
+    (
+        "`augment`",
+        "AUROC of statements asked for",
+        "diagnoses",
+        "most",
+        3,
+        lambda score: score["overall"]["statements"]["auroc"],
+    ),
 )
 """Job, measure, result, which end is better, digits, and where the value stands."""
 
