@@ -1,11 +1,18 @@
 """The README's numbers are those of the committed results, and its commands exist."""
 
+import inspect
 import json
 import re
 
+import pytest
 from conftest import ROOT
 
+from ecggen.cli.augment import augment
+from ecggen.cli.generate import generate
+from ecggen.cli.reconstruct import reconstruct
+from ecggen.cli.translate import translate
 from ecggen.evaluation import tables
+from ecggen.evaluation.deciding import JOBS, best_for_jobs, defaults
 
 README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "evaluation" / "results"
@@ -37,3 +44,20 @@ def test_the_commands_it_names_exist():
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
     for command in re.findall(r"`ecggen (\w+) ", README):
         assert command in known, command
+
+
+@pytest.mark.parametrize("command", [augment, generate, reconstruct, translate], ids=lambda command: command.__name__)
+def test_commands_take_the_generator_that_measured_best(command):
+    best = defaults(ROOT / "evaluation" / "results")[command.__name__]
+    assert inspect.signature(command).parameters["model"].default in best and len(best) < 3
+
+
+def test_the_best_has_the_most_r_and_the_least_error(tmp_path):
+    scores = {"one@0": {"r": 0.9, "rmse_mv": 0.2}, "two@0": {"r": 0.8, "rmse_mv": 0.1}}
+    (tmp_path / "one_lead.json").write_text(json.dumps({"scores": scores}))
+    jobs = [job for job in JOBS if job[2] == "one_lead"]
+    rows = best_for_jobs(tmp_path, jobs).splitlines()
+    assert "**0.900**" in rows[2] and "**0.100**" in rows[3] and rows[2].count("**") == rows[3].count("**") == 2
+    scores["two@0"]["r"] = 0.8999  # no digit tells them apart
+    (tmp_path / "one_lead.json").write_text(json.dumps({"scores": scores}))
+    assert best_for_jobs(tmp_path, jobs).splitlines()[2].count("**0.900**") == 2

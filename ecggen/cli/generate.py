@@ -37,7 +37,7 @@ def generate(
     ] = None,
     seconds: Annotated[float, Option(help="Duration of each record in seconds.")] = 10.0,
     fs: Annotated[float, Option("--fs", help="Sampling rate of the records in Hz.")] = 500.0,
-    model: Model = "flow",
+    model: Model = "diffusion",
     steps: Steps = None,
     guidance: Guidance = None,
     seed: Seed = 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ def _of_section(section: str, name: str) -> Measure:
     return value
 
 
-JOBS: tuple[tuple[str, str, str, str, int, Measure], ...] = (
+Job = tuple[str, str, str, str, int, Measure]
+
+JOBS: tuple[Job, ...] = (
     ("`reconstruct`, from I", "r", "one_lead", "most", 3, lambda score: score["r"]),
     ("", "RMSE (mV)", "one_lead", "least", 3, lambda score: score["rmse_mv"]),
     ("`reconstruct`, from II, V1, V5", "r", "three_leads", "most", 3, lambda score: score["r"]),
@@ -28,31 +30,41 @@ JOBS: tuple[tuple[str, str, str, str, int, Measure], ...] = (
     ("", "heart rate off, mean", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
     ("`generate`", "FID", "text", "least", 1, _of_section("distribution", "FID on the judge's features")),
     ("nothing told", "FID", "unconditional", "least", 1, _of_section("distribution", "FID on the judge's features")),
-    (
-        "`augment`",
-        "AUROC of statements asked for",
-        "diagnoses",
-        "most",
-        3,
-        lambda score: score["overall"]["statements"]["auroc"],
-    ),
+    ("`augment`", "AUROC, asked for", "diagnoses", "most", 2, lambda score: score["overall"]["statements"]["auroc"]),
 )
 """Job, measure, result, which end is better, digits, and where the value stands."""
 
 
-def best_for_jobs(results: Path) -> str:
-    """A row for each job's measure, a column for each generator, the best in bold."""
-    scores = {name: _checkpoints(read(results, name)) for name in dict.fromkeys(job[2] for job in JOBS)}
+def best_for_jobs(results: Path, jobs: Sequence[Job] = JOBS) -> str:
+    """A row for each job's measure, a column for each generator, the best (as far as the digits tell) in bold."""
+    scores = {name: _checkpoints(read(results, name)) for name in dict.fromkeys(job[2] for job in jobs)}
     models = sorted({model for found in scores.values() for model in found})
     rows = []
-    for job, measure, name, better, digits, value in JOBS:
+    for job, measure, name, better, digits, value in jobs:
         values = {model: value(score) for model, score in scores[name].items()}
-        best = (max if better == "most" else min)(values, key=lambda model: values[model])
+        best = _best(values, better, digits)
         cells = [f"{values[model]:.{digits}f}" if model in values else "" for model in models]
-        marked = [f"**{cell}**" if model == best else cell for cell, model in zip(cells, models, strict=True)]
+        marked = [f"**{cell}**" if model in best else cell for cell, model in zip(cells, models, strict=True)]
         rows.append([job, measure, *marked])
     weights = [f"{name}: {', '.join(one for one in read(results, name)['scores'] if '@' in one)}" for name in scores]
     return table(["job", "measure", *models], rows) + f"\n\n*{'; '.join(weights)}*"
+
+
+def defaults(results: Path) -> dict[str, set[str]]:
+    """The generators that are best in all jobs of each command, by the first measure of each."""
+    found: dict[str, set[str]] = {}
+    for job, _, name, better, digits, value in JOBS:
+        if job.startswith("`"):
+            values = {model: value(score) for model, score in _checkpoints(read(results, name)).items()}
+            best = _best(values, better, digits)
+            found[job.split("`")[1]] = found.get(job.split("`")[1], best) & best
+    return found
+
+
+def _best(values: dict[str, float], better: str, digits: int) -> set[str]:
+    rounded = {model: round(value, digits) for model, value in values.items()}
+    most = (max if better == "most" else min)(rounded.values(), default=None)
+    return {model for model, value in rounded.items() if value == most}
 
 
 def uncertainty(results: Path) -> str:
