@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen import checkpoint
+from ecggen import stored
 from ecggen.decoding import RATE, decode
 from ecggen.ecg import ECG, resample
 from ecggen.errors import InputError
@@ -170,7 +170,7 @@ def _widen(marks: np.ndarray, beats: int) -> np.ndarray:
 def save(network: Delineator, folder: Path | str) -> Path:
     """Write a network to a folder: config.json and model.safetensors (16 bit)."""
     about = {"format": FORMAT, "kind": "delineation", "sizes": network.sizes, "fs": RATE, "band": BAND}
-    return checkpoint.store(network, Path(folder), {"config.json": about}, half=True)
+    return stored.store(network, Path(folder), {"config.json": about}, half=True)
 
 
 @lru_cache(maxsize=4)
@@ -180,12 +180,12 @@ def load(name: Path | str = "delineator") -> Delineator:
     Raises:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
-    folder = checkpoint.find(name)
-    about = checkpoint.read_json(folder / "config.json")
+    folder = stored.find(name)
+    about = stored.read_json(folder / "config.json")
     if about.get("format") != FORMAT or about.get("kind") != "delineation":
         raise InputError(f"{folder} holds no delineator of format {FORMAT}", "the shipped one was expected")
-    network = checkpoint.made_of(Delineator, about.get("sizes"), folder)
-    checkpoint.fill(network, folder)
+    network = stored.made_of(Delineator, about.get("sizes"), folder)
+    stored.fill(network, folder)
     return network.eval().fused()
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ecggen import checkpoint, config
+from ecggen import config, stored
 from ecggen.data.classes import class_name
 from ecggen.errors import InputError
 
@@ -56,7 +56,7 @@ def write(folder: Path, about: dict[str, Any], found: dict[str, dict[str, Drawab
         found: Classes by kind and name.
     """
     each = {kind: {name: asdict(one) for name, one in found[kind].items()} for kind in KINDS}
-    checkpoint.write_json(folder / FILE, {"weights": checkpoint.weights_hash(folder), **about, **each})
+    stored.write_json(folder / FILE, {"weights": stored.weights_hash(folder), **about, **each})
     return folder / FILE
 
 
@@ -71,8 +71,8 @@ def look_up(folder: Path, name: str) -> Drawable:
         InputError: Where nobody knows the class, or the file is broken.
     """
     name, place = class_name(name), folder / FILE
-    about = checkpoint.read_json(place) if place.is_file() else {}
-    if about.get("weights") != checkpoint.weights_hash(folder):
+    about = stored.read_json(place) if place.is_file() else {}
+    if about.get("weights") != stored.weights_hash(folder):
         return Drawable(NOT_MEASURED, why="not for these weights")
     kinds = [about.get(kind, {}) for kind in KINDS]
     if not all(isinstance(kind, dict) for kind in kinds):

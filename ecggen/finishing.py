@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen import beats, checkpoint, data
+from ecggen import beats, checkpoint, data, stored
 from ecggen.condition import Condition, agree
 from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
@@ -164,7 +164,7 @@ def main() -> None:
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
     if words.beside:
-        checkpoint.share(words.out, words.out.parent / words.beside)
+        stored.share(words.out, words.out.parent / words.beside)
     for name, what in (("band_scale", "bands widened"), ("spread", "draws spread"), ("middle_share", "middle's share")):
         for leads, row in zip(GIVEN, getattr(generator, name).tolist(), strict=True):
             print(f"{what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen import checkpoint
+from ecggen import stored
 from ecggen.context import ConditionEncoder
 from ecggen.data import statements
 from ecggen.errors import InputError
@@ -349,7 +349,7 @@ def _rate(done: float) -> float:
 def save(reader: Reader, folder: Path | str, plan: Plan | None = None, card: str = "") -> Path:
     """Write a reader to a folder, whole or not at all: config.json, model.safetensors (float16), README.md."""
     about = {"format": FORMAT, "kind": "text", "sizes": reader.sizes, "plan": asdict(plan) if plan else {}}
-    return checkpoint.store(reader, Path(folder), {"config.json": about}, card, half=True)
+    return stored.store(reader, Path(folder), {"config.json": about}, card, half=True)
 
 
 def load(name: Path | str = "text") -> Reader:
@@ -358,16 +358,16 @@ def load(name: Path | str = "text") -> Reader:
     Raises:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
-    folder = checkpoint.find(name)
-    about = checkpoint.read_json(folder / "config.json")
+    folder = stored.find(name)
+    about = stored.read_json(folder / "config.json")
     if about.get("format") != FORMAT or about.get("kind") != "text":
         raise InputError(
             f"{folder} holds no text encoder of format {FORMAT}",
             "what ecggen train-text writes was expected",
             'use the shipped "text", or train one',
         )
-    reader = checkpoint.made_of(Reader, about.get("sizes"), folder)
-    checkpoint.fill(reader, folder)
+    reader = stored.made_of(Reader, about.get("sizes"), folder)
+    stored.fill(reader, folder)
     return reader.eval()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import ECG, InputError, checkpoint, delineation
+from ecggen import ECG, InputError, delineation, stored
 from ecggen.decoding import decode
 from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.ecg import STANDARD_LEADS
@@ -206,13 +206,13 @@ def test_shipped_network_answers_as_it_did():
 def test_shipped_checkpoint_is_small_and_has_its_card():
     assert (FOLDER / "model.safetensors").stat().st_size < 1_000_000
     card = (FOLDER / "README.md").read_text()
-    assert checkpoint.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
+    assert stored.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
 
 
 def test_card_says_what_was_measured():
     """The numbers of the card's table are those of the published file."""
     result = json.loads((ROOT / "evaluation" / "results" / "delineation.json").read_text())
-    assert result["weights"] == checkpoint.weights_hash(FOLDER)
+    assert result["weights"] == stored.weights_hash(FOLDER)
     card = (FOLDER / "README.md").read_text()
     for wave in ("P", "QRS", "T"):
         for point in ("onset", "offset"):

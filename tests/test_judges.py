@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import InputError, checkpoint, config, data, read, write
+from ecggen import InputError, config, data, read, stored, write
 from ecggen.data import statements
 from ecggen.data.batches import batch
 from ecggen.ecg import STANDARD_LEADS
@@ -95,7 +95,7 @@ def test_a_judge_travels_as_a_folder(kind, tmp_path):
     judge = tiny_judge(kind)
     storing.save(judge, tmp_path / "made", half=True)
     again = storing.load(tmp_path / "made")
-    assert again.name == f"made@{checkpoint.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
+    assert again.name == f"made@{stored.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
     hearts = simulate(3, seed=4)
     look, looked = (one.judge if kind == "judge" else one.ecgs for one in (judge, again))
     ours, theirs = (value if kind == "pair" else value.features for value in (look(hearts), looked(hearts)))

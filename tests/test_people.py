@@ -110,3 +110,19 @@ def test_nobodys_report_is_kept(tmp_path):
     assert "atrial fibrillation" in kept and not any(report in kept for report in pack.index.report)
     rounded = made.people.facts[:, [0, 2]]
     assert np.nanmax(rounded % 5) == 0 and np.nanmax(rounded[:, 0]) <= 90
+
+
+def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsys):
+    """And a checkpoint that has another's weights, as its twin does, is stored beside it in a fraction of the space."""
+    folder, run = training_folder(tmp_path / "real"), checkpoint.save(tiny("flow"), tmp_path / "run" / "checkpoint")
+    for name, more in (("one", []), ("twin", ["--beside", "one"])):
+        words = [str(run), "--data", str(folder), "--limit", "2", "--out", str(tmp_path / "shelf" / name), *more]
+        monkeypatch.setattr("sys.argv", ["finishing", *words])
+        finishing.main()
+    one, twin = (tmp_path / "shelf" / name for name in ("one", "twin"))
+    told = capsys.readouterr().out
+    assert told.count("bands widened, I given") == 2 and (twin / "golden.json").is_file()
+    assert (twin / "model.safetensors").stat().st_size < 0.1 * (one / "model.safetensors").stat().st_size
+    loaded = [checkpoint.load(each) for each in (one, twin)]
+    assert loaded[0].name.split("@")[1] == loaded[1].name.split("@")[1] and loaded[1].people is not None
+    assert (loaded[0].band_scale != 1).any()

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 LAYERS = [
     ("errors",),
-    ("nn", "ecg"),
+    ("nn", "ecg", "stored"),
     ("rhythm", "flaws"),
     ("simulate", "paper", "io", "condition", "facts"),
     ("plot", "preprocessing"),

@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from torch.nn import functional as F
 
-from ecggen import Condition, InputError, checkpoint, wording
+from ecggen import Condition, InputError, stored, wording
 from ecggen.context import ConditionEncoder
 from ecggen.data import statements
 from ecggen.evaluation import text as figures
@@ -271,10 +271,10 @@ def test_every_code_is_understood(shipped):
 
 
 def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
-    folder = checkpoint.find("text")
+    folder = stored.find("text")
     assert (folder / "model.safetensors").stat().st_size < 8e6
     results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
-    assert results["model"] == f"text@{checkpoint.weights_hash(folder)}"
+    assert results["model"] == f"text@{stored.weights_hash(folder)}"
     assert "10.13026/kfzx-aw45" in (folder / "README.md").read_text()
     assert wording.copy_into("text", ConditionEncoder()) == 1
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import checkpoint
+from ecggen import stored
 from ecggen.delineation import Waves, delineate, load
 from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import ludb
@@ -200,7 +200,7 @@ def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path |
         "records": marked.names,
         "tolerance_ms": 1000 * TOLERANCE,
         "definitions": DEFINITIONS,
-        "weights": checkpoint.weights_hash(checkpoint.find("delineator")),
+        "weights": stored.weights_hash(stored.find("delineator")),
         "ecggen": {
             "scored": f"{FOLDS}-fold cross-validation over records"
             if run

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import checkpoint, drawable
+from ecggen import drawable, stored
 from ecggen.data import Pack, statements
 from ecggen.data.classes import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
@@ -303,7 +303,7 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
     Raises:
         InputError: Where the results do not hold these weights.
     """
-    name = f"{folder.name}@{checkpoint.weights_hash(folder)}"
+    name = f"{folder.name}@{stored.weights_hash(folder)}"
     score = results.get("scores", {}).get(name)
     if score is None:
         found = ", ".join(results.get("scores", {})) or "nothing"
@@ -326,7 +326,7 @@ def main() -> None:
     words = parser.parse_args()
     results = json.loads(words.results.read_text(encoding="utf-8"))
     for name in words.checkpoint:
-        print(keep(results, checkpoint.find(name)))
+        print(keep(results, stored.find(name)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecggen import checkpoint, config
+from ecggen import config, stored
 from ecggen.errors import InputError
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.baselines import baseline
@@ -65,8 +65,8 @@ def done(results: Path, model: str) -> bool:
     scores = json.loads(results.read_text(encoding="utf-8")).get("scores", {})
     if model.startswith("baseline:"):
         return baseline(model.removeprefix("baseline:")).name in scores
-    folder = checkpoint.find(model)
-    return f"{folder.name}@{checkpoint.weights_hash(folder)}" in scores
+    folder = stored.find(model)
+    return f"{folder.name}@{stored.weights_hash(folder)}" in scores
 
 
 def run(

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecggen import checkpoint
+from ecggen import stored
 from ecggen.drawable import VERDICTS
 from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
 from ecggen.evaluation.markdown import made, read, stamp, table, within
@@ -248,7 +248,7 @@ def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _of_weights(found: dict[str, Any], model: str) -> dict[str, Any] | None:
     """The scores of a shipped checkpoint's present weights; None where they were not measured."""
-    return found["scores"].get(f"{model}@{checkpoint.weights_hash(checkpoint.find(model))}")
+    return found["scores"].get(f"{model}@{stored.weights_hash(stored.find(model))}")
 
 
 def _diagnoses_of(results: Path, model: str) -> str:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen import checkpoint, wording
+from ecggen import stored, wording
 from ecggen.data import statements
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.ranking import auroc
@@ -73,7 +73,7 @@ def measure(
     tongue = np.array([language(text) for text in reports.texts])
     return {
         "definitions": DEFINITIONS,
-        "model": f"{Path(name).name}@{checkpoint.weights_hash(checkpoint.find(name))}",
+        "model": f"{Path(name).name}@{stored.weights_hash(stored.find(name))}",
         "folds": list(folds),
         "n": len(reports),
         "patients": len(np.unique(reports.patients)),

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from ecggen import checkpoint, config, wording
+from ecggen import config, stored, wording
 from ecggen.errors import InputError
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair
@@ -51,7 +51,7 @@ def save(judge: Judge, folder: Path, half: bool = False) -> Path:
         half: Store 16-bit numbers, as shipped weights are.
     """
     files = {"config.json": {"format": FORMAT, **judge.config}, "preprocessor_config.json": asdict(judge.preprocessor)}
-    return checkpoint.store(judge, folder, files, half=half)
+    return stored.store(judge, folder, files, half=half)
 
 
 @overload
@@ -70,8 +70,8 @@ def load(name: str | Path, kind: str = "") -> Judge:
     Raises:
         InputError: Where the folder is missing, of another format or kind, or not whole.
     """
-    folder = checkpoint.find(name)
-    about = checkpoint.read_json(folder / "config.json")
+    folder = stored.find(name)
+    about = stored.read_json(folder / "config.json")
     found = about.get("judge")
     if about.get("format") != FORMAT or (kind and found != kind):
         raise InputError(
@@ -80,7 +80,7 @@ def load(name: str | Path, kind: str = "") -> Judge:
         )
     judge = new(str(found), about.get("model", {}), str(folder / "config.json"))
     place = folder / "preprocessor_config.json"
-    judge.preprocessor = config.build(Preprocessor, checkpoint.read_json(place), str(place))
-    checkpoint.fill(judge, folder)
-    judge.name = f"{folder.name}@{checkpoint.weights_hash(folder)}"
+    judge.preprocessor = config.build(Preprocessor, stored.read_json(place), str(place))
+    stored.fill(judge, folder)
+    judge.name = f"{folder.name}@{stored.weights_hash(folder)}"
     return judge.eval()
