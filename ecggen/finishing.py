@@ -45,7 +45,7 @@ def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048
     """
     if not len(rows):
         return
-    known = Population.of(pack, np.sort(np.random.default_rng(seed).permutation(rows)[:n]))
+    known = Population.of(pack, some(rows, n, seed))
     texts = [", ".join(statements.describe(code) for code in statements.codes() if code in own) for own in known.codes]
     generator.people = People.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
 
@@ -79,6 +79,11 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4
         spread = (-b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / (2 * a).clamp(min=1e-9)
         known = torch.tensor([lead in determined_by(leads.split()) for lead in DRAWN_LEADS])
         generator.spread[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.spread)
+
+
+def some(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
+    """Up to ``n`` of some rows, drawn at random and in order: neighbours are of one time and one device."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
 def told(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> Iterator[tuple[ECG, Condition]]:
@@ -159,8 +164,8 @@ def main() -> None:
     pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
     fit_beats(generator, pack, pack.rows(TRAINED))
     fit_people(generator, pack, pack.rows(TRAINED))
-    fit_draws(generator, pack, pack.rows(SET_ON)[: 4 * words.limit])
-    fit_bands(generator, pack, pack.rows(SET_ON)[: words.limit])
+    fit_draws(generator, pack, some(pack.rows(SET_ON), 4 * words.limit))
+    fit_bands(generator, pack, some(pack.rows(SET_ON), words.limit))
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
     if words.beside:

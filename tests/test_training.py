@@ -142,6 +142,15 @@ def test_bands_are_set_to_hold_their_share(pack):
     assert abs(float(held[:, 1:].float().mean()) - 0.9) < 0.05
 
 
+def test_bands_are_set_on_records_of_a_whole_fold():
+    """A fold's first records are of one time and one device."""
+    fold = np.arange(1000, 2000)
+    chosen = finishing.some(fold, 50)
+    assert len(set(chosen)) == 50 and set(chosen) <= set(fold) and (np.diff(chosen) > 0).all()
+    assert chosen.min() < 1100 and chosen.max() > 1900 and (chosen == finishing.some(fold, 50)).all()
+    assert (finishing.some(fold, 5000) == fold).all()
+
+
 def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
     batch = data.batches.batch(pack, np.arange(8))
     turned_ = training.turned(batch, 0.3, np.random.default_rng(1))
