@@ -89,6 +89,7 @@ class LatentGenerator(Generator):
         steps: Steps of the sampler, unless asked otherwise.
         seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
+        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
         beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
@@ -114,13 +115,14 @@ class LatentGenerator(Generator):
         steps: int,
         seen_steps: int,
         guidance: float,
+        coherence: float,
         prior: float,
         text: str,
         beats: Sequence[int],
     ):
         super().__init__()
         self.folded, self.looks, self.prior = folded, looks, prior
-        self.sampling = Sampling(steps, guidance, seen_steps or None)
+        self.sampling = Sampling(steps, guidance, seen_steps or None, coherence)
         self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
         self.latent = latent
@@ -194,15 +196,25 @@ class LatentGenerator(Generator):
         return self.space.decode(self.space.unscaled(latent))
 
     def _predicting(self, condition: Condition, known: Known, draws: int) -> Predict:
-        """The denoiser's answer for some draws a record, words and facts followed as far as the guidance says."""
+        """The denoiser's answer for some draws a record.
+
+        Words and facts are followed as far as the guidance says; where no lead is seen, the draw is as much of one
+        piece as the coherence says.
+        """
         known, plain = known.repeat(draws), self._plain(condition, draws)
+        unseen = ~condition.leads_seen.flatten(1).any(1).repeat_interleave(draws)
+        whole = self.sampling.coherence * unseen[:, None, None].to(known.along)
+        coherent = bool(whole.any())
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
             told = self._denoise(x, time, known)
-            if plain is None:
-                return told
-            untold = self._denoise(x, time, plain)
-            return untold + self.sampling.guidance * (told - untold)
+            answer = told
+            if plain is not None:
+                untold = self._denoise(x, time, plain)
+                answer = untold + self.sampling.guidance * (told - untold)
+            if coherent:
+                answer = answer + whole * (told - self._denoise(x, time, known, apart=True))
+            return answer
 
         return predict
 
@@ -218,8 +230,8 @@ class LatentGenerator(Generator):
             return None
         return self._read(silent)[0].repeat(draws)
 
-    def _denoise(self, x: Tensor, time: Tensor, known: Known) -> Tensor:
-        return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.tokens_seen)
+    def _denoise(self, x: Tensor, time: Tensor, known: Known, apart: bool = False) -> Tensor:
+        return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.tokens_seen, apart)
 
     def _read(self, condition: Condition) -> tuple[Known, Tensor]:
         """What the denoiser is told, and the reader's guess."""

@@ -135,7 +135,7 @@ def describe(
     from ecggen import __version__
     from ecggen.cli.generate import licence
 
-    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance")}
+    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance", "coherence")}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,

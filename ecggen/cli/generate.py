@@ -86,7 +86,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
     from ecggen import __version__
 
     asked = {name: getattr(job, name) for name in ("seed", "seconds", "fs", "form")}
-    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance")}
+    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance", "coherence")}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,
@@ -153,6 +153,7 @@ def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     """Model, prompts and notes in lines, of each kind at most so many."""
     asked = about["asked"]
     how = "" if asked["steps"] is None else f", {asked['steps']} steps, guidance {asked['guidance']:g}"
+    how += f", coherence {asked['coherence']:g}" if asked["coherence"] else ""
     return [
         f"model {about['model']}{how}, seed {job.seed}",
         *_shown((f"understood: {prompt.in_words()}" for prompt in job.prompts), most),

@@ -54,9 +54,10 @@ COLUMNS = {
     "seconds": "duration",
     "fs": "samples per second",
     "model": "name of the checkpoint and the first digits of its weights' SHA-256",
-    "seed": "seed of the job: with index, model, steps and guidance it gives the record again",
+    "seed": "seed of the job: with index, model, steps, guidance and coherence it gives the record again",
     "steps": "steps of the sampler; blank for a model that draws in one pass",
     "guidance": "how much more than learnt the words and facts were followed; blank likewise",
+    "coherence": "how much more than learnt each draw was made one whole; blank likewise",
     "synthetic": "True: no record of this list is a person's",
 }
 """Columns of records.csv, with what they mean."""

@@ -19,14 +19,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+HOW = {"steps": None, "guidance": 1, "coherence": 0}
+"""How draws are made, unless a score tells otherwise."""
+
+
 def made(name: str, score: dict[str, Any]) -> str:
     """A checkpoint in bold, with its steps and without its hash."""
     if "@" not in name:
         return name
     sampling = score.get("sampling") or {}
-    steps, guidance = sampling.get("steps"), sampling.get("guidance", 1)
-    how = (f", {steps} steps" if steps else "") + (f", guidance {guidance:g}" if guidance != 1 else "")
-    return f"**{name.split('@')[0]}**{how}"
+    steps, guidance, coherence = (sampling.get(key, usual) for key, usual in HOW.items())
+    how = [f"{steps} steps"] if steps else []
+    how += [f"guidance {guidance:g}"] if guidance != 1 else []
+    how += [f"coherence {coherence:g}"] if coherence else []
+    return ", ".join([f"**{name.split('@')[0]}**", *how])
 
 
 def within(score: dict[str, Any], measure: str, digits: int = 3) -> str:

@@ -104,7 +104,8 @@ def run(
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
     how, given = generator.sampling, "given" in settings
-    sampling = None if how is None else asdict(replace(how, steps=how.where(given), seen_steps=None))  # as it was used
+    used = {"steps": how.where(given), "seen_steps": None} | ({"coherence": 0.0} if given else {}) if how else {}
+    sampling = None if how is None else asdict(replace(how, **used))
     scores[generator.name] |= made | {"sampling": sampling}
     return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
 

@@ -249,6 +249,7 @@ def _about(generator: Generator) -> dict[str, Any]:
         "family": type(generator).__name__.lower(),
         "steps": None if own is None else own.steps,
         "guidance": None if own is None else own.guidance,
+        "coherence": None if own is None else own.coherence,
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),

@@ -54,6 +54,7 @@ class Diffusion(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
+        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
         straight: Whether the denoiser is asked, and answers, as a rectified flow's.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
         prior: Weight of the posterior's divergence from the standard normal distribution.
@@ -79,6 +80,7 @@ class Diffusion(LatentGenerator):
         steps: int = 16,
         seen_steps: int = 0,
         guidance: float = 1.5,
+        coherence: float = 0.0,
         straight: bool = False,
         sampler: Literal["ddim", "dpm"] = "ddim",
         prior: float = 1e-4,
@@ -102,6 +104,7 @@ class Diffusion(LatentGenerator):
             steps,
             seen_steps,
             guidance,
+            coherence,
             prior,
             text,
             beats,

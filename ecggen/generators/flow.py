@@ -50,6 +50,7 @@ class Flow(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
+        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         align: Weight of the distance between the posteriors of ECG and guess.
@@ -78,6 +79,7 @@ class Flow(LatentGenerator):
         steps: int = 8,
         seen_steps: int = 0,
         guidance: float = 1.0,
+        coherence: float = 0.0,
         heun: bool = False,
         prior: float = 1e-4,
         align: float = 1e-2,
@@ -103,6 +105,7 @@ class Flow(LatentGenerator):
             steps,
             seen_steps,
             guidance,
+            coherence,
             prior,
             text,
             beats,

@@ -60,10 +60,14 @@ class Attention(nn.Module):
             nn.init.zeros_(out.weight)
             nn.init.zeros_(out.bias)
 
-    def forward(self, x: Tensor, tokens: Tensor, tokens_seen: Tensor) -> Tensor:
-        """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time)."""
+    def forward(self, x: Tensor, tokens: Tensor, tokens_seen: Tensor, apart: bool = False) -> Tensor:
+        """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time).
+
+        ``apart``: each moment attends to itself alone.
+        """
         h = x.transpose(1, 2)
-        h = h + self.out_self(self._attend(*self.to_qkv(self.norm_self(h)).chunk(3, -1)))
+        q, k, v = self.to_qkv(self.norm_self(h)).chunk(3, -1)
+        h = h + self.out_self(v if apart else self._attend(q, k, v))
         keys, values = self.to_kv(self.norm_tokens(tokens)).chunk(2, -1)
         h = h + self.out_cross(self._attend(self.to_q(self.norm_cross(h)), keys, values, tokens_seen))
         return h.transpose(1, 2)

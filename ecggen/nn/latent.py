@@ -101,11 +101,21 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.up.leave.bias)  # type: ignore[arg-type]
 
     def forward(
-        self, x: Tensor, time: Tensor, known: Tensor, vector: Tensor, tokens: Tensor, tokens_seen: Tensor
+        self,
+        x: Tensor,
+        time: Tensor,
+        known: Tensor,
+        vector: Tensor,
+        tokens: Tensor,
+        tokens_seen: Tensor,
+        apart: bool = False,
     ) -> Tensor:
-        """(batch, latent, step) from the same, ``time`` (batch,) from 0 (no noise) to 1 (nothing else)."""
+        """(batch, latent, step) from the same, ``time`` (batch,) from 0 (no noise) to 1 (nothing else).
+
+        ``apart``: no moment attends to the others.
+        """
         vector = vector + self.noise(waves_of(time, vector.shape[1]))
-        features = self.down(torch.cat([x, known], 1), vector, tokens, tokens_seen)
+        features = self.down(torch.cat([x, known], 1), vector, tokens, tokens_seen, apart=apart)
         return self.up(features, vector, [None] * (len(features) - 1)).float()
 
 

@@ -42,9 +42,15 @@ class Down(nn.Module):
         self.attention = nn.ModuleList(Attention(widths[-1], width) for _ in range(blocks[-1] // 2))
 
     def forward(
-        self, x: Tensor, vector: Tensor, tokens: Tensor, tokens_seen: Tensor, beside: Tensor | None = None
+        self,
+        x: Tensor,
+        vector: Tensor,
+        tokens: Tensor,
+        tokens_seen: Tensor,
+        beside: Tensor | None = None,
+        apart: bool = False,
     ) -> list[Tensor]:
-        """The features of each level, finest first."""
+        """The features of each level, finest first; ``apart``: no moment attends to the others."""
         features = []
         x = self.enter(x)
         if self.beside is not None and beside is not None:
@@ -54,7 +60,7 @@ class Down(nn.Module):
             for i, block in enumerate(blocks):  # type: ignore[arg-type]
                 x = block(x, vector)
                 if level == len(self.levels) - 1 and i % 2:
-                    x = self.attention[i // 2](x, tokens, tokens_seen)
+                    x = self.attention[i // 2](x, tokens, tokens_seen, apart)
             features.append(x)
         return features
 
