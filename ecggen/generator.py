@@ -72,7 +72,7 @@ class Sampling:
         seen_steps: Steps where leads are seen, which leave less to be drawn; None for as many.
         coherence: How much more than learnt a draw is one whole: each step is moved away from what the network answers
             where no moment looks at the others (perturbed-attention guidance, Ahn et al. 2024, arXiv 2403.17377). Only
-            where no lead is seen.
+            where words or facts are told and no lead is seen.
     """
 
     steps: int

@@ -89,7 +89,7 @@ class LatentGenerator(Generator):
         steps: Steps of the sampler, unless asked otherwise.
         seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
         beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
@@ -198,12 +198,12 @@ class LatentGenerator(Generator):
     def _predicting(self, condition: Condition, known: Known, draws: int) -> Predict:
         """The denoiser's answer for some draws a record.
 
-        Words and facts are followed as far as the guidance says; where no lead is seen, the draw is as much of one
-        piece as the coherence says.
+        Words and facts are followed as far as the guidance says; where they are all that is told of the waves, the
+        draw is as much of one piece as the coherence says.
         """
         known, plain = known.repeat(draws), self._plain(condition, draws)
-        unseen = ~condition.leads_seen.flatten(1).any(1).repeat_interleave(draws)
-        whole = self.sampling.coherence * unseen[:, None, None].to(known.along)
+        alone = _worded(condition) & ~condition.leads_seen.flatten(1).any(1)
+        whole = self.sampling.coherence * alone.repeat_interleave(draws)[:, None, None].to(known.along)
         coherent = bool(whole.any())
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
@@ -226,7 +226,7 @@ class LatentGenerator(Generator):
             facts=torch.zeros_like(condition.facts),
             facts_seen=torch.zeros_like(condition.facts_seen),
         )
-        if self.sampling.guidance == 1 or not bool(condition.text_seen.any() | condition.facts_seen.any()):
+        if self.sampling.guidance == 1 or not bool(_worded(condition).any()):
             return None
         return self._read(silent)[0].repeat(draws)
 
@@ -262,6 +262,11 @@ class LatentGenerator(Generator):
     def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         guess = self.reader.guess(condition, self.reader(condition))
         return {"guess": squared(guess, ecg.signal, amplitude(ecg.signal))}
+
+
+def _worded(condition: Condition) -> Tensor:
+    """(batch,) bool: words or facts are told."""
+    return condition.text_seen | condition.facts_seen.any(1)
 
 
 def drawn(posterior: tuple[Tensor, Tensor]) -> Tensor:

@@ -1,5 +1,7 @@
 """Every generator takes every condition, alone and mixed: the table of the README, on tiny models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from ecggen.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.evaluation import conditions
 from ecggen.generator import truth
 from ecggen.latent import Beginning
+from ecggen.nn.blocks import Attention
 from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
 
 SECONDS, FS = 4.0, 250.0
@@ -72,6 +75,33 @@ def test_guidance_leaves_alone_what_was_measured():
     before = generator.sample(known, seed=1)
     generator.set_sampling(guidance=7)
     assert torch.equal(before.signal, generator.sample(known, seed=1).signal)
+
+
+@pytest.mark.parametrize("name", ["flow", "diffusion"])
+def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
+    generator, columns = tiny(name), ("text", "facts", "PPG", "I", "I+text+facts")
+    for attention in (part for part in generator.modules() if isinstance(part, Attention)):
+        torch.nn.init.normal_(attention.out_self.weight)  # it has no voice before training
+    generator.sampling = replace(generator.sampling, coherence=0.0)
+    before = [generator.sample(told(column), seed=1) for column in columns]
+    generator.sampling = replace(generator.sampling, coherence=0.5)
+    after = [generator.sample(told(column), seed=1) for column in columns]
+    same = [torch.equal(*(each.signal for each in pair)) for pair in zip(before, after, strict=True)]
+    assert same == [False, False, True, True, True]
+    assert "coherence 0.5" in after[0].provenance.model and "coherence" not in after[3].provenance.model
+    mixed = generator.sample(Condition.cat([told("text"), told("I+text+facts")]), seed=1)
+    torch.testing.assert_close(mixed.signal[:2], after[0].signal, atol=1e-4, rtol=0)
+
+
+def test_a_moment_apart_sees_no_other():
+    attention, x = Attention(16, 8), torch.randn(1, 16, 12)
+    torch.nn.init.normal_(attention.out_self.weight)
+    tokens, seen = torch.randn(1, 3, 8), torch.ones(1, 3, dtype=torch.bool)
+    louder = x.clone()
+    louder[..., 5] += torch.randn(16)
+    for apart in (True, False):
+        moved = (attention(louder, tokens, seen, apart) - attention(x, tokens, seen, apart)).abs().amax((0, 1)) > 1e-5
+        assert moved.nonzero()[:, 0].tolist() == ([5] if apart else list(range(12)))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm"])

@@ -54,7 +54,7 @@ class Diffusion(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
-        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
         straight: Whether the denoiser is asked, and answers, as a rectified flow's.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
         prior: Weight of the posterior's divergence from the standard normal distribution.

@@ -50,7 +50,7 @@ class Flow(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece where no lead is seen (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         align: Weight of the distance between the posteriors of ECG and guess.
