@@ -73,12 +73,15 @@ class Sampling:
         coherence: How much more than learnt a draw is one whole: each step is moved away from what the network answers
             where no moment looks at the others (perturbed-attention guidance, Ahn et al. 2024, arXiv 2403.17377). Only
             where words or facts are told and no lead is seen.
+        guided_below: Share of noise below which both act: above it, where a draw's whole is decided, they only make
+            draws alike (guidance in a limited interval, Kynkäänniemi et al. 2024, arXiv 2404.07724); 1 for always.
     """
 
     steps: int
     guidance: float = 1.0
     seen_steps: int | None = None
     coherence: float = 0.0
+    guided_below: float = 1.0
 
     def __post_init__(self):
         for steps in (self.steps, self.seen_steps):
@@ -88,6 +91,8 @@ class Sampling:
             raise InputError(f"guidance {self.guidance:g}", "0 to 20 was expected; 1 draws as learnt")
         if not 0 <= self.coherence <= 5:
             raise InputError(f"coherence {self.coherence:g}", "0 to 5 was expected; 0 draws as learnt")
+        if not 0 <= self.guided_below <= 1:
+            raise InputError(f"guided below {self.guided_below:g}", "a share of noise from 0 to 1 was expected")
 
     def where(self, seen: bool) -> int:
         """Steps where leads are seen, or are not."""
@@ -96,7 +101,8 @@ class Sampling:
     def describe(self, seen: bool) -> str:
         """What was done where leads are seen, or are not, in words."""
         whole = f", coherence {self.coherence:g}" if self.coherence and not seen else ""
-        return f"{self.where(seen)} steps, guidance {self.guidance:g}{whole}"
+        below = f" below {self.guided_below:g} of noise" if self.guided_below < 1 else ""
+        return f"{self.where(seen)} steps, guidance {self.guidance:g}{whole}{below}"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Known:
 
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""The denoiser's answer to a noisy latent and its time (batch,) from 0 (no noise) to 1."""
+"""The denoiser's answer to noisy latents and their time (batch,) from 0 (no noise) to 1, equal for all."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class LatentGenerator(Generator):
         seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
         coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        guided_below: Share of noise below which both act.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
         beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
@@ -116,13 +117,14 @@ class LatentGenerator(Generator):
         seen_steps: int,
         guidance: float,
         coherence: float,
+        guided_below: float,
         prior: float,
         text: str,
         beats: Sequence[int],
     ):
         super().__init__()
         self.folded, self.looks, self.prior = folded, looks, prior
-        self.sampling = Sampling(steps, guidance, seen_steps or None, coherence)
+        self.sampling = Sampling(steps, guidance, seen_steps or None, coherence, guided_below)
         self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
         self.latent = latent
@@ -208,6 +210,8 @@ class LatentGenerator(Generator):
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
             told = self._denoise(x, time, known)
+            if float(time[0]) > self.sampling.guided_below:
+                return told
             answer = told
             if plain is not None:
                 untold = self._denoise(x, time, plain)

@@ -93,6 +93,20 @@ def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
     torch.testing.assert_close(mixed.signal[:2], after[0].signal, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["flow", "diffusion"])
+def test_nothing_guides_above_its_share_of_noise(name):
+    """At 0 it never does, at 1 always; between, the first steps are as learnt."""
+    generator, known = tiny(name), told("text")
+    drawn = {}
+    for below, guidance in ((1.0, 1.0), (0.0, 5.0), (0.6, 5.0), (1.0, 5.0)):
+        generator.sampling = replace(generator.sampling, guidance=guidance, guided_below=below, steps=8)
+        drawn[below, guidance] = generator.sample(known, seed=1).signal
+    learnt = drawn[1.0, 1.0]
+    assert torch.equal(drawn[0.0, 5.0], learnt)
+    moved = [float((drawn[below, 5.0] - learnt).abs().mean()) for below in (0.6, 1.0)]
+    assert 0 < moved[0] < moved[1]
+
+
 def test_a_moment_apart_sees_no_other():
     attention, x = Attention(16, 8), torch.randn(1, 16, 12)
     torch.nn.init.normal_(attention.out_self.weight)

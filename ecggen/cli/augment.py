@@ -15,7 +15,7 @@ from typer import Option
 from ecggen.cli import console
 from ecggen.cli.asking import MOST, Plan, digest
 from ecggen.cli.augmented import COLUMNS, FORMS, Folder, Job, draw_pages, fill, summary
-from ecggen.cli.jobs import PICTURES
+from ecggen.cli.jobs import PICTURES, SAMPLED
 from ecggen.cli.opening import Guidance, Json, Model, Seed, Steps, Text
 from ecggen.errors import InputError
 
@@ -135,7 +135,7 @@ def describe(
     from ecggen import __version__
     from ecggen.cli.generate import licence
 
-    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance", "coherence")}
+    how = {name: getattr(generator.sampling, name, None) for name in SAMPLED}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs import COLUMNS, Folder, Job, draw_pages, write_records
+from ecggen.cli.jobs import COLUMNS, SAMPLED, Folder, Job, draw_pages, write_records
 from ecggen.cli.opening import Age, Guidance, HeartRate, Json, Model, Overwrite, Seed, Sex, Steps, Text
 from ecggen.cli.prompts import Prompt, read_prompts, supposed, understand, unread
 from ecggen.cli.results import rounded
@@ -86,7 +86,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
     from ecggen import __version__
 
     asked = {name: getattr(job, name) for name in ("seed", "seconds", "fs", "form")}
-    how = {name: getattr(generator.sampling, name, None) for name in ("steps", "guidance", "coherence")}
+    how = {name: getattr(generator.sampling, name, None) for name in SAMPLED}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,
@@ -151,11 +151,12 @@ def readme(about: dict[str, Any], job: Job) -> str:
 
 def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     """Model, prompts and notes in lines, of each kind at most so many."""
-    asked = about["asked"]
-    how = "" if asked["steps"] is None else f", {asked['steps']} steps, guidance {asked['guidance']:g}"
-    how += f", coherence {asked['coherence']:g}" if asked["coherence"] else ""
+    from ecggen.generator import Sampling
+
+    how = {name: about["asked"][name] for name in SAMPLED}
+    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False)}"
     return [
-        f"model {about['model']}{how}, seed {job.seed}",
+        f"model {about['model']}{told}, seed {job.seed}",
         *_shown((f"understood: {prompt.in_words()}" for prompt in job.prompts), most),
         *_shown((f"note: {note}" for note in about["notes"]), most),
     ]

@@ -54,13 +54,17 @@ COLUMNS = {
     "seconds": "duration",
     "fs": "samples per second",
     "model": "name of the checkpoint and the first digits of its weights' SHA-256",
-    "seed": "seed of the job: with index, model, steps, guidance and coherence it gives the record again",
+    "seed": "seed of the job: with index, model and the four that follow it gives the record again",
     "steps": "steps of the sampler; blank for a model that draws in one pass",
     "guidance": "how much more than learnt the words and facts were followed; blank likewise",
     "coherence": "how much more than learnt each draw was made one whole; blank likewise",
+    "guided_below": "share of noise below which both acted; blank likewise",
     "synthetic": "True: no record of this list is a person's",
 }
 """Columns of records.csv, with what they mean."""
+
+SAMPLED = ("steps", "guidance", "coherence", "guided_below")
+"""Columns that tell how a draw was sampled."""
 
 _LINE = re.compile(r"^((\d+),(\d{5,}\.[a-z]{3}),.*,True\n)", re.MULTILINE)
 # A whole line of the list, its index and its file: a name of digits can mean nothing but a record.

@@ -250,6 +250,7 @@ def _about(generator: Generator) -> dict[str, Any]:
         "steps": None if own is None else own.steps,
         "guidance": None if own is None else own.guidance,
         "coherence": None if own is None else own.coherence,
+        "guided_below": None if own is None else own.guided_below,
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),

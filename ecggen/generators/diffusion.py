@@ -55,6 +55,7 @@ class Diffusion(LatentGenerator):
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
         coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        guided_below: Share of noise below which both act.
         straight: Whether the denoiser is asked, and answers, as a rectified flow's.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
         prior: Weight of the posterior's divergence from the standard normal distribution.
@@ -81,6 +82,7 @@ class Diffusion(LatentGenerator):
         seen_steps: int = 0,
         guidance: float = 1.5,
         coherence: float = 0.0,
+        guided_below: float = 1.0,
         straight: bool = False,
         sampler: Literal["ddim", "dpm"] = "ddim",
         prior: float = 1e-4,
@@ -105,6 +107,7 @@ class Diffusion(LatentGenerator):
             seen_steps,
             guidance,
             coherence,
+            guided_below,
             prior,
             text,
             beats,

@@ -51,6 +51,7 @@ class Flow(LatentGenerator):
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
         coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        guided_below: Share of noise below which both act.
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         align: Weight of the distance between the posteriors of ECG and guess.
@@ -80,6 +81,7 @@ class Flow(LatentGenerator):
         seen_steps: int = 0,
         guidance: float = 1.0,
         coherence: float = 0.0,
+        guided_below: float = 1.0,
         heun: bool = False,
         prior: float = 1e-4,
         align: float = 1e-2,
@@ -106,6 +108,7 @@ class Flow(LatentGenerator):
             seen_steps,
             guidance,
             coherence,
+            guided_below,
             prior,
             text,
             beats,
