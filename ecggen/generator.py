@@ -98,6 +98,13 @@ class Sampling:
         """Steps where leads are seen, or are not."""
         return self.seen_steps if seen and self.seen_steps is not None else self.steps
 
+    def used(self, seen: bool, worded: bool) -> Sampling:
+        """What of it has a part where leads are seen, or words or facts told."""
+        own = replace(self, steps=self.where(seen), seen_steps=None)
+        if not worded:
+            return Sampling(own.steps)
+        return replace(own, coherence=0.0) if seen else own
+
     def describe(self, seen: bool) -> str:
         """What was done where leads are seen, or are not, in words."""
         whole = f", coherence {self.coherence:g}" if self.coherence and not seen else ""

@@ -7,7 +7,7 @@ from conftest import tiny
 
 from ecggen import Condition, InputError, finishing
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
-from ecggen.generator import Drawn, Generator, Noise
+from ecggen.generator import Drawn, Generator, Noise, Sampling
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate
 
@@ -241,3 +241,22 @@ def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
     monkeypatch.setattr(finishing, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
     finishing.fit_draws(gaussian, None, np.arange(2))
     assert (gaussian.spread == 1).all()
+
+
+@pytest.mark.parametrize(
+    "seen, worded, left",
+    [
+        (False, True, Sampling(10, 2.1, None, 0.4, 0.85)),
+        (True, True, Sampling(4, 2.1, None, 0.0, 0.85)),
+        (False, False, Sampling(10)),
+        (True, False, Sampling(4)),
+    ],
+)
+def test_what_has_no_part_in_sampling_is_not_told(seen, worded, left):
+    assert Sampling(10, 2.1, 4, 0.4, 0.85).used(seen, worded) == left
+
+
+@pytest.mark.parametrize("wrong", [{"coherence": -1}, {"coherence": float("nan")}, {"guided_below": 1.1}])
+def test_impossible_sampling_is_refused(wrong):
+    with pytest.raises(InputError, match="expected"):
+        Sampling(4, **wrong)

@@ -30,7 +30,7 @@ from ecggen.evaluation import gained, markdown
 from ecggen.evaluation.generation import TOLD, chosen
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.evaluation.results import commit, store
-from ecggen.generator import Generator
+from ecggen.generator import Generator, Sampling
 from ecggen.generators.flow import Flow
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
@@ -58,6 +58,9 @@ KINDS = {
 }
 """Kinds of experiments: what they are about, what is measured, and of what."""
 
+PLAIN = {"guidance": 1.6}
+"""How experiments on drawing draw, unless they say otherwise: the ground that they share."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -75,7 +78,7 @@ class Experiment:
         start: A checkpoint to begin with; "" for none.
         given: Leads that are scored, where they are fewer than ``SCORED``.
         kind: What is scored, one of ``KINDS``; an experiment on "words" is not trained, it draws with ``start``.
-        sampling: How it draws: steps, guidance, heun.
+        sampling: How it draws: heun, and what ``Sampling`` holds; ``PLAIN`` and the checkpoint's steps elsewhere.
         untold: What is not told of a record, where words are.
         kept: Whether shipped checkpoints are made that way; "" while it is open.
     """
@@ -197,12 +200,13 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
 
 def drawing(experiment: Experiment) -> Generator:
     """A checkpoint that draws as an experiment says."""
-    generator, how = checkpoint.load(experiment.start), dict(experiment.sampling)
+    generator, how = checkpoint.load(experiment.start), PLAIN | dict(experiment.sampling)
     if "heun" in how:
         assert isinstance(generator, Flow)
         generator.heun = bool(how.pop("heun"))
-    if how:
-        generator.set_sampling(int(how["steps"]) if "steps" in how else None, how.get("guidance"))
+    assert generator.sampling is not None
+    steps = int(how.pop("steps", generator.sampling.steps))
+    generator.sampling = Sampling(steps, **how)
     return generator
 
 

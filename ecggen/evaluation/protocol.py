@@ -103,9 +103,8 @@ def run(
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
-    how, given = generator.sampling, "given" in settings
-    used = {"steps": how.where(given), "seen_steps": None} | ({"coherence": 0.0} if given else {}) if how else {}
-    sampling = None if how is None else asdict(replace(how, **used))
+    how = generator.sampling
+    sampling = None if how is None else asdict(how.used("given" in settings, kind not in WORDLESS))
     scores[generator.name] |= made | {"sampling": sampling}
     return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
 
@@ -262,6 +261,9 @@ def _of_pack(job: Job, kind: Any, *more: Any) -> tuple[dict[str, Any], dict[str,
     about, found = kind.run(protocol, pack, job.generator, job.report, *more)
     return {"settings": asdict(protocol), **about}, {job.generator.name: found}
 
+
+WORDLESS = ("reconstruction", "panel", "translation")
+"""Kinds of protocols that tell neither words nor facts."""
 
 KINDS = {
     "reconstruction": _reconstruction,
