@@ -41,12 +41,15 @@ def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0)
 def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
     """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.people``).
 
-    Reports are left out, for they are somebody's words: what is kept says a record's statements.
+    Reports are left out, for they are somebody's words: what is kept says a record's statements, each time in other
+    words, as training does: said always alike, they make draws alike.
     """
     if not len(rows):
         return
     known = Population.of(pack, some(rows, n, seed))
-    texts = [", ".join(statements.describe(code) for code in statements.codes() if code in own) for own in known.codes]
+    rng = np.random.default_rng(seed)
+    said = [[code for code in statements.codes() if code in own] for own in known.codes]
+    texts = [statements.write_anyhow(codes, (), rng) if codes else "" for codes in said]
     generator.people = People.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
 
 

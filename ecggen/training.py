@@ -369,8 +369,7 @@ def reworded(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
         if said:
             lacking = [code for code in statements.codes() if code not in said]
             denied = rng.choice(lacking, int(rng.random() < 0.15))
-            language = str(rng.choice(statements.LANGUAGES, p=(0.8, 0.15, 0.05)))
-            texts[at] = statements.write(said, denied.tolist(), rng, language, aside=0.0)
+            texts[at] = statements.write_anyhow(said, denied.tolist(), rng)
     if texts == list(batch.condition.text):
         return batch
     return replace(batch, condition=batch.condition.with_text(texts))

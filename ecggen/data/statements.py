@@ -17,6 +17,8 @@ import numpy as np
 from ecggen.errors import InputError
 
 LANGUAGES = ("en", "de", "sv")
+LANGUAGE_SHARES = (0.8, 0.15, 0.05)
+"""How often statements are said in each, where no language is asked for."""
 
 SAID = {
     "en": (
@@ -126,6 +128,11 @@ def held_out(code: str) -> str:
 def vector(present: Sequence[str]) -> np.ndarray:
     """Codes as (71,) float32 of 0 and 1."""
     return np.isin(codes(), list(present)).astype(np.float32)
+
+
+def write_anyhow(said: Sequence[str], denied: Sequence[str], rng: np.random.Generator) -> str:
+    """As ``write`` without asides, in a language by chance: how training and people without a report say statements."""
+    return write(said, denied, rng, str(rng.choice(LANGUAGES, p=LANGUAGE_SHARES)), aside=0.0)
 
 
 def write(
