@@ -199,6 +199,10 @@ class Condition:
         """Duration in seconds."""
         return self.samples / self.fs
 
+    def worded(self) -> Tensor:
+        """(batch,) bool: words or facts are told."""
+        return self.text_seen | self.facts_seen.any(1)
+
     def seen_leads(self) -> tuple[str, ...]:
         """The leads of which any record shows any sample."""
         shown = self.leads_seen.any(-1).any(0).tolist()

@@ -105,11 +105,13 @@ class Sampling:
             return Sampling(own.steps)
         return replace(own, coherence=0.0) if seen else own
 
-    def describe(self, seen: bool) -> str:
-        """What was done where leads are seen, or are not, in words."""
-        whole = f", coherence {self.coherence:g}" if self.coherence and not seen else ""
-        below = f" below {self.guided_below:g} of noise" if self.guided_below < 1 else ""
-        return f"{self.where(seen)} steps, guidance {self.guidance:g}{whole}{below}"
+    def describe(self, seen: bool, worded: bool) -> str:
+        """``used`` in words."""
+        own = self.used(seen, worded)
+        guided = f", guidance {own.guidance:g}" if worded else ""
+        whole = f", coherence {own.coherence:g}" if own.coherence else ""
+        below = f" below {own.guided_below:g} of noise" if own.guided_below < 1 else ""
+        return f"{own.steps} steps{guided}{whole}{below}"
 
 
 @dataclass(frozen=True)
@@ -423,9 +425,12 @@ class Generator(nn.Module, ABC):
         lacking = max(0, condition.samples - moved.shape[-1])
         return torch.cat([moved, moved[..., -1:].expand(*moved.shape[:-1], lacking)], -1)[..., : condition.samples]
 
-    def _how(self, seen: bool) -> str:
-        """How it was sampled, for provenance."""
-        return "" if self.sampling is None else f", {self.sampling.describe(seen)}"
+    def _how(self, condition: Condition) -> str:
+        """How it was sampled, for provenance; where nothing is told, somebody's words are."""
+        if self.sampling is None:
+            return ""
+        worded = bool((condition.worded() | beats.silent(condition)).any())
+        return f", {self.sampling.describe(bool(condition.seen_leads()), worded)}"
 
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate, with what it shows as it was given."""
@@ -437,7 +442,7 @@ class Generator(nn.Module, ABC):
         provenance = Provenance(
             measured=measured,
             generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
-            model=self.name + self._how(bool(measured)),
+            model=self.name + self._how(condition),
             seed=seed,
             condition=condition.describe(),
         )

@@ -204,7 +204,7 @@ class LatentGenerator(Generator):
         draw is as much of one piece as the coherence says.
         """
         known, plain = known.repeat(draws), self._plain(condition, draws)
-        alone = _worded(condition) & ~condition.leads_seen.flatten(1).any(1)
+        alone = condition.worded() & ~condition.leads_seen.flatten(1).any(1)
         whole = self.sampling.coherence * alone.repeat_interleave(draws)[:, None, None].to(known.along)
         coherent = bool(whole.any())
 
@@ -230,7 +230,7 @@ class LatentGenerator(Generator):
             facts=torch.zeros_like(condition.facts),
             facts_seen=torch.zeros_like(condition.facts_seen),
         )
-        if self.sampling.guidance == 1 or not bool(_worded(condition).any()):
+        if self.sampling.guidance == 1 or not bool(condition.worded().any()):
             return None
         return self._read(silent)[0].repeat(draws)
 
@@ -266,11 +266,6 @@ class LatentGenerator(Generator):
     def _reader_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         guess = self.reader.guess(condition, self.reader(condition))
         return {"guess": squared(guess, ecg.signal, amplitude(ecg.signal))}
-
-
-def _worded(condition: Condition) -> Tensor:
-    """(batch,) bool: words or facts are told."""
-    return condition.text_seen | condition.facts_seen.any(1)
 
 
 def drawn(posterior: tuple[Tensor, Tensor]) -> Tensor:

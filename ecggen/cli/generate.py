@@ -154,7 +154,7 @@ def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     from ecggen.generator import Sampling
 
     how = {name: about["asked"][name] for name in SAMPLED}
-    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False)}"
+    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, worded=True)}"
     return [
         f"model {about['model']}{told}, seed {job.seed}",
         *_shown((f"understood: {prompt.in_words()}" for prompt in job.prompts), most),
