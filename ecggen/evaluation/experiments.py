@@ -206,7 +206,7 @@ def drawing(experiment: Experiment) -> Generator:
         generator.heun = bool(how.pop("heun"))
     assert generator.sampling is not None
     steps = int(how.pop("steps", generator.sampling.steps))
-    generator.sampling = Sampling(steps, **how)
+    generator.sampling = replace(Sampling(steps), **how)
     return generator
 
 
