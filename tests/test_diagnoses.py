@@ -353,7 +353,7 @@ def test_the_own_patients_other_records_are_no_others(pack):
 
 def test_cards_hold_what_was_measured(measured, forgetful, monkeypatch):
     folder, results = measured
-    monkeypatch.setattr(checkpoint, "find", lambda name: folder)
+    monkeypatch.setattr(stored, "find", lambda name: folder)
     place = folder.parent
     (place / "diagnoses.json").write_text(json.dumps(results))
     found = forgetful[1] | {"commit": "c0ffee", "date": "2026-01-01"}
