@@ -157,8 +157,12 @@ def _panel(results: Path, name: str) -> str:
         for drawn, section in score["sections"].items():
             scores = {one["name"]: one for one in section["scores"]}
             cells = [_bracketed(scores.get(wanted), digits) for wanted, _, digits in PANEL]
-            rows.append([made(which, score), drawn, *cells, section["verdict"]])
-    return table(["", "", *(head for _, head, _ in PANEL), "verdict"], rows) + f"\n\n*{stamp(found)}*"
+            off = [
+                " ± ".join(_plain(scores.get(f"{wanted} (ms): {what}")) for what in ("bias", "SD")) for wanted in OFF
+            ]
+            rows.append([made(which, score), drawn, *cells, *off, section["verdict"]])
+    head = ["", "", *(head for _, head, _ in PANEL), *(f"{wanted} off (ms)" for wanted in OFF), "verdict"]
+    return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
 PANEL = (
@@ -166,11 +170,16 @@ PANEL = (
     ("variance", "variance, drawn / true", 2),
     ("variance of R in V3", "variance of R in V3", 2),
     ("variance of T in V6", "variance of T in V6", 2),
-    ("QRS (ms): bias", "QRS off (ms)", 1),
-    ("QT (ms): bias", "QT off (ms)", 1),
     ("R peaks within 50 ms", "R peaks, F1 at 50 ms", 2),
 )
 """Score, column head and digits of what the table of panels shows."""
+OFF = ("PR", "QRS", "QT")
+"""Intervals of which it shows bias and standard deviation."""
+
+
+def _plain(score: dict[str, Any] | None) -> str:
+    """A score in ms without its interval."""
+    return "–" if score is None or score["value"] is None else f"{score['value']:.1f}"
 
 
 def _bracketed(score: dict[str, Any] | None, digits: int) -> str:
