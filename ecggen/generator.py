@@ -254,11 +254,11 @@ class Generator(nn.Module, ABC):
             Twelve leads, with seen leads as given, and provenance.
         """
         own = range(first, first + len(condition)) if indices is None else indices
-        prepared = self._prepared(condition, seed, own)
+        prepared, wanted = self._prepared(condition, seed, own)
         (eight,) = self._along(
             prepared, lambda window: (torch.cat([part.draws for part in self._draw(window, seed, own)]),)
         )
-        return self._answer(eight, condition, seed)
+        return self._answer(beats.place(eight, self.preprocessor.fs, wanted), condition, seed)
 
     @final
     @torch.no_grad()
@@ -289,16 +289,17 @@ class Generator(nn.Module, ABC):
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
         original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*DRAWN_LEADS))
         own = range(len(condition)) if indices is None else indices
-        prepared = beats.follow(self.preprocessor.condition(condition), original, self.preprocessor, seed, own)
+        told = self.preprocessor.condition(condition)
+        prepared, wanted = beats.follow(told, original, self.preprocessor, seed, own)
         samples, parts = self.preprocessor.samples, []
         for start in range(0, len(condition), BATCH):
             part = _pad(prepared[start : start + BATCH], samples).to(self.device)
             given = fit(original.signal[start : start + BATCH], samples).to(self.device)
             varied = self.draw_near(given, strength, part, Noise(seed, own[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
-        answer = self._answer(torch.cat(parts), condition, seed)
-        told = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
-        return replace(answer, provenance=replace(answer.provenance, condition=told))  # type: ignore[type-var]
+        answer = self._answer(beats.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
+        how = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
+        return replace(answer, provenance=replace(answer.provenance, condition=how))  # type: ignore[type-var]
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """One draw near each of ``eight`` (batch, 8, time) mV, as ``vary`` asks; a family that can overrides it."""
@@ -342,7 +343,7 @@ class Generator(nn.Module, ABC):
         if draws < 2 or not 0 < level < 1:
             raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
         if bool(beats.silent(condition).any()):  # each draw then has its own rhythm
-            prepared = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
+            prepared, _ = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
@@ -373,7 +374,7 @@ class Generator(nn.Module, ABC):
         edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
         return Estimate(center, edges[0], edges[1], level, draws)
 
-    def _prepared(self, condition: Condition, seed: int, indices: Sequence[int]) -> Condition:
+    def _prepared(self, condition: Condition, seed: int, indices: Sequence[int]) -> tuple[Condition, beats.Wanted]:
         """``condition`` as the model wants it, with a person where nothing is told, and a rhythm where none is seen."""
         prepared = self.preprocessor.condition(condition)
         if self.people is not None:

@@ -35,13 +35,21 @@ _SHARE_OF_SLOPE = 0.35
 _FASTEST = 0.22
 
 
-def r_peaks(ecg: ECG) -> list[np.ndarray]:
-    """Times in s of the R peaks of each record of ``ecg``; empty where there are none (a flat line)."""
+def r_peaks(ecg: ECG, between: bool = False) -> list[np.ndarray]:
+    """Times in s of the R peaks of each record of ``ecg``; empty where there are none (a flat line).
+
+    Args:
+        ecg: At least one lead.
+        between: Tell them between samples, by the parabola through each peak; whole samples otherwise.
+    """
     from sleepecg.heartbeats import detect_heartbeats
 
     waves = ecg.signal.double().numpy()
     waves = waves.std(1) if waves.shape[1] > 1 else waves[:, 0]
-    return [detect_heartbeats(wave, ecg.fs) / ecg.fs if np.ptp(wave) > 0 else np.zeros(0) for wave in waves]
+    found = [detect_heartbeats(wave, ecg.fs) if np.ptp(wave) > 0 else np.zeros(0, int) for wave in waves]
+    if between:
+        found = [_between_samples(wave, at) for wave, at in zip(waves, found, strict=True)]
+    return [at / ecg.fs for at in found]
 
 
 def heart_rate(peaks: np.ndarray) -> float | None:

@@ -1,13 +1,16 @@
 """The rhythm comes first: told rates are kept, words tell the rest, and a record's beats never depend on its batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from ecggen import beats
+from ecggen import beats, checkpoint
 from ecggen.condition import Condition
 from ecggen.context import ConditionEncoder
+from ecggen.ecg import DRAWN_LEADS
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import pulse_rises
+from ecggen.rhythm import pulse_rises, r_peaks
 from ecggen.simulate import simulate
 
 PREPARED = Preprocessor()
@@ -24,7 +27,7 @@ class Heart(torch.nn.Module):
 
 def rates(condition: Condition, heart: Heart, seed: int = 0) -> np.ndarray:
     """Pulses a minute of the PPG that each record is given."""
-    known = beats.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
+    known, _ = beats.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
     found = [pulse_rises(wave.numpy(), known.ppg_fs) for wave in known.ppg[:, 0]]
     return np.array([60 * (len(times) - 1) / (times[-1] - times[0]) for times in found])
 
@@ -42,15 +45,16 @@ def test_untold_rates_are_the_populations():
 def test_what_is_seen_tells_the_rhythm_by_itself():
     lead = simulate(1, seed=1).pick("I")
     known = PREPARED.condition(Condition.none(1).with_leads(lead))
-    assert beats.draw(Heart(), known, PREPARED, 0, range(1)) is known
+    assert beats.draw(Heart(), known, PREPARED, 0, range(1)) == (known, {})
 
 
 def test_the_same_record_whatever_the_batch():
     heart, many = Heart(), PREPARED.condition(Condition.none(5))
-    whole = beats.draw(heart, many, PREPARED, 3, range(5))
-    part = beats.draw(heart, many[3:], PREPARED, 3, range(3, 5))
+    whole, peaks = beats.draw(heart, many, PREPARED, 3, range(5))
+    part, own = beats.draw(heart, many[3:], PREPARED, 3, range(3, 5))
     assert torch.equal(whole.ppg[3:], part.ppg)
-    assert not torch.equal(whole.ppg, beats.draw(heart, many, PREPARED, 4, range(5)).ppg)
+    assert np.array_equal(peaks[3], own[0]) and np.array_equal(peaks[4], own[1])
+    assert not torch.equal(whole.ppg, beats.draw(heart, many, PREPARED, 4, range(5))[0].ppg)
 
 
 def test_words_tell_rate_and_irregularity_once_they_are_learnt():
@@ -69,9 +73,49 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
         found = rates(Condition.none(16, 20.0).with_text(text), heart)
         assert abs(np.median(found) * interval / 60 - 1) < 0.3, text
     asked = Condition.none(2, 40.0).with_text(["staggering", "creeping"]).with_facts(heart_rate=70)
-    known = beats.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
+    known, _ = beats.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
     wild, calm = (np.diff(pulse_rises(wave.numpy(), 100.0)).std() for wave in known.ppg[:, 0])
     assert wild > 3 * calm
+
+
+def test_r_peaks_are_moved_to_where_they_are_wanted():
+    ecg = simulate(4, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
+    before = ecg.signal.clone()
+    rng = np.random.default_rng(0)
+    found = r_peaks(ecg, between=True)
+    wanted = {row: found[row] + 0.02 * rng.uniform(-1, 1, len(found[row])) for row in (0, 1, 3)}
+    wanted[3] = np.append(wanted[3], found[3][-1] + 0.2)  # where none was drawn
+    placed = beats.place(ecg.signal, ecg.fs, wanted)
+    assert torch.equal(ecg.signal, before) and torch.equal(placed[2], before[2])
+    for row, peaks in enumerate(r_peaks(replace(ecg, signal=placed), between=True)):
+        if row == 2:
+            continue
+        off, stood = (np.abs(times - wanted[row][: len(times)]) for times in (peaks, found[row]))
+        assert off.max() < 0.003 < 0.008 < stood.max()
+    sizes = [signal.amax(-1) - signal.amin(-1) for signal in (placed, before)]
+    assert (sizes[0] / sizes[1] - 1).abs().max() < 0.05  # waves are moved, not changed
+
+
+def test_nothing_is_moved_where_nothing_is_near_or_wanted():
+    ecg = simulate(1, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
+    far = r_peaks(ecg)[0] + 1.5 * beats.REACH
+    flat = torch.zeros_like(ecg.signal)
+    assert beats.place(ecg.signal, ecg.fs, {}) is ecg.signal
+    assert torch.equal(beats.place(ecg.signal, ecg.fs, {0: far}), ecg.signal)
+    assert torch.equal(beats.place(ecg.signal, ecg.fs, {0: np.zeros(0)}), ecg.signal)
+    assert torch.equal(beats.place(flat, ecg.fs, {0: far}), flat)
+
+
+def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
+    flow = checkpoint.load("flow")
+    told = Condition.none(8).with_facts(heart_rate=[65.0] * 8).with_text(["sinus rhythm"] * 8)
+    prepared = flow.preprocessor.condition(told)
+    _, wanted = beats.draw(flow, prepared, flow.preprocessor, 1, range(8))
+    off = []
+    for row, peaks in enumerate(r_peaks(flow.sample(told, seed=1), between=True)):
+        away = peaks - wanted[row][:, None]
+        off += [min(each, key=abs) for each in away]
+    assert np.quantile(np.abs(off), 0.8) < 0.004
 
 
 def test_too_few_records_teach_nothing():
