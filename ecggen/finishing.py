@@ -111,8 +111,9 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
 def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
     """Set ``middle_share`` and ``band_scale``: centers near the truth, and bands that hold their share, lead by lead.
 
-    The share of the middle answer is the one of least squares. The bands of ``estimate`` are then widened or narrowed
-    until they hold ``level`` of the samples of ``rows``.
+    The share of the middle answer is the one of least squares, in which a lead's error counts by how much that lead
+    varies: else a few large hearts would choose for all. The bands of ``estimate`` are then widened or narrowed until
+    they hold ``level`` of the samples of ``rows``.
 
     Args:
         generator: Its two buffers are set.
@@ -125,16 +126,18 @@ def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 2
     generator.middle_share.zero_()
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
-        parts = []
+        parts, sizes = [], []
         for truth, condition in told(generator, pack, rows, leads.split()):
             estimate, middle = generator.estimate(condition, draws, seed=1, level=level), _middle(generator, condition)
             mean = estimate.center.pick(*DRAWN_LEADS).signal
             moved = torch.zeros_like(mean) if middle is None else middle.float() - mean
             edges = (edge.signal - estimate.center.signal for edge in (estimate.low, estimate.high))
+            sizes.append(truth.pick(*DRAWN_LEADS).signal.std(-1, keepdim=True))
             parts.append((truth.signal - matrix @ mean, moved, *edges))
         off, moved, below, above = (torch.cat(each) for each in zip(*parts, strict=True))
         short = off[:, [STANDARD_LEADS.index(lead) for lead in DRAWN_LEADS]]
-        share = (short * moved).sum((0, 2)) / moved.square().sum((0, 2)).clamp(min=1e-9)
+        weights = 1 / torch.cat(sizes).clamp(min=1e-3)
+        share = (weights * short * moved).sum((0, 2)) / (weights * moved.square()).sum((0, 2)).clamp(min=1e-9)
         generator.middle_share[count] = share.clamp(0, 1).to(generator.middle_share)
         off = off - matrix @ (share.clamp(0, 1)[:, None] * moved)
         needed = off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4))
