@@ -237,6 +237,21 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     assert (shy.middle_share[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
 
 
+def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
+    given = waves(40)
+    hearts = given.signal[:, :1] + torch.randn(40, 8, 400, generator=torch.Generator().manual_seed(0))
+    hearts[:, 0] = given.signal[:, 0]
+    hearts[7, 1:] += 20 + 40 * torch.sin(torch.arange(400) / 10)  # the middle is right in all but this one
+    truth = ECG(hearts, DRAWN_LEADS, 100.0).standard()
+    nothing = Condition.none(40, 4)
+    monkeypatch.setattr(
+        finishing, "told", lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)])
+    )
+    shy = ShyHeart(0.1, off=1.0)
+    finishing.fit_bands(shy, None, np.arange(40))
+    assert (shy.middle_share[1, 1:] > 0.8).all()
+
+
 def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
     monkeypatch.setattr(finishing, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
     finishing.fit_draws(gaussian, None, np.arange(2))
