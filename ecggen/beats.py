@@ -142,7 +142,7 @@ def follow(
         indices: The index of each record.
     """
     rows = silent(condition).nonzero()[:, 0].tolist()
-    found = {row: peaks for row, peaks in enumerate(r_peaks(ecg)) if row in rows and len(peaks) > 1}
+    found = {row: at for row, at in enumerate(r_peaks(ecg, between=True)) if row in rows and len(at) > 1}
     waves = [
         simulate_ppg(peaks, condition.seconds, condition.fs, own_numbers(seed, indices[row], RHYTHM), plain=True)
         for row, peaks in found.items()
