@@ -136,7 +136,11 @@ def test_every_config_can_be_built(path):
 )
 def test_shipped_checkpoints_replay_their_golden_file(path):
     golden = json.loads(path.read_text())
-    answer = checkpoint.golden_answer(checkpoint.load(path.parent), golden)
+    generator = checkpoint.load(path.parent)
+    assert (
+        f"begins with `{generator.name.split('@')[1]}`" in (path.parent / "README.md").read_text()
+    )  # the card's weights
+    answer = checkpoint.golden_answer(generator, golden)
     torch.testing.assert_close(
         torch.tensor(answer), torch.tensor(golden["answer_mv"]), atol=golden["tolerance_mv"], rtol=0
     )
