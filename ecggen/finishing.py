@@ -111,9 +111,9 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
 def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
     """Set ``middle_share`` and ``band_scale``: centers near the truth, and bands that hold their share, lead by lead.
 
-    The share of the middle answer is the one of least squares, in which a lead's error counts by how much that lead
-    varies: else a few large hearts would choose for all. The bands of ``estimate`` are then widened or narrowed until
-    they hold ``level`` of the samples of ``rows``.
+    The share of the middle answer is the one of least squares, in which a lead's error counts the less the more that
+    lead varies: else a few large hearts would choose for all. The bands of ``estimate`` are then widened or narrowed
+    until they hold ``level`` of the samples of ``rows``.
 
     Args:
         generator: Its two buffers are set.

@@ -8,7 +8,7 @@ import torch
 from conftest import tiny
 from test_classes import packed
 
-from ecggen import Condition, InputError
+from ecggen import Condition, InputError, checkpoint
 from ecggen.augmenting import Augmenter, Limits, Rules, limits_of
 from ecggen.data.classes import Population
 from ecggen.ecg import DRAWN_LEADS, ECG
@@ -147,6 +147,16 @@ class TestVariations:
 
         weakest = near(0.01)
         gaps = [float((near(strength) - weakest).square().mean()) for strength in (0.2, 0.5, 0.9)]
+        assert gaps == sorted(gaps) and gaps[0] < gaps[2] / 2
+
+    def test_the_weaker_the_nearer_to_the_original(self, name):
+        generator = checkpoint.load(name)
+        generator.set_sampling(steps=16)
+        heart, told = simulate(3, seconds=10.0, seed=2), Condition.none(3, 10.0)
+        weakest = generator.vary(heart, told, 0.01, seed=1).signal
+        gaps = [
+            float((generator.vary(heart, told, s, seed=1).signal - weakest).square().mean()) for s in (0.2, 0.5, 0.9)
+        ]
         assert gaps == sorted(gaps) and gaps[0] < gaps[2] / 2
 
     def test_the_answer_does_not_depend_on_the_batch(self, name):

@@ -78,6 +78,17 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
     assert wild > 3 * calm
 
 
+def test_a_rhythm_in_whole_samples_is_as_irregular_as_was_learnt():
+    """What was learnt was measured on such times; rounding must not come on top a second time."""
+    told = Condition.none(1, 120.0).with_facts(heart_rate=75)
+    for asked in (0.01, 0.02):
+        found = []
+        for seed in range(12):
+            times = beats._beats(told, 0, 0.8, asked + beats.STEADIEST, np.random.default_rng(seed))
+            found.append(np.exp(beats._measured(np.round(times * told.fs) / told.fs)[1]) - beats.STEADIEST)
+        assert abs(np.mean(found) / asked - 1) < 0.05
+
+
 def test_r_peaks_are_moved_to_where_they_are_wanted():
     ecg = simulate(4, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
     before = ecg.signal.clone()

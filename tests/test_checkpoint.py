@@ -136,10 +136,8 @@ def test_every_config_can_be_built(path):
 )
 def test_shipped_checkpoints_replay_their_golden_file(path):
     golden = json.loads(path.read_text())
-    generator = checkpoint.load(path.parent)
-    assert (
-        f"begins with `{generator.name.split('@')[1]}`" in (path.parent / "README.md").read_text()
-    )  # the card's weights
+    generator, card = checkpoint.load(path.parent), (path.parent / "README.md").read_text()
+    assert f"begins with `{generator.name.split('@')[1]}`" in card
     answer = checkpoint.golden_answer(generator, golden)
     torch.testing.assert_close(
         torch.tensor(answer), torch.tensor(golden["answer_mv"]), atol=golden["tolerance_mv"], rtol=0

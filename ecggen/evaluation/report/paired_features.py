@@ -84,7 +84,7 @@ def _spread(pairs: Pairs, name: str) -> Score:
 
 def _off(pairs: Pairs, name: str, what: str) -> Score:
     """Mean ("bias") or standard deviation ("SD") of how far an interval is off, where both sides are measured."""
-    of, said = (np.mean, "mean") if what == "bias" else (np.std, "standard deviation")
+    of, said, sign = (np.mean, "mean", "±") if what == "bias" else (np.std, "standard deviation", "")
     most = intervals.CSE_STYLE_TOLERANCE[name][what == "SD"]
     drawn, true = pairs.measured(name)
     off = drawn - true
@@ -100,7 +100,7 @@ def _off(pairs: Pairs, name: str, what: str) -> Score:
         resampled_interval(lambda one: float(of(one)), [off[known]], patients, pairs.material.seed, repeats=200),
         n_synthetic=int(known.sum()),
         n_real=int(known.sum()),
-        definition=f"{said} of drawn − true; pass up to {most:g} ms (CSE-style tolerance), warn up to twice that",
+        definition=f"{said} of drawn − true; pass up to {sign}{most:g} ms (CSE-style tolerance), warn up to twice that",
         extractor="ecggen delineation",
         verdict=PASS if abs(value) <= most else WARN if abs(value) <= 2 * most else FAIL,
         note=f"measured in {known.sum()} of {len(pairs)} pairs",
