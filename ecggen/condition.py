@@ -19,7 +19,9 @@ from ecggen.errors import InputError
 FACTS = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
 """Facts and the range each is accepted in: age in years, sex (0 male, 1 female), heart rate in beats per minute."""
 
-CHANNELS = ("leads", "ppg", "text", *FACTS)
+WORDS = ("text", *FACTS)
+"""What a person can be told in, rather than in waves."""
+CHANNELS = ("leads", "ppg", *WORDS)
 """What can be dropped or missing, by name."""
 
 

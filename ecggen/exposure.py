@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.condition import CHANNELS, FACTS, Condition
+from ecggen.condition import CHANNELS, WORDS, Condition
 from ecggen.ecg import STANDARD_LEADS, check_leads
 from ecggen.errors import InputError
 from ecggen.preprocessing import Preprocessor
 from ecggen.simulate import simulate_ppg
 
 LIMB = STANDARD_LEADS[:6]
-WORDS = ("text", *FACTS)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ecggen import beats, checkpoint, data, stored
-from ecggen.condition import Condition, agree
+from ecggen.condition import WORDS, Condition, agree
 from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
 from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
-from ecggen.exposure import WORDS, Exposure
+from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 from ecggen.people import People
 

@@ -133,28 +133,7 @@ def train(
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
     rows = some_patients(pack, pack.rows(plan.train_folds), plan.share)
     game = Game(generator, plan, exposure, out)
-    devices = plan.devices or torch.cuda.device_count() or 1
-    trainer = lightning.Trainer(
-        max_epochs=plan.epochs,
-        precision=plan.precision,  # type: ignore[arg-type]
-        accelerator="auto",
-        devices=devices,
-        # What one player moves gets no gradient in another's part of a step.
-        strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
-        logger=CSVLogger(out, name="log"),  # a folder for each start, so that resuming loses none
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=min(20, max(1, len(rows) // (plan.batch * devices))),
-        callbacks=[
-            KeepAveraged(),
-            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
-            ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
-            LossPlot(out),
-            *([RichProgressBar()] if progress else []),
-        ],
-    )
+    trainer = trainer_for(plan, out, len(rows), progress, KeepAveraged())
     batches = Shuffled(pack, rows, plan, len(game.players), trainer)
     trainer.fit(
         game,
@@ -169,6 +148,44 @@ def train(
         finishing.fit_people(best, pack, rows, seed=plan.seed)
         checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
+
+
+def trainer_for(
+    plan: Plan, out: Path, records: int, progress: bool, *first: Callback, **more: Any
+) -> lightning.Trainer:
+    """Lightning's trainer, as all trainings here use it: averaged weights, logs, and a state from which to go on.
+
+    Args:
+        plan: How long and how.
+        out: Folder of the run.
+        records: Training records.
+        progress: Show a progress bar.
+        first: Callbacks that act before the weights are averaged.
+        more: Further settings of the trainer.
+    """
+    devices = plan.devices or torch.cuda.device_count() or 1
+    return lightning.Trainer(
+        max_epochs=plan.epochs,
+        precision=plan.precision,  # type: ignore[arg-type]
+        accelerator="auto",
+        devices=devices,
+        # What one player moves gets no gradient in another's part of a step.
+        strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+        logger=CSVLogger(out, name="log"),  # a folder for each start, so that resuming loses none
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=min(20, max(1, records // (plan.batch * devices))),
+        callbacks=[
+            *first,
+            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
+            ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+            LossPlot(out),
+            *([RichProgressBar()] if progress else []),
+        ],
+        **more,
+    )
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

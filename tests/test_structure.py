@@ -23,7 +23,7 @@ LAYERS = [
     ("checkpoint",),
     ("finishing", "wording", "drawable"),
     ("training",),
-    ("decoding",),
+    ("decoding", "sharpening"),
     ("judges", "delineation"),
     ("augmenting",),
     ("evaluation",),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ecggen.condition import FACTS, Condition
+from ecggen.condition import CHANNELS, FACTS, WORDS, Condition
 from ecggen.data.packing import Pack
 from ecggen.ecg import ECG
 
@@ -80,6 +80,20 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
         seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_seen
         condition = replace(condition, ppg_seen=seen)
     return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
+
+
+def telling(pack: Pack, rows: np.ndarray, told: Sequence[str] = WORDS) -> Condition:
+    """What is told of the windows at ``rows``: their words and facts, and nothing of their waves.
+
+    Args:
+        pack: The packed data set.
+        rows: Which windows.
+        told: Some of text, age, sex, heart_rate.
+    """
+    everything = batch(pack, rows).condition
+    hidden = {name: 1.0 for name in CHANNELS if name not in told and name != "leads"}
+    nothing_seen = torch.zeros(len(rows), everything.leads.shape[1], dtype=torch.bool)
+    return everything.reveal(nothing_seen).drop(hidden, np.random.default_rng(0))
 
 
 def _possible(rates: list[float]) -> list[float | None]:

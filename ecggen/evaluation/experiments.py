@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ecggen import beatwise, checkpoint, config, data, training
+from ecggen import beatwise, checkpoint, condition, config, data, training
 from ecggen.data import Pack
 from ecggen.ecg import DRAWN_LEADS
 from ecggen.errors import InputError
 from ecggen.evaluation import gained, markdown
-from ecggen.evaluation.generation import TOLD, chosen
+from ecggen.evaluation.generation import chosen
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.evaluation.results import commit, store
 from ecggen.generator import Generator, Sampling
@@ -243,7 +243,7 @@ def measured(
 ) -> gained.Scores:
     """What is compared record by record, by the experiment's kind."""
     if experiment.kind == WORDS:
-        told = [name for name in TOLD if name not in experiment.untold]
+        told = [name for name in condition.WORDS if name not in experiment.untold]
         return gained.of_words(generator, pack, rows, told, judge)
     if experiment.kind == SPACE:
         return gained.of_space(generator, pack, rows, judge)

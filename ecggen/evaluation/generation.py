@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from ecggen.condition import CHANNELS, Condition
+from ecggen.condition import WORDS
 from ecggen.data import Pack
-from ecggen.data.batches import batch
+from ecggen.data.batches import telling
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
@@ -27,7 +26,6 @@ from ecggen.generator import Generator
 from ecggen.judges import storing
 
 CHUNK = 64
-TOLD = ("text", "age", "sex", "heart_rate")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    told: Sequence[str] = TOLD
+    told: Sequence[str] = WORDS
     metrics: Sequence[str] = ("validity", "amplitude", "rhythm", "intervals", "distribution", "fidelity")
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
@@ -59,9 +57,9 @@ class Protocol:
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.told if name not in TOLD]
+        unknown = [name for name in self.told if name not in WORDS]
         if self.kind != "generation" or unknown:
-            raise InputError(f"kind {self.kind!r}, told {list(self.told)}", f"'generation' and some of {TOLD}")
+            raise InputError(f"kind {self.kind!r}, told {list(self.told)}", f"'generation' and some of {WORDS}")
 
 
 def run(
@@ -137,14 +135,6 @@ def draw(
             parts.append(generator.sample(condition, seed, first=start))
             report(f"drawing with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
     return ECG.cat(parts), max(evaluations.values(), default=0) / len(rows)
-
-
-def telling(pack: Pack, rows: np.ndarray, told: Sequence[str]) -> Condition:
-    """What is told of some records: their words and facts, and nothing of their waves."""
-    everything = batch(pack, rows).condition
-    hidden = {name: 1.0 for name in CHANNELS if name not in told and name != "leads"}
-    nothing_seen = torch.zeros(len(rows), everything.leads.shape[1], dtype=torch.bool)
-    return everything.reveal(nothing_seen).drop(hidden, np.random.default_rng(0))
 
 
 def recorded(pack: Pack, rows: np.ndarray, source: str) -> ECGSet:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.condition import WORDS
 from ecggen.data import Pack
 from ecggen.ecg import ECG
 from ecggen.errors import InputError
-from ecggen.evaluation.generation import TOLD, asked, chosen, draw, recorded, short
+from ecggen.evaluation.generation import asked, chosen, draw, recorded, short
 from ecggen.evaluation.known import COPIES, Known, copied
 from ecggen.evaluation.report import nearness
 from ecggen.evaluation.report.comparison import attempt
@@ -57,7 +58,7 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    told: Sequence[str] = TOLD
+    told: Sequence[str] = WORDS
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
     n: int = 500
@@ -67,10 +68,10 @@ class Protocol:
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.told if name not in TOLD]
+        unknown = [name for name in self.told if name not in WORDS]
         if self.kind != "memorisation" or unknown or self.n < 1:
             found = f"kind {self.kind!r}, told {list(self.told)}, n {self.n}"
-            raise InputError(found, f"'memorisation', some of {TOLD} and at least 1 were expected")
+            raise InputError(found, f"'memorisation', some of {WORDS} and at least 1 were expected")
 
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,12 +11,10 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger
 
 from ecggen.data import Batch, Pack
 from ecggen.judges import storing
-from ecggen.training import LossPlot, Plan, Shuffled, louder, moving_average, quiet_lightning, rate_at
+from ecggen.training import Plan, Shuffled, louder, quiet_lightning, rate_at, trainer_for
 
 
 def train(judge: storing.Judge, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True) -> Path:
@@ -34,22 +32,7 @@ def train(judge: storing.Judge, pack: Pack, plan: Plan, out: Path, resume: bool 
     quiet_lightning()
     rows = pack.rows(plan.train_folds)
     course = Course(judge.train(), plan)
-    trainer = lightning.Trainer(
-        max_epochs=plan.epochs,
-        precision=plan.precision,  # type: ignore[arg-type]
-        logger=CSVLogger(out, name="log"),
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        gradient_clip_val=plan.clip,
-        use_distributed_sampler=False,
-        log_every_n_steps=min(20, max(1, len(rows) // plan.batch)),
-        callbacks=[
-            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
-            ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
-            LossPlot(out),
-            *([RichProgressBar()] if progress else []),
-        ],
-    )
+    trainer = trainer_for(plan, out, len(rows), progress, gradient_clip_val=plan.clip)
     trainer.fit(
         course,
         torch.utils.data.DataLoader(Shuffled(pack, rows, plan, 1, trainer), batch_size=None),
