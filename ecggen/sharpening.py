@@ -138,13 +138,10 @@ class Sharpening(lightning.LightningModule):
         batch = cropped(louder(batch, self.plan.louder, rng), self.plan.crop, rng)
         true = batch.ecg.signal
         with torch.no_grad():
-            mean, log_deviation = self.space.encode(true)
-            # From no noise to all of the posterior's: draws lie in between.
-            noise = torch.rand(len(mean), 1, 1, device=mean.device) * torch.randn_like(mean)
-        own = self.space.decode(mean + log_deviation.exp() * noise).float()
-        drawn = self.space.decode(self._some_drawn(len(true), mean.shape[-1], rng).to(mean)).float()
+            latent = somewhat_noisy(self.space.encode(true))
+        own = self.space.decode(latent).float()
+        drawn = self.space.decode(self._some_drawn(len(true), latent.shape[-1], rng).to(latent)).float()
         fake, real = torch.cat([own, drawn]) / SIZE_MV, true / SIZE_MV
-        shares = own.new_tensor([RECORDS, DRAWS]).repeat_interleave(len(true))[:, None]
 
         steps = int(self.trainer.num_training_batches)
         rate = self.plan.rate * rate_at(self.plan, self.current_epoch, index, steps)
@@ -152,9 +149,9 @@ class Sharpening(lightning.LightningModule):
         decoder, critic = self.optimizers()  # type: ignore[misc]
         with decoder.toggle_model():
             losses = {"error": ((own - true).abs() / amplitude(true)).mean()}
-            self._move(decoder, rate, losses | (self._decoder_losses(fake, real, shares) if listens else {}))
+            self._move(decoder, rate, losses | (self._decoder_losses(fake, real) if listens else {}))
         with critic.toggle_model():
-            self._move(critic, 2 * rate, self._critic_losses(fake.detach(), real, shares))
+            self._move(critic, 2 * rate, self._critic_losses(fake.detach(), real))
 
     def _move(self, optimizer: LightningOptimizer, rate: float, losses: dict[str, Tensor]) -> None:
         for group in optimizer.param_groups:
@@ -170,12 +167,13 @@ class Sharpening(lightning.LightningModule):
         first = int(rng.integers(0, self.drawn.shape[-1] - steps + 1))
         return self.drawn[rng.integers(len(self.drawn), size=n), :, first : first + steps]
 
-    def _decoder_losses(self, fake: Tensor, real: Tensor, shares: Tensor) -> dict[str, Tensor]:
+    def _decoder_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Of decoded records and, behind them, as many draws."""
         seen = self.critic(fake)
         with torch.no_grad():
             true = self.critic(real)
         n = len(real)
-        fooled = torch.stack([-(shares * one[-1]).sum() / n / one[-1].shape[-1] for one in seen]).mean()
+        fooled = [-RECORDS * one[-1][:n].mean() - DRAWS * one[-1][n:].mean() for one in seen]
         # A decoded record is held against its own; draws, which have none, as a set.
         own = [(a[:n] - b).abs().mean() for one, other in _levels(seen, true) for a, b in zip(one, other, strict=True)]
         all_drawn = [
@@ -184,19 +182,25 @@ class Sharpening(lightning.LightningModule):
             for a, b in zip(one, other, strict=True)
         ]
         return {
-            "fooled": fooled,
+            "fooled": torch.stack(fooled).mean(),
             "own_features": FEATURES * RECORDS * torch.stack(own).mean(),
             "drawn_features": FEATURES * DRAWS * torch.stack(all_drawn).mean(),
         }
 
-    def _critic_losses(self, fake: Tensor, real: Tensor, shares: Tensor) -> dict[str, Tensor]:
-        sides = zip(self.critic(real), self.critic(fake), strict=True)
-        weights = shares / (RECORDS + DRAWS)
-        unmasked = [
-            F.relu(1 - true[-1]).mean() + (weights * F.relu(1 + drawn[-1])).sum() / len(real) / drawn[-1].shape[-1]
-            for true, drawn in sides
-        ]
+    def _critic_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        n, unmasked = len(real), []
+        for true, drawn in zip(self.critic(real), self.critic(fake), strict=True):
+            missed = F.relu(1 + drawn[-1])
+            share = (RECORDS * missed[:n].mean() + DRAWS * missed[n:].mean()) / (RECORDS + DRAWS)
+            unmasked.append(F.relu(1 - true[-1]).mean() + share)
         return {"unmasked": torch.stack(unmasked).mean()}
+
+
+def somewhat_noisy(posterior: tuple[Tensor, Tensor]) -> Tensor:
+    """From no noise to all of the posterior's, record by record: draws lie in between."""
+    mean, log_deviation = posterior
+    share = torch.rand(len(mean), 1, 1, device=mean.device)
+    return mean + share * log_deviation.exp() * torch.randn_like(mean)
 
 
 Seen = list[list[Tensor]]
