@@ -22,6 +22,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,6 +32,7 @@ from ecggen.data.batches import telling
 from ecggen.ecg import DRAWN_LEADS
 from ecggen.errors import InputError
 from ecggen.finishing import some
+from ecggen.generator import Generator
 from ecggen.latent import LatentGenerator
 from ecggen.nn.latent import Autoencoder
 from ecggen.nn.scores import amplitude
@@ -49,7 +51,7 @@ CHUNK = 64
 
 
 def sharpen(
-    generators: Sequence[LatentGenerator],
+    generators: Sequence[Generator],
     pack: Pack,
     out: Path,
     plan: Plan = PLAN,
@@ -62,7 +64,8 @@ def sharpen(
     Args:
         generators: Those that share one latent space.
         pack: The packed data set.
-        out: Folder of the run: ``drawn.npy`` (latents of draws), ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
+        out: Folder of the run: ``drawn_N.npy`` (latents that were drawn), ``last.ckpt`` (to go on from), ``log/`` and
+            ``loss.png``.
         plan: How long and how; what it says of validation and players is not used.
         draws: Draws that the critic sees, in equal parts of each generator.
         resume: Go on from ``last.ckpt``; to be used on one's own runs only.
@@ -71,20 +74,25 @@ def sharpen(
     Raises:
         InputError: Where a generator has no latent space, or another than the first.
     """
+    sharing = [one for one in generators if isinstance(one, LatentGenerator)]
     for one in generators:
-        if not isinstance(one, LatentGenerator):
+        if one not in sharing:
             raise InputError(f"{one.name} is a {type(one).__name__}", "a family with a latent space was expected")
-        if not _same(one.space, generators[0].space):
-            raise InputError(f"the latent spaces of {one.name} and {generators[0].name} differ", "one was expected")
+    for one in sharing:
+        if not _same(one.space, sharing[0].space):
+            raise InputError(f"the latent spaces of {one.name} and {sharing[0].name} differ", "one was expected")
     quiet_lightning()
-    lightning.seed_everything(plan.seed, verbose=False)
     out.mkdir(parents=True, exist_ok=True)
-    rows, known = pack.rows(plan.train_folds), out / "drawn.npy"
-    if not (resume and known.is_file()):
-        share = -(-draws // len(generators))
-        found = [drawn_latents(one, pack, some(rows, share, at)) for at, one in enumerate(generators)]
-        np.save(known, torch.cat(found).numpy())
-    course = Sharpening(generators[0].space, torch.from_numpy(np.load(known)), plan).train()
+    rows, share, found = pack.rows(plan.train_folds), -(-draws // len(sharing)), []
+    for at, one in enumerate(sharing):
+        known = out / f"drawn_{at}.npy"
+        if not (resume and known.is_file()):
+            part = known.with_suffix(".part.npy")
+            np.save(part, drawn_latents(one, pack, some(rows, share, at), progress).numpy())
+            part.replace(known)
+        found.append(torch.from_numpy(np.load(known)))
+    lightning.seed_everything(plan.seed, verbose=False)
+    course = Sharpening(sharing[0].space, torch.cat(found), plan).train()
     trainer = trainer_for(plan, out, len(rows), progress)
     trainer.fit(
         course,
@@ -92,7 +100,7 @@ def sharpen(
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    for one in generators:
+    for one in sharing:
         one.space.decoder.load_state_dict(course.space.decoder.state_dict())
         one.eval()
 
@@ -103,12 +111,13 @@ def _same(one: Autoencoder, other: Autoencoder) -> bool:
 
 
 @torch.no_grad()
-def drawn_latents(generator: LatentGenerator, pack: Pack, rows: np.ndarray) -> Tensor:
+def drawn_latents(generator: LatentGenerator, pack: Pack, rows: np.ndarray, progress: bool = False) -> Tensor:
     """(record, latent, step): what ``generator`` draws when it is told the words and facts of some records."""
     kept: list[Tensor] = []
     hook = generator.space.decoder.register_forward_pre_hook(lambda module, given: kept.append(given[0].cpu()))
     try:
-        for start in range(0, len(rows), CHUNK):
+        starts = range(0, len(rows), CHUNK)
+        for start in track(starts, f"drawing with {generator.name}", disable=not progress):
             generator.sample(telling(pack, rows[start : start + CHUNK]), seed=1, first=start)
     finally:
         hook.remove()
@@ -157,7 +166,7 @@ class Sharpening(lightning.LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = rate
         self.manual_backward(torch.stack(list(losses.values())).sum())
-        self.clip_gradients(optimizer, self.plan.clip, "norm")
+        self.clip_gradients(optimizer, self.plan.clip, "norm")  # type: ignore[arg-type]
         optimizer.step()
         optimizer.zero_grad()
         self.log_dict({name: loss.detach() for name, loss in losses.items()}, prog_bar=True)
