@@ -11,7 +11,7 @@ import scipy.io
 import soundfile
 import torch
 import wfdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
@@ -159,6 +159,19 @@ def test_masters_that_name_each_other(tmp_path):
 def test_segments_that_contradict_their_master(folder, name, was, becomes, expected):
     change(folder / f"{name}.hea", was, becomes)
     assert expected in refusal(read, folder / "interrupted.hea", check=False)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "expected"),
+    [
+        ("frames_e.dat", "Doe^Jane", "signal line 1 of the header names no file; a file beside"),
+        ("516x4", "10000001", "line 1 of the header gives no format; one of the formats"),
+        ("200(8192)/mV", "Doe1963", "line 1 of the header gives no gain; a positive number"),
+    ],
+)
+def test_a_message_does_not_tell_what_stands_in_the_wrong_place(folder, was, becomes, expected):
+    message = refusal(read, change(folder / "frames.hea", was, becomes), check=False)
+    assert expected in message and not any(word in message for word in INVENTED)
 
 
 def test_segments_cut_off_and_endless(folder):
@@ -470,6 +483,7 @@ def test_mutated_files(tmp_path_factory, name):
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(EDIT, min_size=1, max_size=3))
+    @example([(207, "cut", b"\0\0")])  # frames.hea: a signal line runs into a comment's number
     def holds(edits):
         content = whole
         for where, how, what in edits:

@@ -21,6 +21,8 @@ def test_power_spectrum_is_welchs_and_finds_the_tone():
     tone = np.sqrt(2) * 0.3 * np.sin(2 * np.pi * 12 * time)[None, None]
     frequencies, power = spectrum.power_spectrum(tone, 100)
     np.testing.assert_allclose(power, welch(tone, 100, nperseg=200)[1])
+    many = np.random.default_rng(0).normal(size=(spectrum.PART // 12 + 1, 12, 200)).astype(np.float32)
+    np.testing.assert_allclose(spectrum.power_spectrum(many, 100)[1], welch(many.astype(float), 100, nperseg=200)[1])
     assert frequencies[power[0, 0].argmax()] == 12
     bands = spectrum.band_powers(tone, 100)
     assert bands["QRS"][0, 0] == pytest.approx(0.09, rel=0.01) and bands["P and T"][0, 0] < 1e-4

@@ -63,8 +63,7 @@ class Spectra:
         if not len(ecg) or ecg.seconds < spectrum.SEGMENT:
             return cls(np.zeros(0), np.zeros((0, len(ecg.leads), 0)), {})
         signal = ecg.signal.numpy()
-        parts = [spectrum.power_spectrum(signal[at : at + PART], ecg.fs) for at in range(0, len(signal), PART)]
-        frequencies, power = parts[0][0], np.concatenate([part for _, part in parts])
+        frequencies, power = spectrum.power_spectrum(signal, ecg.fs)
         judged = (frequencies >= spectrum.JUDGED[0]) & (frequencies <= spectrum.JUDGED[1])
         held = {name: band for name, band in spectrum.BANDS.items() if band[1] <= ecg.fs / 2}
         within = {name: (frequencies >= low) & (frequencies < high) for name, (low, high) in held.items()}

@@ -20,6 +20,8 @@ JUDGED = (0.5, 40.0)
 """Hz between which spectra are compared: a diagnostic display's band, which most corpora still hold."""
 BANDS = {"P and T": (0.5, 5.0), "QRS": (5.0, 25.0), "muscle": (25.0, 45.0), "mains": (45.0, 65.0)}
 """Hz, by what usually dominates there."""
+PART = 4096
+"""Signals transformed at once, for memory's sake."""
 FAINTEST = 1e-12
 """mV²/Hz below which nothing is told apart: a flat line has a logarithm, too."""
 
@@ -34,7 +36,13 @@ def power_spectrum(signal: ArrayLike, fs: float, seconds: float = SEGMENT) -> tu
     size = round(seconds * fs)
     if waves.shape[-1] < size:
         raise InputError(f"signals last {waves.shape[-1] / fs:.2f} s", f"at least {seconds:g} s were expected")
-    return welch(waves, fs, nperseg=size, axis=-1)
+    frequencies = np.fft.rfftfreq(size, 1 / fs)
+    power = np.empty((*waves.shape[:-1], len(frequencies)))
+    rows, found = waves.reshape(-1, waves.shape[-1]), power.reshape(-1, len(frequencies))
+    for at in range(0, len(rows), PART):
+        # In 64 bits: in 32, a signal's spectrum would depend on how many stand beside it.
+        found[at : at + PART] = welch(rows[at : at + PART].astype(np.float64), fs, nperseg=size, axis=-1)[1]
+    return frequencies, power
 
 
 def mean_log_spectrum(signal: ArrayLike, fs: float) -> tuple[np.ndarray, np.ndarray]:

@@ -126,14 +126,19 @@ def is_plain(name: str) -> bool:
     return re.fullmatch(r"(?![.-]*$)(?!\.)[-\w.]+", name) is not None
 
 
+def _is_way(name: str) -> bool:
+    """Whether what is no plain name leads elsewhere, and may be told: anything else may be a patient's line."""
+    return re.fullmatch(r"[.-]+|.*[/\\].*", name) is not None
+
+
 def _segment(number: int, line: str) -> Segment:
     """The segment line 'name frames'."""
     match = _SEGMENT.fullmatch(line)
     if match is None:
         raise InputError(f"segment line {number} of the header is no name and length", "'name samples' was expected")
     if match[1] != GAP and not is_plain(match[1]):
-        found = f"segment line {number} of the header points to {shown(match[1])}"
-        raise InputError(found, "a record beside the header was expected")
+        found = f"points to {shown(match[1])}" if _is_way(match[1]) else "names no record"
+        raise InputError(f"segment line {number} of the header {found}", "a record beside the header was expected")
     return Segment(match[1], int(match[2]))
 
 
@@ -144,13 +149,15 @@ def _channel(number: int, line: str) -> Channel:
     here = f"signal line {number} of the header"
     absent = file == GAP and stored is not None and int(stored[1]) == 0
     if not is_plain(file) and not absent:
-        raise InputError(f"{here} points to {shown(file)}", "a file beside the header was expected")
+        found = f"points to {shown(file)}" if _is_way(file) else "names no file"
+        raise InputError(f"{here} {found}", "a file beside the header was expected")
     if stored is None or not (absent or int(stored[1]) in BYTES | FLAC) or stored[2] == "0":
         expected = f"one of the formats {', '.join(map(str, BYTES | FLAC))} was expected"
-        raise InputError(f"{here} gives the format {shown(form)}", expected, "convert it, as with WFDB's xform")
+        found = f"the format {shown(form)}" if stored else "no format"  # what is none may be a patient's line
+        raise InputError(f"{here} gives {found}", expected, "convert it, as with WFDB's xform")
     if scale is None or not 0 < float(scale[1]) < np.inf:
         raise InputError(
-            f"{here} gives {'the gain ' + shown(gain) if gain else 'no gain'}",
+            f"{here} gives {'the gain ' + shown(gain) if scale else 'no gain'}",
             "a positive number of steps per mV was expected",
             "write the right gain into the header",
         )
