@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch import Tensor
 
 from ecggen import beats, checkpoint, data, stored
@@ -25,7 +26,7 @@ from ecggen.generator import Generator, Noise
 from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
-SET_ON = (8,)
+BANDED = (8,)
 SPREADS = (0.5, 2.5)
 """Least and most that draws are spread."""
 GIVEN = ("", "I", "I II", "II V1 V5")
@@ -54,7 +55,7 @@ def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048
 
 
 @torch.no_grad()
-def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4) -> None:
+def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1, progress: bool = False) -> None:
     """Set ``spread`` so that draws vary as the hearts of ``rows`` do, where leads are seen.
 
     A denoiser or a latent that learnt for a short time draws too much of the usual. The variance of a draw along time,
@@ -63,18 +64,20 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4
     Args:
         generator: Its ``spread`` is set.
         pack: The packed data set.
-        rows: Records to set it on; they must not be those it is judged on.
+        rows: Records to set it on; they must not be those it is judged on. Thousands: a few large hearts are half of
+            a variance.
         draws: Draws per record; few of many records tell more than many of few.
+        progress: Show progress bars.
     """
     generator.spread.fill_(1.0)
     for count, leads in list(enumerate(GIVEN))[1:]:
-        sums = torch.zeros(3, len(DRAWN_LEADS), dtype=torch.float64)
-        for truth, condition in told(generator, pack, rows, leads.split()):
-            middle = _middle(generator, condition)
+        sums, done = torch.zeros(3, len(DRAWN_LEADS), dtype=torch.float64), 0
+        for truth, condition in told(generator, pack, rows, leads.split(), progress):
+            eight, middle = _drawn(generator, condition, range(done, done + draws * len(truth)))
             if middle is None:
                 return
+            done += draws * len(truth)  # the same few draws in each batch would be taken for all
             true = truth.pick(*DRAWN_LEADS).signal.double()
-            eight = generator.sample(condition.repeat(draws), seed=1).pick(*DRAWN_LEADS).signal.double()
             away = eight.unflatten(0, (-1, draws)) - middle[:, None]
             together = _covariance(away.mean(1), middle)
             sums += torch.stack([away.var(-1).mean(1), 2 * together, middle.var(-1) - true.var(-1)]).sum(1)
@@ -89,10 +92,13 @@ def some(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
-def told(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> Iterator[tuple[ECG, Condition]]:
+def told(
+    generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str], progress: bool = False
+) -> Iterator[tuple[ECG, Condition]]:
     """Records of a pack, and what is told of each: some leads, or a simulated PPG where none are given."""
     pulse = Exposure({"none": 1.0}, pulse=1.0, beside_ppg={"none": 1.0}, cut=0.0)
-    for part in Batches(pack, rows, 64):
+    parts = Batches(pack, rows, 64)
+    for part in track(parts, f"{' '.join(given) or 'PPG'} given", len(parts), disable=not progress):
         truth = part.ecg.standard()
         if given:
             yield truth, Condition.none(len(truth), truth.seconds, truth.fs).with_leads(truth.pick(*given))
@@ -108,7 +114,9 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9) -> None:
+def fit_bands(
+    generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9, progress: bool = False
+) -> None:
     """Set ``middle_share`` and ``band_scale``: centers near the truth, and bands that hold their share, lead by lead.
 
     The share of the middle answer is the one of least squares, in which a lead's error counts the less the more that
@@ -121,14 +129,16 @@ def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 2
         rows: Records to set them on; they must not be those it is judged on.
         draws: Draws per estimate.
         level: Share that is to be held.
+        progress: Show progress bars.
     """
     generator.band_scale.fill_(1.0)
     generator.middle_share.zero_()
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
         parts, sizes = [], []
-        for truth, condition in told(generator, pack, rows, leads.split()):
-            estimate, middle = generator.estimate(condition, draws, seed=1, level=level), _middle(generator, condition)
+        for seed, (truth, condition) in enumerate(told(generator, pack, rows, leads.split(), progress)):
+            estimate = generator.estimate(condition, draws, seed, level)
+            _, middle = _drawn(generator, condition, range(len(truth)))
             mean = estimate.center.pick(*DRAWN_LEADS).signal
             moved = torch.zeros_like(mean) if middle is None else middle.float() - mean
             edges = (edge.signal - estimate.center.signal for edge in (estimate.low, estimate.high))
@@ -146,12 +156,13 @@ def fit_bands(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 2
                 generator.band_scale[count, i] = float(np.quantile(found.numpy(), level))
 
 
-def _middle(generator: Generator, condition: Condition) -> Tensor | None:
-    """The middle answer at the condition's rate, agreeing with what is seen."""
+def _drawn(generator: Generator, condition: Condition, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    """Draws as they come and the middle answer, at the model's rate, both agreeing with what is seen."""
     prepared = generator.preprocessor.condition(condition)
-    drawn = generator.draw_many(prepared.to(generator.device), Noise(1, range(len(prepared))))
-    middle = drawn.middle
-    return None if middle is None else agree(middle.cpu(), prepared).double()
+    drawn = generator.draw_many(prepared.to(generator.device), Noise(1, indices))
+    draws = len(indices) // len(prepared)
+    eight = agree(drawn.draws.cpu(), prepared.repeat(draws)).double()
+    return eight, None if drawn.middle is None else agree(drawn.middle.cpu(), prepared).double()
 
 
 def main() -> None:
@@ -161,17 +172,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
     parser.add_argument("--cache", type=Path, help="where packed data sets are kept")
     parser.add_argument(
-        "--limit", type=int, default=256, help="records that bands are set on; draws on four times as many"
+        "--limit", type=int, default=256, help="records that bands are set on; draws on 24 times as many"
     )
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint folder to be made")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--beside", help="a checkpoint in the folder of OUT whose equal weights are not stored twice")
     words = parser.parse_args()
     generator = checkpoint.load(words.model)
     pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
     fit_beats(generator, pack, pack.rows(TRAINED))
     fit_people(generator, pack, pack.rows(TRAINED))
-    fit_draws(generator, pack, some(pack.rows(SET_ON), 4 * words.limit))
-    fit_bands(generator, pack, some(pack.rows(SET_ON), words.limit))
+    fit_draws(generator, pack, some(pack.rows(TRAINED), 24 * words.limit), progress=not words.quiet)
+    fit_bands(generator, pack, some(pack.rows(BANDED), words.limit), progress=not words.quiet)
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
     if words.beside:

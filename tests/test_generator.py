@@ -219,7 +219,7 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     hearts[:, 0] = given.signal[:, 0]
     truth = ECG(hearts, DRAWN_LEADS, 100.0).standard()
 
-    def told(generator, pack, rows, leads):
+    def told(generator, pack, rows, leads, progress):
         picked = truth.pick("I") if leads else None
         nothing = Condition.none(40, 4)
         yield truth, nothing if picked is None else nothing.with_leads(picked)
@@ -235,6 +235,20 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
         assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
     assert (shy.spread[0] == 1).all() and shy.spread[1, 0] == 1  # nothing seen; seen
     assert (shy.middle_share[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
+
+
+def test_draws_are_spread_by_other_draws_in_each_batch(monkeypatch):
+    class Spied(ShyHeart):
+        def draw_many(self, condition, noise):
+            seen.append(list(noise.indices))
+            return super().draw_many(condition, noise)
+
+    seen: list[list[int]] = []
+    hearts = torch.randn(2, 8, 400, generator=torch.Generator().manual_seed(0))
+    parts = [(ECG(hearts, DRAWN_LEADS, 100.0).standard(), shown(2))] * 3
+    monkeypatch.setattr(finishing, "told", lambda *_: iter(parts))
+    finishing.fit_draws(Spied(1.0), None, np.arange(6), draws=2)
+    assert seen == [list(range(at, at + 4)) for at in (0, 4, 8)] * 3  # from one, two and three leads
 
 
 def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
