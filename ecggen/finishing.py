@@ -27,6 +27,8 @@ from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 BANDED = (8,)
+USUAL = 50
+"""Patients of whom a word of a report is written before a checkpoint keeps it."""
 SPREADS = (0.5, 2.5)
 """Least and most that draws are spread."""
 GIVEN = ("", "I", "I II", "II V1 V5")
@@ -42,16 +44,29 @@ def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0)
 def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
     """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.people``).
 
-    Reports are left out, for they are somebody's words: what is kept says a record's statements, each time in other
-    words, as training does: said always alike, they make draws alike.
+    What is kept of a record's report is what reports usually say, ``usual_words``: the rest may be somebody's own.
+    Where that is nothing, the record's statements are said, each time in other words, as training does: said always
+    alike, they make draws alike.
     """
     if not len(rows):
         return
-    known = Population.of(pack, some(rows, n, seed))
+    every, chosen = pack.index.iloc[rows], some(rows, n, seed)
+    usual = dict(zip(rows, usual_words(every.report.tolist(), every.patient.tolist()), strict=True))
+    known = Population.of(pack, chosen)
     rng = np.random.default_rng(seed)
     said = [[code for code in statements.codes() if code in own] for own in known.codes]
     texts = [statements.write_anyhow(codes, (), rng) if codes else "" for codes in said]
+    texts = [usual[row] or text for row, text in zip(chosen, texts, strict=True)]
     generator.people = People.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
+
+
+def usual_words(reports: Sequence[str], patients: Sequence[str], least: int = USUAL) -> list[str]:
+    """Reports without the words that are written of fewer than ``least`` patients, names and numbers among them."""
+    spoken: dict[str, set[str]] = {}
+    for report, patient in zip(reports, patients, strict=True):
+        for word in report.lower().split():
+            spoken.setdefault(word, set()).add(patient)
+    return [" ".join(word for word in report.split() if len(spoken[word.lower()]) >= least) for report in reports]
 
 
 @torch.no_grad()

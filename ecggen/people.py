@@ -2,8 +2,9 @@
 
 A generator that is told nothing has to choose a heart's size, axis and disease from noise alone, and lands nearer to
 the usual than hearts do. Told what one training record's patient had, it does not: a checkpoint keeps a sample
-of those, words made of the statements, numbers rounded. (Ancestral sampling: whom, then when the heart beats, then the
-waves.) Facts that are told choose whom they fit; words that are told, or anything measured, speak for themselves.
+of those, in words that reports of many patients have, numbers rounded. (Ancestral sampling: whom, then when the heart
+beats, then the waves.) Facts that are told choose whom they fit; words that are told, or anything measured, speak for
+themselves.
 """
 
 from __future__ import annotations

@@ -113,6 +113,21 @@ def test_nobodys_report_is_kept(tmp_path):
     assert np.nanmax(rounded % 5) == 0 and np.nanmax(rounded[:, 0]) <= 90
 
 
+def test_of_reports_the_usual_words_are_kept(tmp_path, monkeypatch):
+    reports = ["Sinus rhythm of Mr. Doe", "sinus rhythm, 1963", "sinus rhythm of  old", "rhythm of Doe", ""]
+    told = ["Sinus rhythm of", "sinus", "sinus rhythm of", "rhythm of", ""]
+    assert finishing.usual_words(reports, ["a", "b", "c", "a", "d"], least=2) == told
+    assert finishing.usual_words(["unique finding"] * 3, ["a"] * 3, least=2) == [""] * 3, "patients count, not reports"
+    made = tiny("vae")
+    pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
+    monkeypatch.setattr(finishing, "usual_words", lambda reports, _: [report.upper() for report in reports])
+    rows = pack.rows(range(1, 9))
+    finishing.fit_people(made, pack, rows, n=3)
+    assert made.people is not None
+    kept = [made.people.texts[at] for at in made.people.found]
+    assert kept == [pack.index.report.iloc[row].upper() for row in finishing.some(rows, 3)]
+
+
 def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsys):
     """And a checkpoint that has another's weights, as its twin does, is stored beside it in a fraction of the space."""
     folder, run = training_folder(tmp_path / "real"), checkpoint.save(tiny("flow"), tmp_path / "run" / "checkpoint")
