@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ecggen.checkpoint import load
     from ecggen.condition import Condition
-    from ecggen.ecg import ECG
-    from ecggen.errors import InputError
+    from ecggen.core.ecg import ECG
+    from ecggen.core.errors import InputError
     from ecggen.generator import Estimate, Generator
     from ecggen.io import read, write
 
@@ -24,11 +24,11 @@ __version__ = "0.1.0"
 __all__ = ["ECG", "Condition", "Estimate", "Generator", "InputError", "load", "read", "write"]
 
 _HOMES = {
-    "ECG": "ecg",
+    "ECG": "core.ecg",
     "Condition": "condition",
     "Estimate": "generator",
     "Generator": "generator",
-    "InputError": "errors",
+    "InputError": "core.errors",
     "load": "checkpoint",
     "read": "io",
     "write": "io",

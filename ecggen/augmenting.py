@@ -15,14 +15,14 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from ecggen import flaws
+from ecggen.core import artifacts
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import r_peaks
 from ecggen.data import statements
 from ecggen.data.classes import Asked, Population, condition, statements_of
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.generator import VARIATION, Generator
 from ecggen.judges.classifier import Classifier, labels
-from ecggen.rhythm import r_peaks
 
 BLOCK = 64
 """Records that are drawn together; blocks begin at fixed numbers, so that a record hangs on no shard."""
@@ -152,7 +152,7 @@ class Augmenter:
 
     def _refusals(self, asks: Sequence[Asked], ecg: ECG, found: np.ndarray | None) -> list[str]:
         """Why each draw is refused; "" where it is not."""
-        sound = flaws.valid(ecg.signal.numpy(), ecg.fs)
+        sound = artifacts.valid(ecg.signal.numpy(), ecg.fs)
         beating = [len(peaks) > 1 for peaks in r_peaks(ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs))]
         return [
             "invalid" if not sound[at] else "no beats" if not beating[at] else self._doubt(asked, found, at)

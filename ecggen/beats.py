@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
 from ecggen.context import ConditionEncoder
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.rhythm import r_peaks
+from ecggen.core.simulate import simulate_ppg
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import r_peaks
-from ecggen.simulate import simulate_ppg
 
 HEART_RATE = list(FACTS).index("heart_rate")
 RIDGE = 3.0

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecggen.condition import FACTS, Condition, agree
-from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
 from ecggen.nn.dense import DenseNetwork
 from ecggen.nn.scores import amplitude, squared
 
@@ -125,7 +125,7 @@ class Beatwise(nn.Module):
 def qrs(condition: Condition) -> Beats:
     """Where the seen leads are steepest for the time of a QRS.
 
-    Plain and quick, on whole batches, for finding places that are alike from beat to beat; ``ecggen.rhythm`` finds R
+    Plain and quick, on whole batches, for finding places that are alike from beat to beat; ``ecggen.core.rhythm`` finds R
     peaks that are to be trusted.
     """
     slope = condition.leads.diff(dim=-1) * (condition.leads_seen[..., 1:] & condition.leads_seen[..., :-1])

@@ -13,11 +13,11 @@ from typing import Any
 
 from ecggen import config, stored
 from ecggen.condition import Condition
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.generator import Generator
 from ecggen.people import People
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import simulate
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""

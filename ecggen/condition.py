@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, check_rate
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, check_rate
+from ecggen.core.errors import InputError
 
 FACTS = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
 """Facts and the range each is accepted in: age in years, sex (0 male, 1 female), heart rate in beats per minute."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ecggen import generators
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.generator import Generator
 
 T = TypeVar("T")

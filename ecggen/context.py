@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
-from ecggen.ecg import STANDARD_LEADS
+from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.nn.text import FolderEncoder, WordEncoder
 
 ALIGNED = 2 * (len(STANDARD_LEADS) + 1)

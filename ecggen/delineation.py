@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from ecggen import stored
+from ecggen.core.ecg import ECG, resample
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.decoding import RATE, decode
-from ecggen.ecg import ECG, resample
-from ecggen.errors import InputError
 from ecggen.nn.delineation import Delineator, probabilities
 from ecggen.preprocessing import band_pass
-from ecggen.simulate import simulate
 
 FORMAT = 1
 """Version of the checkpoint folder's form."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ecggen import config, stored
+from ecggen.core.errors import InputError
 from ecggen.data.classes import class_name
-from ecggen.errors import InputError
 
 FILE = "diagnoses.json"
 CAN, PARTLY, CANNOT, NOT_MEASURED = "can draw", "partly", "cannot draw", "not measured"

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ecggen.condition import CHANNELS, WORDS, Condition
-from ecggen.ecg import STANDARD_LEADS, check_leads
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS, check_leads
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate_ppg
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import simulate_ppg
 
 LIMB = STANDARD_LEADS[:6]
 

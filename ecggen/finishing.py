@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ecggen import beats, checkpoint, data, stored
 from ecggen.condition import WORDS, Condition, agree
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 from ecggen.people import People

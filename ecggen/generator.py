@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from ecggen import beats
 from ecggen.condition import Condition, agree
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
+from ecggen.core.errors import InputError
 from ecggen.people import People
 from ecggen.preprocessing import Preprocessor, fit
 

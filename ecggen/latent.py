@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.condition import Condition
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise, Sampling
 from ecggen.nn.latent import Autoencoder, Denoiser, divergence
 from ecggen.nn.scores import amplitude, squared

@@ -18,7 +18,7 @@ import torch
 
 from ecggen.beats import own_numbers, silent
 from ecggen.condition import FACTS, Condition
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 PERSON = 2
 """Stream of a record's random numbers that its person is drawn with."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, determined_by
+from ecggen.core.errors import InputError
 from ecggen.paper import (
     EYE,
     FAINT,

@@ -16,8 +16,8 @@ from scipy.signal import butter, sosfiltfilt
 from torch import Tensor
 
 from ecggen.condition import Condition
-from ecggen.ecg import ECG, resample
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, resample
+from ecggen.core.errors import InputError
 
 SLOWEST_PPG = 20.0
 """Lowest sampling rate of a PPG in Hz: watches record at 25 Hz and more."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ecggen.beatwise import WRITTEN, Beatwise
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.unet import Down, Up
 

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecggen import checkpoint, data
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.errors import InputError
 from ecggen.data import Batch, Pack
 from ecggen.data.batches import telling
-from ecggen.ecg import DRAWN_LEADS
-from ecggen.errors import InputError
 from ecggen.finishing import some
 from ecggen.generator import Generator
 from ecggen.latent import LatentGenerator

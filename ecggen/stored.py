@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import save as as_file
 from torch import Tensor, nn
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 T = TypeVar("T", bound=nn.Module)
 

@@ -26,13 +26,13 @@ from torchmetrics.functional import pearson_corrcoef
 
 from ecggen import beats, checkpoint, config, finishing
 from ecggen.condition import Condition, agree
+from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack, statements
-from ecggen.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
-from ecggen.errors import InputError
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import DOWER, rotation
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from ecggen import stored
 from ecggen.context import ConditionEncoder
+from ecggen.core.errors import InputError
 from ecggen.data import statements
-from ecggen.errors import InputError
 from ecggen.nn.text import WordEncoder
 
 FORMAT = 1

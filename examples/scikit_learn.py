@@ -17,8 +17,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.data.labelled import PackedRecords
-from ecggen.ecg import ECG, STANDARD_LEADS
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.preprocessing import Preprocessor
 

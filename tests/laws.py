@@ -3,9 +3,9 @@
 import torch
 
 from ecggen.condition import Condition, agree
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.generator import Generator, Noise, truth
-from ecggen.simulate import simulate
 
 HEARTS = simulate(3, seconds=4, seed=5)
 

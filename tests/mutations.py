@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from ecggen.ecg import STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.io import contents, read, reading
 from ecggen.io.formats import known
 from ecggen.io.ppg import read_ppg

@@ -18,6 +18,7 @@ from conftest import ROOT, SAMPLES, tiny
 from trainable import RARE, training_folder
 
 from ecggen import checkpoint, config
+from ecggen.core.simulate import simulate
 from ecggen.data import ptb_xl_folder
 from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.data.sources import DATABASE
@@ -25,7 +26,6 @@ from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
 from ecggen.io.about import About
 from ecggen.judges import storing
-from ecggen.simulate import simulate
 
 JUDGED = ("AFIB", "CD", "HYP", "MI", "NORM", "STTC")
 

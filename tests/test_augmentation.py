@@ -12,7 +12,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ecggen import InputError, data, write
 from ecggen.augmenting import Augmenter
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.rhythm import r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.evaluation import augmentation, augmentation_plot, classical, gains, tables, training_sets, trials
 from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.cells import Cells
@@ -20,8 +22,6 @@ from ecggen.evaluation.scores import bootstrap, logistic, redraws, utility
 from ecggen.evaluation.scores.labelled import Labelled
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import r_peaks
-from ecggen.simulate import simulate
 
 HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
 

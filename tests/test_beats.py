@@ -8,10 +8,10 @@ import torch
 from ecggen import beats, checkpoint
 from ecggen.condition import Condition
 from ecggen.context import ConditionEncoder
-from ecggen.ecg import DRAWN_LEADS
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.rhythm import pulse_rises, r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import pulse_rises, r_peaks
-from ecggen.simulate import simulate
 
 PREPARED = Preprocessor()
 

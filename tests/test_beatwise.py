@@ -8,10 +8,10 @@ import torch
 
 from ecggen.beatwise import Beatwise, qrs
 from ecggen.condition import Condition
-from ecggen.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.core.rhythm import r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.reader import Reader
-from ecggen.rhythm import r_peaks
-from ecggen.simulate import simulate
 
 NOTHING = torch.zeros(3, 6)
 

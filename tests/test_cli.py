@@ -13,8 +13,8 @@ import wfdb
 from conftest import ROOT, SAMPLES, tiny
 
 from ecggen import ECG, checkpoint, read, write
-from ecggen.ecg import STANDARD_LEADS
-from ecggen.simulate import simulate
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 TRUTH = SAMPLES / "00262_hr.hea"

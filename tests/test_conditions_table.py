@@ -9,13 +9,13 @@ from conftest import tiny
 
 from ecggen import config
 from ecggen.condition import Condition
+from ecggen.core.ecg import ECG, STANDARD_LEADS, determined_by
+from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.data import Batch
-from ecggen.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.evaluation import conditions
 from ecggen.generator import truth
 from ecggen.latent import Beginning
 from ecggen.nn.blocks import Attention
-from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
 
 SECONDS, FS = 4.0, 250.0
 

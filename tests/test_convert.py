@@ -13,11 +13,11 @@ import pytest
 import torch
 from conftest import SAMPLES
 
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.core.simulate import simulate
 from ecggen.data.sources import recordings
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.io import contents, read, records, write
 from ecggen.io.inspection import Part, exchanged, inspect
-from ecggen.simulate import simulate
 
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 

@@ -8,14 +8,14 @@ import torch
 from conftest import ROOT, SAMPLES
 
 from ecggen import ECG, InputError, delineation, stored
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate, simulated_peaks
 from ecggen.decoding import decode
 from ecggen.delineation import MARKS, Waves, delineate
-from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import delineation as scoring
 from ecggen.evaluation import ludb, marked_crops, train_delineator
 from ecggen.io import read
 from ecggen.nn.delineation import CLASSES, Delineator, probabilities
-from ecggen.simulate import simulate, simulated_peaks
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 

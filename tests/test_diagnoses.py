@@ -12,9 +12,11 @@ from conftest import ROOT, tiny
 from ecggen import InputError, checkpoint, data, drawable, stored
 from ecggen.cli.evaluate import table
 from ecggen.condition import FACTS
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.rhythm import heart_rate, r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.data import statements
 from ecggen.data.classes import Population
-from ecggen.ecg import DRAWN_LEADS
 from ecggen.evaluation import diagnoses, matrix, memorisation, tables
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.baselines import baseline
@@ -23,8 +25,6 @@ from ecggen.evaluation.variations import variations
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Judgement, labels, targets
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import heart_rate, r_peaks
-from ecggen.simulate import simulate
 
 SHIPPED = ROOT / "checkpoints"
 MEASURED = ROOT / "evaluation" / "results" / "memorisation.json"

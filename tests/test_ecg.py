@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecggen import ECG, InputError
-from ecggen.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
-from ecggen.simulate import simulate
+from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
+from ecggen.core.simulate import simulate
 
 
 def test_derived_leads_are_einthovens_and_goldbergers():

@@ -10,14 +10,14 @@ from scipy.stats import pearsonr
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from ecggen import InputError, checkpoint, data, write
-from ecggen.ecg import DRAWN_LEADS
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.evaluation import protocol, reconstruction
 from ecggen.evaluation.baselines import LaggedRegression, Nearest, TrainingMean, Zero
 from ecggen.evaluation.results import store
 from ecggen.evaluation.scores import pointwise
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import simulate
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,9 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
 
 
 def test_what_a_judge_finds_is_compared_record_by_record():
+    from ecggen.core.simulate import simulate
     from ecggen.evaluation.judged import CLASSES, RECORDED, Judged
     from ecggen.judges import storing
-    from ecggen.simulate import simulate
 
     hearts = simulate(24, seconds=10, seed=4)
     judged = Judged(storing.load("judge", "classifier"))

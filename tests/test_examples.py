@@ -10,10 +10,10 @@ from conftest import ROOT, tiny
 from trainable import training_folder
 
 from ecggen import checkpoint
+from ecggen.core.ecg import STANDARD_LEADS, Provenance
+from ecggen.core.simulate import simulate
 from ecggen.data.ptb_xl_folder import PtbXlFolder
-from ecggen.ecg import STANDARD_LEADS, Provenance
 from ecggen.io.about import About
-from ecggen.simulate import simulate
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MADE = Provenance((), STANDARD_LEADS, "flow 1234abcd", 7, "")

@@ -9,13 +9,13 @@ from conftest import ROOT, tiny
 
 from ecggen import config
 from ecggen.condition import Condition
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.evaluation import experiments
 from ecggen.evaluation.experiments import Experiment
 from ecggen.evaluation.gained import compared, redrawn
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
-from ecggen.simulate import simulate
 
 LISTS = ROOT / "evaluation" / "experiments"
 RESULTS = ROOT / "evaluation" / "results" / "experiments.json"

@@ -8,8 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ecggen import InputError
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.data import statements
-from ecggen.ecg import DRAWN_LEADS
 from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
@@ -17,7 +18,6 @@ from ecggen.evaluation.scores import fidelity
 from ecggen.generator import Generator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Judgement, labels, targets
-from ecggen.simulate import simulate
 
 N = 120
 

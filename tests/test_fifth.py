@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from ecggen import checkpoint, config, generators
 from ecggen.cli import app
+from ecggen.core.simulate import simulate
 from ecggen.io import read, write
-from ecggen.simulate import simulate
 
 SOURCE = '''"""A line through the seen leads, and some noise."""
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import prepare, samples
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import About, read, reading, write
 from ecggen.io.formats import FORMS, READ, WRITE
 from ecggen.io.source import Source
-from ecggen.simulate import simulate
 
 FORMATS = SAMPLES / "formats"
 FORM = {

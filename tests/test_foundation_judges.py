@@ -12,13 +12,13 @@ from scipy.signal import butter, filtfilt, iirnotch, medfilt
 from torch import nn
 from torch.nn import functional as F
 
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.judges import foundation
 from ecggen.judges.extractor import Extractor
 from ecggen.nn.ecg_fm import ECGFMNetwork, Layer
 from ecggen.nn.ecg_founder import Block, ECGFounderNetwork, SamePadding
-from ecggen.simulate import simulate
 
 SIZES = {
     "ecg-founder": {"base": 8, "filters": [8, 16, 16], "blocks": [1, 2, 1], "group_width": 4},

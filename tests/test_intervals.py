@@ -6,8 +6,9 @@ import torch
 from conftest import SAMPLES
 
 from ecggen import ECG, InputError
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.delineation import MARKS, Waves, delineate
-from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation.scores.intervals import (
     AMPLITUDES,
     CSE_STYLE_TOLERANCE,
@@ -18,7 +19,6 @@ from ecggen.evaluation.scores.intervals import (
     segments,
 )
 from ecggen.io import read
-from ecggen.simulate import simulate
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
 from ecggen.io import lead_name, read, records, write
 
 SAMPLES = Path(__file__).parent / "data"

@@ -20,12 +20,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import contents, files, read
 from ecggen.io.formats import hdf5_file, hdf5_format, hdf5_process, zip_format
 from ecggen.io.ppg import read_ppg
-from ecggen.simulate import simulate
 
 SAMPLES = Path(__file__).parent / "data"
 FORMATS = SAMPLES / "formats"

@@ -17,15 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_io_hostile import refusal
 
-from ecggen.ecg import STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import contents, read
 from ecggen.io.door import Found
 from ecggen.io.files import decode, reading
 from ecggen.io.formats import json_content, json_format, kardia_format, polar_format
 from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
-from ecggen.simulate import simulate
 
 SAMPLES = Path(__file__).parent / "data" / "formats"
 kardia = runpy.run_path(str(SAMPLES / "make_kardia.py"))

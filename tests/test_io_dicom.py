@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import contents, read, reading, write
 from ecggen.io.about import About
 from ecggen.io.formats.dicom_format import looks_like
 from ecggen.io.formats.dicom_format import read as found_in
 from ecggen.io.source import Source
-from ecggen.simulate import simulate
 
 DEVICE = Path(__file__).parent / "data" / "formats" / "example.dcm"
 MADE = Provenance(("I",), ("II", "V1"), "vae 1234abcd", 7, "rate 70 – and a dash; " + "long " * 500 + "end")

@@ -9,15 +9,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import lead_name, read, reading, write
 from ecggen.io.about import About
 from ecggen.io.formats.edf_format import looks_like, parse
 from ecggen.io.formats.edf_format import read as found_in
 from ecggen.io.formats.edf_writing import record_of
 from ecggen.io.source import Source
-from ecggen.simulate import simulate
 
 SLEEP = Path(__file__).parent / "data" / "formats" / "sleep.edf"
 MADE = Provenance(

@@ -15,14 +15,14 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.data import recordings, statements
 from ecggen.data.ptb_xl_folder import COLUMNS, STATEMENTS, PtbXlFolder
 from ecggen.data.sources import DATABASE
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
 from ecggen.io import read
 from ecggen.io.about import About
-from ecggen.simulate import simulate
 
 SAMPLES = Path(__file__).parent / "data"
 MADE = Provenance((), STANDARD_LEADS, "vae 1234abcd", 7, "atrial fibrillation")
@@ -235,7 +235,7 @@ def test_a_row_counts_only_while_its_files_are_whole(tmp_path, broken, how):
 def test_a_killed_process_leaves_only_whole_rows(tmp_path):
     code = f"""
 from ecggen.data.ptb_xl_folder import PtbXlFolder
-from ecggen.simulate import simulate
+from ecggen.core.simulate import simulate
 folder, ecg = PtbXlFolder({str(tmp_path)!r}), simulate(1, 10, 500)
 while True:
     folder.add(ecg)

@@ -16,8 +16,8 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import ECG, STANDARD_LEADS
-from ecggen.errors import InputError, InputWarning
+from ecggen.core.ecg import ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError, InputWarning
 from ecggen.io import read, reading, write
 from ecggen.io.quality import check_laws, check_quality
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_io_hostile import refusal
 
-from ecggen.ecg import STANDARD_LEADS
+from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.io import read
 from ecggen.io.files import reading
 from ecggen.io.formats.scp_format import looks_like

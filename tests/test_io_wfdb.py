@@ -14,8 +14,9 @@ import wfdb
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import read, write
 from ecggen.io.about import About
 from ecggen.io.files import decode, reading
@@ -23,7 +24,6 @@ from ecggen.io.formats.snomed import SCP, SNOMED, to_scp, to_snomed
 from ecggen.io.formats.wfdb_comments import about_of as said
 from ecggen.io.formats.wfdb_format import read as read_wfdb
 from ecggen.io.source import MOST_SAMPLES, Source
-from ecggen.simulate import simulate
 
 SAMPLES = Path(__file__).parent / "data"
 MADE = SAMPLES / "formats"

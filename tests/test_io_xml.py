@@ -14,15 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.io import About, contents, read, reading, write
 from ecggen.io.formats import aecg_format as aecg
 from ecggen.io.formats import markup
 from ecggen.io.formats import muse_format as muse
 from ecggen.io.formats import sierra_format as sierra
 from ecggen.io.source import Source
-from ecggen.simulate import simulate
 
 FORMATS = Path(__file__).parent / "data" / "formats"
 NAMES = ("aecg", "muse", "sierra", "sierra_1_04")

@@ -8,13 +8,13 @@ import torch
 from conftest import ROOT, SAMPLES
 
 from ecggen import InputError, config, data, read, stored, write
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.data import statements
 from ecggen.data.batches import batch
-from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import judging
 from ecggen.judges import storing
 from ecggen.judges.classifier import labels, targets
-from ecggen.simulate import simulate
 from ecggen.training import Plan, logged
 
 KINDS = ("judge", "pair")

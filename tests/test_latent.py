@@ -8,8 +8,8 @@ from conftest import ROOT, tiny
 
 from ecggen import config
 from ecggen.condition import Condition
+from ecggen.core.simulate import simulate
 from ecggen.generators.diffusion import TIMES
-from ecggen.simulate import simulate
 
 
 def straight():

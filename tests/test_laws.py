@@ -8,7 +8,7 @@ from conftest import tiny
 from ecggen import checkpoint, config
 from ecggen.condition import Condition
 from ecggen.context import ConditionEncoder
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.generator import Drawn, Generator, Noise
 from ecggen.preprocessing import Preprocessor
 

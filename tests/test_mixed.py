@@ -12,6 +12,9 @@ from conftest import tiny
 from torch.utils.data import DataLoader, DistributedSampler
 
 from ecggen.augmenting import Augmenter
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.data import drawn as drawing
 from ecggen.data.classes import Population
 from ecggen.data.drawn import DrawnRecords
@@ -19,12 +22,9 @@ from ecggen.data.labelled import Item, PackedRecords, label_set
 from ecggen.data.lightning_module import AugmentedData
 from ecggen.data.mixed import Mixed, Order
 from ecggen.data.ptb_xl_folder import PtbXlFolder
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
 from ecggen.io import read
 from ecggen.io.about import About
 from ecggen.preprocessing import Preprocessor
-from ecggen.simulate import simulate
 
 MADE = Provenance((), STANDARD_LEADS, "flow 1234abcd", 7, "atrial fibrillation")
 SHORT = Preprocessor(seconds=4)

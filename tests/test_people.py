@@ -8,9 +8,9 @@ from trainable import training_folder
 
 from ecggen import checkpoint, data, finishing
 from ecggen.condition import FACTS, Condition
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.people import COLUMNS, People
-from ecggen.simulate import simulate
 
 SOME = People.of(
     ["normal ECG", "atrial fibrillation", "normal ECG", ""],

@@ -16,8 +16,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
 from ecggen.paper import EYE, INK, MADE, MM_PER_INCH, fitted, text_width, thinned
 from ecggen.plot import arrange, displayed, draw, save, spoken, spread
 

@@ -12,14 +12,14 @@ from browser import CHROMIUM, opened
 from conftest import SAMPLES
 
 from ecggen import io
-from ecggen.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.report.entering import Asked, entries, open_judge, read_sets
 from ecggen.evaluation.report.listing import listed
 from ecggen.evaluation.report.opening import Said
 from ecggen.evaluation.report.writing import CHAPTERS, Chapter, measured
 from ecggen.judges import storing
-from ecggen.simulate import simulate
 
 TWELVE = ",".join(STANDARD_LEADS)
 KEYS = (

@@ -12,7 +12,8 @@ import pytest
 import torch
 from browser import CHROMIUM, opened
 
-from ecggen.ecg import ECG, STANDARD_LEADS
+from ecggen.core.ecg import ECG, STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.document import FORMAT, Report, plain, versions
 from ecggen.evaluation.report.gauge import gauge
@@ -29,7 +30,6 @@ from ecggen.evaluation.report.parts import (
     not_measured,
 )
 from ecggen.evaluation.report.tracing import LEFT, SPEED, tracing
-from ecggen.simulate import simulate
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x.png onerror=alert(2)>\"'&"
 SVG = (

@@ -9,8 +9,10 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import copies, drawing, nearness
 from ecggen.evaluation.report.amplitude import amplitude
 from ecggen.evaluation.report.beat_shapes import plain, principal, shapes
@@ -26,8 +28,6 @@ from ecggen.evaluation.report.rhythm import rhythm
 from ecggen.evaluation.report.shares import compared_share
 from ecggen.evaluation.report.validity import unit_hint, validity
 from ecggen.judges import storing
-from ecggen.rhythm import r_peaks
-from ecggen.simulate import simulate
 
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
 PATIENTS = [f"p{row // 2}" for row in range(200)]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from ecggen import InputError, flaws
+from ecggen import InputError
+from ecggen.core import artifacts
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.scores import bootstrap, correlation, heartbeats, spectrum
-from ecggen.simulate import simulate
 
 
 def waves(n=6, seconds=4, seed=0):
@@ -56,19 +57,19 @@ def test_each_flag_is_raised_by_its_own_fault_only():
     bad[2, 7] = 0.2
     bad[3, 1, 100:305] = bad[3, 1, 100]
     bad[4, 6] = np.clip(bad[4, 6], *np.quantile(bad[4, 6], [0.1, 0.9]))
-    flags = flaws.found(bad, 100)
+    flags = artifacts.found(bad, 100)
     for row, name in enumerate(("nan", "beyond", "flat", "stuck", "clipped")):
         assert [one for one in flags if flags[one][row]] == [name]
-    assert flaws.valid(bad, 100).tolist() == [False] * 5 + [True]
-    assert flaws.valid(good, 100).all() and not flaws.valid(1000 * good, 100).any()
+    assert artifacts.valid(bad, 100).tolist() == [False] * 5 + [True]
+    assert artifacts.valid(good, 100).all() and not artifacts.valid(1000 * good, 100).any()
 
 
 def test_flags_hold_at_their_limits():
     wave = np.random.default_rng(0).normal(size=(2, 1, 500))
     wave[0, 0, 100:300], wave[1, 0, 100:301] = 0.1, 0.1  # 2 s are not more than 2 s
-    assert flaws.found(wave, 100)["stuck"].tolist() == [False, True]
-    assert not flaws.found(wave[:, :, :50], 100)["stuck"].any()
-    assert flaws.found(np.array([[[10.0, -10, 9]]]), 100)["beyond"].tolist() == [False]
+    assert artifacts.found(wave, 100)["stuck"].tolist() == [False, True]
+    assert not artifacts.found(wave[:, :, :50], 100)["stuck"].any()
+    assert artifacts.found(np.array([[[10.0, -10, 9]]]), 100)["beyond"].tolist() == [False]
 
 
 @pytest.mark.parametrize(

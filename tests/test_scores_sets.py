@@ -11,11 +11,11 @@ from sklearn.neighbors import NearestNeighbors
 from torchmetrics.image.kid import poly_mmd
 
 from ecggen import InputError
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.scores import marginals, privacy
 from ecggen.evaluation.scores.frechet import frechet_from_moments, frechet_gaussian, moments, moments_from_sums
 from ecggen.evaluation.scores.kernel import kernel_distance, maximum_mean_discrepancy, median_distance
 from ecggen.evaluation.scores.manifold import manifold_scores
-from ecggen.simulate import simulate
 
 
 def features(n, d=6, seed=0, shift=0.0):

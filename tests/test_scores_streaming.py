@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ecggen import InputError
-from ecggen.ecg import STANDARD_LEADS
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.scores import (
     ensemble,
     frechet,
@@ -20,7 +21,6 @@ from ecggen.evaluation.scores import (
     spectrum,
     streaming,
 )
-from ecggen.simulate import simulate
 
 RNG = np.random.default_rng(0)
 TRUE = simulate(120, seconds=2, seed=0).signal.numpy()

@@ -9,9 +9,9 @@ from scipy.stats import linregress, norm
 from torchmetrics.functional import pearson_corrcoef, r2_score
 
 from ecggen import InputError
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.scores import ensemble, lead_laws, pointwise, regression_to_mean
 from ecggen.evaluation.scores.frechet import frechet_curve
-from ecggen.simulate import simulate
 
 
 def pair(*shape, noise=0.5):

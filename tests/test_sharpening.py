@@ -9,10 +9,10 @@ from conftest import tiny
 from trainable import training_folder
 
 from ecggen import checkpoint, data, sharpening, write
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.preprocessing import Preprocessor
 from ecggen.sharpening import PLAN, Critic, Sharpening, drawn_latents, sharpen
-from ecggen.simulate import simulate
 from ecggen.training import logged
 
 SHORT = replace(PLAN, epochs=2, batch=8, precision="32-true", crop=2.0)

@@ -13,7 +13,8 @@ import pandas
 import pytest
 import torch
 
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import comparison, drawing
 from ecggen.evaluation.report.amplitude import amplitude
 from ecggen.evaluation.report.distribution import distribution
@@ -24,7 +25,6 @@ from ecggen.evaluation.report.parts import FAIL, NOT_MEASURED, PASS, WARN
 from ecggen.evaluation.report.rhythm import rhythm
 from ecggen.evaluation.report.validity import validity
 from ecggen.io import read
-from ecggen.simulate import simulate
 
 N = 200
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)

@@ -8,13 +8,13 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ecggen import InputError
-from ecggen.ecg import STANDARD_LEADS
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import usefulness
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.scores import labelled, utility
 from ecggen.evaluation.scores.labelled import Labelled
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
-from ecggen.simulate import simulate
 
 
 class Linear:

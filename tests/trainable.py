@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ecggen.core.simulate import simulate
 from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.io.about import About
-from ecggen.simulate import simulate
 
 COMMON = (("NORM", "SR"), ("IMI", "SR"), ("NORM", "SBRAD"), ("LVH", "NDT"))
 RARE = ("AFIB", "CLBBB")

@@ -26,7 +26,7 @@ from ecggen.cli.train_judge import train_judge
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.cli.turing import turing
-from ecggen.errors import InputError, InputWarning
+from ecggen.core.errors import InputError, InputWarning
 
 app = typer.Typer(
     name="ecggen",

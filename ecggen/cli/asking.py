@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecggen.cli.augmented import numbers_above
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augmenting import Limits
+    from ecggen.core.ecg import ECG
     from ecggen.data import Pack, Recording
     from ecggen.data.classes import Asked, Population
-    from ecggen.ecg import ECG
     from ecggen.generator import Generator
     from ecggen.io import About
     from ecggen.judges.classifier import Classifier
@@ -104,11 +104,11 @@ class Plan:
 
     def like(self, path: Path, text: str | None, n: int) -> tuple[list[Asked], Originals]:
         """``n`` requests like one recording, and what gives that recording for each."""
+        from ecggen.core.rhythm import heart_rate, r_peaks
         from ecggen.data.statements import codes as known
         from ecggen.data.statements import describe as say
         from ecggen.io import reading
         from ecggen.io.formats.snomed import to_scp
-        from ecggen.rhythm import heart_rate, r_peaks
 
         found = reading(path)
         about = self._about(path, found.about)

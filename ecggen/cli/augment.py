@@ -17,7 +17,7 @@ from ecggen.cli.asking import MOST, Plan, digest
 from ecggen.cli.augmented import COLUMNS, FORMS, Folder, Job, draw_pages, fill, summary
 from ecggen.cli.jobs import PICTURES, SAMPLED
 from ecggen.cli.opening import Guidance, Json, Model, Seed, Steps, Text
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augmenting import Augmenter, Drawn, Limits

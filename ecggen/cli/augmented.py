@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ecggen.cli.prompts import cell, shortened
 from ecggen.cli.results import rounded
 from ecggen.cli.resuming import mark_of, part_of, same_job, shard_of
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augmenting import Drawn
@@ -141,7 +141,7 @@ class Folder:
 
     def add(self, drawn: Drawn, model: str, seed: int) -> None:
         """Write a record and its line, or the line of one that was given up."""
-        from ecggen.rhythm import heart_rate, r_peaks
+        from ecggen.core.rhythm import heart_rate, r_peaks
 
         asked, ecg = drawn.asked, drawn.ecg
         number = None if ecg is None else self.job.first_record + asked.index

@@ -19,11 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
+    from ecggen.core.ecg import ECG
     from ecggen.data.ptb_xl_folder import PtbXlFolder
-    from ecggen.ecg import ECG
     from ecggen.io import About
 
 COLUMNS = {
@@ -113,7 +113,7 @@ def converted(path: Path, record: str | None, way: Way, about: About | None = No
     Raises:
         InputError: Where it cannot be read; nothing else is raised.
     """
-    from ecggen.ecg import STANDARD_LEADS
+    from ecggen.core.ecg import STANDARD_LEADS
     from ecggen.io import reading
     from ecggen.io.inspection import refusals
 

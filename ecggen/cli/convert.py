@@ -14,7 +14,7 @@ from typer import Argument, Option
 from ecggen.cli import console
 from ecggen.cli.conversion import LIST, Job, Summary, Way, converted, without_place
 from ecggen.cli.opening import Json, Leads, Overwrite, Personal, Rate, Record, Seconds, Start, Unit, named_leads
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 MOST_SENTENCES = 8
 """Of each kind in a summary."""

@@ -51,7 +51,7 @@ def evaluate(
     report; an augmentation trains classifiers with and without drawn records, and keeps what it has done in
     PROTOCOL_cells: a stopped one goes on from there. Intervals are 95 %, over patients.
     """
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.evaluation import matrix
     from ecggen.evaluation import protocol as protocols
 

@@ -19,7 +19,7 @@ from ecggen.cli.jobs import COLUMNS, SAMPLED, Folder, Job, draw_pages, write_rec
 from ecggen.cli.opening import Age, Guidance, HeartRate, Json, Model, Overwrite, Seed, Sex, Steps, Text
 from ecggen.cli.prompts import Prompt, read_prompts, supposed, understand, unread
 from ecggen.cli.results import rounded
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.generator import Generator
@@ -99,7 +99,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
 
 def summary(job: Job, rows: Sequence[dict[str, str]], pages: Sequence[str]) -> dict[str, Any]:
     """What came out: how many, and the heart rates beside those that were asked for."""
-    from ecggen.rhythm import DETECTOR
+    from ecggen.core.rhythm import DETECTOR
 
     beating = [(float(row["heart_rate_obtained"]), row["heart_rate"]) for row in rows if row["heart_rate_obtained"]]
     rates = {

@@ -19,7 +19,7 @@ def info(
 ) -> None:
     """Say what a recording holds: form, leads, rate, length, gaps, amplitudes, lead laws, exchanged electrodes,
     whether it tells who the patient is, doubts, and what is synthetic in it."""
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.io import contents, reading
     from ecggen.io.inspection import inspect
 
@@ -48,9 +48,9 @@ def _tell(file: Path, as_json: bool, about: dict[str, Any], words: str) -> None:
 
 def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | None:
     """The facts of a file that holds a PPG and no lead; None where it holds neither."""
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
+    from ecggen.core.rhythm import heart_rate, pulse_rises
     from ecggen.io.ppg import read_ppg
-    from ecggen.rhythm import heart_rate, pulse_rises
 
     try:
         ppg = read_ppg(file, record=record, fs=fs)

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 from ecggen.cli.prompts import MOST_RECORDS, Prompt, cell
 from ecggen.cli.results import rounded
 from ecggen.cli.resuming import mark_of, part_of, same_job
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.condition import Condition
-    from ecggen.ecg import ECG
+    from ecggen.core.ecg import ECG
     from ecggen.generator import Generator
 
 BLOCK = 64
@@ -191,8 +191,8 @@ class Folder:
 
     def add(self, index: int, ecg: ECG, generator: Generator) -> None:
         """Write a record and its line in the list."""
+        from ecggen.core.rhythm import heart_rate, r_peaks
         from ecggen.io import write
-        from ecggen.rhythm import heart_rate, r_peaks
 
         write(ecg, self.out / self.job.file(index), overwrite=True)
         prompt = self.job.prompt(index)

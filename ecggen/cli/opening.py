@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.condition import Condition
-    from ecggen.ecg import ECG
+    from ecggen.core.ecg import ECG
 
 File = Annotated[
     Path,
@@ -127,7 +127,7 @@ def with_known(
 
     A told heart rate that the measured one (both per minute) contradicts is not passed on.
     """
-    from ecggen.rhythm import contradiction
+    from ecggen.core.rhythm import contradiction
 
     known = condition.with_text(text or "").with_facts(age, sex, heart_rate)
     objection = contradiction(heart_rate, measured)

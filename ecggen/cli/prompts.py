@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.facts import facts_in
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from ecggen.cli.results import describe, store
 
 if TYPE_CHECKING:
     from ecggen.condition import Condition
-    from ecggen.ecg import ECG
+    from ecggen.core.ecg import ECG
     from ecggen.preprocessing import Preprocessor
 
 
@@ -76,7 +76,7 @@ def reconstruct(
     Not for diagnosis.
     """
     from ecggen.checkpoint import load
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
@@ -108,8 +108,8 @@ def condition(
     heart_rate: float | None = None,
 ) -> tuple[Condition, list[str]]:
     """What the model is told, and what a person should know of it; the R peaks win over a told heart rate."""
-    from ecggen import rhythm
     from ecggen.condition import Condition
+    from ecggen.core import rhythm
 
     measured = None
     if heart_rate is not None:
@@ -120,7 +120,7 @@ def condition(
 
 def compare(center: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
     """r and RMSE of each generated lead against the truth, in the model's band and at its rate."""
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.evaluation.scores.pointwise import pearson, root_mean_squared_error
 
     assert center.provenance is not None

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from ecggen.cli import console
 from ecggen.cli.opening import Json, Overwrite, Seed
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table

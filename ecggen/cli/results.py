@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ecggen.ecg import ECG
+    from ecggen.core.ecg import ECG
     from ecggen.generator import Estimate
 
 
@@ -22,7 +22,7 @@ def center_of(answer: ECG | Estimate) -> ECG:
 
 def describe(answer: ECG | Estimate) -> dict:
     """What was measured, what was generated and, of an estimate, how wide the band is."""
-    from ecggen.ecg import determined_by
+    from ecggen.core.ecg import determined_by
     from ecggen.generator import Estimate
 
     center = center_of(answer)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecggen.cli.prompts import shortened
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 
 def same_job(out: Path, description: Path, about: dict[str, Any], command: str) -> None:

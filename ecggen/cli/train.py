@@ -41,7 +41,7 @@ def train(
     """
     from ecggen import checkpoint, wording
     from ecggen import data as datasets
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.generator import Completed
     from ecggen.training import read
     from ecggen.training import train as run

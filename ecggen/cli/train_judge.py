@@ -31,7 +31,7 @@ def train_judge(
 
     from ecggen import config as configs
     from ecggen import data as datasets
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.judges import storing
     from ecggen.judges.training import train as run
     from ecggen.training import Plan

@@ -31,7 +31,7 @@ def train_text(
     import torch
 
     from ecggen import wording
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")

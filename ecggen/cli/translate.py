@@ -34,7 +34,7 @@ from ecggen.cli.results import center_of, describe, rounded, store
 
 if TYPE_CHECKING:
     from ecggen.condition import Condition
-    from ecggen.ecg import ECG
+    from ecggen.core.ecg import ECG
     from ecggen.io.ppg import PPG
     from ecggen.preprocessing import Preprocessor
 
@@ -88,7 +88,7 @@ def translate(
     Not for diagnosis.
     """
     from ecggen.checkpoint import load
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
     from ecggen.io.ppg import read_ppg
 
     if out.exists() and not overwrite:
@@ -127,8 +127,8 @@ def condition(
     heart_rate: float | None = None,
 ) -> tuple[Condition, dict[str, float | None], list[str]]:
     """What the model is told, the heart rates told and measured, and what a person should know of it."""
-    from ecggen import rhythm
     from ecggen.condition import Condition
+    from ecggen.core import rhythm
 
     measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
     known = Condition.none(1, ppg.seconds, preprocessor.fs).with_ppg(ppg.wave, ppg.fs)
@@ -138,9 +138,9 @@ def condition(
 
 def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
     """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
-    from ecggen.errors import InputError
+    from ecggen.core.errors import InputError
+    from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
     from ecggen.evaluation.translation import MARGIN, TOLERANCES, beat_counts, constant_delay, f1
-    from ecggen.rhythm import DETECTOR, heart_rate, r_peaks
 
     if abs(drawn.seconds - true.seconds) > 0.1:
         found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"
@@ -194,7 +194,7 @@ def _against(true: dict) -> str:
 
 def _doubts(rates: dict[str, float | None]) -> list[str]:
     """A note where the drawn ECG does not beat as the PPG does."""
-    from ecggen.rhythm import contradiction
+    from ecggen.core.rhythm import contradiction
 
     if rates["drawn"] is None:
         return ["no beats are found in the drawn lead II"]
@@ -205,7 +205,7 @@ def _doubts(rates: dict[str, float | None]) -> list[str]:
 
 def _rate(ecg: ECG, preprocessor: Preprocessor) -> float | None:
     """Heart rate of lead II."""
-    from ecggen.rhythm import heart_rate, r_peaks
+    from ecggen.core.rhythm import heart_rate, r_peaks
 
     return heart_rate(r_peaks(preprocessor.ecg(ecg.pick(LEAD)))[0])
 

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from ecggen.cli import console
 from ecggen.cli.opening import Json, Overwrite, Seed
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 SPARE = 4
 """Times as many records are read as are wanted: some have flaws."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ecggen.condition import CHANNELS, FACTS, WORDS, Condition
+from ecggen.core.ecg import ECG
 from ecggen.data.packing import Pack
-from ecggen.ecg import ECG
 
 
 @dataclass(frozen=True)

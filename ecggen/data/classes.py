@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 
 from ecggen.condition import FACTS, Condition
+from ecggen.core.errors import InputError
 from ecggen.data import statements
 from ecggen.data.packing import Pack
-from ecggen.errors import InputError
 
 AGE_DEVIATION = 2.0
 """Years by which an age is moved (standard deviation)."""

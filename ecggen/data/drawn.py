@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.errors import InputError
 from ecggen.data.classes import Asked
 from ecggen.data.labelled import Item, label_set, told
 from ecggen.data.packing import MICROVOLT
-from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.errors import InputError
 from ecggen.io.files import place
 
 BLOCK = 64

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ecggen.core.errors import InputError
 from ecggen.data.classes import LABELS, statements_of
 from ecggen.data.packing import Pack, load, pack
 from ecggen.data.sources import recordings
-from ecggen.errors import InputError
 from ecggen.preprocessing import Preprocessor
 
 
@@ -25,7 +25,7 @@ class Item(NamedTuple):
     """One record; PyTorch's ``DataLoader`` makes a batch of the same form of it.
 
     Attributes:
-        signal: (12, time) float32 mV, leads in the order of ``ecggen.ecg.STANDARD_LEADS``.
+        signal: (12, time) float32 mV, leads in the order of ``ecggen.core.ecg.STANDARD_LEADS``.
         labels: (label,) float32 of 0 and 1.
         synthetic: Whether a generator drew it.
     """

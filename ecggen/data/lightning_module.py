@@ -13,13 +13,13 @@ import lightning
 import pandas
 from torch.utils.data import DataLoader
 
+from ecggen.core.ecg import Provenance
+from ecggen.core.errors import InputError
 from ecggen.data.drawn import DrawnRecords
 from ecggen.data.labelled import PackedRecords, Records, packed_folder
 from ecggen.data.mixed import Mixed, Order
 from ecggen.data.packing import Pack, Recording
 from ecggen.data.sources import recordings
-from ecggen.ecg import Provenance
-from ecggen.errors import InputError
 from ecggen.io import read
 from ecggen.preprocessing import Preprocessor
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from ecggen.core.errors import InputError
 from ecggen.data.packing import Recording, fold_of
-from ecggen.errors import InputError
 
 LISTED = "record_list.csv"
 MEASURED = "machine_measurements.csv"

@@ -24,12 +24,12 @@ import pandas
 import torch
 
 from ecggen.condition import Condition
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.data import paired
-from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.errors import InputError
 from ecggen.io import read
 from ecggen.preprocessing import Preprocessor, fit
-from ecggen.rhythm import heart_rate, r_peaks
 
 FOLDS = 10
 FORMAT = 3

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.ecg import ECG, check_rate
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, check_rate
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import pulse_delay, r_peaks
 from ecggen.io.door import Found, agreed, listed, millivolts
 from ecggen.io.ppg import decode, lead_rows, mend, ppg_rows
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import pulse_delay, r_peaks
 
 LEAD = "II"
 SHORTEST = 10.0
@@ -46,7 +46,7 @@ class Pair:
         The ECG stays. At the end towards which nothing comes after, less than a second, the PPG stands still at its
         last value; nothing wraps round.
         """
-        from ecggen.simulate import PULSE_DELAY
+        from ecggen.core.simulate import PULSE_DELAY
 
         shift = round((self.delay - PULSE_DELAY) * self.ecg.fs)
         at = torch.arange(self.ppg.shape[-1]) + shift

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ecggen.core.ecg import ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.data import statements
 from ecggen.data.sources import DATABASE, FOLDS
-from ecggen.ecg import ECG, STANDARD_LEADS
-from ecggen.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import provenance_lines
 from ecggen.io.files import place

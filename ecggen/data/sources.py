@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas
 
+from ecggen.core.errors import InputError
 from ecggen.data.mimic_iv_ecg import LISTED, mimic_iv_ecg
 from ecggen.data.packing import FOLDS, Recording, fold_of
-from ecggen.errors import InputError
 from ecggen.io import About, records
 from ecggen.io.about import years
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 LANGUAGES = ("en", "de", "sv")
 LANGUAGE_SHARES = (0.8, 0.15, 0.05)

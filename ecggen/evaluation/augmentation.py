@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecggen.augmenting import Rules
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.classes import LABELS
-from ecggen.errors import InputError
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import Fit, compared, transferred
 from ecggen.evaluation.trials import Study, Trial

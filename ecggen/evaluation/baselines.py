@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from ecggen.condition import FACTS, Condition
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import heart_rate, pulse_rises
+from ecggen.core.simulate import simulate
 from ecggen.data import Pack
 from ecggen.data.packing import MICROVOLT
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
-from ecggen.errors import InputError
 from ecggen.evaluation.lagged_regression import Moments, filtered
 from ecggen.evaluation.nearest_records import Waves, Words
 from ecggen.generator import Drawn, Generator, Noise
-from ecggen.rhythm import heart_rate, pulse_rises
-from ecggen.simulate import simulate
 
 CHUNK = 128  # records at a time
 PREFIX = "baseline:"
@@ -198,7 +198,7 @@ class Nearest(Baseline):
 
 
 class Simulator(Baseline):
-    """The parametric heart of ``ecggen.simulate`` at the told heart rate, else at the PPG's, else at any.
+    """The parametric heart of ``ecggen.core.simulate`` at the told heart rate, else at the PPG's, else at any.
 
     Beats stand at that rate, not where the PPG's or the given leads' are; each window of a long recording begins anew.
     """

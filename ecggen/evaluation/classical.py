@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 
 NOISE_MV = 0.01, 0.05
 """Deviation of the noise: from a patient at rest to one who shivers; an R wave is about 1 mV high."""

@@ -21,13 +21,13 @@ import torch
 
 from ecggen import checkpoint, data
 from ecggen.condition import Condition
+from ecggen.core.ecg import DRAWN_LEADS, ECG, determined_by
+from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
+from ecggen.core.simulate import simulate_ppg
 from ecggen.data.batches import Batch, batch
-from ecggen.ecg import DRAWN_LEADS, ECG, determined_by
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.pointwise import pearson
 from ecggen.generator import Generator
-from ecggen.rhythm import DETECTOR, heart_rate, r_peaks
-from ecggen.simulate import simulate_ppg
 
 TOLD = {
     "nothing": ("", False, ()),
@@ -45,7 +45,7 @@ DEFINITIONS = {
     "heart_rate_error": "median over records of |drawn − true heart rate|, per minute; a draw without one counts whole",
     "r": "mean over records and leads, neither given nor determined, of Pearson's r between one draw and the truth",
     "detector": DETECTOR,
-    "ppg": "simulated from the record's R peaks (ecggen.simulate.simulate_ppg)",
+    "ppg": "simulated from the record's R peaks (ecggen.core.simulate.simulate_ppg)",
 }
 
 

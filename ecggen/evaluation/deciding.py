@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecggen.ecg import DRAWN_LEADS
+from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.evaluation.markdown import made, read, stamp, table, within
 
 Measure = Callable[[dict[str, Any]], float]

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 
 from ecggen import stored
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.simulate import simulate
 from ecggen.delineation import Waves, delineate, load
-from ecggen.ecg import STANDARD_LEADS
 from ecggen.evaluation import ludb
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.train_delineator import FOLDS, fold_of
-from ecggen.simulate import simulate
 
 TOLERANCE = 0.15
 """Seconds within which two marks are the same."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ecggen import data
+from ecggen.core.ecg import ECG
 from ecggen.delineation import delineate
-from ecggen.ecg import ECG
 from ecggen.evaluation.scores.intervals import intervals
 from ecggen.io import read
 

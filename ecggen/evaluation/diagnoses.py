@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from ecggen import drawable, stored
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack, statements
 from ecggen.data.classes import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.scores.bootstrap import redrawn
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.generator import Generator

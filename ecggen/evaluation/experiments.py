@@ -23,9 +23,11 @@ import numpy as np
 import pandas
 
 from ecggen import beatwise, checkpoint, condition, config, data, training
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import heart_rate, r_peaks
+from ecggen.core.simulate import simulate
 from ecggen.data import Pack
-from ecggen.ecg import DRAWN_LEADS
-from ecggen.errors import InputError
 from ecggen.evaluation import gained, markdown
 from ecggen.evaluation.generation import chosen
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
@@ -36,8 +38,6 @@ from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
 from ecggen.latent import LatentGenerator
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import heart_rate, r_peaks
-from ecggen.simulate import simulate
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ecggen.condition import Condition, agree
+from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.data import Batches, Pack
-from ecggen.ecg import DRAWN_LEADS
 from ecggen.evaluation.generation import draw
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.frechet import frechet_gaussian

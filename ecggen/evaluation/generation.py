@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ecggen.condition import WORDS
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.batches import telling
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import Section
 from ecggen.evaluation.sampling import counted

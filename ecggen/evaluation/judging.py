@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from ecggen import data
+from ecggen.core.ecg import ECG
 from ecggen.data import Pack, statements
-from ecggen.ecg import ECG
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
 from ecggen.evaluation.scores.ranking import auroc

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.errors import InputError
 from ecggen.evaluation.generation import recorded
 from ecggen.evaluation.report import copies
 from ecggen.evaluation.report.comparison import known_rows

@@ -13,7 +13,7 @@ import torch
 from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
-from ecggen.ecg import DRAWN_LEADS
+from ecggen.core.ecg import DRAWN_LEADS
 
 RIDGE = 1e-9
 """Share of the trace that is added to the diagonal, so that band-limited leads can be solved for."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError
 
 WAVES = {"p": "P", "N": "QRS", "t": "T"}
 """LUDB's symbols of the waves."""

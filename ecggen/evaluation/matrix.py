@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecggen import config, stored
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.results import store

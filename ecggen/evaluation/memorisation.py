@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.condition import WORDS
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.generation import asked, chosen, draw, recorded, short
 from ecggen.evaluation.known import COPIES, Known, copied
 from ecggen.evaluation.report import nearness

@@ -13,8 +13,8 @@ import numpy as np
 import pandas
 
 from ecggen.condition import FACTS, Condition
+from ecggen.core.ecg import LEAD_MATRIX
 from ecggen.data import statements
-from ecggen.ecg import LEAD_MATRIX
 
 CHUNK = 512  # training records at a time
 LARGEST = 2**28

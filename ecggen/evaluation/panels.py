@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.condition import Condition
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.generation import chosen, recorded, short
 from ecggen.evaluation.report.material import Material, Studied
 from ecggen.evaluation.report.paired import reconstruction

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ecggen.condition import Condition
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.judges import storing
 from ecggen.latent import LatentGenerator, drawn
 from ecggen.nn.scores import squared

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ecggen import checkpoint, config, data
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE, bidmc
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation import (
     augmentation,
     diagnoses,

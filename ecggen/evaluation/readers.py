@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.turing import ANSWERS, COLUMNS, FORMAT
 
 MEANT = {"real": "real", "r": "real"} | dict.fromkeys(("synthetic", "s", "fake", "generated"), "synthetic")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecggen.condition import Condition
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.baselines import Baseline
 from ecggen.evaluation.grouped import by_group
 from ecggen.evaluation.judged import RECORDED, Judged

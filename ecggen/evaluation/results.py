@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 
 def store(results: dict[str, Any], out: Path, overwrite: bool = False) -> None:

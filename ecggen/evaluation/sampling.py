@@ -29,14 +29,14 @@ from torch import Tensor, nn
 
 from ecggen import checkpoint, data
 from ecggen.condition import Condition
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.simulate import simulate
 from ecggen.data import Pack
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.reconstruction import DEFINITIONS, Protocol, score_generator
 from ecggen.evaluation.results import commit, store
 from ecggen.generator import Generator
 from ecggen.io import read
-from ecggen.simulate import simulate
 
 BATCH = 64
 AIM_MS = 50

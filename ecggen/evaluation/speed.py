@@ -22,10 +22,10 @@ import torch
 
 from ecggen import checkpoint
 from ecggen.condition import Condition
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
+from ecggen.core.simulate import simulate
 from ecggen.evaluation.results import commit
 from ecggen.generator import Generator
-from ecggen.simulate import simulate
 
 
 def measure(model: str, draws: int = 32) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import fidelity
 from ecggen.generator import Generator
 from ecggen.judges import storing

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ecggen import data, delineation
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.evaluation import ludb
 from ecggen.evaluation.marked_crops import NOT_P, Crops, classes
 from ecggen.io import read

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.evaluation import classical
 from ecggen.evaluation.scores.labelled import Labelled, both_sides
 from ecggen.evaluation.scores.utility import Downstream

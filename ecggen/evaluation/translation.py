@@ -18,18 +18,18 @@ import torch
 from torch import Tensor
 
 from ecggen.condition import Condition
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
+from ecggen.core.simulate import PULSE_DELAY
 from ecggen.data import Recording
 from ecggen.data.paired import LEAD, Pair, read_pair
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
 from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1
 from ecggen.evaluation.scores.pointwise import mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.preprocessing import Preprocessor
-from ecggen.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
-from ecggen.simulate import PULSE_DELAY
 
 LONGEST_DELAY = 0.6
 """Seconds, either way, in which a recording's constant delay is looked for."""

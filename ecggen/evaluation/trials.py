@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from ecggen.augmenting import Augmenter, Drawn, Rules, limits_of
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.classes import LABELS, Population
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
 from ecggen.evaluation.generation import chosen

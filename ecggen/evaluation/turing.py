@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ecggen import flaws
-from ecggen.errors import InputError
+from ecggen.core import artifacts
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.material import ECGSet
 from ecggen.evaluation.report.tracing import tracing
 from ecggen.io.files import place
@@ -112,7 +112,7 @@ def _some(one: ECGSet, kind: str, n: int, rng: np.random.Generator) -> list[int]
     """Rows of ``n`` records without a flaw."""
     if n < 1:
         raise InputError(f"{n} ECGs of each kind were asked for", "at least one was expected", "20 are usual: -n 20")
-    valid = np.flatnonzero(flaws.valid(one.ecg.signal.numpy(), one.ecg.fs))
+    valid = np.flatnonzero(artifacts.valid(one.ecg.signal.numpy(), one.ecg.fs))
     if len(valid) < n:
         found = f"{len(valid)} of {len(one)} {kind} records are without a flaw"
         raise InputError(found, f"{n} were asked for", f"ask for fewer: -n {max(1, len(valid))}")

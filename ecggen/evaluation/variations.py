@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.batches import telling
-from ecggen.errors import InputError
 from ecggen.evaluation.generation import asked, recorded
 from ecggen.evaluation.known import Known
 from ecggen.evaluation.report import copies

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ecggen.condition import Condition
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.latent import Beginning, Known, LatentGenerator, Predict, drawn
 from ecggen.nn.latent import contrast, spread_times, symmetric_divergence
 from ecggen.nn.scores import amplitude, squared

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
 from ecggen.nn.blocks import fold, unfold
 from ecggen.nn.scores import amplitude, pair_crps, squared

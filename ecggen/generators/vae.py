@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.condition import Condition, agree
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
 from ecggen.nn.blocks import fold
 from ecggen.nn.scores import amplitude, pair_crps, squared

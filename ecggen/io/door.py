@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError, InputWarning
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError, InputWarning
 from ecggen.io import formats
 from ecggen.io.about import About
 from ecggen.io.door import Found, admit, agreed_leads, called, listed, millivolts_or_none, shown

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from scipy.signal import butter, sosfiltfilt
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.io.quality import CONTRADICTION, SHORTEST, check_laws, check_quality, clipped_leads, longest_whole
-from ecggen.rhythm import heart_rate, r_peaks
 
 FLAT = 1.0
 """Seconds for which a lead keeps exactly one value before that is said."""

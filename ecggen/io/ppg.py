@@ -17,15 +17,15 @@ import torch
 from scipy.signal import find_peaks
 from torch import Tensor
 
-from ecggen.ecg import check_rate
-from ecggen.errors import InputError
+from ecggen.core.ecg import check_rate
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import pulse_slope
 from ecggen.io import files
 from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
 from ecggen.io.files import telling_of
 from ecggen.io.formats import npz_format
 from ecggen.io.formats.empatica import RATES, without_stamp
 from ecggen.io.source import Source
-from ecggen.rhythm import pulse_slope
 
 SHORTEST = 2.0
 """Seconds."""

@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.errors import InputError
 
 SHORTEST = 2.0
 """Seconds: two beats at 60 a minute."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import listed, shown
 
 OPENING = 4096

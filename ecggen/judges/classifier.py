@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.errors import InputError
 from ecggen.data import Batch, statements
-from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.errors import InputError
 from ecggen.nn.judge import Look
 from ecggen.preprocessing import Preprocessor
 

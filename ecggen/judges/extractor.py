@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 
 
 @runtime_checkable

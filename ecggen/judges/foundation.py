@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ecggen import config
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.judges.ecg_fm import ECGFM
 from ecggen.judges.ecg_founder import ECGFounder
 from ecggen.judges.window import WindowExtractor

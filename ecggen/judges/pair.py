@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.data import Batch, statements
-from ecggen.ecg import DRAWN_LEADS, ECG
 from ecggen.judges.classifier import SIZE_MV, check, cut
 from ecggen.nn.judge import Look
 from ecggen.nn.text import WordEncoder

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from ecggen import config, stored, wording
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair
 from ecggen.preprocessing import Preprocessor

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.ecg import ECG, STANDARD_LEADS, check_leads, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, check_leads, determined_by
+from ecggen.core.errors import InputError
 from ecggen.nn.ecg_fm import ECGFMNetwork
 from ecggen.nn.ecg_founder import ECGFounderNetwork
 

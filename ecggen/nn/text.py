@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 MARKS = ".,;:?!"
 """Marks that are read as words of their own: they end what a "no" reaches."""

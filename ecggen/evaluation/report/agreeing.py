@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.listing import Record
 from ecggen.evaluation.report.material import ECGSet
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
-from ecggen.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.preprocessing import Preprocessor
 
 BEFORE, AFTER = 0.25, 0.45

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.listing import Entry
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.material import LEAST, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score, not_measured
 from ecggen.evaluation.scores.bootstrap import redrawn

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report import drawing, repeats
 from ecggen.evaluation.report.comparison import (
     HALVED,

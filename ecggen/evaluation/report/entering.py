@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecggen.ecg import DRAWN_LEADS, check_leads, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, check_leads, determined_by
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.agreeing import Form, brought, common, form_of, misfit
 from ecggen.evaluation.report.choosing import drawn, of_others, paired
 from ecggen.evaluation.report.listing import Entry, Record, listed

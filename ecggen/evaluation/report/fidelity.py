@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import DETECTOR
+from ecggen.core.rhythm import heart_rate as rate_of
 from ecggen.evaluation.report import asked_drawings
 from ecggen.evaluation.report.asked import RULE, Asked, beside, lenders, wishes
 from ecggen.evaluation.report.comparison import attempt
@@ -22,8 +24,6 @@ from ecggen.evaluation.scores import fidelity as obtained
 from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.judges.classifier import labels, targets
-from ecggen.rhythm import DETECTOR
-from ecggen.rhythm import heart_rate as rate_of
 
 NEAR_PASS, NEAR_WARN = 0.8, 0.5
 """Share of records whose heart rate is to be within 5 per minute of what was asked for."""

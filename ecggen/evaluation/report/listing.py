@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from ecggen import data
+from ecggen.core.ecg import ECG, check_rate
+from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE
-from ecggen.ecg import ECG, check_rate
-from ecggen.errors import InputError
 from ecggen.evaluation.report.opening import Said, opened
 from ecggen.io.door import LEFT_OUT, agreed, millivolts
 

@@ -12,15 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
-from ecggen import flaws
+from ecggen.core import artifacts
+from ecggen.core.ecg import ECG
+from ecggen.core.rhythm import r_peaks
 from ecggen.delineation import Waves, delineate
-from ecggen.ecg import ECG
 from ecggen.evaluation.report import beat_shapes, repeats
 from ecggen.evaluation.scores import intervals as waves_to_intervals
 from ecggen.judges.classifier import Classifier, Judgement
 from ecggen.judges.extractor import Extractor
 from ecggen.judges.pair import Pair
-from ecggen.rhythm import r_peaks
 
 LEAST = 50
 """Records that most scores need."""
@@ -92,7 +92,7 @@ class Studied:
     def flaws(self) -> dict[str, np.ndarray]:
         """Which records have which flaw, as ``flaws.found`` names them."""
         signal, fs = self.all.ecg.signal.numpy(), self.all.ecg.fs
-        parts = [flaws.found(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
+        parts = [artifacts.found(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
         return {flaw: np.concatenate([part[flaw] for part in parts]) for flaw in parts[0]}
 
     @cached_property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.comparison import HALVED, attempt, compared, known_rows, scored
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import Score, beyond

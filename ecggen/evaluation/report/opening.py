@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, STANDARD_LEADS, Provenance, check_rate
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, check_rate
+from ecggen.core.errors import InputError
 from ecggen.io.door import LEFT_OUT, agreed, agreed_leads, lead_name, millivolts
 from ecggen.io.files import decode, telling_of
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import DETECTOR
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import Material
@@ -20,7 +21,6 @@ from ecggen.evaluation.report.pairs import FORM, Pairs, mean_over_leads, varies
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table, not_measured
 from ecggen.evaluation.scores import heartbeats, pointwise
 from ecggen.evaluation.scores.bootstrap import patient_interval, resampled_interval
-from ecggen.rhythm import DETECTOR
 
 R_WARN = 0.05
 """Correlation below the linear filter's down to which it warns."""

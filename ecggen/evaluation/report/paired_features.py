@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST

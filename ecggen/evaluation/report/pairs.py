@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ecggen.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.core.errors import InputError
 from ecggen.evaluation.baselines import LaggedRegression, independent
 from ecggen.evaluation.lagged_regression import filtered
 from ecggen.evaluation.report import beat_shapes

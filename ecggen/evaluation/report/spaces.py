@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.comparison import known_rows
 from ecggen.evaluation.report.material import LEAST, Material, Studied

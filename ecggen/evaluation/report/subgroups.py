@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecggen.core.rhythm import DETECTOR, heart_rate
 from ecggen.data import statements
 from ecggen.evaluation.report.comparison import HALVED, attempt, compared, scored
 from ecggen.evaluation.report.features import marginal
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import PASS, WARN, Score, Section, Table, not_measured, times
 from ecggen.evaluation.scores.frechet import frechet_gaussian
-from ecggen.rhythm import DETECTOR, heart_rate
 
 AGES = {
     "under 40 years": (0, 40),

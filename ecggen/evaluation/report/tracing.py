@@ -12,7 +12,7 @@ from html import escape
 
 import numpy as np
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.paper import COARSE, FINE, INK, PAPER, thinned
 from ecggen.plot import PAGE_SECONDS, Strip, arrange, displayed
 

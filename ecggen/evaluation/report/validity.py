@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.comparison import attempt, compared, scored
 from ecggen.evaluation.report.material import PART, Material, Studied
 from ecggen.evaluation.report.parts import Score, Section, Table, beyond

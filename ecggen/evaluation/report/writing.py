@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.report.amplitude import amplitude
 from ecggen.evaluation.report.distribution import distribution
 from ecggen.evaluation.report.document import Report, sets_of, versions

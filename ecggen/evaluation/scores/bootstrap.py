@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 
 def patient_interval(

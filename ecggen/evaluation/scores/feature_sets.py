@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 FEWEST = 50
 """Records below which a score of a distribution is not measured: its bias would exceed what it is to show."""

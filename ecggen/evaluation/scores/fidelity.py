@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecggen.condition import Condition
+from ecggen.core.errors import InputError
 from ecggen.data import statements
-from ecggen.errors import InputError
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Classifier, labels, targets

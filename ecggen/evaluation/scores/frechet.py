@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores.coupling import bottleneck, over_waves
 from ecggen.evaluation.scores.feature_sets import FEWEST, feature_sets
 from ecggen.evaluation.scores.pointwise import same_shape

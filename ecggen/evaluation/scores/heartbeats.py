@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ecggen.errors import InputError
-from ecggen.rhythm import heart_rate
+from ecggen.core.errors import InputError
+from ecggen.core.rhythm import heart_rate
 
 TOLERANCES = (0.05, 0.15)
 """Seconds by which a drawn R peak may miss a true one: a good delineation's, and the detectors' literature's."""

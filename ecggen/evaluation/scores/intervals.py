@@ -13,10 +13,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from ecggen import rhythm
+from ecggen.core import rhythm
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.core.errors import InputError
 from ecggen.delineation import Waves, delineate
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
-from ecggen.errors import InputError
 
 INTERVALS = ("heart_rate", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "axis_deg")
 """Measured once a record."""

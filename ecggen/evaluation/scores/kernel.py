@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores.feature_sets import FEWEST, ROWS, feature_sets, squared_distances
 
 MOST_FOR_MEDIAN = 1000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 LEAST = 10
 """Records with a label, and without it, that a set must have for the label to count."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.ecg import check_leads
-from ecggen.errors import InputError
+from ecggen.core.ecg import check_leads
+from ecggen.core.errors import InputError
 
 LAWS: dict[str, dict[str, float]] = {
     "III = II − I": {"III": 1, "II": -1, "I": 1},

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores.feature_sets import FEWEST, feature_sets, squared_distances
 
 

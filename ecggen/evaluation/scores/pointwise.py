@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.ecg import DRAWN_LEADS, determined_by
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, determined_by
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores.coupling import over_waves, total
 
 

@@ -16,8 +16,8 @@ from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen.ecg import DRAWN_LEADS, ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import logistic
 from ecggen.preprocessing import Preprocessor
 

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import redraws
 from ecggen.evaluation.scores.labelled import Labelled, check_sides, parted, refuse_shared_patients
 from ecggen.evaluation.scores.ranking import auroc

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found
 from ecggen.io.formats import (

@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, listed, millivolts_or_none, provenance_lines, shown
 from ecggen.io.formats import markup

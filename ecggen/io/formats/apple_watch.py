@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, find_lead, is_unit
 from ecggen.io.source import Source

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.source import MOST_BYTES, MOST_SAMPLES, Source, with_library
 
 MAGIC = b"Obj\x01"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed
 from ecggen.io.formats.avro import MAGIC, Wanted, first_record

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.io.about import About
 from ecggen.io.formats.snomed import to_snomed
 from ecggen.io.formats.wfdb_comments import challenge_lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found
 from ecggen.io.formats.hdf5_file import Hdf5
 from ecggen.io.source import chosen

@@ -12,7 +12,7 @@ from datetime import date
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, find_lead
 from ecggen.io.formats.dicom_elements import DataSet, parse

@@ -18,8 +18,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import provenance_lines
 from ecggen.io.formats.dicom_elements import EXPLICIT

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, find_lead, is_other, listed
 from ecggen.io.source import MOST_SAMPLES, Source

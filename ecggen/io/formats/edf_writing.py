@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import provenance_lines, rate_text
 from ecggen.io.formats.edf_format import MONTHS

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found, find_lead
 from ecggen.io.formats.json_content import about, folded
 from ecggen.io.source import MOST_SAMPLES

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.formats import hdf5_process
 from ecggen.io.source import MOST_SAMPLES, optional, with_library
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found, listed
 from ecggen.io.formats import code15, npz_format, opensignals
 from ecggen.io.formats.hdf5_file import Hdf5, opened

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found
 from ecggen.io.formats.json_content import about, folded, rate, samples
 

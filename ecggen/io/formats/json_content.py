@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.source import Source, with_library
 

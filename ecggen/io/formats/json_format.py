@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found, find_lead, is_other
 from ecggen.io.formats import fhir_json, health_json
 from ecggen.io.formats.json_content import about, bare, folded, loaded, rate, samples

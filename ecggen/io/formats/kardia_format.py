@@ -11,8 +11,8 @@ import struct
 
 import numpy as np
 
-from ecggen.ecg import STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found
 from ecggen.io.source import MOST_SAMPLES, Source

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import listed
 from ecggen.io.source import MOST_SAMPLES, Source, chosen, with_library
 

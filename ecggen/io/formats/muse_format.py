@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found, shown
 from ecggen.io.formats import markup

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed, provenance_lines, shown
 from ecggen.io.formats.zip_format import opened

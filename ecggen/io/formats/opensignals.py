@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, listed
 from ecggen.io.formats.hdf5_file import Facts, Hdf5

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found
 from ecggen.io.source import MOST_SAMPLES, Source

@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found
 from ecggen.io.formats import scp_huffman, scp_patient
 from ecggen.io.source import MOST_SAMPLES, Source

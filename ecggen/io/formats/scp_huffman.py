@@ -12,7 +12,7 @@ from itertools import accumulate, chain, repeat
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 _LONGEST = 16
 """Bits of a prefix, and of the number behind it, at most; the standard's own table has 10 and 16."""

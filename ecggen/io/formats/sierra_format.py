@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ecggen.ecg import STANDARD_LEADS
-from ecggen.errors import InputError
+from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.io.about import About, sex_of, years
 from ecggen.io.door import Found
 from ecggen.io.formats import markup

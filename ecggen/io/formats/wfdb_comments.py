@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 from ecggen.io.about import PERSONAL, About, sex_of, years
 from ecggen.io.door import provenance_lines, rate_text
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.ecg import ECG
-from ecggen.errors import InputError
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
 from ecggen.io.about import About
 from ecggen.io.door import Found, find_lead, listed, rate_text, shown
 from ecggen.io.formats.wfdb_comments import about_of, comment_lines

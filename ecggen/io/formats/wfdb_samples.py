@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import shown
 from ecggen.io.formats.wfdb_header import BYTES, FLAC, Channel, Header
 from ecggen.io.source import MOST_SAMPLES

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import millivolts_or_none, shown
 from ecggen.io.formats.wfdb_header import GAP, Channel, Header, Segment, parse
 from ecggen.io.formats.wfdb_samples import check_amount, decode, frames, is_plain

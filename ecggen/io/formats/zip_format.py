@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.io.door import Found
 from ecggen.io.formats import apple_watch, csv_format, json_format, polar_format
 from ecggen.io.formats.empatica import without_stamp

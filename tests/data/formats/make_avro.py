@@ -10,7 +10,7 @@ from pathlib import Path
 import fastavro
 import numpy as np
 
-from ecggen.simulate import simulate_ppg, simulated_peaks
+from ecggen.core.simulate import simulate_ppg, simulated_peaks
 
 START = 1_577_880_000_000_000  # µs: 2020-01-01 12:00 UTC
 SECONDS = 6

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyedflib
 
-from ecggen.simulate import simulate
+from ecggen.core.simulate import simulate
 
 LEADS = ("I", "II", "V1", "V2", "V5", "V6")
 PERSON = {"patientname": "Doe Jane", "patientcode": "P-1963", "sex": "Female", "birthdate": "03 feb 1963"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
+from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 
 HERE = Path(__file__).parent
 EXAMS = {1169160: (5.0, 1048), 2873686: (7.335, 581), 0: (0.0, 0)}

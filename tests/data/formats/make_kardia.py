@@ -37,7 +37,7 @@ def encode(steps: np.ndarray, *, fs: int = 300, nanovolts: int = 500, flags: int
 
 def simulated() -> np.ndarray:
     """I, II, III, aVR, aVL, aVF, four seconds at 300 Hz, in steps of 500 nV."""
-    from ecggen.simulate import simulate
+    from ecggen.core.simulate import simulate
 
     return np.rint(simulate(1, seconds=4, fs=300, seed=6).signal[0, :6].double().numpy() / 0.0005).astype(int)
 

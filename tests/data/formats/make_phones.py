@@ -23,7 +23,7 @@ GAP = range(200, 205)
 
 def simulated(seconds: float, fs: float, seed: int, *leads: str) -> np.ndarray:
     """Leads of a heart in mV (lead, time)."""
-    from ecggen.simulate import simulate
+    from ecggen.core.simulate import simulate
 
     return simulate(1, seconds=seconds, fs=fs, seed=seed).pick(*leads).signal[0].double().numpy()
 

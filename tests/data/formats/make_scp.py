@@ -164,7 +164,7 @@ def joined(contents: dict[int, bytes]) -> bytes:
 
 def simulated(seconds: float = 6.0) -> tuple[np.ndarray, list[str], list[int]]:
     """Eight leads of a heart in steps of 5 µV at 500 Hz, their names, and the R peaks (from 1)."""
-    from ecggen.simulate import simulate
+    from ecggen.core.simulate import simulate
 
     heart = simulate(1, seconds=seconds, fs=500, seed=4)
     names = list(LEADS)[:8]

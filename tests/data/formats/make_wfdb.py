@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ecggen.simulate import simulate, simulate_ppg, simulated_peaks
+from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 
 HERE = Path(__file__).parent
 PULSE = 72.0

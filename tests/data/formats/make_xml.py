@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.ecg import DRAWN_LEADS
-from ecggen.simulate import simulate
+from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.simulate import simulate
 
 HERE = Path(__file__).parent
 STEP = 4.88

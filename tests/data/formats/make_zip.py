@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.simulate import simulate_ppg, simulated_peaks
+from ecggen.core.simulate import simulate_ppg, simulated_peaks
 
 HERE = Path(__file__).parent
 START = 1_577_880_000  # 2020-01-01 12:00 UTC

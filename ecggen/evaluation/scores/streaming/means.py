@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import ensemble, pointwise
 from ecggen.evaluation.scores.streaming.states import Summed, as_array
 

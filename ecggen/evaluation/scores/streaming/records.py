@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import heartbeats, lead_laws
 from ecggen.evaluation.scores.streaming.states import Summed, as_array
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import frechet, marginals, spectrum
 from ecggen.evaluation.scores.feature_sets import FEWEST, feature_set
 from ecggen.evaluation.scores.kernel import kernel_distance

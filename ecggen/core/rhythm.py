@@ -11,12 +11,14 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
-from ecggen.ecg import ECG
+from ecggen.core.ecg import ECG
 
 DETECTOR = "sleepecg.detect_heartbeats on the standard deviation across leads"
 """Named in every result that rests on R peaks."""
 
-PULSE_DETECTOR = "ecggen.rhythm.pulse_rises: peaks of the 0.5–8 Hz band-passed PPG's slope above a moving threshold"
+PULSE_DETECTOR = (
+    "ecggen.core.rhythm.pulse_rises: peaks of the 0.5–8 Hz band-passed PPG's slope above a moving threshold"
+)
 """Named in every result that rests on pulses."""
 
 PULSE_BAND = (0.5, 8.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ecggen.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
 
 DOWER = np.array(
     [

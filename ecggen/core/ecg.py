@@ -19,7 +19,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from ecggen.errors import InputError
+from ecggen.core.errors import InputError
 
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The twelve standard leads in their standard order."""
