@@ -267,8 +267,8 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 def draw_pages(folder: Folder, picture: str) -> list[str]:
     """The first record of each class (of any, without classes), drawn as on paper; names of the pictures."""
-    from ecggen import plot as paper
     from ecggen.io import read
+    from ecggen.viz import ecg as paper
 
     written = [row for row in folder.rows() if row["ecg_id"]]
     firsts = list({row["sought"]: row for row in reversed(written)}.values())[::-1][:PAGES]

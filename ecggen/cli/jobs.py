@@ -263,8 +263,8 @@ def draw_pages(job: Job, part: range, out: Path) -> list[str]:
     """The first records of the job that lie in ``part``, drawn as on paper; names of the pictures."""
     if job.picture == "none":
         return []
-    from ecggen import plot as paper
     from ecggen.io import read
+    from ecggen.viz import ecg as paper
 
     names = []
     for index in (index for index in job.pages() if index in part):

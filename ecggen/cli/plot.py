@@ -28,7 +28,7 @@ def plot(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw a recording at 25 mm/s and 10 mm/mV; what a model made is drawn in its own colour and marked."""
-    from ecggen import plot as paper
+    from ecggen.viz import ecg as paper
 
     ecg = open_recording(file, leads, fs, unit, 0.0, None, allow_contradiction, False, record)
     shown = None if raw else (0.5, 40.0)

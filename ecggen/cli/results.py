@@ -81,9 +81,9 @@ def store(
     """
     import json
 
-    from ecggen import plot as paper
     from ecggen.generator import Estimate
     from ecggen.io import write
+    from ecggen.viz import ecg as paper
 
     making = out.with_name(f".{out.name}.{os.getpid()}.part")
     making.mkdir(parents=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ecggen.evaluation.gains import NOTHING
 from ecggen.evaluation.training_sets import CLASSICAL, REPEATED
-from ecggen.paper import FAINT, INK, MADE
+from ecggen.viz.paper import FAINT, INK, MADE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

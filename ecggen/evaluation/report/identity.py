@@ -10,7 +10,7 @@ import numpy as np
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table
 from ecggen.evaluation.report.tracing import tracing
-from ecggen.plot import spoken
+from ecggen.viz.ecg import spoken
 
 READ_WARN, READ_FAIL = 0.99, 0.90
 """Share of the synthetic records that could be used, below which it warns or fails."""

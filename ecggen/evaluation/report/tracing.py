@@ -1,6 +1,6 @@
 """An ECG on paper as a small drawing for a page: true millimetres, ten kilobytes instead of a megabyte.
 
-Strips, display filter and thinning are those of ``ecggen.plot``; what is new is only the ink. Coordinates are whole
+Strips, display filter and thinning are those of ``ecggen.viz.ecg``; what is new is only the ink. Coordinates are whole
 hundredths of a millimetre, each relative to the one before, and the grid is two paths. A tracing for blinded reading
 says nothing of where the record comes from.
 """
@@ -13,8 +13,8 @@ from html import escape
 import numpy as np
 
 from ecggen.core.ecg import ECG
-from ecggen.paper import COARSE, FINE, INK, PAPER, thinned
-from ecggen.plot import PAGE_SECONDS, Strip, arrange, displayed
+from ecggen.viz.ecg import PAGE_SECONDS, Strip, arrange, displayed
+from ecggen.viz.paper import COARSE, FINE, INK, PAPER, thinned
 
 SPEED, GAIN = 25.0, 10.0
 """mm/s and mm/mV of every tracing."""

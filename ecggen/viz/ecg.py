@@ -15,7 +15,7 @@ import numpy as np
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, determined_by
 from ecggen.core.errors import InputError
-from ecggen.paper import (
+from ecggen.viz.paper import (
     EYE,
     FAINT,
     INK,
@@ -31,7 +31,7 @@ from ecggen.paper import (
     write,
     write_name,
 )
-from ecggen.paper import save as save
+from ecggen.viz.paper import save as save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

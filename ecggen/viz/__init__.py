@@ -1,0 +1,1 @@
+"""An ECG on paper, as a cardiologist reads it: ``draw`` makes the figure, ``save`` writes it."""
