@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from ecggen.condition import FACTS, Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
-from ecggen.nn.dense import DenseNetwork
-from ecggen.nn.scores import amplitude, squared
+from ecggen.networks.dense import DenseNetwork
+from ecggen.networks.losses import amplitude, squared
 
 WRITTEN = len(DRAWN_LEADS) + 1
 """Channels along time that are handed on: eight leads, and how far a beat was there to write them."""

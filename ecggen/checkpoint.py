@@ -1,7 +1,7 @@
 """A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json; with
 people.json, whom it draws where nothing is told.
 
-Nothing in it is code (``ecggen.stored``), and the generator's name can only be a file of ``ecggen/generators``.
+Nothing in it is code (``ecggen.networks.storage``), and the generator's name can only be a file of ``ecggen/generators``.
 ``golden.json`` holds one condition's seed and answer, so that a build that draws something else is noticed.
 """
 
@@ -11,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ecggen import config, stored
+from ecggen import config
 from ecggen.condition import Condition
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generator import Generator
+from ecggen.networks import storage
 from ecggen.people import People
 from ecggen.preprocessing import Preprocessor
 
@@ -39,7 +40,7 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
     files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
     if generator.people is not None:
         files[PEOPLE] = generator.people.as_json()
-    return stored.store(generator, Path(folder), files, card, half)
+    return storage.store(generator, Path(folder), files, card, half)
 
 
 def load(name: str | Path) -> Generator:
@@ -51,8 +52,8 @@ def load(name: str | Path) -> Generator:
     Raises:
         InputError: Where the folder is missing, incomplete, truncated, of another format or not safetensors.
     """
-    folder = stored.find(name)
-    about = stored.read_json(folder / "config.json")
+    folder = storage.find(name)
+    about = storage.read_json(folder / "config.json")
     if about.get("format") != FORMAT:
         raise InputError(
             f"{folder} is a checkpoint of format {about.get('format')!r}",
@@ -62,13 +63,13 @@ def load(name: str | Path) -> Generator:
     made = config.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
     made.preprocessor = config.build(
         Preprocessor,
-        stored.read_json(folder / "preprocessor_config.json"),
+        storage.read_json(folder / "preprocessor_config.json"),
         f"{folder / 'preprocessor_config.json'}",
     )
     if (folder / PEOPLE).is_file():
-        made.people = People.from_json(stored.read_json(folder / PEOPLE), str(folder / PEOPLE))
-    stored.fill(made, folder)
-    made.name = f"{folder.name}@{stored.weights_hash(folder)}"
+        made.people = People.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
+    storage.fill(made, folder)
+    made.name = f"{folder.name}@{storage.weights_hash(folder)}"
     return made.eval()
 
 
@@ -123,5 +124,5 @@ def write_golden(folder: Path | str) -> Path:
     golden = {"heart": 5, "fs": 250, "seconds": 10, "given": ["I"], "seed": 1, "every": 125, "tolerance_mv": 0.002}
     answer = golden_answer(load(folder), golden)
     golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
-    stored.write_json(folder / "golden.json", golden)
+    storage.write_json(folder / "golden.json", golden)
     return folder / "golden.json"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ecggen.condition import FACTS, Condition
 from ecggen.core.ecg import STANDARD_LEADS
-from ecggen.nn.text import FolderEncoder, WordEncoder
+from ecggen.networks.text import FolderEncoder, WordEncoder
 
 ALIGNED = 2 * (len(STANDARD_LEADS) + 1)
 """Aligned channels: 12 leads, their 12 masks, the PPG and its mask."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
-from ecggen.nn.delineation import CLASSES
+from ecggen.networks.delineation import CLASSES
 
 RATE = 250.0
 """Hz of the probabilities."""

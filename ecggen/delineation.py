@@ -1,6 +1,6 @@
 """Where P, QRS and T begin, peak and end: beat by beat and lead by lead, for thousands of ECGs in minutes.
 
-A small network (``ecggen.nn.delineation``, trained on LUDB) says of each instant how probable each wave is there;
+A small network (``ecggen.networks.delineation``, trained on LUDB) says of each instant how probable each wave is there;
 ``ecggen.decoding`` makes beats, onsets, peaks and offsets of it.
 
 Everything is looked at in 0.5–40 Hz at 250 Hz, whatever an ECG holds beyond: sets of different bandwidth are then
@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen import stored
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.decoding import RATE, decode
-from ecggen.nn.delineation import Delineator, probabilities
+from ecggen.networks import storage
+from ecggen.networks.delineation import Delineator, probabilities
 from ecggen.preprocessing import band_pass
 
 FORMAT = 1
@@ -170,7 +170,7 @@ def _widen(marks: np.ndarray, beats: int) -> np.ndarray:
 def save(network: Delineator, folder: Path | str) -> Path:
     """Write a network to a folder: config.json and model.safetensors (16 bit)."""
     about = {"format": FORMAT, "kind": "delineation", "sizes": network.sizes, "fs": RATE, "band": BAND}
-    return stored.store(network, Path(folder), {"config.json": about}, half=True)
+    return storage.store(network, Path(folder), {"config.json": about}, half=True)
 
 
 @lru_cache(maxsize=4)
@@ -180,12 +180,12 @@ def load(name: Path | str = "delineator") -> Delineator:
     Raises:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
-    folder = stored.find(name)
-    about = stored.read_json(folder / "config.json")
+    folder = storage.find(name)
+    about = storage.read_json(folder / "config.json")
     if about.get("format") != FORMAT or about.get("kind") != "delineation":
         raise InputError(f"{folder} holds no delineator of format {FORMAT}", "the shipped one was expected")
-    network = stored.made_of(Delineator, about.get("sizes"), folder)
-    stored.fill(network, folder)
+    network = storage.made_of(Delineator, about.get("sizes"), folder)
+    storage.fill(network, folder)
     return network.eval().fused()
 
 

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ecggen import config, stored
+from ecggen import config
 from ecggen.core.errors import InputError
 from ecggen.data.classes import class_name
+from ecggen.networks import storage
 
 FILE = "diagnoses.json"
 CAN, PARTLY, CANNOT, NOT_MEASURED = "can draw", "partly", "cannot draw", "not measured"
@@ -56,7 +57,7 @@ def write(folder: Path, about: dict[str, Any], found: dict[str, dict[str, Drawab
         found: Classes by kind and name.
     """
     each = {kind: {name: asdict(one) for name, one in found[kind].items()} for kind in KINDS}
-    stored.write_json(folder / FILE, {"weights": stored.weights_hash(folder), **about, **each})
+    storage.write_json(folder / FILE, {"weights": storage.weights_hash(folder), **about, **each})
     return folder / FILE
 
 
@@ -71,8 +72,8 @@ def look_up(folder: Path, name: str) -> Drawable:
         InputError: Where nobody knows the class, or the file is broken.
     """
     name, place = class_name(name), folder / FILE
-    about = stored.read_json(place) if place.is_file() else {}
-    if about.get("weights") != stored.weights_hash(folder):
+    about = storage.read_json(place) if place.is_file() else {}
+    if about.get("weights") != storage.weights_hash(folder):
         return Drawable(NOT_MEASURED, why="not for these weights")
     kinds = [about.get(kind, {}) for kind in KINDS]
     if not all(isinstance(kind, dict) for kind in kinds):

@@ -16,13 +16,14 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ecggen import beats, checkpoint, data, stored
+from ecggen import beats, checkpoint, data
 from ecggen.condition import WORDS, Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack, statements
 from ecggen.data.classes import Population
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
+from ecggen.networks import storage
 from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -202,7 +203,7 @@ def main() -> None:
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
     if words.beside:
-        stored.share(words.out, words.out.parent / words.beside)
+        storage.share(words.out, words.out.parent / words.beside)
     for name, what in (("band_scale", "bands widened"), ("spread", "draws spread"), ("middle_share", "middle's share")):
         for leads, row in zip(GIVEN, getattr(generator, name).tolist(), strict=True):
             print(f"{what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from ecggen.condition import Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise, Sampling
-from ecggen.nn.latent import Autoencoder, Denoiser, divergence
-from ecggen.nn.scores import amplitude, squared
+from ecggen.networks.latent import Autoencoder, Denoiser, divergence
+from ecggen.networks.losses import amplitude, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, Read, Reader
 
 SPACE, READER, DENOISER = "space", "reader", "denoiser"

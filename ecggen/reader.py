@@ -16,8 +16,8 @@ from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED, ConditionEncoder, Context
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
-from ecggen.nn.blocks import fold, unfold
-from ecggen.nn.unet import Down, Up
+from ecggen.networks.blocks import fold, unfold
+from ecggen.networks.unet import Down, Up
 
 LATENT_LEVEL = 1
 """Level of the U-Net at which the latent along time joins: one step there is 2 · ``steps`` samples."""

@@ -34,8 +34,8 @@ from ecggen.data.batches import telling
 from ecggen.finishing import some
 from ecggen.generator import Generator
 from ecggen.latent import LatentGenerator
-from ecggen.nn.latent import Autoencoder
-from ecggen.nn.scores import amplitude
+from ecggen.networks.latent import Autoencoder
+from ecggen.networks.losses import amplitude
 from ecggen.training import Plan, Shuffled, cropped, louder, quiet_lightning, rate_at, trainer_for
 
 PLAN = Plan(epochs=4, batch=24, rate=5e-4, decay=0.01, average=0.998, crop=4.0)

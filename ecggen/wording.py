@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen import stored
 from ecggen.context import ConditionEncoder
 from ecggen.core.errors import InputError
 from ecggen.data import statements
-from ecggen.nn.text import WordEncoder
+from ecggen.networks import storage
+from ecggen.networks.text import WordEncoder
 
 FORMAT = 1
 """Version of the folder's form."""
@@ -349,7 +349,7 @@ def _rate(done: float) -> float:
 def save(reader: Reader, folder: Path | str, plan: Plan | None = None, card: str = "") -> Path:
     """Write a reader to a folder, whole or not at all: config.json, model.safetensors (float16), README.md."""
     about = {"format": FORMAT, "kind": "text", "sizes": reader.sizes, "plan": asdict(plan) if plan else {}}
-    return stored.store(reader, Path(folder), {"config.json": about}, card, half=True)
+    return storage.store(reader, Path(folder), {"config.json": about}, card, half=True)
 
 
 def load(name: Path | str = "text") -> Reader:
@@ -358,16 +358,16 @@ def load(name: Path | str = "text") -> Reader:
     Raises:
         InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
     """
-    folder = stored.find(name)
-    about = stored.read_json(folder / "config.json")
+    folder = storage.find(name)
+    about = storage.read_json(folder / "config.json")
     if about.get("format") != FORMAT or about.get("kind") != "text":
         raise InputError(
             f"{folder} holds no text encoder of format {FORMAT}",
             "what ecggen train-text writes was expected",
             'use the shipped "text", or train one',
         )
-    reader = stored.made_of(Reader, about.get("sizes"), folder)
-    stored.fill(reader, folder)
+    reader = storage.made_of(Reader, about.get("sizes"), folder)
+    storage.fill(reader, folder)
     return reader.eval()
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import Condition, InputError, checkpoint, config, stored
+from ecggen import Condition, InputError, checkpoint, config
+from ecggen.networks import storage
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_the_folder_holds_what_it_should(folder):
     ]
     about = json.loads((folder / "config.json").read_text())
     assert about["format"] == 1 and about["generator"] == "vae" and about["model"]["widths"] == [8, 16, 16]
-    assert checkpoint.load(folder).name == f"tiny@{stored.weights_hash(folder)}"
+    assert checkpoint.load(folder).name == f"tiny@{storage.weights_hash(folder)}"
 
 
 def test_saving_again_keeps_the_card(folder):
@@ -45,7 +46,7 @@ def test_a_failed_save_leaves_the_old_one(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = (folder / "model.safetensors").read_bytes()
-    monkeypatch.setattr(stored, "save_file", full)
+    monkeypatch.setattr(storage, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save(tiny("vae"), folder)
     assert (folder / "model.safetensors").read_bytes() == before
@@ -168,21 +169,21 @@ def test_what_another_has_is_not_stored_twice(pair):
     folder, lender = pair
     size, before, name = (folder / "model.safetensors").stat().st_size, checkpoint.load(folder), "other@"
     (folder / "README.md").write_text("# A card\n")
-    stored.share(folder, lender)
+    storage.share(folder, lender)
     after = checkpoint.load(folder)
     assert (folder / "model.safetensors").stat().st_size < 0.7 * size
     assert after.name == before.name and after.name.startswith(name)
-    assert stored.weights_hash(folder) == before.name.removeprefix(name)
+    assert storage.weights_hash(folder) == before.name.removeprefix(name)
     assert after.state_dict().keys() == before.state_dict().keys()
     assert all(torch.equal(value, before.state_dict()[key]) for key, value in after.state_dict().items())
     assert (folder / "README.md").read_text() == "# A card\n" and sorted(folder.parent.iterdir()) == sorted(pair)
     again = checkpoint.save(after, folder, half=True)  # whole once more
-    assert stored.weights_hash(again) == before.name.removeprefix(name)
+    assert storage.weights_hash(again) == before.name.removeprefix(name)
     assert (folder / "model.safetensors").stat().st_size == size
 
 
 def test_a_part_is_refused_without_the_rest_as_it_was(pair, tmp_path):
-    folder, lender = stored.share(*pair), pair[1]
+    folder, lender = storage.share(*pair), pair[1]
     moved = tmp_path / "elsewhere" / "other"
     shutil.copytree(folder, moved)
     refused(moved, "do not make")  # the shipped flow is another
@@ -199,7 +200,7 @@ def test_a_part_is_refused_without_the_rest_as_it_was(pair, tmp_path):
     "rest", ["flow", {"of": "flow"}, {"of": "../flow", "weights": "0"}, {"of": "..", "weights": "0"}]
 )
 def test_the_rest_is_a_name_and_nothing_else(pair, rest):
-    folder = stored.share(*pair)
+    folder = storage.share(*pair)
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(about | {"rest": rest}))
     refused(folder, "name and hash of a checkpoint")
@@ -210,8 +211,8 @@ def test_only_a_whole_checkpoint_beside_it_lends(pair, tmp_path):
     far = checkpoint.save(tiny("flow"), tmp_path / "far" / "flow")
     for one, other in ((folder, far), (folder, folder)):
         with pytest.raises(InputError, match="cannot lend"):
-            stored.share(one, other)
-    stored.share(folder, lender)
+            storage.share(one, other)
+    storage.share(folder, lender)
     for one, other in ((folder, lender), (lender, folder)):
         with pytest.raises(InputError, match="cannot lend"):
-            stored.share(one, other)
+            storage.share(one, other)

@@ -15,7 +15,7 @@ from ecggen.data import Batch
 from ecggen.evaluation import conditions
 from ecggen.generator import truth
 from ecggen.latent import Beginning
-from ecggen.nn.blocks import Attention
+from ecggen.networks.blocks import Attention
 
 SECONDS, FS = 4.0, 250.0
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import ECG, InputError, delineation, stored
+from ecggen import ECG, InputError, delineation
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
 from ecggen.decoding import decode
@@ -15,7 +15,8 @@ from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.evaluation import delineation as scoring
 from ecggen.evaluation import ludb, marked_crops, train_delineator
 from ecggen.io import read
-from ecggen.nn.delineation import CLASSES, Delineator, probabilities
+from ecggen.networks import storage
+from ecggen.networks.delineation import CLASSES, Delineator, probabilities
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 
@@ -206,13 +207,13 @@ def test_shipped_network_answers_as_it_did():
 def test_shipped_checkpoint_is_small_and_has_its_card():
     assert (FOLDER / "model.safetensors").stat().st_size < 1_000_000
     card = (FOLDER / "README.md").read_text()
-    assert stored.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
+    assert storage.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
 
 
 def test_card_says_what_was_measured():
     """The numbers of the card's table are those of the published file."""
     result = json.loads((ROOT / "evaluation" / "results" / "delineation.json").read_text())
-    assert result["weights"] == stored.weights_hash(FOLDER)
+    assert result["weights"] == storage.weights_hash(FOLDER)
     card = (FOLDER / "README.md").read_text()
     for wave in ("P", "QRS", "T"):
         for point in ("onset", "offset"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import InputError, checkpoint, data, drawable, stored
+from ecggen import InputError, checkpoint, data, drawable
 from ecggen.cli.evaluate import table
 from ecggen.condition import FACTS
 from ecggen.core.ecg import DRAWN_LEADS
@@ -24,6 +24,7 @@ from ecggen.evaluation.known import COPIES, Known
 from ecggen.evaluation.variations import variations
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Judgement, labels, targets
+from ecggen.networks import storage
 from ecggen.preprocessing import Preprocessor
 
 SHIPPED = ROOT / "checkpoints"
@@ -199,7 +200,7 @@ def measured(pack, tmp_path):
     """A tiny checkpoint in a folder, and results that name its weights."""
     folder = checkpoint.save(tiny("vae"), tmp_path / "vae")
     about, found = scores(pack, Told())
-    name = f"vae@{stored.weights_hash(folder)}"
+    name = f"vae@{storage.weights_hash(folder)}"
     found |= {"commit": "c0ffee", "date": "2026-01-01", "sampling": None}
     return folder, {"settings": {"n": 12, "seed": 1, "kind": "diagnoses"}, **about, "scores": {name: found}}
 
@@ -218,7 +219,7 @@ def test_the_outcome_lies_beside_the_weights_and_is_believed_for_them_only(measu
     kept = (folder / drawable.FILE).read_text()
     checkpoint.save(checkpoint.load(folder), folder)
     assert not (folder / drawable.FILE).exists(), "weights that are saved anew were not measured"
-    (folder / drawable.FILE).write_text(kept.replace(stored.weights_hash(folder), "0" * 12))
+    (folder / drawable.FILE).write_text(kept.replace(storage.weights_hash(folder), "0" * 12))
     assert drawable.warning(folder, "STACH") == (
         "STACH: whether vae can draw it was not measured (not for these weights)"
     )
@@ -247,7 +248,7 @@ def test_a_class_that_nobody_knows_and_a_broken_file(measured):
         (folder / drawable.FILE).write_text(text)
         with pytest.raises(InputError, match=said):
             drawable.warning(folder, "STACH")
-    weights = stored.weights_hash(folder)
+    weights = storage.weights_hash(folder)
     for entry in ({"STACH": {"verdict": "can draw", "aurok": 1}}, [1]):
         (folder / drawable.FILE).write_text(json.dumps({"weights": weights, "statements": entry}))
         with pytest.raises(InputError, match=r"diagnoses\.json"):
@@ -353,7 +354,7 @@ def test_the_own_patients_other_records_are_no_others(pack):
 
 def test_cards_hold_what_was_measured(measured, forgetful, monkeypatch):
     folder, results = measured
-    monkeypatch.setattr(stored, "find", lambda name: folder)
+    monkeypatch.setattr(storage, "find", lambda name: folder)
     place = folder.parent
     (place / "diagnoses.json").write_text(json.dumps(results))
     found = forgetful[1] | {"commit": "c0ffee", "date": "2026-01-01"}
@@ -403,5 +404,5 @@ def test_what_shipped_models_can_draw_is_of_their_weights(file):
 @pytest.mark.parametrize("name", matrix.MODELS)
 def test_no_shipped_model_copies_what_it_learnt(name):
     scores = json.loads(MEASURED.read_text(encoding="utf-8"))["scores"]
-    found = scores[f"{name}@{stored.weights_hash(SHIPPED / name)}"]["scores"]
+    found = scores[f"{name}@{storage.weights_hash(SHIPPED / name)}"]["scores"]
     assert next(one["verdict"] for one in found if one["name"] == COPIES) == "pass"

@@ -17,8 +17,8 @@ from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.judges import foundation
 from ecggen.judges.extractor import Extractor
-from ecggen.nn.ecg_fm import ECGFMNetwork, Layer
-from ecggen.nn.ecg_founder import Block, ECGFounderNetwork, SamePadding
+from ecggen.networks.ecg_fm import ECGFMNetwork, Layer
+from ecggen.networks.ecg_founder import Block, ECGFounderNetwork, SamePadding
 
 SIZES = {
     "ecg-founder": {"base": 8, "filters": [8, 16, 16], "blocks": [1, 2, 1], "group_width": 4},

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import InputError, config, data, read, stored, write
+from ecggen import InputError, config, data, read, write
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data import statements
@@ -15,6 +15,7 @@ from ecggen.data.batches import batch
 from ecggen.evaluation import judging
 from ecggen.judges import storing
 from ecggen.judges.classifier import labels, targets
+from ecggen.networks import storage
 from ecggen.training import Plan, logged
 
 KINDS = ("judge", "pair")
@@ -95,7 +96,7 @@ def test_a_judge_travels_as_a_folder(kind, tmp_path):
     judge = tiny_judge(kind)
     storing.save(judge, tmp_path / "made", half=True)
     again = storing.load(tmp_path / "made")
-    assert again.name == f"made@{stored.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
+    assert again.name == f"made@{storage.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
     hearts = simulate(3, seed=4)
     look, looked = (one.judge if kind == "judge" else one.ecgs for one in (judge, again))
     ours, theirs = (value if kind == "pair" else value.features for value in (look(hearts), looked(hearts)))

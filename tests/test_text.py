@@ -10,11 +10,12 @@ import torch
 from conftest import ROOT
 from torch.nn import functional as F
 
-from ecggen import Condition, InputError, stored, wording
+from ecggen import Condition, InputError, wording
 from ecggen.context import ConditionEncoder
 from ecggen.data import statements
 from ecggen.evaluation import text as figures
-from ecggen.nn.text import FolderEncoder, WordEncoder, words_of
+from ecggen.networks import storage
+from ecggen.networks.text import FolderEncoder, WordEncoder, words_of
 
 _CODES = """NDT NST_ DIG LNGQT NORM IMI ASMI LVH LAFB ISC_ IRBBB 1AVB IVCD ISCAL CRBBB CLBBB ILMI LAO/LAE AMI ALMI ISCIN
 INJAS LMI ISCIL LPFB ISCAS INJAL ISCLA RVH ANEUR RAO/RAE EL WPW ILBBB IPLMI ISCAN IPMI SEHYP INJIN INJLA PMI 3AVB INJIL
@@ -271,10 +272,10 @@ def test_every_code_is_understood(shipped):
 
 
 def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
-    folder = stored.find("text")
+    folder = storage.find("text")
     assert (folder / "model.safetensors").stat().st_size < 8e6
     results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
-    assert results["model"] == f"text@{stored.weights_hash(folder)}"
+    assert results["model"] == f"text@{storage.weights_hash(folder)}"
     assert "10.13026/kfzx-aw45" in (folder / "README.md").read_text()
     assert wording.copy_into("text", ConditionEncoder()) == 1
 

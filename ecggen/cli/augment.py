@@ -80,10 +80,11 @@ def augment(
     records100; beside it augment.csv with what was asked of each record and how often it was refused, and augment.json.
     A killed job goes on with --resume. Every record is marked SYNTHETIC. Not for diagnosis.
     """
-    from ecggen import checkpoint, stored
+    from ecggen import checkpoint
     from ecggen.augmenting import Augmenter, Rules
     from ecggen.io.files import place
     from ecggen.judges import storing
+    from ecggen.networks import storage
 
     _check_request(class_, balance, like, text, data, n, vary)
     _check_forms(form, picture)
@@ -100,9 +101,9 @@ def augment(
             console.err.print(f"{len(asks):,} records are asked for, to even out the {balance}", markup=False)
         sought = sorted({asked.sought for asked in asks} - {""})
         limits = plan.limits(looker, sought, rules.quantile)
-        doubts = [] if originals else _doubts(stored.find(model), sought or sorted({*asks[0].codes}))
+        doubts = [] if originals else _doubts(storage.find(model), sought or sorted({*asks[0].codes}))
         job = Job(asks, plan.likes(asks), *plan.numbers(), form, high or None)
-        about = describe(job, generator, stored.find(model), looker, rules, limits, [*plan.notes, *doubts])
+        about = describe(job, generator, storage.find(model), looker, rules, limits, [*plan.notes, *doubts])
         about["asked"] |= {"seed": seed, "varied": strength if originals is not None else None}
         folder = Folder(out, job, shard, about, data)
         folder.open(resume)

@@ -54,8 +54,9 @@ def generate(
     each marked SYNTHETIC, records.csv with what was asked of each and what came out, the first pages as on paper,
     README.txt and generate.json. A killed job goes on with --resume. Not for diagnosis.
     """
-    from ecggen import checkpoint, stored
+    from ecggen import checkpoint
     from ecggen.io.files import place
+    from ecggen.networks import storage
 
     single = Prompt(text, age, sex, heart_rate, n)
     if prompts is not None and single != Prompt(n=n):
@@ -69,7 +70,7 @@ def generate(
     generator.set_sampling(steps, guidance)
     said = [*dict.fromkeys(note for each in notes for note in each), *unread(understood, generator)]
     said += supposed(understood, generator)
-    folder = Folder(out, job, shard, describe(job, generator, stored.find(model), said))
+    folder = Folder(out, job, shard, describe(job, generator, storage.find(model), said))
     folder.open(overwrite, resume)
     with console.progress("drawing", quiet=as_json) as share:
         write_records(generator, job, folder, share)

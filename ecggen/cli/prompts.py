@@ -116,7 +116,7 @@ def understand(prompt: Prompt) -> tuple[Prompt, list[str]]:
 
 def unread(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
     """Notes on words beyond those that the model's encoder reads."""
-    from ecggen.nn.text import words_of
+    from ecggen.networks.text import words_of
 
     limits = (getattr(module, "words", None) for module in generator.modules())
     most = next((limit for limit in limits if isinstance(limit, int)), math.inf)

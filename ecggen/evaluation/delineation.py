@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import stored
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.delineation import Waves, delineate, load
@@ -30,6 +29,7 @@ from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.train_delineator import FOLDS, fold_of
+from ecggen.networks import storage
 
 TOLERANCE = 0.15
 """Seconds within which two marks are the same."""
@@ -169,7 +169,7 @@ def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
 def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
     """Marks that ``evaluation/beside_neurokit2.py`` wrote, and what it says about itself."""
     with np.load(file) as stored:
-        arrays = {key: stored[key] for key in stored.files if key != "about"}
+        arrays = {key: stored[key] for key in storage.files if key != "about"}
         about = json.loads(str(stored["about"]))
 
     def found(row: int, lead: int, wave: str) -> np.ndarray:
@@ -200,7 +200,7 @@ def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path |
         "records": marked.names,
         "tolerance_ms": 1000 * TOLERANCE,
         "definitions": DEFINITIONS,
-        "weights": stored.weights_hash(stored.find("delineator")),
+        "weights": storage.weights_hash(storage.find("delineator")),
         "ecggen": {
             "scored": f"{FOLDS}-fold cross-validation over records"
             if run

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import drawable, stored
+from ecggen import drawable
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack, statements
@@ -34,6 +34,7 @@ from ecggen.evaluation.scores.ranking import auroc
 from ecggen.generator import Generator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier, labels, targets
+from ecggen.networks import storage
 
 Report = Callable[[str, float], None]
 
@@ -303,7 +304,7 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
     Raises:
         InputError: Where the results do not hold these weights.
     """
-    name = f"{folder.name}@{stored.weights_hash(folder)}"
+    name = f"{folder.name}@{storage.weights_hash(folder)}"
     score = results.get("scores", {}).get(name)
     if score is None:
         found = ", ".join(results.get("scores", {})) or "nothing"
@@ -326,7 +327,7 @@ def main() -> None:
     words = parser.parse_args()
     results = json.loads(words.results.read_text(encoding="utf-8"))
     for name in words.checkpoint:
-        print(keep(results, stored.find(name)))
+        print(keep(results, storage.find(name)))
 
 
 if __name__ == "__main__":

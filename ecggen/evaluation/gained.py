@@ -18,7 +18,7 @@ from ecggen.evaluation.scores.frechet import frechet_gaussian
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Classifier
-from ecggen.nn.latent import Autoencoder
+from ecggen.networks.latent import Autoencoder
 from ecggen.reader import Reader
 
 REDRAWS = 100

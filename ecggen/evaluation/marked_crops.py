@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ecggen import delineation
 from ecggen.evaluation import ludb
-from ecggen.nn.delineation import CLASSES
+from ecggen.networks.delineation import CLASSES
 
 UNKNOWN = -100
 """Class of an instant of which the experts say nothing."""

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecggen import config, stored
+from ecggen import config
 from ecggen.core.errors import InputError
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.results import store
+from ecggen.networks import storage
 
 MODELS = ("gan", "vae", "flow", "diffusion")
 """The shipped generators."""
@@ -65,8 +66,8 @@ def done(results: Path, model: str) -> bool:
     scores = json.loads(results.read_text(encoding="utf-8")).get("scores", {})
     if model.startswith("baseline:"):
         return baseline(model.removeprefix("baseline:")).name in scores
-    folder = stored.find(model)
-    return f"{folder.name}@{stored.weights_hash(folder)}" in scores
+    folder = storage.find(model)
+    return f"{folder.name}@{storage.weights_hash(folder)}" in scores
 
 
 def run(

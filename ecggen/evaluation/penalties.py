@@ -11,7 +11,7 @@ from ecggen.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.judges import storing
 from ecggen.latent import LatentGenerator, drawn
-from ecggen.nn.scores import squared
+from ecggen.networks.losses import squared
 
 Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 

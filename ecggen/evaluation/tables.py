@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecggen import stored
 from ecggen.drawable import VERDICTS
 from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
 from ecggen.evaluation.markdown import made, read, stamp, table, within
 from ecggen.evaluation.matrix import MODELS
+from ecggen.networks import storage
 
 RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -257,7 +257,7 @@ def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _of_weights(found: dict[str, Any], model: str) -> dict[str, Any] | None:
     """The scores of a shipped checkpoint's present weights; None where they were not measured."""
-    return found["scores"].get(f"{model}@{stored.weights_hash(stored.find(model))}")
+    return found["scores"].get(f"{model}@{storage.weights_hash(storage.find(model))}")
 
 
 def _diagnoses_of(results: Path, model: str) -> str:

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen import stored, wording
+from ecggen import wording
 from ecggen.data import statements
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.ranking import auroc
+from ecggen.networks import storage
 
 DEFINITIONS = {
     "macro_auroc": "mean over statements with at least one positive of the area under the ROC curve, ties as half",
@@ -73,7 +74,7 @@ def measure(
     tongue = np.array([language(text) for text in reports.texts])
     return {
         "definitions": DEFINITIONS,
-        "model": f"{Path(name).name}@{stored.weights_hash(stored.find(name))}",
+        "model": f"{Path(name).name}@{storage.weights_hash(storage.find(name))}",
         "folds": list(folds),
         "n": len(reports),
         "patients": len(np.unique(reports.patients)),

@@ -23,7 +23,7 @@ from ecggen.core.ecg import ECG
 from ecggen.evaluation import ludb
 from ecggen.evaluation.marked_crops import NOT_P, Crops, classes
 from ecggen.io import read
-from ecggen.nn.delineation import CLASSES, Delineator
+from ecggen.networks.delineation import CLASSES, Delineator
 
 FOLDS = 5
 FIBRILLATING = 480

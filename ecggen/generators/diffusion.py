@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from ecggen.latent import Beginning, Known, LatentGenerator, Predict
-from ecggen.nn.latent import spread_times
+from ecggen.networks.latent import spread_times
 
 TIMES = 1000
 """Steps of the schedule that training draws from."""

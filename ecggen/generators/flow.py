@@ -24,8 +24,8 @@ from torch import Tensor
 from ecggen.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.latent import Beginning, Known, LatentGenerator, Predict, drawn
-from ecggen.nn.latent import contrast, spread_times, symmetric_divergence
-from ecggen.nn.scores import amplitude, squared
+from ecggen.networks.latent import contrast, spread_times, symmetric_divergence
+from ecggen.networks.losses import amplitude, squared
 
 
 class Flow(LatentGenerator):

@@ -26,8 +26,8 @@ from ecggen.condition import Condition, agree
 from ecggen.context import ALIGNED
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
-from ecggen.nn.blocks import fold, unfold
-from ecggen.nn.scores import amplitude, pair_crps, squared
+from ecggen.networks.blocks import fold, unfold
+from ecggen.networks.losses import amplitude, pair_crps, squared
 from ecggen.reader import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"

@@ -35,9 +35,9 @@ from torch import Tensor, nn
 from ecggen.condition import Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
-from ecggen.nn.blocks import fold
-from ecggen.nn.scores import amplitude, pair_crps, squared
-from ecggen.nn.unet import Down
+from ecggen.networks.blocks import fold
+from ecggen.networks.losses import amplitude, pair_crps, squared
+from ecggen.networks.unet import Down
 from ecggen.reader import BEATS, Latent, LatentHead, Read, Reader
 
 GENERATOR = "generator"

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Batch, statements
-from ecggen.nn.judge import Look
+from ecggen.networks.classifier import Look
 from ecggen.preprocessing import Preprocessor
 
 SHORTEST = 5.0

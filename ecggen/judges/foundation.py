@@ -27,8 +27,8 @@ from ecggen.core.errors import InputError
 from ecggen.judges.ecg_fm import ECGFM
 from ecggen.judges.ecg_founder import ECGFounder
 from ecggen.judges.window import WindowExtractor
-from ecggen.nn.ecg_fm import ECGFMNetwork
-from ecggen.nn.ecg_founder import ECGFounderNetwork
+from ecggen.networks.ecg_fm import ECGFMNetwork
+from ecggen.networks.ecg_founder import ECGFounderNetwork
 
 
 @dataclass(frozen=True)

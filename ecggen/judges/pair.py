@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.data import Batch, statements
 from ecggen.judges.classifier import SIZE_MV, check, cut
-from ecggen.nn.judge import Look
-from ecggen.nn.text import WordEncoder
+from ecggen.networks.classifier import Look
+from ecggen.networks.text import WordEncoder
 from ecggen.preprocessing import Preprocessor
 
 

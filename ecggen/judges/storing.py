@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from ecggen import config, stored, wording
+from ecggen import config, wording
 from ecggen.core.errors import InputError
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair
+from ecggen.networks import storage
 from ecggen.preprocessing import Preprocessor
 
 FORMAT = 1
@@ -51,7 +52,7 @@ def save(judge: Judge, folder: Path, half: bool = False) -> Path:
         half: Store 16-bit numbers, as shipped weights are.
     """
     files = {"config.json": {"format": FORMAT, **judge.config}, "preprocessor_config.json": asdict(judge.preprocessor)}
-    return stored.store(judge, folder, files, half=half)
+    return storage.store(judge, folder, files, half=half)
 
 
 @overload
@@ -70,8 +71,8 @@ def load(name: str | Path, kind: str = "") -> Judge:
     Raises:
         InputError: Where the folder is missing, of another format or kind, or not whole.
     """
-    folder = stored.find(name)
-    about = stored.read_json(folder / "config.json")
+    folder = storage.find(name)
+    about = storage.read_json(folder / "config.json")
     found = about.get("judge")
     if about.get("format") != FORMAT or (kind and found != kind):
         raise InputError(
@@ -80,7 +81,7 @@ def load(name: str | Path, kind: str = "") -> Judge:
         )
     judge = new(str(found), about.get("model", {}), str(folder / "config.json"))
     place = folder / "preprocessor_config.json"
-    judge.preprocessor = config.build(Preprocessor, stored.read_json(place), str(place))
-    stored.fill(judge, folder)
-    judge.name = f"{folder.name}@{stored.weights_hash(folder)}"
+    judge.preprocessor = config.build(Preprocessor, storage.read_json(place), str(place))
+    storage.fill(judge, folder)
+    judge.name = f"{folder.name}@{storage.weights_hash(folder)}"
     return judge.eval()

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS, check_leads, determined_by
 from ecggen.core.errors import InputError
-from ecggen.nn.ecg_fm import ECGFMNetwork
-from ecggen.nn.ecg_founder import ECGFounderNetwork
+from ecggen.networks.ecg_fm import ECGFMNetwork
+from ecggen.networks.ecg_founder import ECGFounderNetwork
 
 LARGEST = 50.0
 """mV from a lead's mean: more than any heart or shaken electrode gives, so the unit must be wrong."""

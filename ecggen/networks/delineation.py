@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.nn.blocks import fold, unfold
+from ecggen.networks.blocks import fold, unfold
 
 CLASSES = ("none", "P", "QRS", "T")
 """What an instant can belong to, in the order of the network's outputs."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ecggen.nn.blocks import Attention, Residual
+from ecggen.networks.blocks import Attention, Residual
 
 
 class Down(nn.Module):

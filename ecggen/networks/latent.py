@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.nn.blocks import Residual, fold, unfold
-from ecggen.nn.unet import Down, Up
+from ecggen.networks.blocks import Residual, fold, unfold
+from ecggen.networks.unet import Down, Up
 
 MOMENTUM = 0.01
 """Weight of a training batch in the running mean and deviation of the latent."""
