@@ -28,7 +28,7 @@ from types import SimpleNamespace
 
 from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt, spoilt_within
 
-from ecggen.io.formats import hdf5_file
+from ecggen.io.formats.hdf5 import file as hdf5_file
 
 SECONDS, MEGABYTES = 5.0, 1024
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ NURSERY = """
 import json, os, signal, sys
 import h5py
 sys.path.insert(0, sys.argv[1])
-import hdf5_process
+import process as hdf5_process
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
     path, most, inward, outward = json.loads(line)

@@ -24,7 +24,7 @@ from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
-from ecggen.io.about import About
+from ecggen.io.metadata import About
 from ecggen.judges import storing
 
 JUDGED = ("AFIB", "CD", "HYP", "MI", "NORM", "STTC")

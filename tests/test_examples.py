@@ -13,7 +13,7 @@ from ecggen import checkpoint
 from ecggen.core.ecg import STANDARD_LEADS, Provenance
 from ecggen.core.simulate import simulate
 from ecggen.data.ptb_xl_folder import PtbXlFolder
-from ecggen.io.about import About
+from ecggen.io.metadata import About
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MADE = Provenance((), STANDARD_LEADS, "flow 1234abcd", 7, "")

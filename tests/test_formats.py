@@ -180,7 +180,7 @@ def test_a_part_is_the_part_of_the_whole(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", [".hea", ".edf"])
 def test_a_recording_that_is_too_long_is_read_in_parts(suffix, tmp_path, monkeypatch):
     write(simulate(1, seconds=60, fs=250).pick("I"), tmp_path / f"a{suffix}")
-    module = {".hea": "wfdb_samples", ".edf": "edf_format"}[suffix]
+    module = {".hea": "wfdb.samples", ".edf": "edf.reading"}[suffix]
     monkeypatch.setattr(f"ecggen.io.formats.{module}.MOST_SAMPLES", 10_000)
     with pytest.raises(InputError, match="at most 10000"):
         read(tmp_path / f"a{suffix}")

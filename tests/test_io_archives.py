@@ -24,7 +24,10 @@ from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import contents, files, read
-from ecggen.io.formats import hdf5_file, hdf5_format, hdf5_process, zip_format
+from ecggen.io.formats import zip_archive
+from ecggen.io.formats.hdf5 import file as hdf5_file
+from ecggen.io.formats.hdf5 import process as hdf5_process
+from ecggen.io.formats.hdf5 import reading as hdf5_reading
 from ecggen.io.ppg import read_ppg
 
 SAMPLES = Path(__file__).parent / "data"
@@ -81,8 +84,10 @@ def test_apple_healths_export():
 
 def test_the_huge_export_xml_is_never_unpacked(tmp_path, monkeypatch):
     unpacked = []
-    inflated = zip_format._inflated
-    monkeypatch.setattr(zip_format, "_inflated", lambda path, one: unpacked.append(one.filename) or inflated(path, one))
+    inflated = zip_archive._inflated
+    monkeypatch.setattr(
+        zip_archive, "_inflated", lambda path, one: unpacked.append(one.filename) or inflated(path, one)
+    )
     read(APPLE, record="1")
     assert unpacked == ["apple_health_export/electrocardiograms/ecg_2020-01-01.csv"]
 
@@ -165,7 +170,7 @@ def test_zip_bomb_by_ratio(tmp_path):
 
 
 def test_zip_bomb_by_announced_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(zip_format, "MOST_BYTES", 2000)
+    monkeypatch.setattr(zip_archive, "MOST_BYTES", 2000)
     assert "at most 0 MB are read; unpack and split it" in refusal(read, packed(tmp_path / "a.zip", ("a.csv", csv())))
 
 
@@ -245,7 +250,7 @@ def test_thousands_of_members(tmp_path):
 
 
 def test_a_list_of_members_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(zip_format, "MOST_DIRECTORY", 100_000)
+    monkeypatch.setattr(zip_archive, "MOST_DIRECTORY", 100_000)
     path = packed(tmp_path / "a.zip", *((f"{at:0100}.csv", "") for at in range(1000)))
     assert "the archive's list of members takes 0 MB; at most 0 MB were expected" in refusal(read, path)
 
@@ -350,7 +355,7 @@ def test_whatever_stands_before_the_ppg_is_stepped_over(tmp_path, before, codec)
 
 @given(st.lists(whole, min_size=1, max_size=50))
 def test_whole_numbers_of_avro(numbers):
-    from ecggen.io.formats.avro import _Bytes, _packed_wholes, _wholes
+    from ecggen.io.formats.avro.container import _Bytes, _packed_wholes, _wholes
 
     file = io.BytesIO()
     for number in numbers:
@@ -369,7 +374,7 @@ def test_avro_of_something_else(tmp_path):
 
 
 def test_avro_bomb_of_deflate(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.avro.MOST_BYTES", 100_000)
+    monkeypatch.setattr("ecggen.io.formats.avro.container.MOST_BYTES", 100_000)
     value = {"rawData": {"bvp": {"samplingFrequency": 64.0, "values": [0.0] * 100_000}}}
     path = avro(tmp_path / "a.avro", session_of(), value, "deflate")
     assert "unpacks to more than 0 MB" in refusal(read, path)
@@ -630,7 +635,7 @@ def test_whatever_the_process_answers(objects, record):
         yield hdf5_file.Hdf5(objects, ask)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5_format, "opened", opened)
+        patch.setattr(hdf5_reading, "opened", opened)
         for action in (read, read_ppg, contents):
             options = {} if action is contents else {"record": record}
             with suppress(InputError):

@@ -21,14 +21,17 @@ from ecggen.core.ecg import STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import contents, read
-from ecggen.io.door import Found
 from ecggen.io.files import decode, reading
-from ecggen.io.formats import json_content, json_format, kardia_format, polar_format
+from ecggen.io.formats import kardia
+from ecggen.io.formats.csv import polar
+from ecggen.io.formats.json import content as json_content
+from ecggen.io.formats.json import reading as json_reading
+from ecggen.io.normalise import Found
 from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
 
 SAMPLES = Path(__file__).parent / "data" / "formats"
-kardia = runpy.run_path(str(SAMPLES / "make_kardia.py"))
+kardia_maker = runpy.run_path(str(SAMPLES / "make_kardia.py"))
 phones = runpy.run_path(str(SAMPLES / "make_phones.py"))
 WORDS = ("Doe", "Jane", "1963", "SN-4711", "2024", "58E0A7D7")
 
@@ -37,7 +40,7 @@ def source(content: bytes | str, **asked) -> Source:
     return Source(Path("a"), content=content.encode() if isinstance(content, str) else content, **asked)
 
 
-def refused(content, action=json_format.read) -> str:
+def refused(content, action=json_reading.read) -> str:
     started = time.perf_counter()
     message = refusal(action, source(content))
     assert time.perf_counter() - started < 5
@@ -46,7 +49,7 @@ def refused(content, action=json_format.read) -> str:
 
 
 def found(content, **asked) -> Found:
-    return json_format.read(source(content if isinstance(content, (str, bytes)) else json.dumps(content), **asked))
+    return json_reading.read(source(content if isinstance(content, (str, bytes)) else json.dumps(content), **asked))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_nobody_is_named_unless_asked_for(name, options):
 
 @pytest.mark.parametrize("name", ["kardia.atc", "health_export.json", "observation.json", "leads.json", "polar.csv"])
 def test_the_samples_are_what_their_maker_makes(name):
-    maker = {"kardia.atc": lambda: kardia["encode"](kardia["simulated"]())}.get(
+    maker = {"kardia.atc": lambda: kardia_maker["encode"](kardia_maker["simulated"]())}.get(
         name, phones.get(name.partition(".")[0])
     )
     made = maker()
@@ -78,7 +81,7 @@ def test_the_samples_are_what_their_maker_makes(name):
 
 
 def test_each_format_knows_only_its_own():
-    known = {"kardia.atc": kardia_format, "polar.csv": polar_format, "leads.json": json_format}
+    known = {"kardia.atc": kardia, "polar.csv": polar, "leads.json": json_reading}
     for path in (path for path in SAMPLES.iterdir() if path.is_file() and path.stem != "short"):
         for name, form in known.items():
             assert form.looks_like(Source(path)) == (path.suffix == Path(name).suffix), (path.name, name)
@@ -91,7 +94,7 @@ def test_kardia_six_leads():
     there = reading(SAMPLES / "kardia.atc")
     assert there.format == "KardiaMobile's ATC"
     assert (there.ecg.leads, there.ecg.fs, there.ecg.samples) == (STANDARD_LEADS[:6], 300.0, 1200)
-    assert np.allclose(there.ecg.signal[0].numpy(), kardia["simulated"]() * 0.0005, atol=1e-6)
+    assert np.allclose(there.ecg.signal[0].numpy(), kardia_maker["simulated"]() * 0.0005, atol=1e-6)
     assert float(there.ecg.law_residual()) < 0.001
     assert "the device has filtered it: mains, enhanced" in there.changes
 
@@ -103,8 +106,8 @@ def test_kardia_six_leads():
     nanovolts=st.integers(1, 65535),
 )
 def test_kardia_whatever_the_leads_they_come_back(steps, fs, nanovolts):
-    made = kardia["encode"](np.array(steps), fs=fs, nanovolts=nanovolts)
-    there = kardia_format.read(source(made))
+    made = kardia_maker["encode"](np.array(steps), fs=fs, nanovolts=nanovolts)
+    there = kardia.read(source(made))
     assert (there.names, there.fs) == (STANDARD_LEADS[: len(steps)], fs)
     assert np.array_equal(there.values, np.array(steps) * float(nanovolts))
 
@@ -115,7 +118,7 @@ def spoilt_kardia(name: bytes, change) -> bytes:
     while at < len(raw):
         end = at + 8 + int.from_bytes(raw[at + 4 : at + 8], "little")
         data = raw[at + 8 : end]
-        made += kardia["block"](raw[at : at + 4], change(data) if raw[at : at + 4] == name else data)
+        made += kardia_maker["block"](raw[at : at + 4], change(data) if raw[at : at + 4] == name else data)
         at = end + 4
     return raw[:12] + made
 
@@ -123,40 +126,40 @@ def spoilt_kardia(name: bytes, change) -> bytes:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (kardia["encode"](np.zeros((1, 9)), fs=0), "the format block says format 1, 0 Hz and 500 nV"),
-        (kardia["encode"](np.zeros((1, 9)), nanovolts=0), "300 Hz and 0 nV; format 1, and numbers above zero"),
-        (kardia["encode"](np.zeros((1, 9)), form=2), "says format 2"),
-        (kardia["encode"](np.zeros((0, 9))), "the file holds no lead"),
+        (kardia_maker["encode"](np.zeros((1, 9)), fs=0), "the format block says format 1, 0 Hz and 500 nV"),
+        (kardia_maker["encode"](np.zeros((1, 9)), nanovolts=0), "300 Hz and 0 nV; format 1, and numbers above zero"),
+        (kardia_maker["encode"](np.zeros((1, 9)), form=2), "says format 2"),
+        (kardia_maker["encode"](np.zeros((0, 9))), "the file holds no lead"),
         (b"ALIVE\0\0\0\4\0\0\0", "says format 0"),
         (b"ALIVE\0\0\0\4\0\0\0ecg \xff\xff\xff\xff", "a block of 4294967295 bytes begins 8 bytes before the end"),
-        (b"ALIVE\0\0\0\4\0\0\0" + kardia["block"](b"junk", b"") * 2000, "holds more than 1000 blocks"),
-        ((SAMPLES / "kardia.atc").read_bytes() + kardia["block"](b"ecg ", b"\0\0"), "a block comes twice"),
+        (b"ALIVE\0\0\0\4\0\0\0" + kardia_maker["block"](b"junk", b"") * 2000, "holds more than 1000 blocks"),
+        ((SAMPLES / "kardia.atc").read_bytes() + kardia_maker["block"](b"ecg ", b"\0\0"), "a block comes twice"),
         ((SAMPLES / "kardia.atc").read_bytes()[:5000], "before the end of the file; a whole file was expected"),
         (spoilt_kardia(b"ecg2", lambda data: data[:-1]), "a lead ends within a sample"),
     ],
 )
 def test_kardia_files_that_lie(content, expected):
-    assert expected in refused(content, kardia_format.read)
+    assert expected in refused(content, kardia.read)
 
 
 def test_kardia_a_sample_that_changed_on_the_way():
     raw = bytearray((SAMPLES / "kardia.atc").read_bytes())
     raw[2000] ^= 1
-    assert "the sum behind a block is not that of its bytes" in refused(bytes(raw), kardia_format.read)
+    assert "the sum behind a block is not that of its bytes" in refused(bytes(raw), kardia.read)
 
 
 def test_kardia_sums_by_the_specification():
     """It says CRC-32, and AliveCor's own writer adds the bytes."""
-    made = kardia["encode"](np.arange(9)[None])
+    made = kardia_maker["encode"](np.arange(9)[None])
     at = made.index(b"ecg ")
     whole = made[at : at + 8 + 18]
     new = made.replace(whole + struct.pack("<I", sum(whole)), whole + struct.pack("<I", zlib.crc32(whole)))
     assert new != made
-    assert kardia_format.read(source(new)).values[0, 8] == 4000.0
+    assert kardia.read(source(new)).values[0, 8] == 4000.0
 
 
 def test_kardia_a_shorter_lead_is_missing_at_its_end():
-    there = kardia_format.read(source(spoilt_kardia(b"ecg3", lambda data: data[:-20])))
+    there = kardia.read(source(spoilt_kardia(b"ecg3", lambda data: data[:-20])))
     assert np.isnan(there.values[2, -10:]).all() and np.isfinite(there.values[[0, 1, 3, 4, 5]]).all()
 
 
@@ -373,7 +376,7 @@ def test_a_bundle_of_fhir():
     bundle = {"resourceType": "Bundle", "entry": [{"resource": observation({})}, {"resource": {"id": "Jane"}}]}
     assert found(bundle).names == ("MDC 2:1",)
     bundle["entry"].append({"resource": observation({}, {})})
-    assert json_format.contents(source(json.dumps(bundle))) == ["1", "2"]
+    assert json_reading.contents(source(json.dumps(bundle))) == ["1", "2"]
     assert found(bundle, record="2").names == ("MDC 2:1", "MDC 2:2")
 
 
@@ -415,7 +418,7 @@ def test_a_lead_of_fhir_that_comes_twice(tmp_path):
 
 def test_a_polar_strap():
     path = SAMPLES / "polar.csv"
-    there = polar_format.read(Source(path))
+    there = polar.read(Source(path))
     assert (there.names, there.units, there.fs) == ((None,), ("uV",), 130.0)
     assert np.flatnonzero(np.isnan(there.values[0])).tolist() == list(phones["GAP"])
     lead = phones["simulated"](4, 130, 7, "V3")[0]
@@ -444,12 +447,12 @@ def table(*rows: str, titles="Phone timestamp;sensor timestamp [ns];timestamp [m
     ],
 )
 def test_polar_tables_that_lie(content, expected):
-    assert expected in refused(content, polar_format.read)
+    assert expected in refused(content, polar.read)
 
 
 def test_polar_without_the_phones_milliseconds():
     rows = [f"2024;{10**15 + at * 7692308};{at}" for at in range(6)]
-    there = polar_format.read(source(table(*rows, titles="Phone timestamp;sensor timestamp [ns];ecg [uV]")))
+    there = polar.read(source(table(*rows, titles="Phone timestamp;sensor timestamp [ns];ecg [uV]")))
     assert (there.fs, there.values.tolist()) == (130.0, [[0, 1, 2, 3, 4, 5]])
 
 

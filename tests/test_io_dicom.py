@@ -20,9 +20,9 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import contents, read, reading, write
-from ecggen.io.about import About
-from ecggen.io.formats.dicom_format import looks_like
-from ecggen.io.formats.dicom_format import read as found_in
+from ecggen.io.formats.dicom.reading import looks_like
+from ecggen.io.formats.dicom.reading import read as found_in
+from ecggen.io.metadata import About
 from ecggen.io.source import Source
 
 DEVICE = Path(__file__).parent / "data" / "formats" / "example.dcm"
@@ -465,7 +465,7 @@ def test_pydicom_is_needed_for_writing_only(tmp_path, monkeypatch):
 
 
 def test_more_samples_than_memory_should_hold(tmp_path, data, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.dicom_format.MOST_SAMPLES", 3999)
+    monkeypatch.setattr("ecggen.io.formats.dicom.reading.MOST_SAMPLES", 3999)
     assert "the group holds 2 × 2000 samples; at most 3999 were expected" in refusal(read, saved(tmp_path, data))
 
 

@@ -13,10 +13,10 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import lead_name, read, reading, write
-from ecggen.io.about import About
-from ecggen.io.formats.edf_format import looks_like, parse
-from ecggen.io.formats.edf_format import read as found_in
-from ecggen.io.formats.edf_writing import record_of
+from ecggen.io.formats.edf.reading import looks_like, parse
+from ecggen.io.formats.edf.reading import read as found_in
+from ecggen.io.formats.edf.writing import record_of
+from ecggen.io.metadata import About
 from ecggen.io.source import Source
 
 SLEEP = Path(__file__).parent / "data" / "formats" / "sleep.edf"
@@ -394,7 +394,7 @@ def grow(header: bytes, records: list[bytes], size: int) -> bytes:
 
 
 def test_more_samples_than_memory_should_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.edf_format.MOST_SAMPLES", 1999)
+    monkeypatch.setattr("ecggen.io.formats.edf.reading.MOST_SAMPLES", 1999)
     path = saved(tmp_path, plain(tmp_path))
     assert "gaps included, takes 2000 samples in all channels; at most 1999 were expected" in refusal(read, path)
 

@@ -22,7 +22,7 @@ from ecggen.data import recordings, statements
 from ecggen.data.ptb_xl_folder import COLUMNS, STATEMENTS, PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read
-from ecggen.io.about import About
+from ecggen.io.metadata import About
 
 SAMPLES = Path(__file__).parent / "data"
 MADE = Provenance((), STANDARD_LEADS, "vae 1234abcd", 7, "atrial fibrillation")

@@ -84,7 +84,7 @@ def test_a_table_of_countless_lines_is_refused_at_once(tmp_path):
 
 
 def test_a_long_table_is_parsed_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.csv_format.AT_ONCE", 7)
+    monkeypatch.setattr("ecggen.io.formats.csv.table.AT_ONCE", 7)
     rows = [f"{at / 100:.2f},{-at}" for at in range(100)]
     rows[50] = ",-50"
     (tmp_path / "a.csv").write_text("# fs: 20 Hz\n# unit: mV\nI,II\n" + "\n".join(rows) + "\n")
@@ -259,7 +259,7 @@ def test_npz_with_objects_is_not_unpickled(tmp_path):
 
 
 def test_npz_that_unpacks_to_gigabytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.npz_format._MOST_BYTES", 10_000)
+    monkeypatch.setattr("ecggen.io.formats.npz._MOST_BYTES", 10_000)
     np.savez_compressed(tmp_path / "a.npz", signal=np.zeros((12, 1000)))
     assert "the archive unpacks to 96128 bytes; at most 10000 are read" in refusal(read, tmp_path / "a.npz")
 

@@ -15,9 +15,9 @@ from test_io_hostile import refusal
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.io import read
 from ecggen.io.files import reading
-from ecggen.io.formats.scp_format import looks_like
-from ecggen.io.formats.scp_format import read as decode
-from ecggen.io.formats.scp_huffman import STANDARD
+from ecggen.io.formats.scp.huffman import STANDARD
+from ecggen.io.formats.scp.reading import looks_like
+from ecggen.io.formats.scp.reading import read as decode
 from ecggen.io.source import Source
 
 SAMPLES = Path(__file__).parent / "data" / "formats"

@@ -18,11 +18,11 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import read, write
-from ecggen.io.about import About
 from ecggen.io.files import decode, reading
 from ecggen.io.formats.snomed import SCP, SNOMED, to_scp, to_snomed
-from ecggen.io.formats.wfdb_comments import about_of as said
-from ecggen.io.formats.wfdb_format import read as read_wfdb
+from ecggen.io.formats.wfdb.comments import about_of as said
+from ecggen.io.formats.wfdb.record import read as read_wfdb
+from ecggen.io.metadata import About
 from ecggen.io.source import MOST_SAMPLES, Source
 
 SAMPLES = Path(__file__).parent / "data"

@@ -18,10 +18,10 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import About, contents, read, reading, write
-from ecggen.io.formats import aecg_format as aecg
-from ecggen.io.formats import markup
-from ecggen.io.formats import muse_format as muse
-from ecggen.io.formats import sierra_format as sierra
+from ecggen.io.formats.xml import aecg as aecg
+from ecggen.io.formats.xml import markup as xml_markup
+from ecggen.io.formats.xml import muse as muse
+from ecggen.io.formats.xml import sierra as sierra
 from ecggen.io.source import Source
 
 FORMATS = Path(__file__).parent / "data" / "formats"
@@ -234,8 +234,8 @@ def test_a_document_type_alone_is_passed_over_and_never_fetched(tmp_path, monkey
     path = spoilt(tmp_path, "muse", "restecg.dtd", "http://example.org/restecg.dtd")
     opened = []
     monkeypatch.setattr("builtins.open", lambda *names, **_: opened.append(names))
-    assert markup.root_name(Source(path)) == "RestingECG"
-    assert markup.opened(Source(path)).tag == "RestingECG"
+    assert xml_markup.root_name(Source(path)) == "RestingECG"
+    assert xml_markup.opened(Source(path)).tag == "RestingECG"
     assert opened == []
 
 

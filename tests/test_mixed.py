@@ -23,7 +23,7 @@ from ecggen.data.lightning_module import AugmentedData
 from ecggen.data.mixed import Mixed, Order
 from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.io import read
-from ecggen.io.about import About
+from ecggen.io.metadata import About
 from ecggen.preprocessing import Preprocessor
 
 MADE = Provenance((), STANDARD_LEADS, "flow 1234abcd", 7, "atrial fibrillation")

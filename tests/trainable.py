@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ecggen.core.simulate import simulate
 from ecggen.data.ptb_xl_folder import PtbXlFolder
-from ecggen.io.about import About
+from ecggen.io.metadata import About
 
 COMMON = (("NORM", "SR"), ("IMI", "SR"), ("NORM", "SBRAD"), ("LVH", "NDT"))
 RARE = ("AFIB", "CLBBB")

@@ -98,7 +98,7 @@ def _one(source: Path, record: str | None, way: Way, out: Path, overwrite: bool)
 
 
 def _tell(new: Converted, written: list[str], as_json: bool) -> None:
-    from ecggen.io.about import PERSONAL
+    from ecggen.io.metadata import PERSONAL
 
     ecg = new.ecg
     if as_json:
@@ -114,7 +114,7 @@ def _tell(new: Converted, written: list[str], as_json: bool) -> None:
 
 def in_words(summary: Summary, out: Path) -> str:
     """The summary for a person: each sentence with the number of recordings it is true of."""
-    from ecggen.io.about import PERSONAL
+    from ecggen.io.metadata import PERSONAL
 
     before = f", {summary.already} of them before" if summary.already else ""
     lines = [f"{summary.converted} recordings converted{before}, {summary.refused.total()} refused; see {out / LIST}"]

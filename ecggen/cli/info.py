@@ -103,7 +103,7 @@ def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any
 
 def in_words(read: Reading, about: dict[str, Any]) -> str:
     """The same for a person."""
-    from ecggen.io.about import PERSONAL
+    from ecggen.io.metadata import PERSONAL
 
     ecg = read.ecg
     lines = [f"{about['format']}; {', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz, in mV"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from ecggen.core.ecg import ECG, check_rate
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import pulse_delay, r_peaks
-from ecggen.io.door import Found, agreed, listed, millivolts
+from ecggen.io.normalise import Found, agreed, listed, millivolts
 from ecggen.io.ppg import decode, lead_rows, mend, ppg_rows
 from ecggen.preprocessing import Preprocessor
 

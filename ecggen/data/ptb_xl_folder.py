@@ -22,11 +22,11 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import statements
 from ecggen.data.sources import DATABASE, FOLDS
-from ecggen.io.about import About
-from ecggen.io.door import provenance_lines
 from ecggen.io.files import place
 from ecggen.io.formats.snomed import to_scp
-from ecggen.io.formats.wfdb_format import GAIN, header_lines, steps
+from ecggen.io.formats.wfdb.record import GAIN, header_lines, steps
+from ecggen.io.metadata import About
+from ecggen.io.normalise import provenance_lines
 
 STATEMENTS = "scp_statements.csv"
 

@@ -12,7 +12,7 @@ from ecggen.core.errors import InputError
 from ecggen.data.mimic_iv_ecg import LISTED, mimic_iv_ecg
 from ecggen.data.packing import FOLDS, Recording, fold_of
 from ecggen.io import About, records
-from ecggen.io.about import years
+from ecggen.io.metadata import years
 
 DATABASE = "ptbxl_database.csv"
 

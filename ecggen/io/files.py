@@ -21,9 +21,9 @@ import torch
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError, InputWarning
 from ecggen.io import formats
-from ecggen.io.about import About
-from ecggen.io.door import Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
 from ecggen.io.formats import LIKELY, SUFFIXES, Format
+from ecggen.io.metadata import About
+from ecggen.io.normalise import Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import OPENING, Source
 

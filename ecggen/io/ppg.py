@@ -21,10 +21,10 @@ from ecggen.core.ecg import check_rate
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import pulse_slope
 from ecggen.io import files
-from ecggen.io.door import Found, agreed, find_lead, is_other, listed, shown
 from ecggen.io.files import telling_of
-from ecggen.io.formats import npz_format
-from ecggen.io.formats.empatica import RATES, without_stamp
+from ecggen.io.formats import npz
+from ecggen.io.formats.csv.empatica import RATES, without_stamp
+from ecggen.io.normalise import Found, agreed, find_lead, is_other, listed, shown
 from ecggen.io.source import Source
 
 SHORTEST = 2.0
@@ -131,7 +131,7 @@ def decode(path: Path, record: str | None = None) -> Found:
     """
     try:
         with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            if record is None and path.is_file() and npz_format.looks_like(Source(path)):
+            if record is None and path.is_file() and npz.looks_like(Source(path)):
                 return _archive(path)
             return files.decode(path, record)
     except OSError as error:
@@ -166,13 +166,13 @@ def mend(waves: np.ndarray, fs: float) -> tuple[np.ndarray, tuple[int, int]]:
 
 def _archive(path: Path) -> Found:
     """An npz file: each array of one dimension is a channel; ``fs`` may be among them."""
-    arrays = npz_format.load(path)
+    arrays = npz.load(path)
     waves = {name: np.squeeze(array) for name, array in arrays.items() if array.dtype.kind != "U" and array.size > 1}
     lengths = {wave.shape for wave in waves.values()}
     if len(lengths) != 1 or len(next(iter(lengths))) != 1:
         here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
         raise InputError(f"it holds {here}", "arrays (time,) of one length, and fs, were expected")
-    fs = npz_format.scalar(arrays, "fs")
+    fs = npz.scalar(arrays, "fs")
     values = np.stack([wave.astype(np.float64) for wave in waves.values()])
     return Found(values, tuple(waves), (None,) * len(waves), None if isinstance(fs, str) else fs)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ecggen.core.errors import InputError
-from ecggen.io.door import listed, shown
+from ecggen.io.normalise import listed, shown
 
 OPENING = 4096
 """Bytes by which a format is known."""

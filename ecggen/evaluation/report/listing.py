@@ -21,7 +21,7 @@ from ecggen.core.ecg import ECG, check_rate
 from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE
 from ecggen.evaluation.report.opening import Said, opened
-from ecggen.io.door import LEFT_OUT, agreed, millivolts
+from ecggen.io.normalise import LEFT_OUT, agreed, millivolts
 
 LISTS = "records*.csv"
 """Lists of records that ``ecggen generate`` writes; other people's need a column ``file`` and any of ``FACTS``."""

@@ -15,8 +15,8 @@ import torch
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, check_rate
 from ecggen.core.errors import InputError
-from ecggen.io.door import LEFT_OUT, agreed, agreed_leads, lead_name, millivolts
 from ecggen.io.files import decode, telling_of
+from ecggen.io.normalise import LEFT_OUT, agreed, agreed_leads, lead_name, millivolts
 
 
 @dataclass(frozen=True)

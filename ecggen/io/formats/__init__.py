@@ -13,29 +13,22 @@ from pathlib import Path
 
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.io.about import About
-from ecggen.io.door import Found
-from ecggen.io.formats import (
-    aecg_format,
-    apple_watch,
-    avro_format,
-    challenge_format,
-    csv_format,
-    dicom_format,
-    dicom_writing,
-    edf_format,
-    edf_writing,
-    hdf5_format,
-    json_format,
-    kardia_format,
-    muse_format,
-    npz_format,
-    polar_format,
-    scp_format,
-    sierra_format,
-    wfdb_format,
-    zip_format,
-)
+from ecggen.io.formats import kardia, npz, zip_archive
+from ecggen.io.formats.avro import embraceplus
+from ecggen.io.formats.csv import apple_watch, polar
+from ecggen.io.formats.csv import table as csv_table
+from ecggen.io.formats.dicom import reading as dicom_reading
+from ecggen.io.formats.dicom import writing as dicom_writing
+from ecggen.io.formats.edf import reading as edf_reading
+from ecggen.io.formats.edf import writing as edf_writing
+from ecggen.io.formats.hdf5 import reading as hdf5_reading
+from ecggen.io.formats.json import reading as json_reading
+from ecggen.io.formats.scp import reading as scp_reading
+from ecggen.io.formats.wfdb import challenge
+from ecggen.io.formats.wfdb import record as wfdb_record
+from ecggen.io.formats.xml import aecg, muse, sierra
+from ecggen.io.metadata import About
+from ecggen.io.normalise import Found
 from ecggen.io.source import Source
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05][\x95}(\])cXq]|[}\]]q\0|\([dl]p\d+\n|c(?:copy_reg|numpy|__builtin__)\S*\n")
@@ -62,33 +55,33 @@ class Format:
 
 
 READ: tuple[Format, ...] = (
-    Format("DICOM", dicom_format.looks_like, dicom_format.read, dicom_format.contents),
-    Format("EDF", edf_format.looks_like, edf_format.read),
-    Format("npz", npz_format.looks_like, npz_format.read, npz_format.contents),
-    Format("SCP-ECG", scp_format.looks_like, scp_format.read),
-    Format("KardiaMobile's ATC", kardia_format.looks_like, kardia_format.read),
-    Format("zip", zip_format.looks_like, zip_format.read, zip_format.contents),
-    Format("HDF5", hdf5_format.looks_like, hdf5_format.read, hdf5_format.contents),
-    Format("EmbracePlus's Avro", avro_format.looks_like, avro_format.read),
-    Format("JSON", json_format.looks_like, json_format.read, json_format.contents),
-    Format("HL7 aECG", aecg_format.looks_like, aecg_format.read, aecg_format.contents),
-    Format("GE MUSE's XML", muse_format.looks_like, muse_format.read, muse_format.contents),
-    Format("Philips' XML", sierra_format.looks_like, sierra_format.read),
-    Format("WFDB", wfdb_format.looks_like, wfdb_format.read),
-    Format("Polar Sensor Logger's table", polar_format.looks_like, polar_format.read),
+    Format("DICOM", dicom_reading.looks_like, dicom_reading.read, dicom_reading.contents),
+    Format("EDF", edf_reading.looks_like, edf_reading.read),
+    Format("npz", npz.looks_like, npz.read, npz.contents),
+    Format("SCP-ECG", scp_reading.looks_like, scp_reading.read),
+    Format("KardiaMobile's ATC", kardia.looks_like, kardia.read),
+    Format("zip", zip_archive.looks_like, zip_archive.read, zip_archive.contents),
+    Format("HDF5", hdf5_reading.looks_like, hdf5_reading.read, hdf5_reading.contents),
+    Format("EmbracePlus's Avro", embraceplus.looks_like, embraceplus.read),
+    Format("JSON", json_reading.looks_like, json_reading.read, json_reading.contents),
+    Format("HL7 aECG", aecg.looks_like, aecg.read, aecg.contents),
+    Format("GE MUSE's XML", muse.looks_like, muse.read, muse.contents),
+    Format("Philips' XML", sierra.looks_like, sierra.read),
+    Format("WFDB", wfdb_record.looks_like, wfdb_record.read),
+    Format("Polar Sensor Logger's table", polar.looks_like, polar.read),
     Format("Apple Watch's CSV", apple_watch.looks_like, apple_watch.read),
-    Format("CSV", csv_format.looks_like, csv_format.read),
+    Format("CSV", csv_table.looks_like, csv_table.read),
 )
 """What can be read, in the order in which it is tried."""
 
 WRITE: dict[str, Encode] = {
-    ".hea": wfdb_format.encode,
-    ".mat": challenge_format.encode,
-    ".csv": csv_format.encode,
-    ".npz": npz_format.encode,
+    ".hea": wfdb_record.encode,
+    ".mat": challenge.encode,
+    ".csv": csv_table.encode,
+    ".npz": npz.encode,
     ".edf": edf_writing.encode,
     ".dcm": dicom_writing.encode,
-    ".xml": aecg_format.encode,
+    ".xml": aecg.encode,
 }
 """What can be written: a suffix, and what makes the bytes, in the order in which files take their names."""
 

@@ -1,0 +1,1 @@
+"""DICOM waveforms: elements, reading and writing."""

@@ -1,0 +1,159 @@
+"""Writing EDF+: fixed ranges, and records chosen so that no sample is invented and none lost.
+
+A range drawn from the signal fails on a flat lead and saturates unseen, so that it is ±5 mV here, or ±32.767 mV. The
+header gives the rate only as samples a record over eight characters of duration; where these cannot hold it exactly,
+the rate stands in an annotation beside the provenance, and so does the length where the last record had to be filled.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.io.formats.edf.reading import MONTHS
+from ecggen.io.metadata import About
+from ecggen.io.normalise import provenance_lines, rate_text
+
+RANGES = (5.0, 32.767)
+"""mV above and below zero: the first that holds a lead is taken; steps of 0.15 and 1 µV."""
+
+_TOP = 32767  # −32768 is left out, so that 0 mV is stored as 0
+_LARGEST_RECORD = 61_440  # bytes, as EDF of 1992 asks
+_LARGER = 16  # times that are borne where a sample would have to be invented; EDFlib reads 10 MB
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
+    """One record, its leads in steps of 0.15 µV (of 1 µV where a lead exceeds 5 mV).
+
+    Raises:
+        InputError: Where a lead exceeds 32.767 mV, or the rate is beyond what the header can say.
+    """
+    ranges = [_range(lead, float(row.abs().max())) for lead, row in zip(ecg.leads, ecg.signal[0], strict=True)]
+    lines = provenance_lines(ecg) + ([f"ecggen-codes: {' '.join(about.codes)}"] if about.codes else [])
+    notes = 100 + sum(len(line.encode()) + 5 for line in lines)
+    per, seconds = record_of(ecg.samples, ecg.fs, max((_LARGEST_RECORD - notes) // (2 * len(ecg.leads)), 1000))
+    records = -(-ecg.samples // per)
+    if per / float(seconds) != ecg.fs:
+        lines.append(f"ecggen-fs: {rate_text(ecg.fs)}")
+    if records * per != ecg.samples:
+        lines.append(f"ecggen-samples: {ecg.samples}")
+    signals, texts = _steps(ecg, ranges, records, per), _annotations(lines, records, seconds)
+    rows = [*zip(ecg.leads, ranges, [per] * len(ranges), strict=True), (None, 0.0, texts.shape[1] // 2)]
+    return {path: _header(ecg, about, records, seconds, rows) + np.concatenate([signals, texts], 1).tobytes()}
+
+
+def record_of(samples: int, fs: float, room: int) -> tuple[int, str]:
+    """Samples of a data record, about ``room`` at most, and its duration in seconds as the header holds it.
+
+    Of the lengths that divide the recording and give its rate exactly, the one nearest to a second. Where none does,
+    the longest that divides it, beyond ``room`` if need be. Where that is far beyond (a prime number of samples), one
+    that leaves a few to be filled.
+    """
+    dividing = {
+        part for one in range(1, math.isqrt(samples) + 1) if samples % one == 0 for part in (one, samples // one)
+    }
+    # Records of a few samples would hold more annotations than signal.
+    shortest = min(room, samples, fs) / 10
+    fitting = [per for per in dividing if shortest <= per <= room]
+    large = [per for per in dividing if room < per <= _LARGER * room]
+    exact = [per for per in fitting if _duration(per, fs) and per / float(_duration(per, fs)) == fs]
+    if exact:
+        per = min(exact, key=lambda per: abs(math.log(per / fs)))
+    elif fitting or large:
+        per = max(fitting) if fitting else min(large)
+    else:
+        per = -(-samples // -(-samples // room))
+    if not _duration(per, fs):
+        raise InputError(f"the sampling rate is {fs:g} Hz", "one that EDF can say was expected", "resample it first")
+    return per, _duration(per, fs)
+
+
+def _duration(per: int, fs: float) -> str:
+    """Seconds of ``per`` samples to at most eight characters; "" where they are too many or miss by 1 %."""
+    seconds = per / fs
+    if not 0 < seconds < 1e8:
+        return ""
+    whole = len(str(int(seconds)))
+    text = f"{seconds:.{max(7 - whole, 0)}f}"[:8]
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text if abs(float(text) / seconds - 1) < 0.01 else ""
+
+
+def _range(lead: str, peak: float) -> float:
+    """The narrowest range that holds a lead."""
+    for limit in RANGES:
+        if peak <= limit:
+            return limit
+    found = f"lead {lead} reaches {peak:.3f} mV"
+    raise InputError(found, f"at most {RANGES[-1]} mV were expected", "write .csv or .npz")
+
+
+def _steps(ecg: ECG, ranges: Sequence[float], records: int, per: int) -> np.ndarray:
+    """The samples as they are stored, (record, byte); the last one is held where a record must be filled."""
+    scale = _TOP / np.array(ranges)[:, None]
+    steps = np.clip(np.rint(ecg.signal[0].double().numpy() * scale), -_TOP, _TOP).astype("<i2")
+    steps = np.pad(steps, ((0, 0), (0, records * per - ecg.samples)), mode="edge")
+    rows = steps.reshape(len(ecg.leads), records, per).swapaxes(0, 1)
+    return np.ascontiguousarray(rows).reshape(records, -1).view(np.uint8)
+
+
+def _annotations(lines: Sequence[str], records: int, seconds: str) -> np.ndarray:
+    """The annotations, (record, byte): when each record begins and, in the first, the lines."""
+    plain = (" ".join(_CONTROL.sub(" ", line).split()) for line in lines)
+    texts = [f"+{Decimal(seconds) * record:f}\x14\x14\0".encode() for record in range(records)]
+    texts[0] += b"".join(f"+0\x14{line}\x14\0".encode() for line in plain)
+    longest = max(map(len, texts))
+    filled = b"".join(text.ljust(longest + longest % 2, b"\0") for text in texts)
+    return np.frombuffer(filled, np.uint8).reshape(records, -1)
+
+
+def _header(ecg: ECG, about: About, records: int, seconds: str, rows: Sequence[tuple[str | None, float, int]]) -> bytes:
+    """The header above records of ``rows``: lead (None for the annotations), range in mV, samples a record."""
+    made = ecg.provenance is not None and bool(ecg.provenance.generated)
+    recorded = _moment(about.personal.get("recorded", ""))
+    recorded = recorded if recorded and 1985 <= recorded.year <= 2084 else None  # a year has two digits here
+    day = f"{recorded.day:02}-{MONTHS[recorded.month - 1]}-{recorded.year}" if recorded else "X"
+    recording = f"Startdate {day} X X ecggen" + (" SYNTHETIC_not_for_diagnosis" if made else "")
+    start = f"{recorded:%d.%m.%y%H.%M.%S}" if recorded else "01.01.8500.00.00"
+    top = ("0", 8), (_patient(about), 80), (recording, 80), (start, 16), (256 * (len(rows) + 1), 8), ("EDF+C", 44)
+    fields = [*top, (records, 8), (seconds, 8), (len(rows), 4)]
+    fields += [(f"ECG {lead}" if lead else "EDF Annotations", 16) for lead, _, _ in rows]
+    fields += [("", 80) for _ in rows]
+    fields += [("mV" if lead else "", 8) for lead, _, _ in rows]
+    fields += [(f"{-limit:g}" if lead else "-1", 8) for lead, limit, _ in rows]
+    fields += [(f"{limit:g}" if lead else "1", 8) for lead, limit, _ in rows]
+    fields += [(-_TOP if lead else -_TOP - 1, 8) for lead, _, _ in rows]
+    fields += [(_TOP, 8) for _ in rows] + [("", 80) for _ in rows]
+    fields += [(samples, 8) for _, _, samples in rows] + [("", 32) for _ in rows]
+    return b"".join(str(value).encode("ascii").ljust(width) for value, width in fields)
+
+
+def _patient(about: About) -> str:
+    """Code, sex, date of birth and name, X for what is not known, and the age."""
+    born = _moment(about.personal.get("birth_date", ""))
+    birth = f"{born.day:02}-{MONTHS[born.month - 1]}-{born.year}" if born else "X"
+    code, name = (_word(about.personal.get(kind, "")) for kind in ("patient_id", "name"))
+    age = f" age_{about.age:g}" if about.age is not None else ""
+    return f"{code} {about.sex or 'X'} {birth} {name}"[: 80 - len(age)] + age
+
+
+def _word(text: str) -> str:
+    """A text as one word of ASCII, X where there is none."""
+    return re.sub(r"[^!-~]", "_", text.strip().encode("ascii", "replace").decode())[:40] or "X"
+
+
+def _moment(text: str) -> datetime | None:
+    """A day, with or without a time, as ISO writes it."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""JSON: plain lists of numbers, FHIR's Observation and phone exports."""

@@ -1,0 +1,104 @@
+"""WFDB: PhysioNet's text header (.hea) beside binary samples (.dat, or .mat as in the Challenges).
+
+The wfdb library takes 250 Hz and 200 units/mV where a header says nothing, believes any length, and follows
+paths and segments that name themselves. So the header is read and judged here (``wfdb_header``), against the sizes of
+the files that lie beside it (``wfdb_samples``). Signals with several samples a frame are sampled that many times as
+fast; a record is read at the rate of most of its leads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecggen.core.ecg import ECG
+from ecggen.core.errors import InputError
+from ecggen.io.formats.wfdb.comments import about_of, comment_lines
+from ecggen.io.formats.wfdb.header import Channel, opens_as_header, parse
+from ecggen.io.formats.wfdb.samples import NO_VALUE, decode, frames
+from ecggen.io.formats.wfdb.segments import Joined, join, joined
+from ecggen.io.metadata import About
+from ecggen.io.normalise import Found, find_lead, listed, rate_text, shown
+from ecggen.io.source import Source
+
+GAIN = 1000
+"""Units per mV in what is written: steps of 1 µV, up to ±32.767 mV."""
+
+
+def looks_like(source: Source) -> bool:
+    """Whether a file is called a header, or opens as one."""
+    return source.path.suffix == ".hea" or opens_as_header(source)
+
+
+def read(source: Source) -> Found:
+    """The record whose header this is, its segments joined where it has several."""
+    if source.content is not None:
+        found = "a header alone, in an archive"
+        raise InputError(found, "its samples were expected beside it", "unpack the archive and read the header")
+    header = parse(source)
+    parts = join(source.path, header) if header.segments else Joined(header.fs, header.channels, (), header.comments)
+    rows = _kept(parts.channels)
+    channels = [parts.channels[row] for row in rows]
+    part, length = None, 0
+    if header.fs and not header.segments:
+        length = frames(source.path.parent, header)
+        part = source.part(header.fs, length)
+    values = joined(source.path, parts, rows) if header.segments else decode(source.path, header, rows, part)
+    fs = None if parts.fs is None else parts.fs * channels[0].per_frame
+    names, units = zip(*((channel.name, channel.unit) for channel in channels), strict=True)
+    own = tuple(line for line in parts.comments if line.strip("# \t").startswith("ecggen"))
+    said = about_of(parts.comments, header.recorded)
+    cut = (part[0] / header.fs, length / header.fs) if part and header.fs and part != (0, length) else (0.0, None)
+    return Found(values, names, units, fs, own, said, (*_left_out(parts, rows), *parts.notes), *cut)
+
+
+def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
+    """One record in format 16; the samples come first, so that no header ever describes missing ones."""
+    digital = steps(ecg, path)
+    samples = path.with_suffix(".dat")
+    header = header_lines(ecg, digital, samples.name, f"16 {GAIN}(0)/mV") + comment_lines(ecg, about)
+    return {samples: np.ascontiguousarray(digital.T).tobytes(), path: ("\n".join(header) + "\n").encode()}
+
+
+def steps(ecg: ECG, path: Path) -> np.ndarray:
+    """The samples of one record as WFDB holds them: (lead, time) int16, 1 µV a step.
+
+    Raises:
+        InputError: Where they do not fit, or ``path`` is no name for a record.
+    """
+    if not re.fullmatch(r"[-\w]+", path.stem, re.ASCII):
+        raise InputError(
+            f"a WFDB record cannot be called {shown(path.stem)}", "letters, digits, '_', '-' were expected"
+        )
+    whole = np.rint(ecg.signal[0].double().numpy() * GAIN)
+    for lead, peak in zip(ecg.leads, np.abs(whole).max(1), strict=True):
+        if peak >= -NO_VALUE:
+            found = f"lead {lead} reaches {peak / GAIN:.3f} mV"
+            raise InputError(found, "at most 32.767 mV were expected, which is all WFDB holds", "write .csv or .npz")
+    return whole.astype("<i2")
+
+
+def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[str]:
+    """The record line and the signal lines of samples in ``file``; ``stored`` is their format and gain."""
+    signals = [
+        f"{file} {stored} 16 0 {row[0]} {row.sum(dtype=np.int16)} 0 {lead}"
+        for lead, row in zip(ecg.leads, digital, strict=True)
+    ]
+    return [f"{Path(file).stem} {len(ecg.leads)} {rate_text(ecg.fs)} {ecg.samples}", *signals]
+
+
+def _kept(channels: Sequence[Channel]) -> list[int]:
+    """The channels at the rate that most leads have, or most channels where no lead is named."""
+    leads = [channel.per_frame for channel in channels if channel.name and find_lead(channel.name)]
+    rates = leads or [channel.per_frame for channel in channels]
+    most = max(sorted(set(rates)), key=rates.count)
+    return [row for row, channel in enumerate(channels) if channel.per_frame == most]
+
+
+def _left_out(parts: Joined, kept: Sequence[int]) -> list[str]:
+    """A sentence on the channels at another rate."""
+    names = [channel.name or f"channel {row + 1}" for row, channel in enumerate(parts.channels) if row not in kept]
+    return [f"channels at another rate left out: {listed(names)}"] if names else []

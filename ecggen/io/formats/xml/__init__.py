@@ -1,0 +1,1 @@
+"""Clinical XML: HL7 aECG, GE MUSE and Philips Sierra."""

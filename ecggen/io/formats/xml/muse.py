@@ -1,0 +1,152 @@
+"""GE MUSE's XML (root RestingECG): Base64 of 16-bit samples, a lead an element; read only.
+
+There is no public standard: the structure follows what restecg.dtd and many published readers agree on. A file holds
+a Rhythm and, before or behind it, the Median beat. The rate is SampleBase · 10^SampleExponent, the step of a sample
+LeadAmplitudeUnitsPerBit (4.88 µV). Usually eight leads are stored; the other four follow from I and II, and are
+derived where somebody asks for them, not here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ecggen.core.errors import InputError
+from ecggen.io.formats.xml import markup as xml_markup
+from ecggen.io.metadata import About, sex_of, years
+from ecggen.io.normalise import Found, shown
+from ecggen.io.source import MOST_SAMPLES, Source
+
+_UNITS = {"MICROVOLTS": "uV", "MILLIVOLTS": "mV", "VOLTS": "V", "NANOVOLTS": "nV"}
+_AGES = {"YEARS": "Y", "MONTHS": "M", "WEEKS": "W", "DAYS": "D"}
+
+
+def looks_like(source: Source) -> bool:
+    """Whether a file opens as MUSE's RestingECG."""
+    return xml_markup.root_name(source) == "RestingECG"
+
+
+def contents(source: Source) -> list[str]:
+    """Names of the recordings, as "rhythm" and "median"; empty where there is one."""
+    names = _names(xml_markup.opened(source).findall("Waveform"))
+    return names if len(names) > 1 else []
+
+
+def read(source: Source) -> Found:
+    """The recording that is asked for, or the first rhythm."""
+    root = xml_markup.opened(source)
+    waveforms = root.findall("Waveform")
+    at, notes = xml_markup.picked(_names(waveforms), source.record)
+    leads = waveforms[at].findall("LeadData")
+    if not leads:
+        raise InputError("the file holds no lead of this recording", "LeadData was expected", "export it again")
+    names = tuple(xml_markup.words(lead, "LeadID") or None for lead in leads)
+    counted = [_counts(lead, _called(name)) for lead, name in zip(leads, names, strict=True)]
+    values = _aligned(leads, names, counted)
+    for lead, name, counts in zip(leads, names, counted, strict=True):
+        notes += _doubts(lead, _called(name), counts)
+    return Found(values, names, tuple(map(_unit, leads)), _rate(waveforms[at]), about=_about(root), notes=notes)
+
+
+def _names(waveforms: list[Element]) -> list[str]:
+    kinds = {"rhythm": "rhythm", "median": "median", "": "rhythm"}
+    return xml_markup.numbered([kinds.get(xml_markup.words(one, "WaveformType").lower(), "other") for one in waveforms])
+
+
+def _called(name: str | None) -> str:
+    return f"lead {shown(name or 'without a name')}"
+
+
+def _rate(waveform: Element) -> float | None:
+    """Hz, None where the file does not say."""
+    base, exponent = xml_markup.words(waveform, "SampleBase"), xml_markup.words(waveform, "SampleExponent")
+    power = xml_markup.number(exponent or "0", "SampleExponent")
+    if abs(power) > 12:
+        raise InputError(f"SampleExponent is {power:g}", "a power of ten from -12 to 12 was expected")
+    return xml_markup.number(base, "SampleBase") * 10.0**power if base else None
+
+
+def _counts(lead: Element, called: str) -> np.ndarray:
+    """The samples as they are stored, as many and as large as the file announces."""
+    size = xml_markup.words(lead, "LeadSampleSize") or "2"
+    if xml_markup.number(size, f"LeadSampleSize of {called}") != 2:
+        raise InputError(f"{called} has samples of another size", "2 bytes a sample were expected")
+    text = "".join(one.text or "" for one in lead.iterfind("WaveFormData"))
+    content = xml_markup.unpacked(text, f"WaveFormData of {called}")
+    for name, bytes_each in (("LeadByteCountTotal", 1), ("LeadSampleCountTotal", 2)):
+        said = xml_markup.words(lead, name)
+        announced = xml_markup.count(said, f"{name} of {called}") if said else len(content) // bytes_each
+        if announced != len(content) / bytes_each:
+            found = f"{called} announces {announced} in {name} and holds {len(content)} bytes"
+            raise InputError(found, "as many were expected", "export it again")
+    if len(content) % 2:
+        raise InputError(f"{called} holds {len(content)} bytes", "2 a sample were expected", "export it again")
+    return np.frombuffer(content, "<i2")
+
+
+def _aligned(leads: list[Element], names: tuple[str | None, ...], counted: list[np.ndarray]) -> np.ndarray:
+    """The leads in their units (lead, time), each where it begins: what a lead lacks is NaN."""
+    begins = [_begin(lead, _called(name)) for lead, name in zip(leads, names, strict=True)]
+    first = min(begins)
+    length = max(begin - first + len(counts) for begin, counts in zip(begins, counted, strict=True))
+    if length * len(leads) > MOST_SAMPLES:
+        raise InputError(f"{len(leads)} leads last {length} samples", f"{MOST_SAMPLES} are read at most", "split it")
+    values = np.full((len(leads), length), np.nan)
+    for row, (lead, begin, counts) in enumerate(zip(leads, begins, counted, strict=True)):
+        what = f"LeadAmplitudeUnitsPerBit of {_called(names[row])}"
+        step = xml_markup.number(xml_markup.words(lead, "LeadAmplitudeUnitsPerBit"), what)
+        values[row, begin - first : begin - first + len(counts)] = step * counts
+    return values
+
+
+def _begin(lead: Element, called: str) -> int:
+    """The sample with which a lead begins."""
+    text = xml_markup.words(lead, "LeadOffsetFirstSample") or "0"
+    return xml_markup.count(text, f"LeadOffsetFirstSample of {called}")
+
+
+def _unit(lead: Element) -> str | None:
+    said = xml_markup.words(lead, "LeadAmplitudeUnits")
+    return _UNITS.get(said.upper(), said) or None
+
+
+def _doubts(lead: Element, called: str, counts: np.ndarray) -> tuple[str, ...]:
+    """What the file says against the samples of a lead."""
+    checksum = xml_markup.words(lead, "LeadDataCRC32")
+    doubts = []
+    # Converters write 0 where they did not compute it.
+    if checksum not in ("", "0") and checksum != str(zlib.crc32(counts.tobytes())):
+        doubts.append(f"the checksum of {called} does not fit its samples: they may be damaged")
+    if xml_markup.words(lead, "LeadOff").upper() == "TRUE":
+        doubts.append(f"{called} was off while it was recorded")
+    if xml_markup.words(lead, "FirstSampleBaseline") not in ("", "0"):
+        doubts.append(f"{called} states a baseline, which was not subtracted")
+    if xml_markup.words(lead, "LeadTimeOffset") not in ("", "0"):
+        doubts.append(f"{called} states an offset in time, which was not applied")
+    return tuple(doubts)
+
+
+def _about(root: Element) -> About:
+    patient, test = root.find("PatientDemographics"), root.find("TestDemographics")
+    unit = _AGES.get(xml_markup.words(patient, "AgeUnits").upper() or "YEARS", "?")
+    names = [one for one in test if one.tag.endswith(("FirstName", "LastName", "TechID"))] if test is not None else []
+    personal = {
+        "name": ", ".join(filter(None, (xml_markup.words(patient, f"Patient{one}Name") for one in ("Last", "First")))),
+        "patient_id": xml_markup.joined(
+            xml_markup.words(patient, "PatientID"),
+            xml_markup.words(test, "SecondaryID"),
+            xml_markup.words(root, ".//VisitNumber"),
+        ),
+        "birth_date": xml_markup.words(patient, "DateofBirth"),
+        "recorded": f"{xml_markup.words(test, 'AcquisitionDate')} {xml_markup.words(test, 'AcquisitionTime')}",
+        "device_serial": xml_markup.joined(
+            xml_markup.words(test, "CartNumber"), xml_markup.words(root, ".//PharmaCartID")
+        ),
+        "institution": xml_markup.joined(xml_markup.words(test, "SiteName"), xml_markup.words(test, "LocationName")),
+        "people": xml_markup.joined(*map(xml_markup.words, names)),
+        "statements": xml_markup.words(root, ".//StmtText"),
+    }
+    age = years(xml_markup.words(patient, "PatientAge") + unit)
+    return About(age, sex_of(xml_markup.words(patient, "Gender")), personal=personal)
