@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecggen.checkpoint import load
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.core.errors import InputError
     from ecggen.generator import Estimate, Generator
@@ -25,7 +25,7 @@ __all__ = ["ECG", "Condition", "Estimate", "Generator", "InputError", "load", "r
 
 _HOMES = {
     "ECG": "core.ecg",
-    "Condition": "condition",
+    "Condition": "conditioning.condition",
     "Estimate": "generator",
     "Generator": "generator",
     "InputError": "core.errors",

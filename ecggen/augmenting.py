@@ -15,11 +15,11 @@ from itertools import groupby
 import numpy as np
 import torch
 
+from ecggen.conditioning import statements
 from ecggen.core import artifacts
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
-from ecggen.data import statements
 from ecggen.data.classes import Asked, Population, condition, statements_of
 from ecggen.generator import VARIATION, Generator
 from ecggen.judges.classifier import Classifier, labels

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ecggen import config
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.patient_prior import People
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generator import Generator
 from ecggen.networks import storage
-from ecggen.people import People
-from ecggen.preprocessing import Preprocessor
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""

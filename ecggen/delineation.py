@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecggen.conditioning.preprocessing import band_pass
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.decoding import RATE, decode
 from ecggen.networks import storage
 from ecggen.networks.delineation import Delineator, probabilities
-from ecggen.preprocessing import band_pass
 
 FORMAT = 1
 """Version of the checkpoint folder's form."""

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.condition import CHANNELS, WORDS, Condition
+from ecggen.conditioning.condition import CHANNELS, WORDS, Condition
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import STANDARD_LEADS, check_leads
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate_ppg
-from ecggen.preprocessing import Preprocessor
 
 LIMB = STANDARD_LEADS[:6]
 
@@ -32,7 +32,7 @@ class Exposure:
         pulse: Chance that a record without a PPG gets one that is simulated from its R peaks.
         beside_ppg: As ``shown``, for records of which a PPG is seen.
         dropped_alone: As ``dropped``, where no lead is seen: words and facts then say most, for a PPG tells the rhythm
-            only, and whoever asks in words gets one that is drawn (``ecggen.beats``).
+            only, and whoever asks in words gets one that is drawn (``ecggen.conditioning.rhythm_prior``).
         silent: Chance that words and facts are hidden together (the other half of guidance).
         cut: Chance that a record is seen only up to a random moment, as a short recording is.
         shortest: Shortest part that is seen of a cut record, in seconds.

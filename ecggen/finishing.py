@@ -16,15 +16,16 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ecggen import beats, checkpoint, data
-from ecggen.condition import WORDS, Condition, agree
+from ecggen import checkpoint, data
+from ecggen.conditioning import rhythm_prior, statements
+from ecggen.conditioning.condition import WORDS, Condition, agree
+from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
-from ecggen.data import Batches, Pack, statements
+from ecggen.data import Batches, Pack
 from ecggen.data.classes import Population
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 from ecggen.networks import storage
-from ecggen.people import People
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 BANDED = (8,)
@@ -37,13 +38,13 @@ GIVEN = ("", "I", "I II", "II V1 V5")
 
 
 def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0) -> None:
-    """What words and facts tell of the rhythm, from the training records (``ecggen.beats``)."""
+    """What words and facts tell of the rhythm, from the training records (``ecggen.conditioning.rhythm_prior``)."""
     known = Batches(pack, rows, 256)
-    beats.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
+    rhythm_prior.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
 
 
 def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
-    """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.people``).
+    """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.conditioning.patient_prior``).
 
     What is kept of a record's report is what reports usually say, ``usual_words``: the rest may be somebody's own.
     Where that is nothing, the record's statements are said, each time in other words, as training does: said always

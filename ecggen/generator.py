@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecggen import beats
-from ecggen.condition import Condition, agree
+from ecggen.conditioning import rhythm_prior
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.patient_prior import People
+from ecggen.conditioning.preprocessing import Preprocessor, fit
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.core.errors import InputError
-from ecggen.people import People
-from ecggen.preprocessing import Preprocessor, fit
 
 BATCH = 64
 """Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
@@ -258,7 +258,7 @@ class Generator(nn.Module, ABC):
         (eight,) = self._along(
             prepared, lambda window: (torch.cat([part.draws for part in self._draw(window, seed, own)]),)
         )
-        return self._answer(beats.place(eight, self.preprocessor.fs, wanted), condition, seed)
+        return self._answer(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
 
     @final
     @torch.no_grad()
@@ -290,14 +290,14 @@ class Generator(nn.Module, ABC):
         original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*DRAWN_LEADS))
         own = range(len(condition)) if indices is None else indices
         told = self.preprocessor.condition(condition)
-        prepared, wanted = beats.follow(told, original, self.preprocessor, seed, own)
+        prepared, wanted = rhythm_prior.follow(told, original, self.preprocessor, seed, own)
         samples, parts = self.preprocessor.samples, []
         for start in range(0, len(condition), BATCH):
             part = _pad(prepared[start : start + BATCH], samples).to(self.device)
             given = fit(original.signal[start : start + BATCH], samples).to(self.device)
             varied = self.draw_near(given, strength, part, Noise(seed, own[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
-        answer = self._answer(beats.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
+        answer = self._answer(rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
         how = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
         return replace(answer, provenance=replace(answer.provenance, condition=how))  # type: ignore[type-var]
 
@@ -342,7 +342,7 @@ class Generator(nn.Module, ABC):
         """
         if draws < 2 or not 0 < level < 1:
             raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
-        if bool(beats.silent(condition).any()):  # each draw then has its own rhythm
+        if bool(rhythm_prior.silent(condition).any()):  # each draw then has its own rhythm
             prepared, _ = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
@@ -374,12 +374,14 @@ class Generator(nn.Module, ABC):
         edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
         return Estimate(center, edges[0], edges[1], level, draws)
 
-    def _prepared(self, condition: Condition, seed: int, indices: Sequence[int]) -> tuple[Condition, beats.Wanted]:
+    def _prepared(
+        self, condition: Condition, seed: int, indices: Sequence[int]
+    ) -> tuple[Condition, rhythm_prior.Wanted]:
         """``condition`` as the model wants it, with a person where nothing is told, and a rhythm where none is seen."""
         prepared = self.preprocessor.condition(condition)
         if self.people is not None:
             prepared = self.people.draw(prepared, seed, indices)
-        return beats.draw(self, prepared, self.preprocessor, seed, indices)
+        return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
     def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Drawn]:
         """Draws for one window, agreeing with what it shows, some records at a time.
@@ -430,7 +432,7 @@ class Generator(nn.Module, ABC):
         """How it was sampled, for provenance; where nothing is told, somebody's words are."""
         if self.sampling is None:
             return ""
-        worded = bool((condition.worded() | beats.silent(condition)).any())
+        worded = bool((condition.worded() | rhythm_prior.silent(condition)).any())
         return f", {self.sampling.describe(bool(condition.seen_leads()), worded)}"
 
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:

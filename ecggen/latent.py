@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, Read, Reader
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise, Sampling
 from ecggen.networks.latent import Autoencoder, Denoiser, divergence
 from ecggen.networks.losses import amplitude, squared
-from ecggen.reader import BEATS, LATENT_LEVEL, Read, Reader
 
 SPACE, READER, DENOISER = "space", "reader", "denoiser"
 
@@ -93,7 +93,7 @@ class LatentGenerator(Generator):
         guided_below: Share of noise below which both act.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     sampling: Sampling

@@ -24,15 +24,16 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import beats, checkpoint, config, finishing
-from ecggen.condition import Condition, agree
+from ecggen import checkpoint, config, finishing
+from ecggen.conditioning import rhythm_prior, statements
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
-from ecggen.data import Batch, Batches, Pack, statements
+from ecggen.data import Batch, Batches, Pack
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
-from ecggen.preprocessing import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def train(
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    if trainer.is_global_zero and beats.encoder_of(generator) is not None:
+    if trainer.is_global_zero and rhythm_prior.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
         finishing.fit_beats(best, pack, rows, plan.seed)
         finishing.fit_people(best, pack, rows, seed=plan.seed)

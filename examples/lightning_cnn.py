@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torchmetrics.classification import MultilabelAUROC
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.data.labelled import Item
 from ecggen.data.lightning_module import AugmentedData
-from ecggen.preprocessing import Preprocessor
 
 
 class SmallNetwork(lightning.LightningModule):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ecggen import cli, config
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.simulate import simulate
-from ecggen.preprocessing import Preprocessor
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "data"

@@ -2,7 +2,7 @@
 
 import torch
 
-from ecggen.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generator import Generator, Noise, truth

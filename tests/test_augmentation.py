@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ecggen import InputError, data, write
 from ecggen.augmenting import Augmenter
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
@@ -21,7 +22,6 @@ from ecggen.evaluation.cells import Cells
 from ecggen.evaluation.scores import bootstrap, logistic, redraws, utility
 from ecggen.evaluation.scores.labelled import Labelled
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
-from ecggen.preprocessing import Preprocessor
 
 HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
 

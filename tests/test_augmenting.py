@@ -10,13 +10,13 @@ from test_classes import packed
 
 from ecggen import Condition, InputError, checkpoint
 from ecggen.augmenting import Augmenter, Limits, Rules, limits_of
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.classes import Population
 from ecggen.generator import Generator, Noise
 from ecggen.judges.classifier import Judgement, labels
-from ecggen.preprocessing import Preprocessor
 
 
 class Hearts(Generator):

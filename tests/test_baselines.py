@@ -8,13 +8,13 @@ import torch
 from conftest import ROOT
 
 from ecggen import InputError, data
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.evaluation.baselines import LaggedRegression, Nearest, baseline, baselines, independent, names
 from ecggen.generator import Noise
-from ecggen.preprocessing import Preprocessor
 
 COUNT = 50
 RATES = np.linspace(45, 120, COUNT)

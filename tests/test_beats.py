@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ecggen import beats, checkpoint
-from ecggen.condition import Condition
-from ecggen.context import ConditionEncoder
+from ecggen import checkpoint
+from ecggen.conditioning import rhythm_prior
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.condition_embedding import ConditionEncoder
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.rhythm import pulse_rises, r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.preprocessing import Preprocessor
 
 PREPARED = Preprocessor()
 
@@ -27,7 +28,7 @@ class Heart(torch.nn.Module):
 
 def rates(condition: Condition, heart: Heart, seed: int = 0) -> np.ndarray:
     """Pulses a minute of the PPG that each record is given."""
-    known, _ = beats.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
+    known, _ = rhythm_prior.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
     found = [pulse_rises(wave.numpy(), known.ppg_fs) for wave in known.ppg[:, 0]]
     return np.array([60 * (len(times) - 1) / (times[-1] - times[0]) for times in found])
 
@@ -45,16 +46,16 @@ def test_untold_rates_are_the_populations():
 def test_what_is_seen_tells_the_rhythm_by_itself():
     lead = simulate(1, seed=1).pick("I")
     known = PREPARED.condition(Condition.none(1).with_leads(lead))
-    assert beats.draw(Heart(), known, PREPARED, 0, range(1)) == (known, {})
+    assert rhythm_prior.draw(Heart(), known, PREPARED, 0, range(1)) == (known, {})
 
 
 def test_the_same_record_whatever_the_batch():
     heart, many = Heart(), PREPARED.condition(Condition.none(5))
-    whole, peaks = beats.draw(heart, many, PREPARED, 3, range(5))
-    part, own = beats.draw(heart, many[3:], PREPARED, 3, range(3, 5))
+    whole, peaks = rhythm_prior.draw(heart, many, PREPARED, 3, range(5))
+    part, own = rhythm_prior.draw(heart, many[3:], PREPARED, 3, range(3, 5))
     assert torch.equal(whole.ppg[3:], part.ppg)
     assert np.array_equal(peaks[3], own[0]) and np.array_equal(peaks[4], own[1])
-    assert not torch.equal(whole.ppg, beats.draw(heart, many, PREPARED, 4, range(5))[0].ppg)
+    assert not torch.equal(whole.ppg, rhythm_prior.draw(heart, many, PREPARED, 4, range(5))[0].ppg)
 
 
 def test_words_tell_rate_and_irregularity_once_they_are_learnt():
@@ -68,12 +69,12 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
             interval, wild = words[text]
             times.append(np.cumsum(interval * np.exp(wild * rng.standard_normal(int(10 / interval)))))
         parts.append((Condition.none(24).with_text(texts), times))
-    beats.fit(heart, parts, rng)
+    rhythm_prior.fit(heart, parts, rng)
     for text, (interval, _) in words.items():
         found = rates(Condition.none(16, 20.0).with_text(text), heart)
         assert abs(np.median(found) * interval / 60 - 1) < 0.3, text
     asked = Condition.none(2, 40.0).with_text(["staggering", "creeping"]).with_facts(heart_rate=70)
-    known, _ = beats.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
+    known, _ = rhythm_prior.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
     wild, calm = (np.diff(pulse_rises(wave.numpy(), 100.0)).std() for wave in known.ppg[:, 0])
     assert wild > 3 * calm
 
@@ -84,8 +85,10 @@ def test_a_rhythm_in_whole_samples_is_as_irregular_as_was_learnt():
     for asked in (0.01, 0.02):
         found = []
         for seed in range(12):
-            times = beats._beats(told, 0, 0.8, asked + beats.STEADIEST, np.random.default_rng(seed))
-            found.append(np.exp(beats._measured(np.round(times * told.fs) / told.fs)[1]) - beats.STEADIEST)
+            times = rhythm_prior._beats(told, 0, 0.8, asked + rhythm_prior.STEADIEST, np.random.default_rng(seed))
+            found.append(
+                np.exp(rhythm_prior._measured(np.round(times * told.fs) / told.fs)[1]) - rhythm_prior.STEADIEST
+            )
         assert abs(np.mean(found) / asked - 1) < 0.05
 
 
@@ -96,7 +99,7 @@ def test_r_peaks_are_moved_to_where_they_are_wanted():
     found = r_peaks(ecg, between=True)
     wanted = {row: found[row] + 0.02 * rng.uniform(-1, 1, len(found[row])) for row in (0, 1, 3)}
     wanted[3] = np.append(wanted[3], found[3][-1] + 0.2)  # where none was drawn
-    placed = beats.place(ecg.signal, ecg.fs, wanted)
+    placed = rhythm_prior.place(ecg.signal, ecg.fs, wanted)
     assert torch.equal(ecg.signal, before) and torch.equal(placed[2], before[2])
     for row, peaks in enumerate(r_peaks(replace(ecg, signal=placed), between=True)):
         if row == 2:
@@ -109,19 +112,19 @@ def test_r_peaks_are_moved_to_where_they_are_wanted():
 
 def test_nothing_is_moved_where_nothing_is_near_or_wanted():
     ecg = simulate(1, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
-    far = r_peaks(ecg)[0] + 1.5 * beats.REACH
+    far = r_peaks(ecg)[0] + 1.5 * rhythm_prior.REACH
     flat = torch.zeros_like(ecg.signal)
-    assert beats.place(ecg.signal, ecg.fs, {}) is ecg.signal
-    assert torch.equal(beats.place(ecg.signal, ecg.fs, {0: far}), ecg.signal)
-    assert torch.equal(beats.place(ecg.signal, ecg.fs, {0: np.zeros(0)}), ecg.signal)
-    assert torch.equal(beats.place(flat, ecg.fs, {0: far}), flat)
+    assert rhythm_prior.place(ecg.signal, ecg.fs, {}) is ecg.signal
+    assert torch.equal(rhythm_prior.place(ecg.signal, ecg.fs, {0: far}), ecg.signal)
+    assert torch.equal(rhythm_prior.place(ecg.signal, ecg.fs, {0: np.zeros(0)}), ecg.signal)
+    assert torch.equal(rhythm_prior.place(flat, ecg.fs, {0: far}), flat)
 
 
 def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
     flow = checkpoint.load("flow")
     told = Condition.none(8).with_facts(heart_rate=[65.0] * 8).with_text(["sinus rhythm"] * 8)
     prepared = flow.preprocessor.condition(told)
-    _, wanted = beats.draw(flow, prepared, flow.preprocessor, 1, range(8))
+    _, wanted = rhythm_prior.draw(flow, prepared, flow.preprocessor, 1, range(8))
     off = []
     for row, peaks in enumerate(r_peaks(flow.sample(told, seed=1), between=True)):
         away = peaks - wanted[row][:, None]
@@ -132,13 +135,13 @@ def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
 def test_too_few_records_teach_nothing():
     heart = Heart()
     before = heart.encoder.beats.clone()
-    beats.fit(heart, [(Condition.none(2), [np.arange(9.0), np.arange(9.0)])], np.random.default_rng(0))
+    rhythm_prior.fit(heart, [(Condition.none(2), [np.arange(9.0), np.arange(9.0)])], np.random.default_rng(0))
     assert torch.equal(heart.encoder.beats, before)
 
 
 def test_rhythms_are_as_irregular_as_is_asked():
     condition, rng = Condition.none(1, 30.0), np.random.default_rng(0)
     for asked in (0.02, 0.06, 0.2):
-        made = [beats._beats(condition, 0, 0.8, asked, rng) for _ in range(30)]
-        found = [np.exp(beats._measured(times)[1]) for times in made]
+        made = [rhythm_prior._beats(condition, 0, 0.8, asked, rng) for _ in range(30)]
+        found = [np.exp(rhythm_prior._measured(times)[1]) for times in made]
         assert abs(np.median(found) / asked - 1) < 0.15

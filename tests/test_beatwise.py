@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ecggen.beatwise import Beatwise, qrs
-from ecggen.condition import Condition
+from ecggen.conditioning.beat_network import Beatwise, qrs
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.encoder import Reader
 from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.reader import Reader
 
 NOTHING = torch.zeros(3, 6)
 

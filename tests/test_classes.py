@@ -5,9 +5,10 @@ import pandas
 import pytest
 
 from ecggen import InputError
-from ecggen.data import Pack, statements
+from ecggen.conditioning import statements
+from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.data import Pack
 from ecggen.data.classes import LABELS, Population, class_name, condition, statements_of
-from ecggen.preprocessing import Preprocessor
 
 CODES = ["NORM SR"] * 12 + ["AFIB ISC_"] * 5 + ["IMI SR"] * 3 + ["AFIB LVH"]
 

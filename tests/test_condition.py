@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecggen import Condition, InputError
-from ecggen.condition import agree
+from ecggen.conditioning.condition import agree
+from ecggen.conditioning.preprocessing import Preprocessor, band_pass
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulated_peaks
 from ecggen.exposure import Exposure
-from ecggen.preprocessing import Preprocessor, band_pass
 
 
 def full(n: int = 3) -> Condition:

@@ -8,7 +8,7 @@ import torch
 from conftest import tiny
 
 from ecggen import config
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.data import Batch

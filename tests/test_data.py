@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from ecggen import InputError, data, write
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.batches import Batches
-from ecggen.preprocessing import Preprocessor
 
 SHORT = Preprocessor(seconds=4)
 

@@ -11,11 +11,12 @@ from conftest import ROOT, tiny
 
 from ecggen import InputError, checkpoint, data, drawable
 from ecggen.cli.evaluate import table
-from ecggen.condition import FACTS
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition import FACTS
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.data import statements
 from ecggen.data.classes import Population
 from ecggen.evaluation import diagnoses, matrix, memorisation, tables
 from ecggen.evaluation import protocol as protocols
@@ -25,7 +26,6 @@ from ecggen.evaluation.variations import variations
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Judgement, labels, targets
 from ecggen.networks import storage
-from ecggen.preprocessing import Preprocessor
 
 SHIPPED = ROOT / "checkpoints"
 MEASURED = ROOT / "evaluation" / "results" / "memorisation.json"

@@ -10,6 +10,7 @@ from scipy.stats import pearsonr
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from ecggen import InputError, checkpoint, data, write
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import protocol, reconstruction
@@ -17,7 +18,6 @@ from ecggen.evaluation.baselines import LaggedRegression, Nearest, TrainingMean,
 from ecggen.evaluation.results import store
 from ecggen.evaluation.scores import pointwise
 from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.preprocessing import Preprocessor
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from conftest import ROOT, tiny
 
 from ecggen import config
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate

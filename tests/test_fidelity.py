@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ecggen import InputError
+from ecggen.conditioning import statements
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.data import statements
 from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied

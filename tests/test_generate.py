@@ -15,12 +15,12 @@ from ecggen import InputError, checkpoint, cli, read, write
 from ecggen.cli import jobs
 from ecggen.cli.jobs import Job
 from ecggen.cli.prompts import Prompt
+from ecggen.conditioning.metadata_in_text import Facts, facts_in
+from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import sampling
-from ecggen.facts import Facts, facts_in
-from ecggen.people import People
 
 SENTENCE = "atrial fibrillation, 74-year-old woman, 130 bpm"
 SHORT = ("--seconds", 4, "--fs", 100, "--picture", "none")

@@ -6,10 +6,10 @@ import torch
 from conftest import tiny
 
 from ecggen import Condition, InputError, finishing
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generator import Drawn, Generator, Noise, Sampling
-from ecggen.preprocessing import Preprocessor
 
 
 class GaussianHeart(Generator):

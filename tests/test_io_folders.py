@@ -15,10 +15,11 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ecggen.conditioning import statements
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.data import recordings, statements
+from ecggen.data import recordings
 from ecggen.data.ptb_xl_folder import COLUMNS, STATEMENTS, PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read

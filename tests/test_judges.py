@@ -8,9 +8,9 @@ import torch
 from conftest import ROOT, SAMPLES
 
 from ecggen import InputError, config, data, read, write
+from ecggen.conditioning import statements
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.data import statements
 from ecggen.data.batches import batch
 from ecggen.evaluation import judging
 from ecggen.judges import storing

@@ -7,7 +7,7 @@ import torch
 from conftest import ROOT, tiny
 
 from ecggen import config
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.simulate import simulate
 from ecggen.generators.diffusion import TIMES
 

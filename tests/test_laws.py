@@ -6,11 +6,11 @@ import torch
 from conftest import tiny
 
 from ecggen import checkpoint, config
-from ecggen.condition import Condition
-from ecggen.context import ConditionEncoder
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.condition_embedding import ConditionEncoder
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
 from ecggen.generator import Drawn, Generator, Noise
-from ecggen.preprocessing import Preprocessor
 
 
 @pytest.mark.parametrize("name", config.names())

@@ -9,10 +9,10 @@ from conftest import tiny
 from test_judges import tiny_judge
 
 from ecggen import InputError, checkpoint, data, write
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import generation, matrix, protocol
 from ecggen.judges import storing
-from ecggen.preprocessing import Preprocessor
 
 HEAD = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "scp_codes"]
 

@@ -17,11 +17,11 @@ from conftest import ROOT, tiny
 from lightning.pytorch.callbacks import Callback
 
 from ecggen import InputError, checkpoint, config, data, read, training, write
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.packing import Rows, load
 from ecggen.exposure import Exposure
-from ecggen.preprocessing import Preprocessor
 from ecggen.training import Plan, train
 
 LEADS = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])

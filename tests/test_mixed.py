@@ -12,6 +12,7 @@ from conftest import tiny
 from torch.utils.data import DataLoader, DistributedSampler
 
 from ecggen.augmenting import Augmenter
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
@@ -24,7 +25,6 @@ from ecggen.data.mixed import Mixed, Order
 from ecggen.data.ptb_xl_folder import PtbXlFolder
 from ecggen.io import read
 from ecggen.io.metadata import About
-from ecggen.preprocessing import Preprocessor
 
 MADE = Provenance((), STANDARD_LEADS, "flow 1234abcd", 7, "atrial fibrillation")
 SHORT = Preprocessor(seconds=4)

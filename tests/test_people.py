@@ -7,10 +7,10 @@ from conftest import tiny
 from trainable import training_folder
 
 from ecggen import checkpoint, data, finishing
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.patient_prior import COLUMNS, People
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.people import COLUMNS, People
 
 SOME = People.of(
     ["normal ECG", "atrial fibrillation", "normal ECG", ""],

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.data import statements
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.subgroups import AGES, CLASSES, subgroups
 from ecggen.judges.classifier import Judgement, labels

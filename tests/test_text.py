@@ -10,9 +10,9 @@ import torch
 from conftest import ROOT
 from torch.nn import functional as F
 
-from ecggen import Condition, InputError, wording
-from ecggen.context import ConditionEncoder
-from ecggen.data import statements
+from ecggen import Condition, InputError
+from ecggen.conditioning import statements, text_encoder
+from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.evaluation import text as figures
 from ecggen.networks import storage
 from ecggen.networks.text import FolderEncoder, WordEncoder, words_of
@@ -54,7 +54,7 @@ def encoder():
 @pytest.fixture(scope="module")
 def shipped():
     torch.set_num_threads(1)
-    return wording.load("text")
+    return text_encoder.load("text")
 
 
 def seen(*which):
@@ -70,7 +70,7 @@ def nearness(reader, *texts):
 def corpus(n=60):
     """A few reports in memory, in the form of PTB-XL's."""
     kinds = [("atrial fibrillation", "AFIB"), ("sinus rhythm. normal ecg", "NORM"), ("linksschenkelblock", "CLBBB")]
-    return wording.Reports(
+    return text_encoder.Reports(
         tuple(kinds[i % 3][0] for i in range(n)),
         np.stack([statements.vector([kinds[i % 3][1]]) for i in range(n)]),
         np.full(n, 1),
@@ -170,7 +170,7 @@ def test_prompts_take_the_form_of_diffusets():
 
 def test_what_is_denied_is_not_a_target():
     rng = np.random.default_rng(0)
-    sets = wording.draw_sets(corpus().labels, 64, rng)
+    sets = text_encoder.draw_sets(corpus().labels, 64, rng)
     assert any(denied for _, denied in sets)
     for said, denied in sets:
         assert said or denied
@@ -181,29 +181,29 @@ def test_what_is_denied_is_not_a_target():
 
 
 def test_pretraining_learns_and_repeats():
-    plan = wording.Plan(
+    plan = text_encoder.Plan(
         width=16, words=16, vocabulary=256, layers=1, steps=40, reports=16, sets=8, rate=1e-2, folds=(1,)
     )
-    reader, losses = wording.pretrain(corpus(), plan)
+    reader, losses = text_encoder.pretrain(corpus(), plan)
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
-    short = wording.Plan(**{**vars(plan), "steps": 3})
-    assert wording.pretrain(corpus(), short)[1] == wording.pretrain(corpus(), short)[1]
+    short = text_encoder.Plan(**{**vars(plan), "steps": 3})
+    assert text_encoder.pretrain(corpus(), short)[1] == text_encoder.pretrain(corpus(), short)[1]
     assert not reader.training
 
 
 def test_weights_travel_into_a_generator(tmp_path):
-    reader = wording.Reader(**SIZES)
-    folder = wording.save(reader, tmp_path / "words", card="# words\n")
+    reader = text_encoder.Reader(**SIZES)
+    folder = text_encoder.save(reader, tmp_path / "words", card="# words\n")
     holder = torch.nn.ModuleDict({"a": ConditionEncoder(16, vocabulary=128), "b": torch.nn.Linear(2, 2)})
     with pytest.raises(InputError, match="16 wide with 128 rows, 48 words and 1 layers; 16 wide with 128 rows"):
-        wording.copy_into(folder, holder)
-    folder = wording.save(wording.Reader(width=16, vocabulary=128), tmp_path / "words")
-    assert wording.copy_into(folder, holder) == 1
+        text_encoder.copy_into(folder, holder)
+    folder = text_encoder.save(text_encoder.Reader(width=16, vocabulary=128), tmp_path / "words")
+    assert text_encoder.copy_into(folder, holder) == 1
     with torch.no_grad():
         tokens, _ = holder["a"].eval().text(["AF"], seen(True))
-        again, _ = wording.load(folder).text(["AF"], seen(True))
+        again, _ = text_encoder.load(folder).text(["AF"], seen(True))
     assert torch.equal(tokens, again)
-    assert wording.copy_into(folder, torch.nn.Linear(2, 2)) == 0
+    assert text_encoder.copy_into(folder, torch.nn.Linear(2, 2)) == 0
     assert (folder / "README.md").read_text() == "# words\n"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["words"]
 
@@ -223,17 +223,17 @@ def test_weights_travel_into_a_generator(tmp_path):
     ],
 )
 def test_spoilt_weights_are_one_sentence(tmp_path, spoil, message):
-    folder = wording.save(wording.Reader(**SIZES), tmp_path / "words")
+    folder = text_encoder.save(text_encoder.Reader(**SIZES), tmp_path / "words")
     spoil(folder)
     with pytest.raises(InputError, match=message):
-        wording.load(folder)
+        text_encoder.load(folder)
 
 
 def test_a_name_that_is_not_there():
     with pytest.raises(InputError, match="there is no checkpoint 'txet'"):
-        wording.load("txet")
+        text_encoder.load("txet")
     with pytest.raises(InputError, match="holds no text encoder"):
-        wording.load("vae")
+        text_encoder.load("vae")
 
 
 def test_shipped_weights_know_a_denial(shipped):
@@ -277,7 +277,7 @@ def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
     results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
     assert results["model"] == f"text@{storage.weights_hash(folder)}"
     assert "10.13026/kfzx-aw45" in (folder / "README.md").read_text()
-    assert wording.copy_into("text", ConditionEncoder()) == 1
+    assert text_encoder.copy_into("text", ConditionEncoder()) == 1
 
 
 def test_areas_by_ranks():
@@ -306,7 +306,7 @@ def table(path, rows=12):
 
 
 def test_reports_are_read(tmp_path):
-    reports = wording.read_reports(table(tmp_path / "ptbxl_database.csv").parent)
+    reports = text_encoder.read_reports(table(tmp_path / "ptbxl_database.csv").parent)
     assert len(reports) == 13 and reports.texts[-1] == "normal ecg"
     assert reports.labels[0].sum() == 2  # a likelihood of 0 counts as listed
     assert len(reports.of([9])) == 1
@@ -319,7 +319,7 @@ def test_the_command(run, tmp_path):
     words = ("train-text", "--data", data, "--out", out, "--steps", 2, "--width", 16, "--quiet")
     code, told, _ = run(*words)
     assert code == 0 and "loss:" in told
-    assert wording.load(out).sizes["width"] == 16
+    assert text_encoder.load(out).sizes["width"] == 16
     code, _, err = run(*words)
     assert code == 2 and "--overwrite" in err
     assert run(*words, "--overwrite", "--from", out)[0] == 0
@@ -368,7 +368,7 @@ def test_a_language_model_from_a_folder(folder):
     torch.testing.assert_close(first[0, mask[0]], alone[0], atol=1e-5, rtol=1e-5)
     first.square().sum().backward()
     assert encoder.text.project.weight.grad.abs().sum() > 0
-    assert wording.copy_into("text", encoder) == 0
+    assert text_encoder.copy_into("text", encoder) == 0
     again = ConditionEncoder(16, text=str(folder))
     again.load_state_dict(encoder.state_dict())
     assert torch.equal(again.text(text, here)[0], first)

@@ -9,12 +9,12 @@ from conftest import ROOT, tiny
 from torch import nn
 
 from ecggen import checkpoint, config, data, finishing, training
-from ecggen.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise, independent
-from ecggen.preprocessing import Preprocessor
 from ecggen.training import Plan, logged, rate_at, train
 
 

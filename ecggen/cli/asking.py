@@ -104,9 +104,9 @@ class Plan:
 
     def like(self, path: Path, text: str | None, n: int) -> tuple[list[Asked], Originals]:
         """``n`` requests like one recording, and what gives that recording for each."""
+        from ecggen.conditioning.statements import codes as known
+        from ecggen.conditioning.statements import describe as say
         from ecggen.core.rhythm import heart_rate, r_peaks
-        from ecggen.data.statements import codes as known
-        from ecggen.data.statements import describe as say
         from ecggen.io import reading
         from ecggen.io.formats.snomed import to_scp
 
@@ -222,10 +222,10 @@ def _nobody(n: int, fold: int) -> list[Asked]:
 
 def _said(text: str) -> tuple[str, ...]:
     """The statements that a text says."""
-    from ecggen import wording
-    from ecggen.data.statements import codes
+    from ecggen.conditioning import text_encoder
+    from ecggen.conditioning.statements import codes
 
-    _, said, _ = wording.load().read([text])
+    _, said, _ = text_encoder.load().read([text])
     return tuple(code for code, probability in zip(codes(), said[0].tolist(), strict=True) if probability > 0.5)
 
 

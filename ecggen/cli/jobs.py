@@ -27,7 +27,7 @@ from ecggen.cli.resuming import mark_of, part_of, same_job
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.generator import Generator
 
@@ -141,7 +141,7 @@ class Job:
 
     def condition(self, indices: range) -> Condition:
         """What the model is told of these records."""
-        from ecggen.condition import FACTS, Condition
+        from ecggen.conditioning.condition import FACTS, Condition
 
         prompts = [self.prompt(index) for index in indices]
         facts = {name: [getattr(prompt, name) for prompt in prompts] for name in FACTS}

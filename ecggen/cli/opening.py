@@ -14,7 +14,7 @@ from typer import Argument, Option
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
 
 File = Annotated[

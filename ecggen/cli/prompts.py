@@ -12,8 +12,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecggen.conditioning.metadata_in_text import facts_in
 from ecggen.core.errors import InputError
-from ecggen.facts import facts_in
 
 if TYPE_CHECKING:
     from ecggen.generator import Generator
@@ -94,7 +94,7 @@ def understand(prompt: Prompt) -> tuple[Prompt, list[str]]:
     Raises:
         InputError: On a blank text, or a fact or a number of records out of range.
     """
-    from ecggen.condition import FACTS
+    from ecggen.conditioning.condition import FACTS
 
     if not 1 <= prompt.n <= MOST_RECORDS:
         raise InputError(f"{prompt.where}n is {prompt.n}", f"1 to {MOST_RECORDS:,} records were expected")
@@ -203,7 +203,7 @@ def _clean(text: str | None, where: str) -> tuple[str | None, list[str]]:
 
 def _checked(name: str, value: float | str | None, what: str) -> float | str | None:
     """A fact as the model is told it."""
-    from ecggen.condition import FACTS
+    from ecggen.conditioning.condition import FACTS
 
     if value is None:
         return None

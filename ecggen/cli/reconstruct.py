@@ -37,9 +37,9 @@ from ecggen.cli.opening import (
 from ecggen.cli.results import describe, store
 
 if TYPE_CHECKING:
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
+    from ecggen.conditioning.preprocessing import Preprocessor
     from ecggen.core.ecg import ECG
-    from ecggen.preprocessing import Preprocessor
 
 
 def reconstruct(
@@ -108,7 +108,7 @@ def condition(
     heart_rate: float | None = None,
 ) -> tuple[Condition, list[str]]:
     """What the model is told, and what a person should know of it; the R peaks win over a told heart rate."""
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
     from ecggen.core import rhythm
 
     measured = None

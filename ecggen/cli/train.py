@@ -39,8 +39,9 @@ def train(
     weights so far lie in OUT/checkpoint at any time and can be used as --model OUT/checkpoint. A run that was
     killed goes on with --resume, from the end of its last epoch.
     """
-    from ecggen import checkpoint, wording
+    from ecggen import checkpoint
     from ecggen import data as datasets
+    from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
     from ecggen.generator import Completed
     from ecggen.training import read
@@ -54,7 +55,7 @@ def train(
         if foreign:
             console.err.print(f"{len(foreign)} weights are not in {name}, {foreign[0]} for one", markup=False)
     if text is not None:
-        wording.copy_into(text, generator)
+        text_encoder.copy_into(text, generator)
     completion = None if complete is None else Completed(checkpoint.load(complete))
     packs = []
     for folder in data:

@@ -30,20 +30,20 @@ def train_text(
 
     import torch
 
-    from ecggen import wording
+    from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     if out.exists() and not (out / "config.json").is_file():
         raise InputError(f"{out} holds no weights to replace", "a folder written by train-text was expected")
-    begun = None if start is None else wording.load(start)
-    plan = wording.Plan(steps=steps or wording.Plan.steps, seed=seed, width=width)
+    begun = None if start is None else text_encoder.load(start)
+    plan = text_encoder.Plan(steps=steps or text_encoder.Plan.steps, seed=seed, width=width)
     plan = plan if begun is None else replace(plan, **begun.sizes)
-    reports = wording.read_reports(data)
+    reports = text_encoder.read_reports(data)
     torch.set_num_threads(1)  # the same sums in the same order on every run
     with console.progress("pretraining the text encoder", quiet) as share:
-        reader, losses = wording.pretrain(reports, plan, share, begun)
+        reader, losses = text_encoder.pretrain(reports, plan, share, begun)
     last = losses[-max(1, len(losses) // 20) :]
-    wording.save(reader, out, plan)
+    text_encoder.save(reader, out, plan)
     console.tell(f"loss: {losses[0]:.2f} at first, {sum(last) / len(last):.2f} at last\nweights: {out}")

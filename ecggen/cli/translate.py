@@ -33,10 +33,10 @@ from ecggen.cli.opening import (
 from ecggen.cli.results import center_of, describe, rounded, store
 
 if TYPE_CHECKING:
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
+    from ecggen.conditioning.preprocessing import Preprocessor
     from ecggen.core.ecg import ECG
     from ecggen.io.ppg import PPG
-    from ecggen.preprocessing import Preprocessor
 
 LEAD = "II"
 LEADS = (
@@ -127,7 +127,7 @@ def condition(
     heart_rate: float | None = None,
 ) -> tuple[Condition, dict[str, float | None], list[str]]:
     """What the model is told, the heart rates told and measured, and what a person should know of it."""
-    from ecggen.condition import Condition
+    from ecggen.conditioning.condition import Condition
     from ecggen.core import rhythm
 
     measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ecggen.condition import CHANNELS, FACTS, WORDS, Condition
+from ecggen.conditioning.condition import CHANNELS, FACTS, WORDS, Condition
 from ecggen.core.ecg import ECG
 from ecggen.data.packing import Pack
 

@@ -14,9 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.core.errors import InputError
-from ecggen.data import statements
 from ecggen.data.packing import Pack
 
 AGE_DEVIATION = 2.0

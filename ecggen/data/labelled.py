@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
 from ecggen.data.classes import LABELS, statements_of
 from ecggen.data.packing import Pack, load, pack
 from ecggen.data.sources import recordings
-from ecggen.preprocessing import Preprocessor
 
 
 class Item(NamedTuple):

@@ -13,6 +13,7 @@ import lightning
 import pandas
 from torch.utils.data import DataLoader
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import Provenance
 from ecggen.core.errors import InputError
 from ecggen.data.drawn import DrawnRecords
@@ -21,7 +22,6 @@ from ecggen.data.mixed import Mixed, Order
 from ecggen.data.packing import Pack, Recording
 from ecggen.data.sources import recordings
 from ecggen.io import read
-from ecggen.preprocessing import Preprocessor
 
 
 class AugmentedData(lightning.LightningDataModule):

@@ -23,13 +23,13 @@ import numpy as np
 import pandas
 import torch
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor, fit
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.data import paired
 from ecggen.io import read
-from ecggen.preprocessing import Preprocessor, fit
 
 FOLDS = 10
 FORMAT = 3

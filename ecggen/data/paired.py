@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, check_rate
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import pulse_delay, r_peaks
 from ecggen.io.normalise import Found, agreed, listed, millivolts
 from ecggen.io.ppg import decode, lead_rows, mend, ppg_rows
-from ecggen.preprocessing import Preprocessor
 
 LEAD = "II"
 SHORTEST = 10.0

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
-from ecggen.data import statements
 from ecggen.data.sources import DATABASE, FOLDS
 from ecggen.io.files import place
 from ecggen.io.formats.snomed import to_scp

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, pulse_rises

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ecggen import checkpoint, data
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG, determined_by
 from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
 from ecggen.core.simulate import simulate_ppg

@@ -24,9 +24,10 @@ import numpy as np
 import torch
 
 from ecggen import drawable
+from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.data import Pack, statements
+from ecggen.data import Pack
 from ecggen.data.classes import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.evaluation.scores.bootstrap import redrawn

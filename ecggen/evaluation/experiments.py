@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ecggen import beatwise, checkpoint, condition, config, data, training
+from ecggen import checkpoint, config, data, training
+from ecggen.conditioning import beat_network, condition
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
@@ -37,7 +39,6 @@ from ecggen.generators.flow import Flow
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
 from ecggen.latent import LatentGenerator
-from ecggen.preprocessing import Preprocessor
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
@@ -176,7 +177,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
     for part in generator.modules():
-        if isinstance(part, beatwise.Beatwise):
+        if isinstance(part, beat_network.Beatwise):
             part.penalty = PENALTIES[experiment.penalty]
     if experiment.perceptual:
         assert isinstance(generator, LatentGenerator)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.encoder import Reader
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.data import Batches, Pack
 from ecggen.evaluation.generation import draw
@@ -19,7 +20,6 @@ from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, p
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Classifier
 from ecggen.networks.latent import Autoencoder
-from ecggen.reader import Reader
 
 REDRAWS = 100
 """Redraws of patients for the interval of a Fréchet distance."""

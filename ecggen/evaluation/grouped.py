@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ecggen.data import statements
+from ecggen.conditioning import statements
 from ecggen.evaluation.report.subgroups import AGES
 from ecggen.evaluation.scores.bootstrap import patient_interval
 

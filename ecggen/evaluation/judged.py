@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.data import statements
 from ecggen.evaluation.scores.bootstrap import paired_difference_interval
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.judges.classifier import Classifier, labels, targets

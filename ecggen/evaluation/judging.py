@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from ecggen import data
+from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.data import Pack, statements
+from ecggen.data import Pack
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
 from ecggen.evaluation.scores.ranking import auroc

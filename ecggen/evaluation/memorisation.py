@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.condition import WORDS
+from ecggen.conditioning.condition import WORDS
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack

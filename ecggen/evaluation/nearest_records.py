@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 import pandas
 
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.core.ecg import LEAD_MATRIX
-from ecggen.data import statements
 
 CHUNK = 512  # training records at a time
 LARGEST = 2**28

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack

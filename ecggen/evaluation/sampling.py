@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ecggen import checkpoint, data
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate

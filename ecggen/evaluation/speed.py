@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from ecggen import checkpoint
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.simulate import simulate
 from ecggen.evaluation.results import commit

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen import wording
-from ecggen.data import statements
+from ecggen.conditioning import statements, text_encoder
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.networks import storage
@@ -67,8 +66,8 @@ def measure(
         repeats: Redraws of the bootstrap.
         seed: Seed of the redraws.
     """
-    reader = wording.load(name)
-    reports = wording.read_reports(folder).of(folds)
+    reader = text_encoder.load(name)
+    reports = text_encoder.read_reports(folder).of(folds)
     _, said, _ = reader.read(reports.texts)
     scores = said.numpy()
     tongue = np.array([language(text) for text in reports.texts])
@@ -117,7 +116,7 @@ def per_statement(scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str,
     }
 
 
-def interval(scores: np.ndarray, reports: wording.Reports, repeats: int, seed: int) -> list[float]:
+def interval(scores: np.ndarray, reports: text_encoder.Reports, repeats: int, seed: int) -> list[float]:
     """95 % interval of the macro area, whole patients drawn again."""
     rng = np.random.default_rng(seed)
     _, which = np.unique(reports.patients, return_inverse=True)
@@ -145,7 +144,7 @@ def language(text: str) -> str:
     return max(("de", "en", "sv"), key=lambda one: counts[one])
 
 
-def nearness(reader: wording.Reader) -> dict[str, Any]:
+def nearness(reader: text_encoder.Reader) -> dict[str, Any]:
     """How near wordings, denials, other statements and other languages lie, and whether denials are read."""
     codes = [code for code in statements.codes() if code != "NORM"]  # whose denial is no "no"
     says = [statements.describe(code) for code in codes]
@@ -179,7 +178,7 @@ def nearness(reader: wording.Reader) -> dict[str, Any]:
     return found
 
 
-def two_clauses(reader: wording.Reader, codes: Sequence[str], pairs: int = 500, seed: int = 0) -> float:
+def two_clauses(reader: text_encoder.Reader, codes: Sequence[str], pairs: int = 500, seed: int = 0) -> float:
     """How often "X, no Y" is read as it is meant, over drawn pairs of statements."""
     rng = np.random.default_rng(seed)
     drawn = [rng.choice(codes, 2, replace=False) for _ in range(pairs)]
@@ -193,7 +192,7 @@ def _in_turn(forms: Sequence[str], words: Sequence[str]) -> list[str]:
     return [forms[place % len(forms)].format(x=word) for place, word in enumerate(words)]
 
 
-def _summaries(reader: wording.Reader, texts: Sequence[str]) -> Tensor:
+def _summaries(reader: text_encoder.Reader, texts: Sequence[str]) -> Tensor:
     return F.normalize(reader.read(texts)[0], dim=-1)
 
 

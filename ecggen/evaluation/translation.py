@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
@@ -29,7 +30,6 @@ from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_r
 from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1
 from ecggen.evaluation.scores.pointwise import mean_squared_error, pearson
 from ecggen.generator import Generator
-from ecggen.preprocessing import Preprocessor
 
 LONGEST_DELAY = 0.6
 """Seconds, either way, in which a recording's constant delay is looked for."""

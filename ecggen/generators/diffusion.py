@@ -60,7 +60,7 @@ class Diffusion(LatentGenerator):
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(

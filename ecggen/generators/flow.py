@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.latent import Beginning, Known, LatentGenerator, Predict, drawn
 from ecggen.networks.latent import contrast, spread_times, symmetric_divergence
@@ -58,7 +58,7 @@ class Flow(LatentGenerator):
         contrast: Weight of InfoNCE between the two.
         cross: Weight of the cross-reconstruction: the ECG decoded from the guess's posterior.
         text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(

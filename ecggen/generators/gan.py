@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.condition import Condition, agree
-from ecggen.context import ALIGNED
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition_embedding import ALIGNED
+from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
-from ecggen.reader import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"
 
@@ -52,7 +52,7 @@ class GAN(Generator):
         channels: Channels of the discriminator's first layer; each of its four layers doubles them.
         fidelity: Weight of the ranked probability score beside the adversarial loss.
         text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.beatwise``); empty for none.
+        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ time. Ours, and why:
   heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a feature
   and a signal is what convolutions find hardest.
 - Eight leads are drawn, four follow; skips run from the seen leads to the decoder.
-- Where beats are seen, each is first written by a dense network on aligned beats (``ecggen.beatwise``); the decoder
+- Where beats are seen, each is first written by a dense network on aligned beats (``ecggen.conditioning.beat_network``); the decoder
   corrects it.
 - The answer at the prior's mean can be taught to be the mean of hearts (``middle``), by its squared error: a score of
   draws asks for medians, which lie nearer to zero. ``estimate`` joins it to the mean of the draws.
@@ -32,13 +32,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ecggen.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.generator import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 from ecggen.networks.unet import Down
-from ecggen.reader import BEATS, Latent, LatentHead, Read, Reader
 
 GENERATOR = "generator"
 POSTERIOR_SHARE = 4
@@ -60,7 +60,7 @@ class VAE(Generator):
         middle: Weight of the squared error of what is written at the middle of what the condition leaves open: it asks
             for the mean of hearts, their ranked probability for the median.
         text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the part that writes beat by beat (``ecggen.beatwise``); empty for none.
+        beats: Sizes of the part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecggen.conditioning import statements
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
-from ecggen.data import Batch, statements
+from ecggen.data import Batch
 from ecggen.networks.classifier import Look
-from ecggen.preprocessing import Preprocessor
 
 SHORTEST = 5.0
 """Seconds that a recording must last to be judged."""

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ecggen.conditioning import statements
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
-from ecggen.data import Batch, statements
+from ecggen.data import Batch
 from ecggen.judges.classifier import SIZE_MV, check, cut
 from ecggen.networks.classifier import Look
 from ecggen.networks.text import WordEncoder
-from ecggen.preprocessing import Preprocessor
 
 
 class Pair(nn.Module):

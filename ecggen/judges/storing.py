@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from ecggen import config, wording
+from ecggen import config
+from ecggen.conditioning import text_encoder
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair
 from ecggen.networks import storage
-from ecggen.preprocessing import Preprocessor
 
 FORMAT = 1
 KINDS: dict[str, type] = {"classifier": Classifier, "pair": Pair}
@@ -40,7 +41,7 @@ def begin_with(judge: Judge, look: str | None, text: str | None) -> None:
     if look:
         judge.look.load_state_dict(load(look, "classifier").look.state_dict())
     if text:
-        judge.text.load_state_dict(wording.load(text).text.state_dict())
+        judge.text.load_state_dict(text_encoder.load(text).text.state_dict())
 
 
 def save(judge: Judge, folder: Path, half: bool = False) -> Path:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
-from ecggen.preprocessing import Preprocessor
 
 BEFORE, AFTER = 0.25, 0.45
 """Seconds around the R peak: from before the P wave to behind the T wave of a heart at rest."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ecggen.conditioning import statements
 from ecggen.core.rhythm import DETECTOR, heart_rate
-from ecggen.data import statements
 from ecggen.evaluation.report.comparison import HALVED, attempt, compared, scored
 from ecggen.evaluation.report.features import marginal
 from ecggen.evaluation.report.material import LEAST, Material, Studied

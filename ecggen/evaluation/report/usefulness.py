@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecggen.conditioning import statements
 from ecggen.core.errors import InputError
-from ecggen.data import statements
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, not_measured

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.condition import Condition
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
-from ecggen.data import statements
 from ecggen.evaluation.scores.ranking import auroc
 from ecggen.generator import Generator
 from ecggen.judges.classifier import Classifier, labels, targets
@@ -117,9 +117,9 @@ def frequent(codes: Sequence[str], most: int = FREQUENT) -> tuple[str, ...]:
 
 def statements_in(texts: Sequence[str]) -> tuple[str, ...]:
     """Statements that each text makes, apart by blanks, as the shipped word encoder reads it ("no X" makes none)."""
-    from ecggen import wording
+    from ecggen.conditioning import text_encoder
 
-    said = wording.load("text").read(texts)[1].numpy() > 0.5
+    said = text_encoder.load("text").read(texts)[1].numpy() > 0.5
     codes = np.array(statements.codes(), object)
     return tuple(" ".join(codes[row]) if text.strip() else "" for row, text in zip(said, texts, strict=True))
 

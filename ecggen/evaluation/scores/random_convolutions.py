@@ -16,10 +16,10 @@ from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import logistic
-from ecggen.preprocessing import Preprocessor
 
 LENGTHS = (7, 9, 11)
 """Taps of a kernel, as in ROCKET."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ecggen.beatwise import WRITTEN, Beatwise
-from ecggen.condition import Condition, agree
-from ecggen.context import ALIGNED, ConditionEncoder, Context
+from ecggen.conditioning.beat_network import WRITTEN, Beatwise
+from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition_embedding import ALIGNED, ConditionEncoder, Context
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.networks.blocks import fold, unfold

@@ -20,12 +20,12 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 
-from ecggen.condition import FACTS, Condition
-from ecggen.context import ConditionEncoder
+from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition_embedding import ConditionEncoder
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate_ppg
-from ecggen.preprocessing import Preprocessor
 
 HEART_RATE = list(FACTS).index("heart_rate")
 RIDGE = 3.0

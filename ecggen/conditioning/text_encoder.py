@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.context import ConditionEncoder
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.core.errors import InputError
-from ecggen.data import statements
 from ecggen.networks import storage
 from ecggen.networks.text import WordEncoder
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.networks.text import FolderEncoder, WordEncoder
 
@@ -65,7 +65,7 @@ class ConditionEncoder(nn.Module):
         self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))
         self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
         low, high = torch.tensor(list(FACTS.values())).T
-        # What words and facts tell of the beats, by linear regression: see ecggen.beats.
+        # What words and facts tell of the beats, by linear regression: see ecggen.conditioning.rhythm_prior.
         self.register_buffer("beats", torch.zeros(3, width + 2 * len(FACTS) + 2))
         self.register_buffer("beats_spread", torch.tensor([-3.5, 0.4, -1.5, 0.4]))
         self.beats[:, -1] = torch.tensor([-0.19, 0.16, 0.1])

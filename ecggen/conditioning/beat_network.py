@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.condition import FACTS, Condition, agree
+from ecggen.conditioning.condition import FACTS, Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
 from ecggen.networks.dense import DenseNetwork
 from ecggen.networks.losses import amplitude, squared

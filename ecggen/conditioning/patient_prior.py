@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen.beats import own_numbers, silent
-from ecggen.condition import FACTS, Condition
+from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.rhythm_prior import own_numbers, silent
 from ecggen.core.errors import InputError
 
 PERSON = 2

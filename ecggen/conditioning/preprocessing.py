@@ -15,7 +15,7 @@ import torch
 from scipy.signal import butter, sosfiltfilt
 from torch import Tensor
 
-from ecggen.condition import Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.errors import InputError
 
