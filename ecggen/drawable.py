@@ -14,7 +14,7 @@ from typing import Any
 
 from ecggen import config
 from ecggen.core.errors import InputError
-from ecggen.data.classes import class_name
+from ecggen.data.population import class_name
 from ecggen.networks import storage
 
 FILE = "diagnoses.json"

@@ -22,7 +22,7 @@ from ecggen.conditioning.condition import WORDS, Condition, agree
 from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack
-from ecggen.data.classes import Population
+from ecggen.data.population import Population
 from ecggen.exposure import Exposure
 from ecggen.generator import Generator, Noise
 from ecggen.networks import storage

@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader
 
 from ecggen import checkpoint
 from ecggen.augmenting import Augmenter, Rules
-from ecggen.data.classes import Population
 from ecggen.data.drawn import DrawnRecords
 from ecggen.data.labelled import PackedRecords
 from ecggen.data.mixed import Mixed, Order
+from ecggen.data.population import Population
 
 
 def main() -> None:

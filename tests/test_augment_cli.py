@@ -19,8 +19,8 @@ from trainable import RARE, training_folder
 
 from ecggen import checkpoint, config
 from ecggen.core.simulate import simulate
-from ecggen.data import ptb_xl_folder
-from ecggen.data.ptb_xl_folder import PtbXlFolder
+from ecggen.data import ptb_xl
+from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
@@ -345,7 +345,7 @@ def test_the_training_folder_is_not_written_into(augment, tmp_path):
 def test_a_full_disk_is_told_in_a_sentence_and_the_job_goes_on(augment, tmp_path, monkeypatch):
     words = ("--class", "AFIB", "-n", 8)
     augment(tmp_path / "whole", *words)
-    place, calls = ptb_xl_folder.place, []
+    place, calls = ptb_xl.place, []
 
     def full(contents):
         calls.append(contents)
@@ -354,7 +354,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_job_goes_on(augment, tmp_path
         place(contents)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ptb_xl_folder, "place", full)
+        patch.setattr(ptb_xl, "place", full)
         code, _, said = augment(tmp_path / "out", *words)
     assert code == 1 and "No space left on device" in said and "Traceback" not in said
     assert len(table_of(tmp_path / "out")) == 3 and len(list((tmp_path / "out").rglob("*.dat"))) == 3
@@ -368,7 +368,7 @@ def test_a_disk_that_is_full_from_the_start_is_told(augment, tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("ecggen.io.files.place", full)
-    monkeypatch.setattr(ptb_xl_folder, "place", full)
+    monkeypatch.setattr(ptb_xl, "place", full)
     code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2)
     assert code == 1 and "No space left on device" in said and "Traceback" not in said
 

@@ -14,7 +14,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.data.classes import Population
+from ecggen.data.population import Population
 from ecggen.generator import Generator, Noise
 from ecggen.judges.classifier import Judgement, labels
 

@@ -8,7 +8,7 @@ from ecggen import InputError
 from ecggen.conditioning import statements
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.data import Pack
-from ecggen.data.classes import LABELS, Population, class_name, condition, statements_of
+from ecggen.data.population import LABELS, Population, class_name, condition, statements_of
 
 CODES = ["NORM SR"] * 12 + ["AFIB ISC_"] * 5 + ["IMI SR"] * 3 + ["AFIB LVH"]
 

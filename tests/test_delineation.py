@@ -10,10 +10,11 @@ from conftest import ROOT, SAMPLES
 from ecggen import ECG, InputError, delineation
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
+from ecggen.data import ludb
 from ecggen.decoding import decode
 from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.evaluation import delineation as scoring
-from ecggen.evaluation import ludb, marked_crops, train_delineator
+from ecggen.evaluation import marked_crops, train_delineator
 from ecggen.io import read
 from ecggen.networks import storage
 from ecggen.networks.delineation import CLASSES, Delineator, probabilities

@@ -17,7 +17,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.data.classes import Population
+from ecggen.data.population import Population
 from ecggen.evaluation import diagnoses, matrix, memorisation, tables
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.baselines import baseline

@@ -12,7 +12,7 @@ from trainable import training_folder
 from ecggen import checkpoint
 from ecggen.core.ecg import STANDARD_LEADS, Provenance
 from ecggen.core.simulate import simulate
-from ecggen.data.ptb_xl_folder import PtbXlFolder
+from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.io.metadata import About
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

@@ -20,7 +20,7 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data import recordings
-from ecggen.data.ptb_xl_folder import COLUMNS, STATEMENTS, PtbXlFolder
+from ecggen.data.ptb_xl import COLUMNS, STATEMENTS, PtbXlFolder
 from ecggen.data.sources import DATABASE
 from ecggen.io import read
 from ecggen.io.metadata import About

@@ -20,7 +20,7 @@ from ecggen import InputError, checkpoint, config, data, read, training, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.data.packing import Rows, load
+from ecggen.data.pack import Rows, load
 from ecggen.exposure import Exposure
 from ecggen.training import Plan, train
 

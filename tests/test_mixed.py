@@ -17,12 +17,12 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data import drawn as drawing
-from ecggen.data.classes import Population
 from ecggen.data.drawn import DrawnRecords
 from ecggen.data.labelled import Item, PackedRecords, label_set
 from ecggen.data.lightning_module import AugmentedData
 from ecggen.data.mixed import Mixed, Order
-from ecggen.data.ptb_xl_folder import PtbXlFolder
+from ecggen.data.population import Population
+from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.io import read
 from ecggen.io.metadata import About
 

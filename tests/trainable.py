@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ecggen.core.simulate import simulate
-from ecggen.data.ptb_xl_folder import PtbXlFolder
+from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.io.metadata import About
 
 COMMON = (("NORM", "SR"), ("IMI", "SR"), ("NORM", "SBRAD"), ("LVH", "NDT"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ecggen.augmenting import Limits
     from ecggen.core.ecg import ECG
     from ecggen.data import Pack, Recording
-    from ecggen.data.classes import Asked, Population
+    from ecggen.data.population import Asked, Population
     from ecggen.generator import Generator
     from ecggen.io import About
     from ecggen.judges.classifier import Classifier
@@ -72,7 +72,7 @@ class Plan:
 
     def of_classes(self, names: Sequence[str], n: int) -> list[Asked]:
         """``n`` requests, the classes in turn."""
-        from ecggen.data.classes import class_name
+        from ecggen.data.population import class_name
 
         names = list(dict.fromkeys(class_name(name) for name in names))
         population = self._population(names)
@@ -82,7 +82,7 @@ class Plan:
 
     def balanced(self, labels: str, most: int | None) -> list[Asked]:
         """Requests that even out a set of labels."""
-        from ecggen.data.classes import LABELS
+        from ecggen.data.population import LABELS
 
         if labels not in LABELS:
             raise InputError(f"the labels are {labels!r}", f"one of {', '.join(LABELS)} was expected")
@@ -144,7 +144,7 @@ class Plan:
     def limits(self, judge: Classifier | None, names: Sequence[str], quantile: float) -> Limits:
         """The judge's limits, told from the training records."""
         from ecggen.augmenting import MOST_FOR_LIMITS, limits_of
-        from ecggen.data.classes import Population
+        from ecggen.data.population import Population
 
         if judge is None or not quantile:
             return {}
@@ -181,7 +181,7 @@ class Plan:
         import numpy as np
 
         from ecggen import data as datasets
-        from ecggen.data.classes import Population
+        from ecggen.data.population import Population
 
         every = [one for one in self._recordings if one.fold in self.folds]
         if told and every and not any(one.codes for one in every):
@@ -205,7 +205,7 @@ def _with_some_others(every: Sequence[Recording], names: Sequence[str]) -> list[
     """The recordings that show one of the classes, and ``WITHOUT_CLASS`` others, in their order."""
     import numpy as np
 
-    from ecggen.data.classes import showing
+    from ecggen.data.population import showing
 
     codes = [one.codes.split() for one in every]
     shown = np.concatenate([showing(codes, name) for name in names])
@@ -215,7 +215,7 @@ def _with_some_others(every: Sequence[Recording], names: Sequence[str]) -> list[
 
 def _nobody(n: int, fold: int) -> list[Asked]:
     """Requests of which nothing is known."""
-    from ecggen.data.classes import Asked
+    from ecggen.data.population import Asked
 
     return [Asked(index, "", (), "", None, None, None, fold, -1) for index in range(n)]
 

@@ -24,8 +24,8 @@ from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augmenting import Drawn
-    from ecggen.data.classes import Asked
-    from ecggen.data.ptb_xl_folder import PtbXlFolder
+    from ecggen.data.population import Asked
+    from ecggen.data.ptb_xl import PtbXlFolder
     from ecggen.io import About
 
 COLUMNS = {
@@ -129,7 +129,7 @@ class Folder:
         self.out.mkdir(parents=True, exist_ok=True)
         self._describe(self.about | {"complete": False})  # first of all: other shards know the folder by it
         if self.job.form == "ptb-xl":
-            from ecggen.data.ptb_xl_folder import PtbXlFolder
+            from ecggen.data.ptb_xl import PtbXlFolder
 
             self.records = PtbXlFolder(self.out, self.like, self.table)
         self._take_over()
@@ -164,7 +164,7 @@ class Folder:
 
     def close(self, results: dict[str, Any]) -> dict[str, Any]:
         """Write what came out; the table gets its records in order, and the last shard that ends joins those of all."""
-        from ecggen.data.ptb_xl_folder import join
+        from ecggen.data.ptb_xl import join
 
         self._store(about := self.about | {"complete": True} | results)
         if self.job.form == "ptb-xl":
@@ -188,7 +188,7 @@ class Folder:
         """The file of a record."""
         if self.records is None:
             return self._challenge(number).with_suffix(".hea")
-        from ecggen.data.ptb_xl_folder import record_name
+        from ecggen.data.ptb_xl import record_name
 
         return self.out / f"{record_name(number, 'lr')}.hea"
 

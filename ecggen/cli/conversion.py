@@ -23,7 +23,7 @@ from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
-    from ecggen.data.ptb_xl_folder import PtbXlFolder
+    from ecggen.data.ptb_xl import PtbXlFolder
     from ecggen.io import About
 
 COLUMNS = {
@@ -207,7 +207,7 @@ class Job:
 
     def _open_table(self, overwrite: bool) -> None:
         """The table of a folder of PTB-XL's form, without what stood in it where that is to be replaced."""
-        from ecggen.data.ptb_xl_folder import PtbXlFolder
+        from ecggen.data.ptb_xl import PtbXlFolder
         from ecggen.data.sources import DATABASE
 
         if overwrite:
@@ -265,7 +265,7 @@ class Job:
 
     def _add(self, table: PtbXlFolder, new: Converted, path: Path, number: int) -> tuple[str, list[str]]:
         """Add a recording to a folder of PTB-XL's form, under the number that it had in such a folder."""
-        from ecggen.data.ptb_xl_folder import record_name
+        from ecggen.data.ptb_xl import record_name
 
         had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.facts else None
         number = int(had[1]) if had else number

@@ -10,7 +10,7 @@ import torch
 
 from ecggen.conditioning.condition import CHANNELS, FACTS, WORDS, Condition
 from ecggen.core.ecg import ECG
-from ecggen.data.packing import Pack
+from ecggen.data.pack import Pack
 
 
 @dataclass(frozen=True)

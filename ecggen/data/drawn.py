@@ -19,9 +19,9 @@ from torch.utils.data import Dataset
 
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
-from ecggen.data.classes import Asked
 from ecggen.data.labelled import Item, label_set, told
-from ecggen.data.packing import MICROVOLT
+from ecggen.data.pack import MICROVOLT
+from ecggen.data.population import Asked
 from ecggen.io.files import place
 
 BLOCK = 64

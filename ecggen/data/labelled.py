@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
-from ecggen.data.classes import LABELS, statements_of
-from ecggen.data.packing import Pack, load, pack
+from ecggen.data.pack import Pack, load, pack
+from ecggen.data.population import LABELS, statements_of
 from ecggen.data.sources import recordings
 
 

@@ -19,7 +19,7 @@ from ecggen.core.errors import InputError
 from ecggen.data.drawn import DrawnRecords
 from ecggen.data.labelled import PackedRecords, Records, packed_folder
 from ecggen.data.mixed import Mixed, Order
-from ecggen.data.packing import Pack, Recording
+from ecggen.data.pack import Pack, Recording
 from ecggen.data.sources import recordings
 from ecggen.io import read
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas
 
 from ecggen.core.errors import InputError
-from ecggen.data.packing import Recording, fold_of
+from ecggen.data.pack import Recording, fold_of
 
 LISTED = "record_list.csv"
 MEASURED = "machine_measurements.csv"

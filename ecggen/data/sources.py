@@ -10,7 +10,7 @@ import pandas
 
 from ecggen.core.errors import InputError
 from ecggen.data.mimic_iv_ecg import LISTED, mimic_iv_ecg
-from ecggen.data.packing import FOLDS, Recording, fold_of
+from ecggen.data.pack import FOLDS, Recording, fold_of
 from ecggen.io import About, records
 from ecggen.io.metadata import years
 

@@ -16,7 +16,7 @@ from typing import Any
 from ecggen.augmenting import Rules
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.classes import LABELS
+from ecggen.data.population import LABELS
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import Fit, compared, transferred
 from ecggen.evaluation.trials import Study, Trial

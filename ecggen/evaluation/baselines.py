@@ -21,7 +21,7 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, pulse_rises
 from ecggen.core.simulate import simulate
 from ecggen.data import Pack
-from ecggen.data.packing import MICROVOLT
+from ecggen.data.pack import MICROVOLT
 from ecggen.evaluation.lagged_regression import Moments, filtered
 from ecggen.evaluation.nearest_records import Waves, Words
 from ecggen.generator import Drawn, Generator, Noise

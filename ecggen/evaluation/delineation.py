@@ -23,8 +23,8 @@ import torch
 
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
+from ecggen.data import ludb
 from ecggen.delineation import Waves, delineate, load
-from ecggen.evaluation import ludb
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.bootstrap import patient_interval

@@ -28,7 +28,7 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.classes import Asked, Population, condition
+from ecggen.data.population import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.evaluation.scores.bootstrap import redrawn
 from ecggen.evaluation.scores.ranking import auroc

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ecggen import delineation
-from ecggen.evaluation import ludb
+from ecggen.data import ludb
 from ecggen.networks.delineation import CLASSES
 
 UNKNOWN = -100

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ecggen import data, delineation
 from ecggen.core.ecg import ECG
-from ecggen.evaluation import ludb
+from ecggen.data import ludb
 from ecggen.evaluation.marked_crops import NOT_P, Crops, classes
 from ecggen.io import read
 from ecggen.networks.delineation import CLASSES, Delineator

@@ -24,7 +24,7 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY
 from ecggen.data import Recording
-from ecggen.data.paired import LEAD, Pair, read_pair
+from ecggen.data.bidmc import LEAD, Pair, read_pair
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
 from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1

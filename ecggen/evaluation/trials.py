@@ -23,7 +23,7 @@ from ecggen.augmenting import Augmenter, Drawn, Rules, limits_of
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.classes import LABELS, Population
+from ecggen.data.population import LABELS, Population
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
 from ecggen.evaluation.generation import chosen

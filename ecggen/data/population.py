@@ -17,7 +17,7 @@ import numpy as np
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.core.errors import InputError
-from ecggen.data.packing import Pack
+from ecggen.data.pack import Pack
 
 AGE_DEVIATION = 2.0
 """Years by which an age is moved (standard deviation)."""

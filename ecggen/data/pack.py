@@ -28,7 +28,7 @@ from ecggen.conditioning.preprocessing import Preprocessor, fit
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
-from ecggen.data import paired
+from ecggen.data import bidmc
 from ecggen.io import read
 
 FOLDS = 10
@@ -61,7 +61,7 @@ class Recording:
         sex: 0 male, 1 female, or None.
         report: The report's text, or "".
         codes: SCP codes of the statements that hold, apart by blanks, or "" where none are known.
-        paired: Whether the file holds a PPG beside its leads, as ``ecggen.data.paired`` reads it.
+        paired: Whether the file holds a PPG beside its leads, as ``ecggen.data.bidmc`` reads it.
     """
 
     name: str
@@ -300,7 +300,7 @@ def _paired(recording: Recording, complete: Completion | None) -> tuple[ECG, tup
     """Twelve leads and the PPG, moved so that its pulses follow the R peaks by the delay models are trained on."""
     if complete is None:
         raise InputError("it lacks leads", "twelve leads were expected", "name a checkpoint that draws them")
-    pair = paired.read_pair(recording.path)
+    pair = bidmc.read_pair(recording.path)
     return complete(pair.ecg), (pair.in_time().ppg, pair.ecg.fs)
 
 
