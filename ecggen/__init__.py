@@ -13,11 +13,11 @@ A generator turns a condition — whatever is known of a heart — into an ECG:
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ecggen.checkpoint import load
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.core.errors import InputError
-    from ecggen.generator import Estimate, Generator
+    from ecggen.generators.base import Estimate, Generator
+    from ecggen.generators.checkpoint import load
     from ecggen.io import read, write
 
 __version__ = "0.1.0"
@@ -26,10 +26,10 @@ __all__ = ["ECG", "Condition", "Estimate", "Generator", "InputError", "load", "r
 _HOMES = {
     "ECG": "core.ecg",
     "Condition": "conditioning.condition",
-    "Estimate": "generator",
-    "Generator": "generator",
+    "Estimate": "generators.base",
+    "Generator": "generators.base",
     "InputError": "core.errors",
-    "load": "checkpoint",
+    "load": "generators.checkpoint",
     "read": "io",
     "write": "io",
 }

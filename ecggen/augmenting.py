@@ -21,7 +21,7 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
 from ecggen.data.population import Asked, Population, condition, statements_of
-from ecggen.generator import VARIATION, Generator
+from ecggen.generators.base import VARIATION, Generator
 from ecggen.judges.classifier import Classifier, labels
 
 BLOCK = 64

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ecggen import config
+from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.data.population import class_name
 from ecggen.networks import storage

@@ -16,7 +16,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ecggen import checkpoint, data
+from ecggen import data
 from ecggen.conditioning import rhythm_prior, statements
 from ecggen.conditioning.condition import WORDS, Condition, agree
 from ecggen.conditioning.patient_prior import People
@@ -24,7 +24,8 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, deter
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.exposure import Exposure
-from ecggen.generator import Generator, Noise
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator, Noise
 from ecggen.networks import storage
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)

@@ -26,14 +26,15 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen import checkpoint, data
+from ecggen import data
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Batch, Pack
 from ecggen.data.batches import telling
 from ecggen.finishing import some
-from ecggen.generator import Generator
-from ecggen.latent import LatentGenerator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
+from ecggen.generators.latent import LatentGenerator
 from ecggen.networks.latent import Autoencoder
 from ecggen.networks.losses import amplitude
 from ecggen.training import Plan, Shuffled, cropped, louder, quiet_lightning, rate_at, trainer_for

@@ -24,16 +24,18 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import checkpoint, config, finishing
+from ecggen import finishing
 from ecggen.conditioning import rhythm_prior, statements
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
 from ecggen.exposure import Exposure
-from ecggen.generator import Generator, Noise
+from ecggen.generators import checkpoint, registry
+from ecggen.generators.base import Generator, Noise
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Pl
         overrides: Changes of its values, as ``training.epochs=3``.
     """
     values = config.read_toml(path, overrides)
-    config.check_tables(values, path)
+    registry.check_tables(values, path)
     plan = config.build(Plan, values.get("training", {}), f"[training] of {path}")
     exposure = config.build(Exposure, values.get("exposure", {}), f"[exposure] of {path}")
     preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {path}")
     lightning.seed_everything(plan.seed, verbose=False)
-    generator = config.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
+    generator = registry.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
     generator.preprocessor = preprocessor
     return generator, plan, exposure
 

@@ -9,12 +9,12 @@ import argparse
 
 from torch.utils.data import DataLoader
 
-from ecggen import checkpoint
 from ecggen.augmenting import Augmenter, Rules
 from ecggen.data.drawn import DrawnRecords
 from ecggen.data.labelled import PackedRecords
 from ecggen.data.mixed import Mixed, Order
 from ecggen.data.population import Population
+from ecggen.generators import checkpoint
 
 
 def main() -> None:

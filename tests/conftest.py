@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ecggen import cli, config
+from ecggen import cli
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.simulate import simulate
+from ecggen.generators import registry
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = Path(__file__).parent / "data"
@@ -35,7 +37,7 @@ def tiny(name: str):
     """The tiny twin of a generator, with random weights that are not at their quiet start."""
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{name}.toml")
     torch.manual_seed(0)
-    made = config.generator(values["generator"], values["model"], "[model]")
+    made = registry.generator(values["generator"], values["model"], "[model]")
     made.preprocessor = config.build(Preprocessor, values["preprocessing"], "[preprocessing]")
     with torch.no_grad():
         for parameter in made.parameters():

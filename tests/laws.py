@@ -5,7 +5,7 @@ import torch
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.generator import Generator, Noise, truth
+from ecggen.generators.base import Generator, Noise, truth
 
 HEARTS = simulate(3, seconds=4, seed=5)
 

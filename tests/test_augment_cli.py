@@ -17,11 +17,12 @@ import torch
 from conftest import ROOT, SAMPLES, tiny
 from trainable import RARE, training_folder
 
-from ecggen import checkpoint, config
+from ecggen.core import config
 from ecggen.core.simulate import simulate
 from ecggen.data import ptb_xl
 from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.data.sources import DATABASE
+from ecggen.generators import checkpoint
 from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
 from ecggen.io.metadata import About

@@ -18,7 +18,8 @@ from conftest import tiny
 from sklearn.preprocessing import MultiLabelBinarizer
 from trainable import RARE, training_folder
 
-from ecggen import checkpoint, cli
+from ecggen import cli
+from ecggen.generators import checkpoint
 
 N = 12
 LEADS = ["I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"]

@@ -17,11 +17,11 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import augmentation, augmentation_plot, classical, gains, tables, training_sets, trials
-from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.cells import Cells
 from ecggen.evaluation.scores import bootstrap, logistic, redraws, utility
 from ecggen.evaluation.scores.labelled import Labelled
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.generators.baselines.baselines import baseline
 
 HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
 

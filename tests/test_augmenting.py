@@ -8,14 +8,15 @@ import torch
 from conftest import tiny
 from test_classes import packed
 
-from ecggen import Condition, InputError, checkpoint
+from ecggen import Condition, InputError
 from ecggen.augmenting import Augmenter, Limits, Rules, limits_of
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
-from ecggen.generator import Generator, Noise
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator, Noise
 from ecggen.judges.classifier import Judgement, labels
 
 

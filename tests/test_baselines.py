@@ -13,8 +13,8 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
-from ecggen.evaluation.baselines import LaggedRegression, Nearest, baseline, baselines, independent, names
-from ecggen.generator import Noise
+from ecggen.generators.base import Noise
+from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, baseline, baselines, independent, names
 
 COUNT = 50
 RATES = np.linspace(45, 120, COUNT)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ecggen import checkpoint
 from ecggen.conditioning import rhythm_prior
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import ConditionEncoder
@@ -13,6 +12,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.rhythm import pulse_rises, r_peaks
 from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint
 
 PREPARED = Preprocessor()
 

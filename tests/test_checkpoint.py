@@ -8,7 +8,9 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import Condition, InputError, checkpoint, config
+from ecggen import Condition, InputError
+from ecggen.core import config
+from ecggen.generators import checkpoint, registry
 from ecggen.networks import storage
 
 
@@ -96,14 +98,14 @@ def test_broken_json_and_missing_folder(folder, tmp_path):
 
 def test_unknown_keys_name_the_near_one():
     with pytest.raises(InputError, match=r"has 'width_'; one of .* was expected; did you mean 'width'"):
-        config.generator("vae", {"width_": 3}, "[model]")
+        registry.generator("vae", {"width_": 3}, "[model]")
     with pytest.raises(InputError, match=r"there is no generator .vea.; one of .* was expected; did you mean .vae."):
-        config.generator("vea", {}, "[model]")
+        registry.generator("vea", {}, "[model]")
 
 
 def test_wrong_types_are_named():
     with pytest.raises(InputError, match="cannot be used"):
-        config.generator("vae", {"width": "wide"}, "[model]")
+        registry.generator("vae", {"width": "wide"}, "[model]")
 
 
 def test_numbers_are_numbers_and_overrides_win(tmp_path):
@@ -127,8 +129,8 @@ def test_every_config_can_be_built(path):
     if "judge" in values:
         storing.new(values["judge"], values["model"], "[model]")
         return
-    config.check_tables(values, path)
-    config.generator(values["generator"], values["model"], "[model]")
+    registry.check_tables(values, path)
+    registry.generator(values["generator"], values["model"], "[model]")
     config.build(Exposure, values["exposure"], "[exposure]")
 
 

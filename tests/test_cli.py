@@ -12,9 +12,10 @@ import torch
 import wfdb
 from conftest import ROOT, SAMPLES, tiny
 
-from ecggen import ECG, checkpoint, read, write
+from ecggen import ECG, read, write
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint
 
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 TRUTH = SAMPLES / "00262_hr.hea"

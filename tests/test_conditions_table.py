@@ -7,14 +7,14 @@ import pytest
 import torch
 from conftest import tiny
 
-from ecggen import config
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.data import Batch
 from ecggen.evaluation import conditions
-from ecggen.generator import truth
-from ecggen.latent import Beginning
+from ecggen.generators import registry
+from ecggen.generators.base import truth
+from ecggen.generators.latent import Beginning
 from ecggen.networks.blocks import Attention
 
 SECONDS, FS = 4.0, 250.0
@@ -41,7 +41,7 @@ def told(name: str) -> Condition:
 COLUMNS = ("nothing", "I", "II, V1, V5", "PPG", "text", "PPG+text", "I+text+facts")
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", registry.names())
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_generator_takes_every_condition(name, column):
     generator, known = tiny(name), told(column)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import InputError, checkpoint, data, drawable
+from ecggen import InputError, data, drawable
 from ecggen.cli.evaluate import table
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import FACTS
@@ -20,10 +20,11 @@ from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
 from ecggen.evaluation import diagnoses, matrix, memorisation, tables
 from ecggen.evaluation import protocol as protocols
-from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.known import COPIES, Known
 from ecggen.evaluation.variations import variations
-from ecggen.generator import Generator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
+from ecggen.generators.baselines.baselines import baseline
 from ecggen.judges.classifier import Judgement, labels, targets
 from ecggen.networks import storage
 

@@ -9,15 +9,16 @@ from conftest import tiny
 from scipy.stats import pearsonr
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
-from ecggen import InputError, checkpoint, data, write
+from ecggen import InputError, data, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import protocol, reconstruction
-from ecggen.evaluation.baselines import LaggedRegression, Nearest, TrainingMean, Zero
 from ecggen.evaluation.results import store
 from ecggen.evaluation.scores import pointwise
 from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.generators import checkpoint
+from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, TrainingMean, Zero
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
 
 def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
     """The whole way — read, given, estimated, compared at the model's rate — loses nothing."""
-    from ecggen.generator import Drawn, Generator
+    from ecggen.generators.base import Drawn, Generator
     from ecggen.io import read
 
     class Oracle(Generator):

@@ -9,10 +9,10 @@ import pytest
 from conftest import ROOT, tiny
 from trainable import training_folder
 
-from ecggen import checkpoint
 from ecggen.core.ecg import STANDARD_LEADS, Provenance
 from ecggen.core.simulate import simulate
 from ecggen.data.ptb_xl import PtbXlFolder
+from ecggen.generators import checkpoint
 from ecggen.io.metadata import About
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

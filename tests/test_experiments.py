@@ -7,8 +7,8 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import config
 from ecggen.conditioning.condition import Condition
+from ecggen.core import config
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
@@ -16,6 +16,7 @@ from ecggen.evaluation import experiments
 from ecggen.evaluation.experiments import Experiment
 from ecggen.evaluation.gained import compared, redrawn
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
+from ecggen.generators import registry
 
 LISTS = ROOT / "evaluation" / "experiments"
 RESULTS = ROOT / "evaluation" / "results" / "experiments.json"
@@ -30,8 +31,8 @@ def test_every_listed_experiment_can_be_built():
         if one.kind == experiments.WORDS:
             continue  # nothing is built: a checkpoint draws
         values = config.read_toml(LISTS / one.config, one.change)
-        config.check_tables(values, one.name)
-        config.generator(values["generator"], values["model"], one.name)
+        registry.check_tables(values, one.name)
+        registry.generator(values["generator"], values["model"], one.name)
 
 
 @pytest.mark.parametrize("name", PENALTIES)

@@ -15,7 +15,7 @@ from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.scores import fidelity
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Judgement, labels, targets
 

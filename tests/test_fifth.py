@@ -6,9 +6,10 @@ import pytest
 from conftest import ROOT
 from typer.testing import CliRunner
 
-from ecggen import checkpoint, config, generators
+from ecggen import generators
 from ecggen.cli import app
 from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint, registry
 from ecggen.io import read, write
 
 SOURCE = '''"""A line through the seen leads, and some noise."""
@@ -72,7 +73,7 @@ def test_it_trains_ships_draws_and_is_scored(line, tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    assert "line" in config.names()
+    assert "line" in registry.names()
     folder = tmp_path / "hearts"
     folder.mkdir()
     for i in range(40):

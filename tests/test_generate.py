@@ -11,7 +11,7 @@ import torch
 import wfdb
 from conftest import tiny
 
-from ecggen import InputError, checkpoint, cli, read, write
+from ecggen import InputError, cli, read, write
 from ecggen.cli import jobs
 from ecggen.cli.jobs import Job
 from ecggen.cli.prompts import Prompt
@@ -21,6 +21,7 @@ from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import sampling
+from ecggen.generators import checkpoint
 
 SENTENCE = "atrial fibrillation, 74-year-old woman, 130 bpm"
 SHORT = ("--seconds", 4, "--fs", 100, "--picture", "none")

@@ -9,7 +9,7 @@ from ecggen import Condition, InputError, finishing
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.generator import Drawn, Generator, Noise, Sampling
+from ecggen.generators.base import Drawn, Generator, Noise, Sampling
 
 
 class GaussianHeart(Generator):

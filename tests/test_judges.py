@@ -7,8 +7,9 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import InputError, config, data, read, write
+from ecggen import InputError, data, read, write
 from ecggen.conditioning import statements
+from ecggen.core import config
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.batches import batch

@@ -6,9 +6,10 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import config
 from ecggen.conditioning.condition import Condition
+from ecggen.core import config
 from ecggen.core.simulate import simulate
+from ecggen.generators import registry
 from ecggen.generators.diffusion import TIMES
 
 
@@ -16,7 +17,7 @@ def straight():
     """A tiny diffusion model that is asked as a flow is, with the weights of the tiny flow."""
     values, flow = config.read_toml(ROOT / "configs" / "tiny" / "flow.toml"), tiny("flow")
     sizes = {name: value for name, value in values["model"].items() if name not in ("shift", "heun")}
-    made = config.generator("diffusion", sizes | {"straight": True}, "[model]").eval()
+    made = registry.generator("diffusion", sizes | {"straight": True}, "[model]").eval()
     made.preprocessor = flow.preprocessor
     made.load_state_dict(flow.state_dict())
     return made, flow

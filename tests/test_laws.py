@@ -5,21 +5,21 @@ import pytest
 import torch
 from conftest import tiny
 
-from ecggen import checkpoint, config
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
-from ecggen.generator import Drawn, Generator, Noise
+from ecggen.generators import checkpoint, registry
+from ecggen.generators.base import Drawn, Generator, Noise
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", registry.names())
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 def test_every_generator_obeys(law, name):
     law(tiny(name))
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_saved_and_loaded_it_draws_the_same(name, tmp_path):
     generator = tiny(name)
     checkpoint.save(generator, tmp_path / "model")

@@ -8,10 +8,11 @@ import pytest
 from conftest import tiny
 from test_judges import tiny_judge
 
-from ecggen import InputError, checkpoint, data, write
+from ecggen import InputError, data, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import generation, matrix, protocol
+from ecggen.generators import checkpoint
 from ecggen.judges import storing
 
 HEAD = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "scp_codes"]
@@ -152,7 +153,7 @@ def test_a_protocol_takes_the_folder_of_its_kind(folder, tmp_path):
 
 
 def test_every_shipped_protocol_names_its_data_and_seed():
-    from ecggen import config
+    from ecggen.core import config
 
     found = matrix.shipped()
     assert {"one_lead", "three_leads", "ppg", "text", "unconditional", "augmentation"} <= set(found)

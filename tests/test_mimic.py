@@ -16,12 +16,14 @@ import torch
 from conftest import ROOT, tiny
 from lightning.pytorch.callbacks import Callback
 
-from ecggen import InputError, checkpoint, config, data, read, training, write
+from ecggen import InputError, data, read, training, write
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.pack import Rows, load
 from ecggen.exposure import Exposure
+from ecggen.generators import checkpoint, registry
 from ecggen.training import Plan, train
 
 LEADS = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])
@@ -153,7 +155,7 @@ def test_joined_packs_stay_on_disk_and_read_as_one(packed):
         assert np.array_equal(both.ecg(rows).signal, packed.ecg(np.arange(3 * n)[rows] % n).signal)
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     """At full width, on windows of 2 s; the weights, of hundreds of MB, are not written."""
     monkeypatch.setattr(training, "ModelCheckpoint", lambda *_, **__: Callback())
@@ -161,12 +163,12 @@ def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     monkeypatch.setattr(training.beats, "encoder_of", lambda generator: None)
     place = ROOT / "configs" / "large" / f"{name}.toml"
     values = config.read_toml(place)
-    config.check_tables(values, place)
+    registry.check_tables(values, place)
     assert config.build(Preprocessor, values["preprocessing"], "[preprocessing]") == Preprocessor()
     plan = config.build(Plan, values["training"], "[training]")
     few = replace(plan, epochs=1, batch=4, precision="32-true", devices=1, train_folds=(6,), validation_folds=(9,))
     few = replace(few, validation_records=1, validation_draws=1, validation_leads=("I",))
-    generator = config.generator(name, values["model"], "[model]")
+    generator = registry.generator(name, values["model"], "[model]")
     generator.preprocessor = SHORT
     before = [sum(parameter.sum().item() for parameter in parameters) for parameters in generator.players().values()]
     train(generator, packed, few, config.build(Exposure, values["exposure"], "[exposure]"), tmp_path, progress=False)

@@ -6,11 +6,12 @@ import torch
 from conftest import tiny
 from trainable import training_folder
 
-from ecggen import checkpoint, data, finishing
+from ecggen import data, finishing
 from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.conditioning.patient_prior import COLUMNS, People
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint
 
 SOME = People.of(
     ["normal ECG", "atrial fibrillation", "normal ECG", ""],

@@ -10,12 +10,13 @@ import torch
 import wfdb
 from conftest import SAMPLES, tiny
 
-from ecggen import ECG, InputError, checkpoint, data, read
+from ecggen import ECG, InputError, data, read
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.rhythm import contradiction, heart_rate, pulse_delay, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulate_ppg, simulated_peaks
 from ecggen.data.bidmc import Pair, read_pair
 from ecggen.evaluation import protocol, translation
+from ecggen.generators import checkpoint
 from ecggen.io.ppg import PPG, lean, read_ppg
 
 REGULAR = SAMPLES / "bidmc" / "bidmc_15_Signals.csv"

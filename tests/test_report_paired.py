@@ -9,11 +9,11 @@ import torch
 from ecggen import InputError
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.baselines import LaggedRegression
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.paired import reconstruction
 from ecggen.evaluation.report.pairs import Pairs, varies
+from ecggen.generators.baselines.baselines import LaggedRegression
 
 N = 54
 

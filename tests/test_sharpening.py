@@ -8,10 +8,11 @@ import torch
 from conftest import tiny
 from trainable import training_folder
 
-from ecggen import checkpoint, data, sharpening, write
+from ecggen import data, sharpening, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint
 from ecggen.sharpening import PLAN, Critic, Sharpening, drawn_latents, sharpen
 from ecggen.training import logged
 

@@ -8,13 +8,15 @@ import torch
 from conftest import ROOT, tiny
 from torch import nn
 
-from ecggen import checkpoint, config, data, finishing, training
+from ecggen import data, finishing, training
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.exposure import Exposure
-from ecggen.generator import Generator, Noise, independent
+from ecggen.generators import checkpoint, registry
+from ecggen.generators.base import Generator, Noise, independent
 from ecggen.training import Plan, logged, rate_at, train
 
 
@@ -35,7 +37,7 @@ def plan_of(name: str, **changes) -> tuple[Plan, Exposure]:
     return replace(plan, **changes), config.build(Exposure, values["exposure"], "[exposure]")
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
     plan, exposure = plan_of(name)
     best = train(tiny(name), pack, plan, exposure, tmp_path / "run", progress=False)
@@ -50,7 +52,7 @@ def test_training_lowers_the_error_of_unseen_leads(pack, tmp_path):
     exposure = Exposure(shown={"I": 1.0}, cut=0.0)
     torch.manual_seed(0)
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
-    generator = config.generator("vae", values["model"], "[model]")
+    generator = registry.generator("vae", values["model"], "[model]")
     generator.preprocessor = pack.preprocessor
     train(generator, pack, plan, exposure, tmp_path / "run", progress=False)
     errors = [float(row["rmse"]) for row in logged(tmp_path / "run" / "log") if row["rmse"]]
@@ -227,7 +229,7 @@ def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):
 def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
     torch.manual_seed(0)
-    generator = config.generator("vae", values["model"] | {"middle": 1.0}, "[model]").eval()
+    generator = registry.generator("vae", values["model"] | {"middle": 1.0}, "[model]").eval()
     generator.preprocessor = Preprocessor(seconds=4)
     known = Condition.none(3, 4).with_leads(simulate(3, seconds=4, seed=3).pick("II"))
     joined = generator.estimate(known, 4)
@@ -236,7 +238,7 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
         answer = generator.draw_many(prepared, Noise(0, range(3))).middle
     assert answer is not None
     middle = agree(answer, prepared)
-    plain = config.generator("vae", values["model"], "[model]").eval()
+    plain = registry.generator("vae", values["model"], "[model]").eval()
     plain.preprocessor = generator.preprocessor
     plain.load_state_dict(generator.state_dict())
     mean = plain.estimate(known, 4).center.pick(*DRAWN_LEADS).signal

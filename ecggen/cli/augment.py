@@ -22,7 +22,7 @@ from ecggen.core.errors import InputError
 if TYPE_CHECKING:
     from ecggen.augmenting import Augmenter, Drawn, Limits
     from ecggen.cli.asking import Originals
-    from ecggen.generator import Generator
+    from ecggen.generators.base import Generator
     from ecggen.judges.classifier import Classifier
 
 MOST_WARNINGS = 5
@@ -80,8 +80,8 @@ def augment(
     records100; beside it augment.csv with what was asked of each record and how often it was refused, and augment.json.
     A killed job goes on with --resume. Every record is marked SYNTHETIC. Not for diagnosis.
     """
-    from ecggen import checkpoint
     from ecggen.augmenting import Augmenter, Rules
+    from ecggen.generators import checkpoint
     from ecggen.io.files import place
     from ecggen.judges import storing
     from ecggen.networks import storage

@@ -22,7 +22,7 @@ from ecggen.cli.results import rounded
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.generator import Generator
+    from ecggen.generators.base import Generator
 
 
 def generate(
@@ -54,7 +54,7 @@ def generate(
     each marked SYNTHETIC, records.csv with what was asked of each and what came out, the first pages as on paper,
     README.txt and generate.json. A killed job goes on with --resume. Not for diagnosis.
     """
-    from ecggen import checkpoint
+    from ecggen.generators import checkpoint
     from ecggen.io.files import place
     from ecggen.networks import storage
 
@@ -152,7 +152,7 @@ def readme(about: dict[str, Any], job: Job) -> str:
 
 def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     """Model, prompts and notes in lines, of each kind at most so many."""
-    from ecggen.generator import Sampling
+    from ecggen.generators.base import Sampling
 
     how = {name: about["asked"][name] for name in SAMPLED}
     told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, worded=True)}"

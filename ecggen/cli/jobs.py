@@ -29,7 +29,7 @@ from ecggen.core.errors import InputError
 if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
-    from ecggen.generator import Generator
+    from ecggen.generators.base import Generator
 
 BLOCK = 64
 """Most records that are drawn at once."""

@@ -16,7 +16,7 @@ from ecggen.conditioning.metadata_in_text import facts_in
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.generator import Generator
+    from ecggen.generators.base import Generator
 
 COLUMNS = ("text", "age", "sex", "heart_rate", "n")
 """Columns of a file of prompts."""

@@ -75,8 +75,8 @@ def reconstruct(
     CSV (or in other --forms), the band as npz, a picture, and a text of what was measured and what was generated.
     Not for diagnosis.
     """
-    from ecggen.checkpoint import load
     from ecggen.core.errors import InputError
+    from ecggen.generators.checkpoint import load
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
-    from ecggen.generator import Estimate
+    from ecggen.generators.base import Estimate
 
 
 def center_of(answer: ECG | Estimate) -> ECG:
     """The ECG itself: one draw, or the middle of an estimate."""
-    from ecggen.generator import Estimate
+    from ecggen.generators.base import Estimate
 
     return answer.center if isinstance(answer, Estimate) else answer
 
@@ -23,7 +23,7 @@ def center_of(answer: ECG | Estimate) -> ECG:
 def describe(answer: ECG | Estimate) -> dict:
     """What was measured, what was generated and, of an estimate, how wide the band is."""
     from ecggen.core.ecg import determined_by
-    from ecggen.generator import Estimate
+    from ecggen.generators.base import Estimate
 
     center = center_of(answer)
     origin = center.provenance
@@ -81,7 +81,7 @@ def store(
     """
     import json
 
-    from ecggen.generator import Estimate
+    from ecggen.generators.base import Estimate
     from ecggen.io import write
     from ecggen.viz import ecg as paper
 

@@ -39,11 +39,11 @@ def train(
     weights so far lie in OUT/checkpoint at any time and can be used as --model OUT/checkpoint. A run that was
     killed goes on with --resume, from the end of its last epoch.
     """
-    from ecggen import checkpoint
     from ecggen import data as datasets
     from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
-    from ecggen.generator import Completed
+    from ecggen.generators import checkpoint
+    from ecggen.generators.base import Completed
     from ecggen.training import read
     from ecggen.training import train as run
 

@@ -29,9 +29,9 @@ def train_judge(
     """
     from lightning import seed_everything
 
-    from ecggen import config as configs
     from ecggen import data as datasets
     from ecggen.core.errors import InputError
+    from ecggen.generators import config as configs
     from ecggen.judges import storing
     from ecggen.judges.training import train as run
     from ecggen.training import Plan

@@ -87,8 +87,8 @@ def translate(
     gets twelve leads as WFDB and CSV (or in other --forms), a picture, and a text that says what they can stand for.
     Not for diagnosis.
     """
-    from ecggen.checkpoint import load
     from ecggen.core.errors import InputError
+    from ecggen.generators.checkpoint import load
     from ecggen.io.ppg import read_ppg
 
     if out.exists() and not overwrite:

@@ -20,7 +20,7 @@ from ecggen.data.population import LABELS
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import Fit, compared, transferred
 from ecggen.evaluation.trials import Study, Trial
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 
 Report = Callable[[str, float], None]
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import checkpoint, data
+from ecggen import data
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG, determined_by
 from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
@@ -27,7 +27,8 @@ from ecggen.core.simulate import simulate_ppg
 from ecggen.data.batches import Batch, batch
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.pointwise import pearson
-from ecggen.generator import Generator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
 
 TOLD = {
     "nothing": ("", False, ()),

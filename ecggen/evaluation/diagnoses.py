@@ -32,7 +32,7 @@ from ecggen.data.population import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.evaluation.scores.bootstrap import redrawn
 from ecggen.evaluation.scores.ranking import auroc
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier, labels, targets
 from ecggen.networks import storage

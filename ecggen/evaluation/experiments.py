@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ecggen import checkpoint, config, data, training
+from ecggen import data, training
 from ecggen.conditioning import beat_network, condition
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
@@ -34,11 +35,12 @@ from ecggen.evaluation import gained, markdown
 from ecggen.evaluation.generation import chosen
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.evaluation.results import commit, store
-from ecggen.generator import Generator, Sampling
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator, Sampling
 from ecggen.generators.flow import Flow
+from ecggen.generators.latent import LatentGenerator
 from ecggen.judges import storing
 from ecggen.judges.classifier import Classifier
-from ecggen.latent import LatentGenerator
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""

@@ -22,7 +22,7 @@ from ecggen.data.batches import telling
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import Section
 from ecggen.evaluation.sampling import counted
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 
 CHUNK = 64

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecggen import config
+from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.evaluation import protocol as protocols
-from ecggen.evaluation.baselines import baseline
 from ecggen.evaluation.results import store
+from ecggen.generators.baselines.baselines import baseline
 from ecggen.networks import storage
 
 MODELS = ("gan", "vae", "flow", "diffusion")

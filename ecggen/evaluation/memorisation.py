@@ -28,7 +28,7 @@ from ecggen.evaluation.report.memorisation import memorisation
 from ecggen.evaluation.report.parts import Score
 from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.variations import variations
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 
 Report = Callable[[str, float], None]

@@ -20,7 +20,7 @@ from ecggen.data import Pack
 from ecggen.evaluation.generation import chosen, recorded, short
 from ecggen.evaluation.report.material import Material, Studied
 from ecggen.evaluation.report.paired import reconstruction
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 
 CHUNK = 64  # records at a time
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
+from ecggen.generators.latent import LatentGenerator, drawn
 from ecggen.judges import storing
-from ecggen.latent import LatentGenerator, drawn
 from ecggen.networks.losses import squared
 
 Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ecggen import checkpoint, config, data
+from ecggen import data
+from ecggen.core import config
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE, bidmc
@@ -24,12 +25,13 @@ from ecggen.evaluation import (
     steadiness,
     translation,
 )
-from ecggen.evaluation.baselines import baseline, baselines
 from ecggen.evaluation.cells import Cells
 from ecggen.evaluation.report.writing import CHAPTERS
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.pointwise import free_leads
-from ecggen.generator import Generator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
+from ecggen.generators.baselines.baselines import baseline, baselines
 from ecggen.io import read
 
 DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}

@@ -16,13 +16,13 @@ from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.evaluation.baselines import Baseline
 from ecggen.evaluation.grouped import by_group
 from ecggen.evaluation.judged import RECORDED, Judged
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.ensemble import crps
 from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
+from ecggen.generators.baselines.baselines import Baseline
 from ecggen.judges import storing
 from ecggen.judges.classifier import SHORTEST
 

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ecggen import checkpoint, data
+from ecggen import data
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
@@ -35,7 +35,8 @@ from ecggen.core.simulate import simulate
 from ecggen.data import Pack
 from ecggen.evaluation.reconstruction import DEFINITIONS, Protocol, score_generator
 from ecggen.evaluation.results import commit, store
-from ecggen.generator import Generator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
 from ecggen.io import read
 
 BATCH = 64

@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
-from ecggen import checkpoint
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.simulate import simulate
 from ecggen.evaluation.results import commit
-from ecggen.generator import Generator
+from ecggen.generators import checkpoint
+from ecggen.generators.base import Generator
 
 
 def measure(model: str, draws: int = 32) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import fidelity
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")

@@ -29,7 +29,7 @@ from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
 from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1
 from ecggen.evaluation.scores.pointwise import mean_squared_error, pearson
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 
 LONGEST_DELAY = 0.6
 """Seconds, either way, in which a recording's constant delay is looked for."""

@@ -31,7 +31,7 @@ from ecggen.evaluation.scores.labelled import Labelled, usable
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.evaluation.scores.utility import tried
 from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges import storing
 
 if TYPE_CHECKING:

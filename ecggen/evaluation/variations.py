@@ -20,7 +20,7 @@ from ecggen.evaluation.known import Known
 from ecggen.evaluation.report import copies
 from ecggen.evaluation.report.material import Studied
 from ecggen.evaluation.scores import privacy
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 
 DEFINITIONS = {
     "r": "correlation with the original over all leads together at the best shift: median and 5 to 95 %",

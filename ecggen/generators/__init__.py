@@ -1,1 +1,1 @@
-"""The families of generators; the folder is the registry: one file, one ``Generator`` of the same name."""
+"""Models that turn a condition into an ECG. The folder is the registry: one file, one class of the same name."""

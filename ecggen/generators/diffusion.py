@@ -27,7 +27,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ecggen.latent import Beginning, Known, LatentGenerator, Predict
+from ecggen.generators.latent import Beginning, Known, LatentGenerator, Predict
 from ecggen.networks.latent import spread_times
 
 TIMES = 1000
@@ -54,7 +54,7 @@ class Diffusion(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
         guided_below: Share of noise below which both act.
         straight: Whether the denoiser is asked, and answers, as a rectified flow's.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
-from ecggen.latent import Beginning, Known, LatentGenerator, Predict, drawn
+from ecggen.generators.latent import Beginning, Known, LatentGenerator, Predict, drawn
 from ecggen.networks.latent import contrast, spread_times, symmetric_divergence
 from ecggen.networks.losses import amplitude, squared
 
@@ -50,7 +50,7 @@ class Flow(LatentGenerator):
         steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
         seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
         guided_below: Share of noise below which both act.
         heun: Whether each step is Heun's (two evaluations) instead of Euler's.
         prior: Weight of the posterior's divergence from the standard normal distribution.

@@ -26,7 +26,7 @@ from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.condition_embedding import ALIGNED
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
 from ecggen.core.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Drawn, Generator, Noise
+from ecggen.generators.base import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
 from ecggen.core.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Drawn, Generator, Noise
+from ecggen.generators.base import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 from ecggen.networks.unet import Down

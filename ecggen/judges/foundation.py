@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ecggen import config
+from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.judges.ecg_fm import ECGFM
 from ecggen.judges.ecg_founder import ECGFounder

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from ecggen import config
 from ecggen.conditioning import text_encoder
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.judges.classifier import Classifier
 from ecggen.judges.pair import Pair

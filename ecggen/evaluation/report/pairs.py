@@ -15,12 +15,12 @@ import numpy as np
 
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.core.errors import InputError
-from ecggen.evaluation.baselines import LaggedRegression, independent
-from ecggen.evaluation.lagged_regression import filtered
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN
 from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.generators.baselines.baselines import LaggedRegression, independent
+from ecggen.generators.baselines.lagged_regression import filtered
 
 FORM = "both at 100 Hz, 0.5–40 Hz"
 """What the pairs went through, for definitions."""

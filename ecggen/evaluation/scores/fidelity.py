@@ -16,7 +16,7 @@ from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
 from ecggen.evaluation.scores.ranking import auroc
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 from ecggen.judges.classifier import Classifier, labels, targets
 
 NEAR = 5.0

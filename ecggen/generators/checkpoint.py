@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ecggen import config
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.patient_prior import People
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.generator import Generator
+from ecggen.generators import registry
+from ecggen.generators.base import Generator
 from ecggen.networks import storage
 
 FORMAT = 1
@@ -31,7 +32,7 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
     """Write ``generator`` to a folder, whole or not at all; an older checkpoint there is replaced.
 
     Args:
-        generator: Built by ``config.generator`` or loaded, so that its ``config`` is known.
+        generator: Built by ``registry.generator`` or loaded, so that its ``config`` is known.
         folder: Where to.
         card: Text of README.md; an existing card and golden file stay where none is given.
         half: Store 16-bit numbers, as shipped weights are; they are computed with as 32-bit ones all the same.
@@ -60,7 +61,7 @@ def load(name: str | Path) -> Generator:
             f"format {FORMAT} was expected",
             "use the ecggen release it was made with, or train it again",
         )
-    made = config.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
+    made = registry.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
     made.preprocessor = config.build(
         Preprocessor,
         storage.read_json(folder / "preprocessor_config.json"),

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, Read, Reader
 from ecggen.core.ecg import DRAWN_LEADS, ECG
-from ecggen.generator import Drawn, Generator, Noise, Sampling
+from ecggen.generators.base import Drawn, Generator, Noise, Sampling
 from ecggen.networks.latent import Autoencoder, Denoiser, divergence
 from ecggen.networks.losses import amplitude, squared
 
@@ -89,7 +89,7 @@ class LatentGenerator(Generator):
         steps: Steps of the sampler, unless asked otherwise.
         seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
         guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generator.Sampling``).
+        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
         guided_below: Share of noise below which both act.
         prior: Weight of the posterior's divergence from the standard normal distribution.
         text: Folder of a language model that reads texts; "" for ecggen's own.

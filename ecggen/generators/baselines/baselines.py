@@ -22,9 +22,9 @@ from ecggen.core.rhythm import heart_rate, pulse_rises
 from ecggen.core.simulate import simulate
 from ecggen.data import Pack
 from ecggen.data.pack import MICROVOLT
-from ecggen.evaluation.lagged_regression import Moments, filtered
-from ecggen.evaluation.nearest_records import Waves, Words
-from ecggen.generator import Drawn, Generator, Noise
+from ecggen.generators.base import Drawn, Generator, Noise
+from ecggen.generators.baselines.lagged_regression import Moments, filtered
+from ecggen.generators.baselines.nearest_records import Waves, Words
 
 CHUNK = 128  # records at a time
 PREFIX = "baseline:"

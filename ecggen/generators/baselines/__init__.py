@@ -1,0 +1,1 @@
+"""Generators without a network: what a trained one must beat to be worth shipping."""
