@@ -21,8 +21,8 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
 from ecggen.data.population import Asked, Population, condition, statements_of
+from ecggen.evaluators.classifier import Classifier, labels
 from ecggen.generators.base import VARIATION, Generator
-from ecggen.judges.classifier import Classifier, labels
 
 BLOCK = 64
 """Records that are drawn together; blocks begin at fixed numbers, so that a record hangs on no shard."""

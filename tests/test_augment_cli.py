@@ -22,11 +22,11 @@ from ecggen.core.simulate import simulate
 from ecggen.data import ptb_xl
 from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.data.sources import DATABASE
+from ecggen.evaluators import pretrained
 from ecggen.generators import checkpoint
 from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
 from ecggen.io.metadata import About
-from ecggen.judges import storing
 
 JUDGED = ("AFIB", "CD", "HYP", "MI", "NORM", "STTC")
 
@@ -481,7 +481,7 @@ def test_what_the_judge_refuses_is_counted_and_given_up(augment, run, shelf, tmp
     checkpoint.save(long, shelf / "long")
     values = config.read_toml(ROOT / "configs/tiny/judge.toml")
     torch.manual_seed(0)
-    storing.save(storing.new(values["judge"], values["model"], "judge").eval(), shelf / "judge")
+    pretrained.save(pretrained.new(values["judge"], values["model"], "judge").eval(), shelf / "judge")
     data = training_folder(tmp_path / "data", 120, seconds=8)
     words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--tries", 3, "--model", shelf / "long", "--json")
     common = ("--data", data, "--judge", shelf / "judge", "--cache", shelf / "cache")

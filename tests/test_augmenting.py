@@ -15,9 +15,9 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
+from ecggen.evaluators.classifier import Judgement, labels
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Noise
-from ecggen.judges.classifier import Judgement, labels
 
 
 class Hearts(Generator):

@@ -120,14 +120,14 @@ def test_numbers_are_numbers_and_overrides_win(tmp_path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda path: path.stem)
 def test_every_config_can_be_built(path):
+    from ecggen.evaluators import pretrained
     from ecggen.exposure import Exposure
-    from ecggen.judges import storing
     from ecggen.training import Plan
 
     values = config.read_toml(path)
     config.build(Plan, values["training"], "[training]")
     if "judge" in values:
-        storing.new(values["judge"], values["model"], "[model]")
+        pretrained.new(values["judge"], values["model"], "[model]")
         return
     registry.check_tables(values, path)
     registry.generator(values["generator"], values["model"], "[model]")

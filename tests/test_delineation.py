@@ -7,14 +7,15 @@ import pytest
 import torch
 from conftest import ROOT, SAMPLES
 
-from ecggen import ECG, InputError, delineation
+from ecggen import ECG, InputError
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
 from ecggen.data import ludb
-from ecggen.decoding import decode
-from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.evaluation import delineation as scoring
 from ecggen.evaluation import marked_crops, train_delineator
+from ecggen.evaluators import delineator
+from ecggen.evaluators.delineator import MARKS, Waves, delineate
+from ecggen.evaluators.delineator_decoding import decode
 from ecggen.io import read
 from ecggen.networks import storage
 from ecggen.networks.delineation import CLASSES, Delineator, probabilities
@@ -198,7 +199,7 @@ def test_fused_network_is_the_same_function():
 
 def test_shipped_network_answers_as_it_did():
     golden = json.loads((FOLDER / "golden_marks.json").read_text())
-    marks = delineation.golden_marks(delineation.load(FOLDER), golden)
+    marks = delineator.golden_marks(delineator.load(FOLDER), golden)
     for name, times in golden["marks_s"].items():
         assert len(times) > 3 and [time is None for time in marks[name]] == [time is None for time in times], name
         pairs = zip(marks[name], times, strict=True)
@@ -224,11 +225,11 @@ def test_card_says_what_was_measured():
 
 def test_foreign_and_broken_checkpoints_are_refused(tmp_path):
     with pytest.raises(InputError, match="no delineator of format"):
-        delineation.load(ROOT / "checkpoints" / "text")
-    delineation.save(Delineator((8, 8)), tmp_path)
+        delineator.load(ROOT / "checkpoints" / "text")
+    delineator.save(Delineator((8, 8)), tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"short")
     with pytest.raises(InputError, match="cannot be loaded"):
-        delineation.load(tmp_path)
+        delineator.load(tmp_path)
 
 
 def marked(rows, first=0.0, last=10.0):
@@ -289,7 +290,7 @@ def test_nothing_is_learnt_outside_the_marks():
 
 
 def test_training_repeats_with_its_seed(hearts):
-    at = delineation.prepare(hearts).repeat(1, 1, 2)
+    at = delineator.prepare(hearts).repeat(1, 1, 2)
     answer = torch.zeros(at.shape, dtype=torch.int64)
     one, other = (train_delineator.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
     for name, weight in one.state_dict().items():

@@ -22,10 +22,10 @@ from ecggen.evaluation import diagnoses, matrix, memorisation, tables
 from ecggen.evaluation import protocol as protocols
 from ecggen.evaluation.known import COPIES, Known
 from ecggen.evaluation.variations import variations
+from ecggen.evaluators.classifier import Judgement, labels, targets
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline
-from ecggen.judges.classifier import Judgement, labels, targets
 from ecggen.networks import storage
 
 SHIPPED = ROOT / "checkpoints"
@@ -76,7 +76,7 @@ class Rates:
 
 @pytest.fixture(autouse=True)
 def judge(monkeypatch):
-    monkeypatch.setattr("ecggen.judges.storing.load", lambda name, kind: Rates())
+    monkeypatch.setattr("ecggen.evaluators.pretrained.load", lambda name, kind: Rates())
 
 
 class Told(Generator):
@@ -272,7 +272,7 @@ def remembering(pack, generator, **changes):
 def forgetful(pack):
     """What is found of a model without memory."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ecggen.judges.storing.load", lambda name, kind: Rates())
+        patch.setattr("ecggen.evaluators.pretrained.load", lambda name, kind: Rates())
         return remembering(pack, Told())
 
 

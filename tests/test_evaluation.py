@@ -180,10 +180,10 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
 def test_what_a_judge_finds_is_compared_record_by_record():
     from ecggen.core.simulate import simulate
     from ecggen.evaluation.judged import CLASSES, RECORDED, Judged
-    from ecggen.judges import storing
+    from ecggen.evaluators import pretrained
 
     hearts = simulate(24, seconds=10, seed=4)
-    judged = Judged(storing.load("judge", "classifier"))
+    judged = Judged(pretrained.load("judge", "classifier"))
     judged.add({RECORDED: hearts, "estimate": hearts, "one draw": hearts[torch.randperm(24)]})
     codes = ["NORM SR", "IMI SR", "LVH NDT", "CLBBB"] * 6
     scores = judged.scores(codes, [str(at) for at in range(24)], seed=1)

@@ -15,9 +15,9 @@ from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.scores import fidelity
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import Judgement, labels, targets
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
-from ecggen.judges.classifier import Judgement, labels, targets
 
 N = 120
 
@@ -134,7 +134,7 @@ def studied(records, obeys, seed=0):
     rng = np.random.default_rng(seed)
     order = np.arange(N) if obeys else rng.permutation(N)
     told = targets(records.codes)[order]
-    found = Studied(records, storing.new("classifier", {"widths": [8, 8], "features": 16}, "test"))
+    found = Studied(records, pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"))
     female = np.clip(records.sex[order] * 0.6 + 0.2 + rng.normal(0, 0.2, N), 0, 1)
     age = records.age[order] + rng.normal(0, 8, N)
     probability = told * 0.5 + rng.random(told.shape) * 0.6

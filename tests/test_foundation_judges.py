@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.judges import foundation
-from ecggen.judges.extractor import Extractor
+from ecggen.evaluators import foundation
+from ecggen.evaluators.extractor import Extractor
 from ecggen.networks.ecg_fm import ECGFMNetwork, Layer
 from ecggen.networks.ecg_founder import Block, ECGFounderNetwork, SamePadding
 

@@ -8,7 +8,6 @@ from conftest import SAMPLES
 from ecggen import ECG, InputError
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.delineation import MARKS, Waves, delineate
 from ecggen.evaluation.scores.intervals import (
     AMPLITUDES,
     CSE_STYLE_TOLERANCE,
@@ -18,6 +17,7 @@ from ecggen.evaluation.scores.intervals import (
     median_beats,
     segments,
 )
+from ecggen.evaluators.delineator import MARKS, Waves, delineate
 from ecggen.io import read
 
 

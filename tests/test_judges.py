@@ -14,8 +14,8 @@ from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.batches import batch
 from ecggen.evaluation import judging
-from ecggen.judges import storing
-from ecggen.judges.classifier import labels, targets
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import labels, targets
 from ecggen.networks import storage
 from ecggen.training import Plan, logged
 
@@ -27,7 +27,7 @@ def tiny_judge(kind: str, **changes):
     """The tiny twin of a judge, with random weights."""
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")
     torch.manual_seed(0)
-    return storing.new(values["judge"], values["model"] | changes, kind).eval()
+    return pretrained.new(values["judge"], values["model"] | changes, kind).eval()
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +95,18 @@ def test_what_cannot_be_judged_is_refused(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_judge_travels_as_a_folder(kind, tmp_path):
     judge = tiny_judge(kind)
-    storing.save(judge, tmp_path / "made", half=True)
-    again = storing.load(tmp_path / "made")
+    pretrained.save(judge, tmp_path / "made", half=True)
+    again = pretrained.load(tmp_path / "made")
     assert again.name == f"made@{storage.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
     hearts = simulate(3, seed=4)
     look, looked = (one.judge if kind == "judge" else one.ecgs for one in (judge, again))
     ours, theirs = (value if kind == "pair" else value.features for value in (look(hearts), looked(hearts)))
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     with pytest.raises(InputError, match=r"holds (classifier|pair) of format 1"):
-        storing.load(tmp_path / "made", "pair" if kind == "judge" else "classifier")
+        pretrained.load(tmp_path / "made", "pair" if kind == "judge" else "classifier")
     (tmp_path / "made" / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match="whole safetensors weights"):
-        storing.load(tmp_path / "made")
+        pretrained.load(tmp_path / "made")
 
 
 def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
@@ -132,7 +132,7 @@ def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, 
         patch.setattr("ecggen.judges.training.rate_at", lambda p, *place: rate_of(plan, *place))
         train(halted, pack, replace(plan, epochs=1), tmp_path / "parts", progress=False)
     train(tiny_judge(kind), pack, plan, tmp_path / "parts", resume=True, progress=False)
-    one, other = (storing.load(place / "checkpoint").state_dict() for place in (whole.parent, tmp_path / "parts"))
+    one, other = (pretrained.load(place / "checkpoint").state_dict() for place in (whole.parent, tmp_path / "parts"))
     for name, value in one.items():
         torch.testing.assert_close(value, other[name], msg=name)
     assert len(logged(tmp_path / "whole" / "log")) > 0
@@ -168,7 +168,7 @@ def test_the_command_trains_a_judge_and_a_pair_that_begins_with_it(folder, run, 
     begin = ("--look", tmp_path / "judge/checkpoint", "--set", "training.epochs=0")
     code, _, _ = run("train-judge", ROOT / "configs/tiny/pair.toml", "--out", tmp_path / "pair", *begin, *words)
     assert code == 0
-    judge, pair = (storing.load(tmp_path / name / "checkpoint") for name in KINDS)
+    judge, pair = (pretrained.load(tmp_path / name / "checkpoint") for name in KINDS)
     torch.testing.assert_close(judge.look.state_dict(), pair.look.state_dict())
     code, _, err = run("train-judge", ROOT / "configs/tiny/judge.toml", "--out", tmp_path / "judge", *words)
     assert code == 2 and "holds a run already" in err
@@ -204,7 +204,7 @@ def test_retrieval_of_perfect_vectors_is_perfect():
 
 @pytest.mark.skipif(not (ROOT / "checkpoints/judge/config.json").is_file(), reason="the judge is not shipped")
 def test_the_shipped_judge_knows_the_samples():
-    judge = storing.load("judge", "classifier")
+    judge = pretrained.load("judge", "classifier")
     (sample,) = sorted(SAMPLES.glob("00010_lr.hea"))
     found = judge.judge(read(sample, check=False))
     assert found.probability.shape == (1, 99) and np.isfinite(found.features).all()

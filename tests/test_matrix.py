@@ -12,8 +12,8 @@ from ecggen import InputError, data, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import generation, matrix, protocol
+from ecggen.evaluators import pretrained
 from ecggen.generators import checkpoint
-from ecggen.judges import storing
 
 HEAD = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "scp_codes"]
 
@@ -41,7 +41,7 @@ def shelf(tmp_path_factory):
     model.preprocessor = Preprocessor()
     checkpoint.save(model, place / "vae")
     for kind in ("judge", "pair"):
-        storing.save(tiny_judge(kind), place / kind)
+        pretrained.save(tiny_judge(kind), place / kind)
     return place
 
 

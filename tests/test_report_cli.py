@@ -19,7 +19,7 @@ from ecggen.evaluation.report.entering import Asked, entries, open_judge, read_s
 from ecggen.evaluation.report.listing import listed
 from ecggen.evaluation.report.opening import Said
 from ecggen.evaluation.report.writing import CHAPTERS, Chapter, measured
-from ecggen.judges import storing
+from ecggen.evaluators import pretrained
 
 TWELVE = ",".join(STANDARD_LEADS)
 KEYS = (
@@ -257,7 +257,9 @@ def test_a_reconstruction_says_what_it_was_given(tmp_path, real):
 
 def test_a_judge_that_cannot_see_is_left_out(tmp_path):
     notes: list[str] = []
-    folder = storing.save(storing.new("classifier", {"widths": [8, 8], "features": 16}, "test"), tmp_path / "tiny")
+    folder = pretrained.save(
+        pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"), tmp_path / "tiny"
+    )
     assert open_judge(str(folder), STANDARD_LEADS, notes) is not None and notes == []
     assert open_judge(str(folder), ("I", "II"), notes) is None and "V1, V2" in notes[-1]
     assert open_judge("none", STANDARD_LEADS, notes) is None and "none was wanted" in notes[-1]

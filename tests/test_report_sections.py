@@ -27,7 +27,7 @@ from ecggen.evaluation.report.repeats import repeats
 from ecggen.evaluation.report.rhythm import rhythm
 from ecggen.evaluation.report.shares import compared_share
 from ecggen.evaluation.report.validity import unit_hint, validity
-from ecggen.judges import storing
+from ecggen.evaluators import pretrained
 
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
 PATIENTS = [f"p{row // 2}" for row in range(200)]
@@ -228,7 +228,7 @@ def no_figures(monkeypatch):
 @pytest.fixture(scope="module")
 def material():
     """Alike sets with a judge that knows nothing."""
-    judge = storing.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
+    judge = pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
     sets = [replace(hearts(60, seed), judge=judge) for seed in (1, 2, 3)]
     return Material(sets[0], sets[1], sets[2])
 

@@ -8,7 +8,7 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.subgroups import AGES, CLASSES, subgroups
-from ecggen.judges.classifier import Judgement, labels
+from ecggen.evaluators.classifier import Judgement, labels
 
 N = 260
 

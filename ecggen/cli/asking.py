@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
     from ecggen.data import Pack, Recording
     from ecggen.data.population import Asked, Population
+    from ecggen.evaluators.classifier import Classifier
     from ecggen.generators.base import Generator
     from ecggen.io import About
-    from ecggen.judges.classifier import Classifier
 
     Originals = Callable[[Sequence[Asked]], ECG]
 

@@ -22,8 +22,8 @@ from ecggen.core.errors import InputError
 if TYPE_CHECKING:
     from ecggen.augmenting import Augmenter, Drawn, Limits
     from ecggen.cli.asking import Originals
+    from ecggen.evaluators.classifier import Classifier
     from ecggen.generators.base import Generator
-    from ecggen.judges.classifier import Classifier
 
 MOST_WARNINGS = 5
 """Classes that a warning is printed for; augment.json holds them all."""
@@ -81,16 +81,16 @@ def augment(
     A killed job goes on with --resume. Every record is marked SYNTHETIC. Not for diagnosis.
     """
     from ecggen.augmenting import Augmenter, Rules
+    from ecggen.evaluators import pretrained
     from ecggen.generators import checkpoint
     from ecggen.io.files import place
-    from ecggen.judges import storing
     from ecggen.networks import storage
 
     _check_request(class_, balance, like, text, data, n, vary)
     _check_forms(form, picture)
     generator = checkpoint.load(model)
     generator.set_sampling(steps, guidance)
-    looker = None if judge == "none" else storing.load(judge, "classifier")
+    looker = None if judge == "none" else pretrained.load(judge, "classifier")
     rules = Rules(quantile if looker else 0.0, tries)
     with console.stages(quiet=as_json) as stage:
         plan = Plan(generator, data, _folds(folds), seed, cache, lambda share: stage("reading", share))

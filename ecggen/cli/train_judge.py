@@ -31,8 +31,8 @@ def train_judge(
 
     from ecggen import data as datasets
     from ecggen.core.errors import InputError
+    from ecggen.evaluators import pretrained
     from ecggen.generators import config as configs
-    from ecggen.judges import storing
     from ecggen.judges.training import train as run
     from ecggen.training import Plan
 
@@ -41,8 +41,8 @@ def train_judge(
         raise InputError(f"{out} holds a run already", "a new folder was expected", "choose another")
     plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
     seed_everything(plan.seed, verbose=False)
-    judge = storing.new(str(values.get("judge")), values.get("model", {}), str(config))
-    storing.begin_with(judge, look, text)
+    judge = pretrained.new(str(values.get("judge")), values.get("model", {}), str(config))
+    pretrained.begin_with(judge, look, text)
     with console.progress(f"packing {data.name}", quiet) as share:
         pack = datasets.pack(datasets.recordings(data), judge.preprocessor, cache, share)
     console.tell(f"judge: {run(judge, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")

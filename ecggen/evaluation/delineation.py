@@ -24,11 +24,11 @@ import torch
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data import ludb
-from ecggen.delineation import Waves, delineate, load
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.train_delineator import FOLDS, fold_of
+from ecggen.evaluators.delineator import Waves, delineate, load
 from ecggen.networks import storage
 
 TOLERANCE = 0.15

@@ -14,8 +14,8 @@ import numpy as np
 
 from ecggen import data
 from ecggen.core.ecg import ECG
-from ecggen.delineation import delineate
 from ecggen.evaluation.scores.intervals import intervals
+from ecggen.evaluators.delineator import delineate
 from ecggen.io import read
 
 GROUPS = {

@@ -32,9 +32,9 @@ from ecggen.data.population import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.evaluation.scores.bootstrap import redrawn
 from ecggen.evaluation.scores.ranking import auroc
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
-from ecggen.judges.classifier import Classifier, labels, targets
 from ecggen.networks import storage
 
 Report = Callable[[str, float], None]
@@ -121,7 +121,7 @@ class Judged:
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was scored, and the scores of one generator."""
-    judge = storing.load(protocol.judge, "classifier")
+    judge = pretrained.load(protocol.judge, "classifier")
     train, held = pack.rows(protocol.train_folds), pack.rows(protocol.folds)
     asks = requests(Population.of(pack, train), protocol)
     began = time.perf_counter()

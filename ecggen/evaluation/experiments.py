@@ -35,12 +35,12 @@ from ecggen.evaluation import gained, markdown
 from ecggen.evaluation.generation import chosen
 from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.evaluation.results import commit, store
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import Classifier
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Sampling
 from ecggen.generators.flow import Flow
 from ecggen.generators.latent import LatentGenerator
-from ecggen.judges import storing
-from ecggen.judges.classifier import Classifier
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
@@ -273,7 +273,7 @@ def main() -> None:
     def pack(preprocessor: Preprocessor) -> Pack:
         return data.pack(data.recordings(words.data), preprocessor, words.cache)
 
-    judge, real = storing.load("judge", "classifier"), None
+    judge, real = pretrained.load("judge", "classifier"), None
     for experiment in read(words.list):
         if experiment.name in results["experiments"] or (words.only and experiment.name not in words.only):
             continue

@@ -17,8 +17,8 @@ from ecggen.evaluation.generation import draw
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.frechet import frechet_gaussian
 from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
+from ecggen.evaluators.classifier import Classifier
 from ecggen.generators.base import Generator
-from ecggen.judges.classifier import Classifier
 from ecggen.networks.latent import Autoencoder
 
 REDRAWS = 100

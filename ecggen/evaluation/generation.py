@@ -22,8 +22,8 @@ from ecggen.data.batches import telling
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import Section
 from ecggen.evaluation.sampling import counted
+from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
 
 CHUNK = 64
 
@@ -85,12 +85,12 @@ def run(
     began = time.perf_counter()
     drawn, evaluations = draw(generator, pack, rows, protocol.told, protocol.seed, report)
     seconds = time.perf_counter() - began
-    judge = storing.load(protocol.judge, "classifier")
+    judge = pretrained.load(protocol.judge, "classifier")
     material = Material(
         Studied(asked(pack, rows, drawn, generator.name, protocol.told), judge, report),
         Studied(recorded(pack, real, "training records"), judge, report),
         Studied(recorded(pack, rows, "held-out records"), judge, report),
-        pair=storing.load(protocol.pair, "pair"),
+        pair=pretrained.load(protocol.pair, "pair"),
         seed=protocol.seed,
         about={"generator": generator.name},
     )

@@ -15,7 +15,7 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.evaluation.scores.bootstrap import paired_difference_interval
 from ecggen.evaluation.scores.ranking import auroc
-from ecggen.judges.classifier import Classifier, labels, targets
+from ecggen.evaluators.classifier import Classifier, labels, targets
 
 CLASSES = tuple(f"class {name}" for name in statements.superclasses())
 REPEATS = 200

@@ -23,9 +23,9 @@ from ecggen.data import Pack
 from ecggen.evaluation.results import commit, store
 from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
 from ecggen.evaluation.scores.ranking import auroc
-from ecggen.judges import storing
-from ecggen.judges.classifier import Classifier, Judgement, labels, targets
-from ecggen.judges.pair import Pair
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import Classifier, Judgement, labels, targets
+from ecggen.evaluators.ecg_text import Pair
 
 LEAST = 10
 """Positives (and negatives) that a class needs to count in a macro mean beside that of all classes that occur."""
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     words = parser.parse_args()
     torch.set_num_threads(1)
-    judge = storing.load(words.judge, "classifier")
+    judge = pretrained.load(words.judge, "classifier")
     pack = data.pack(data.recordings(words.data), judge.preprocessor, words.cache)
     rows = pack.rows([9])
     known = pack.ecg(rows)
@@ -168,7 +168,7 @@ def main() -> None:
         "scores": measure_classifier(judge, known, pack, rows),
     }
     if words.pair != "none":
-        pair = storing.load(words.pair, "pair")
+        pair = pretrained.load(words.pair, "pair")
         results |= {"pair": pair.name, "pair_scores": measure_pair(pair, known, pack, rows)}
     store(results, words.out, overwrite=True)
     print(json.dumps(results, indent=1))

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen import delineation
 from ecggen.data import ludb
+from ecggen.evaluators import delineator
 from ecggen.networks.delineation import CLASSES
 
 UNKNOWN = -100
@@ -95,7 +95,7 @@ class Crops:
 
     def _crop(self, row: Tensor, leads: Tensor) -> tuple[Tensor, Tensor]:
         """A piece of some leads of a record, its rhythm and each part of its beats stretched."""
-        size, total = round(SECONDS * delineation.RATE), self.waves.shape[-1]
+        size, total = round(SECONDS * delineator.RATE), self.waves.shape[-1]
         low, high = torch.tensor(STRETCH).T
         stretch = torch.exp(low + (high - low) * torch.rand(len(STRETCH), generator=self.draw)).numpy()
         steps = float(torch.exp(self._uniform(-0.3, 0.3))) * stretch[self.parts[row]]
@@ -124,11 +124,11 @@ class Crops:
         alike = self._uniform(shape=(records, 1, 1)) < 0.4
         noise = torch.where(alike, noise[:, :1], noise)
         x = x + noise * size_of_noise * ~(fallen & flat)
-        return delineation.scale(x), answer
+        return delineator.scale(x), answer
 
     def _noise(self, records: int, leads: int, size: int) -> Tensor:
         """Muscle, slow and fast waves, mains and bumps, mixed anew for each lead, of about unit deviation."""
-        seconds = torch.arange(size) / delineation.RATE
+        seconds = torch.arange(size) / delineator.RATE
         white = torch.randn(records, leads, size, generator=self.draw)
         slow = 4 * _smooth(white.roll(101, -1), 40)
         wander = torch.sin(2 * math.pi * (self._uniform(0.2, 9.0, (records, leads, 1)) * seconds + self._phases(white)))
@@ -151,7 +151,7 @@ def _parts(answer: np.ndarray) -> np.ndarray:
     ends = np.flatnonzero((parts[:-1] == p) & (parts[1:] == 0)) + 1
     for first in ends:
         rest = np.flatnonzero(parts[first:])
-        if len(rest) and parts[first + rest[0]] == qrs and rest[0] < 0.3 * delineation.RATE:
+        if len(rest) and parts[first + rest[0]] == qrs and rest[0] < 0.3 * delineator.RATE:
             parts[first : first + rest[0]] = len(CLASSES)
     return parts
 

@@ -28,8 +28,8 @@ from ecggen.evaluation.report.memorisation import memorisation
 from ecggen.evaluation.report.parts import Score
 from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.variations import variations
+from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
 
 Report = Callable[[str, float], None]
 
@@ -104,7 +104,7 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
 def _material(
     protocol: Protocol, pack: Pack, seen: np.ndarray, unseen: np.ndarray, drawn: ECG, name: str, report: Report
 ) -> Material:
-    judge = storing.load(protocol.judge, "classifier")
+    judge = pretrained.load(protocol.judge, "classifier")
     return Material(
         Studied(asked(pack, np.r_[seen, unseen], drawn, name, protocol.told), judge, report),
         Studied(recorded(pack, seen, "training records"), judge, report),

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
+from ecggen.evaluators import pretrained
 from ecggen.generators.latent import LatentGenerator, drawn
-from ecggen.judges import storing
 from ecggen.networks.losses import squared
 
 Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -52,7 +52,7 @@ PENALTIES: dict[str, Penalty] = {
 
 def look_at_features(generator: LatentGenerator, weight: float) -> None:
     """Add the distance of the judge's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
-    judge, plain = storing.load("judge", "classifier").requires_grad_(False), generator._space_losses
+    judge, plain = pretrained.load("judge", "classifier").requires_grad_(False), generator._space_losses
 
     def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         own = generator.space.decode(drawn(generator.space.encode(ecg.signal)))

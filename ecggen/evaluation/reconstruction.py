@@ -21,10 +21,10 @@ from ecggen.evaluation.judged import RECORDED, Judged
 from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluation.scores.ensemble import crps
 from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
+from ecggen.evaluators import pretrained
+from ecggen.evaluators.classifier import SHORTEST
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import Baseline
-from ecggen.judges import storing
-from ecggen.judges.classifier import SHORTEST
 
 CHUNK = 64  # records at a time
 
@@ -128,7 +128,7 @@ def score_generator(
         progress: Called with the share done.
     """
     centers, singles, truths, insides = [], [], [], []
-    judged = Judged(storing.load(protocol.judge, "classifier")) if protocol.judge else None
+    judged = Judged(pretrained.load(protocol.judge, "classifier")) if protocol.judge else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])

@@ -15,8 +15,8 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.evaluation.scores import fidelity
+from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")
 """Statements that change rhythm, conduction, QRS, ST and T, each in its own way."""
@@ -51,7 +51,7 @@ class Protocol:
 
 def run(protocol: Protocol, generator: Generator) -> dict[str, Any]:
     """Means over the statements, and each statement's own."""
-    judge = storing.load(protocol.judge, "classifier")
+    judge = pretrained.load(protocol.judge, "classifier")
     began = time.perf_counter()
     found = fidelity.worded(generator, judge, protocol.statements, protocol.n, seed=protocol.seed)
     each = {code: {name: round(value, 4) for name, value in one.summary().items()} for code, one in found.items()}

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ecggen import data, delineation
+from ecggen import data
 from ecggen.core.ecg import ECG
 from ecggen.data import ludb
 from ecggen.evaluation.marked_crops import NOT_P, Crops, classes
+from ecggen.evaluators import delineator
 from ecggen.io import read
 from ecggen.networks.delineation import CLASSES, Delineator
 
@@ -58,7 +59,7 @@ def loss_of(network: Delineator, x: Tensor, answer: Tensor) -> Tensor:
     """
     log_odds = network(x).transpose(1, 2)
     entropy = F.cross_entropy(log_odds, answer.clamp(min=0), reduction="none")
-    reach = round(NEAR * delineation.RATE)
+    reach = round(NEAR * delineator.RATE)
     edges = F.pad((answer[..., 1:] != answer[..., :-1]).float(), (1, 0))
     weight = (1 + 2 * F.avg_pool1d(edges, 2 * reach + 1, 1, reach) * (2 * reach + 1)).clamp(max=3) * (answer >= 0)
     surprise = -torch.log1p(-log_odds.softmax(1)[:, CLASSES.index("P")].clamp(max=1 - 1e-4))
@@ -104,16 +105,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="fold0, …, all; everything by default")
     words = parser.parse_args()
     marked = ludb.read(words.data)
-    waves = delineation.prepare(marked.ecg)
-    fibrillating = delineation.prepare(fibrillation(words.fibrillation))
-    answer, folds = classes(marked, waves.shape[-1], delineation.RATE), fold_of(marked.names)
+    waves = delineator.prepare(marked.ecg)
+    fibrillating = delineator.prepare(fibrillation(words.fibrillation))
+    answer, folds = classes(marked, waves.shape[-1], delineator.RATE), fold_of(marked.names)
     parts = {f"fold{fold}": torch.from_numpy(folds != fold) for fold in range(FOLDS)}
     parts["all"] = torch.ones(len(folds), dtype=torch.bool)
     for seed, (name, rows) in enumerate(parts.items()):
         if words.only is None or name in words.only:
             print(f"{name}: {int(rows.sum())} records", flush=True)
             network = train(waves[rows], answer[rows], fibrillating, seed, words.epochs)
-            delineation.write_golden(delineation.save(network, words.out / name))
+            delineator.write_golden(delineator.save(network, words.out / name))
 
 
 if __name__ == "__main__":

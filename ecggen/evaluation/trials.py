@@ -31,8 +31,8 @@ from ecggen.evaluation.scores.labelled import Labelled, usable
 from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.evaluation.scores.utility import tried
 from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
+from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
-from ecggen.judges import storing
 
 if TYPE_CHECKING:
     from ecggen.evaluation.augmentation import Protocol
@@ -63,7 +63,7 @@ class Study:
     def __init__(self, protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells):
         self.protocol, self.pack, self.generator, self.report, self.cells = protocol, pack, generator, report, cells
         self.downstream = RandomConvolutions()
-        self.judge = storing.load(protocol.judge, "classifier") if protocol.judge else None
+        self.judge = pretrained.load(protocol.judge, "classifier") if protocol.judge else None
         self.fractions = sorted({*protocol.fractions})
         self.laps = math.ceil(max(protocol.shares))
         seeds = range(protocol.seed, protocol.seed + protocol.repeats)

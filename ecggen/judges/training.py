@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from ecggen.data import Batch, Pack
-from ecggen.judges import storing
+from ecggen.evaluators import pretrained
 from ecggen.training import Plan, Shuffled, louder, quiet_lightning, rate_at, trainer_for
 
 
-def train(judge: storing.Judge, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True) -> Path:
+def train(
+    judge: pretrained.Judge, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True
+) -> Path:
     """Train; the folder of the checkpoint is returned.
 
     Args:
@@ -39,13 +41,13 @@ def train(judge: storing.Judge, pack: Pack, plan: Plan, out: Path, resume: bool 
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    return storing.save(course.judge.eval(), out / "checkpoint")
+    return pretrained.save(course.judge.eval(), out / "checkpoint")
 
 
 class Course(lightning.LightningModule):
     """A judge on its way through the training records."""
 
-    def __init__(self, judge: storing.Judge, plan: Plan):
+    def __init__(self, judge: pretrained.Judge, plan: Plan):
         super().__init__()
         self.judge, self.plan = judge, plan
 

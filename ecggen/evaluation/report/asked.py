@@ -19,7 +19,7 @@ from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score
 from ecggen.evaluation.scores import fidelity as obtained
 from ecggen.evaluation.scores.bootstrap import redrawn, resampled_interval
-from ecggen.judges.classifier import Judgement
+from ecggen.evaluators.classifier import Judgement
 
 PASS_FROM, WARN_FROM = 0.75, 0.5
 """Part of what the judge finds on real records, beyond chance, that it is to find on drawn ones."""

@@ -18,9 +18,9 @@ from ecggen.evaluation.report.choosing import drawn, of_others, paired
 from ecggen.evaluation.report.listing import Entry, Record, listed
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluation.report.opening import Said
-from ecggen.judges import foundation, storing
-from ecggen.judges.classifier import Classifier
-from ecggen.judges.pair import Pair
+from ecggen.evaluators import foundation, pretrained
+from ecggen.evaluators.classifier import Classifier
+from ecggen.evaluators.ecg_text import Pair
 
 JUDGE, PAIR = "judge", "pair"
 """Names of the shipped judging networks."""
@@ -145,7 +145,7 @@ def open_judge(name: str, leads: Sequence[str], notes: list[str]) -> Classifier 
         notes.append(f"There is no judge ({why}): what rests on its features is not measured.")
         return None
     try:
-        return storing.load(name or JUDGE, "classifier")
+        return pretrained.load(name or JUDGE, "classifier")
     except InputError:
         if name:
             raise
@@ -158,7 +158,7 @@ def _pair(judge: Classifier | None, synthetic: ECGSet) -> Pair | None:
     if judge is None or not any(synthetic.texts):
         return None
     try:
-        return storing.load(PAIR, "pair")
+        return pretrained.load(PAIR, "pair")
     except InputError:
         return None
 

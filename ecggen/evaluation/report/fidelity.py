@@ -23,7 +23,7 @@ from ecggen.evaluation.report.parts import FAIL, GRAVITY, PASS, WARN, Score, Sec
 from ecggen.evaluation.scores import fidelity as obtained
 from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.scores.ranking import auroc
-from ecggen.judges.classifier import labels, targets
+from ecggen.evaluators.classifier import labels, targets
 
 NEAR_PASS, NEAR_WARN = 0.8, 0.5
 """Share of records whose heart rate is to be within 5 per minute of what was asked for."""

@@ -12,7 +12,7 @@ from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond
 from ecggen.evaluation.report.shares import compared_share
 from ecggen.evaluation.scores.marginals import kolmogorov_smirnov
 
-DELINEATOR = "ecggen.delineation"
+DELINEATOR = "ecggen.evaluators.delineator"
 """Named in every score that rests on wave boundaries."""
 INTERVALS = {
     "p_ms": ("P duration", "ms"),

@@ -15,12 +15,12 @@ import numpy as np
 from ecggen.core import artifacts
 from ecggen.core.ecg import ECG
 from ecggen.core.rhythm import r_peaks
-from ecggen.delineation import Waves, delineate
 from ecggen.evaluation.report import beat_shapes, repeats
 from ecggen.evaluation.scores import intervals as waves_to_intervals
-from ecggen.judges.classifier import Classifier, Judgement
-from ecggen.judges.extractor import Extractor
-from ecggen.judges.pair import Pair
+from ecggen.evaluators.classifier import Classifier, Judgement
+from ecggen.evaluators.delineator import Waves, delineate
+from ecggen.evaluators.ecg_text import Pair
+from ecggen.evaluators.extractor import Extractor
 
 LEAST = 50
 """Records that most scores need."""

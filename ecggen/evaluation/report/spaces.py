@@ -10,7 +10,7 @@ from ecggen.core.errors import InputError
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.comparison import known_rows
 from ecggen.evaluation.report.material import LEAST, Material, Studied
-from ecggen.judges.extractor import Extractor
+from ecggen.evaluators.extractor import Extractor
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 from ecggen.core import rhythm
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.core.errors import InputError
-from ecggen.delineation import Waves, delineate
+from ecggen.evaluators.delineator import Waves, delineate
 
 INTERVALS = ("heart_rate", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "axis_deg")
 """Measured once a record."""

@@ -14,8 +14,8 @@ from ecggen.conditioning import text_encoder
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
 from ecggen.core.errors import InputError
-from ecggen.judges.classifier import Classifier
-from ecggen.judges.pair import Pair
+from ecggen.evaluators.classifier import Classifier
+from ecggen.evaluators.ecg_text import Pair
 from ecggen.networks import storage
 
 FORMAT = 1

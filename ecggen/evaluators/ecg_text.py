@@ -20,7 +20,7 @@ from ecggen.conditioning import statements
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.data import Batch
-from ecggen.judges.classifier import SIZE_MV, check, cut
+from ecggen.evaluators.classifier import SIZE_MV, check, cut
 from ecggen.networks.classifier import Look
 from ecggen.networks.text import WordEncoder
 

@@ -1,7 +1,7 @@
 """Where P, QRS and T begin, peak and end: beat by beat and lead by lead, for thousands of ECGs in minutes.
 
 A small network (``ecggen.networks.delineation``, trained on LUDB) says of each instant how probable each wave is there;
-``ecggen.decoding`` makes beats, onsets, peaks and offsets of it.
+``ecggen.evaluators.delineator_decoding`` makes beats, onsets, peaks and offsets of it.
 
 Everything is looked at in 0.5–40 Hz at 250 Hz, whatever an ECG holds beyond: sets of different bandwidth are then
 delineated alike, and only the shape counts, not the gain.
@@ -23,7 +23,7 @@ from ecggen.conditioning.preprocessing import band_pass
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.decoding import RATE, decode
+from ecggen.evaluators.delineator_decoding import RATE, decode
 from ecggen.networks import storage
 from ecggen.networks.delineation import Delineator, probabilities
 

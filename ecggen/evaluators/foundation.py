@@ -24,9 +24,9 @@ from torch import Tensor
 
 from ecggen.core import config
 from ecggen.core.errors import InputError
-from ecggen.judges.ecg_fm import ECGFM
-from ecggen.judges.ecg_founder import ECGFounder
-from ecggen.judges.window import WindowExtractor
+from ecggen.evaluators.ecg_fm import ECGFM
+from ecggen.evaluators.ecg_founder import ECGFounder
+from ecggen.evaluators.window import WindowExtractor
 from ecggen.networks.ecg_fm import ECGFMNetwork
 from ecggen.networks.ecg_founder import ECGFounderNetwork
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.judges.window import WindowExtractor
+from ecggen.evaluators.window import WindowExtractor
 
 
 class ECGFM(WindowExtractor):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import butter, filtfilt, iirnotch, medfilt, sosfiltfilt
 
-from ecggen.judges.window import WindowExtractor
+from ecggen.evaluators.window import WindowExtractor
 
 NOTCH = 50.0
 """Hz of the mains that are taken out, with a quality of 30."""
