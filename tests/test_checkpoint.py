@@ -121,8 +121,8 @@ def test_numbers_are_numbers_and_overrides_win(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda path: path.stem)
 def test_every_config_can_be_built(path):
     from ecggen.evaluators import pretrained
-    from ecggen.exposure import Exposure
-    from ecggen.training import Plan
+    from ecggen.training.masking import Exposure
+    from ecggen.training.trainer import Plan
 
     values = config.read_toml(path)
     config.build(Plan, values["training"], "[training]")

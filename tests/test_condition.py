@@ -13,7 +13,7 @@ from ecggen.conditioning.condition import agree
 from ecggen.conditioning.preprocessing import Preprocessor, band_pass
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulated_peaks
-from ecggen.exposure import Exposure
+from ecggen.training.masking import Exposure
 
 
 def full(n: int = 3) -> Condition:

@@ -12,13 +12,13 @@ from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
 from ecggen.data import ludb
 from ecggen.evaluation import delineation as scoring
-from ecggen.evaluation import marked_crops, train_delineator
 from ecggen.evaluators import delineator
 from ecggen.evaluators.delineator import MARKS, Waves, delineate
 from ecggen.evaluators.delineator_decoding import decode
 from ecggen.io import read
 from ecggen.networks import storage
 from ecggen.networks.delineation import CLASSES, Delineator, probabilities
+from ecggen.training import delineator, delineator_crops
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 
@@ -271,7 +271,7 @@ def test_stretched_crops_keep_marks_on_their_waves():
     answer = torch.zeros(2, 6, 2500, dtype=torch.int64)
     for start in range(100, 2400, 250):
         answer[..., start : start + 25], answer[..., start + 40 : start + 65] = 1, 2
-    crops = marked_crops.Crops(answer.float(), answer, answer[:0].float(), seed=1)
+    crops = delineator_crops.Crops(answer.float(), answer, answer[:0].float(), seed=1)
     assert set(np.unique(crops.parts)) == {0, 1, 2, 4}
     for _ in range(8):
         wave, classes = crops._crop(torch.tensor(0), torch.arange(3))
@@ -282,8 +282,8 @@ def test_stretched_crops_keep_marks_on_their_waves():
 
 def test_nothing_is_learnt_outside_the_marks():
     truth = marked([[4.0, 4.05, 4.1], [np.nan, 6.0, 6.05]], first=4.0, last=8.0)
-    answer = marked_crops.classes(truth, 2500, 250.0)[0, 0]
-    unknown, qrs = marked_crops.UNKNOWN, CLASSES.index("QRS")
+    answer = delineator_crops.classes(truth, 2500, 250.0)[0, 0]
+    unknown, qrs = delineator_crops.UNKNOWN, CLASSES.index("QRS")
     assert (answer[:1000] == unknown).all() and (answer[2001:] == unknown).all()
     assert (answer[1000:1026] == qrs).all() and answer[1030] == 0
     assert answer[1490] == unknown and answer[1505] == qrs
@@ -292,6 +292,6 @@ def test_nothing_is_learnt_outside_the_marks():
 def test_training_repeats_with_its_seed(hearts):
     at = delineator.prepare(hearts).repeat(1, 1, 2)
     answer = torch.zeros(at.shape, dtype=torch.int64)
-    one, other = (train_delineator.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
+    one, other = (delineator.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
     for name, weight in one.state_dict().items():
         torch.testing.assert_close(weight, other.state_dict()[name])

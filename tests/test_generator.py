@@ -5,11 +5,12 @@ import pytest
 import torch
 from conftest import tiny
 
-from ecggen import Condition, InputError, finishing
+from ecggen import Condition, InputError
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generators.base import Drawn, Generator, Noise, Sampling
+from ecggen.training import calibration
 
 
 class GaussianHeart(Generator):
@@ -224,10 +225,10 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
         nothing = Condition.none(40, 4)
         yield truth, nothing if picked is None else nothing.with_leads(picked)
 
-    monkeypatch.setattr(finishing, "told", told)
+    monkeypatch.setattr(calibration, "told", told)
     shy = ShyHeart(daring, off=1.0, faint=faint)
-    finishing.fit_draws(shy, None, np.arange(40))
-    finishing.fit_bands(shy, None, np.arange(40))
+    calibration.fit_draws(shy, None, np.arange(40))
+    calibration.fit_bands(shy, None, np.arange(40))
     drawn = shy.sample(Condition.none(40, 4).with_leads(truth.pick("I")), seed=5).pick(*DRAWN_LEADS).signal
     varied = drawn.var(-1).mean(0) / truth.pick(*DRAWN_LEADS).signal.var(-1).mean(0)
     assert (varied - 1).abs().max() < 0.05
@@ -246,8 +247,8 @@ def test_draws_are_spread_by_other_draws_in_each_batch(monkeypatch):
     seen: list[list[int]] = []
     hearts = torch.randn(2, 8, 400, generator=torch.Generator().manual_seed(0))
     parts = [(ECG(hearts, DRAWN_LEADS, 100.0).standard(), shown(2))] * 3
-    monkeypatch.setattr(finishing, "told", lambda *_: iter(parts))
-    finishing.fit_draws(Spied(1.0), None, np.arange(6), draws=2)
+    monkeypatch.setattr(calibration, "told", lambda *_: iter(parts))
+    calibration.fit_draws(Spied(1.0), None, np.arange(6), draws=2)
     assert seen == [list(range(at, at + 4)) for at in (0, 4, 8)] * 3  # from one, two and three leads
 
 
@@ -259,16 +260,16 @@ def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
     truth = ECG(hearts, DRAWN_LEADS, 100.0).standard()
     nothing = Condition.none(40, 4)
     monkeypatch.setattr(
-        finishing, "told", lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)])
+        calibration, "told", lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)])
     )
     shy = ShyHeart(0.1, off=1.0)
-    finishing.fit_bands(shy, None, np.arange(40))
+    calibration.fit_bands(shy, None, np.arange(40))
     assert (shy.middle_share[1, 1:] > 0.8).all()
 
 
 def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
-    monkeypatch.setattr(finishing, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
-    finishing.fit_draws(gaussian, None, np.arange(2))
+    monkeypatch.setattr(calibration, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
+    calibration.fit_draws(gaussian, None, np.arange(2))
     assert (gaussian.spread == 1).all()
 
 

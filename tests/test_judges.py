@@ -17,7 +17,7 @@ from ecggen.evaluation import judging
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import labels, targets
 from ecggen.networks import storage
-from ecggen.training import Plan, logged
+from ecggen.training.trainer import Plan, logged
 
 KINDS = ("judge", "pair")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
@@ -118,7 +118,7 @@ def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, tmp_path):
-    from ecggen.judges.training import train
+    from ecggen.training.classifier import train
 
     judge = tiny_judge(kind)
     pack = data.pack(data.recordings(folder), judge.preprocessor, folder / "cache")
@@ -129,7 +129,7 @@ def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, 
 
     halted = tiny_judge(kind)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ecggen.judges.training.rate_at", lambda p, *place: rate_of(plan, *place))
+        patch.setattr("ecggen.training.classifier.rate_at", lambda p, *place: rate_of(plan, *place))
         train(halted, pack, replace(plan, epochs=1), tmp_path / "parts", progress=False)
     train(tiny_judge(kind), pack, plan, tmp_path / "parts", resume=True, progress=False)
     one, other = (pretrained.load(place / "checkpoint").state_dict() for place in (whole.parent, tmp_path / "parts"))
@@ -140,7 +140,7 @@ def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, 
 
 def rate_of(plan, epoch, step, steps):
     """The rate of the whole plan, also where a part of it is run."""
-    from ecggen.training import rate_at
+    from ecggen.training.trainer import rate_at
 
     return rate_at(plan, epoch, step, steps)
 

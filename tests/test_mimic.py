@@ -16,15 +16,16 @@ import torch
 from conftest import ROOT, tiny
 from lightning.pytorch.callbacks import Callback
 
-from ecggen import InputError, data, read, training, write
+from ecggen import InputError, data, read, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.pack import Rows, load
-from ecggen.exposure import Exposure
 from ecggen.generators import checkpoint, registry
-from ecggen.training import Plan, train
+from ecggen.training import trainer
+from ecggen.training.masking import Exposure
+from ecggen.training.trainer import Plan, train
 
 LEADS = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])
 """As MIMIC-IV-ECG orders them."""
@@ -158,9 +159,9 @@ def test_joined_packs_stay_on_disk_and_read_as_one(packed):
 @pytest.mark.parametrize("name", registry.names())
 def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     """At full width, on windows of 2 s; the weights, of hundreds of MB, are not written."""
-    monkeypatch.setattr(training, "ModelCheckpoint", lambda *_, **__: Callback())
+    monkeypatch.setattr(trainer, "ModelCheckpoint", lambda *_, **__: Callback())
     monkeypatch.setattr(checkpoint, "save", lambda generator, folder: folder)
-    monkeypatch.setattr(training.beats, "encoder_of", lambda generator: None)
+    monkeypatch.setattr(trainer.beats, "encoder_of", lambda generator: None)
     place = ROOT / "configs" / "large" / f"{name}.toml"
     values = config.read_toml(place)
     registry.check_tables(values, place)
@@ -190,8 +191,8 @@ def train_as_one_of_two(pack: Path, out: Path) -> None:
     plan = config.build(Plan, values["training"] | {"devices": 2, "validation_folds": [9, 10]}, "[training]")
     exposure = config.build(Exposure, values["exposure"], "[exposure]")
     seen, saved = [], []
-    louder, save = training.louder, checkpoint.save
-    training.louder = lambda batch, *more: (seen.append(digest([batch.ecg.signal])), louder(batch, *more))[1]
+    louder, save = trainer.louder, checkpoint.save
+    trainer.louder = lambda batch, *more: (seen.append(digest([batch.ecg.signal])), louder(batch, *more))[1]
     checkpoint.save = lambda *arguments, **more: (saved.append(1), save(*arguments, **more))[1]
     for name in FAMILIES:
         seen.clear()

@@ -6,12 +6,13 @@ import torch
 from conftest import tiny
 from trainable import training_folder
 
-from ecggen import data, finishing
+from ecggen import data
 from ecggen.conditioning.condition import FACTS, Condition
 from ecggen.conditioning.patient_prior import COLUMNS, People
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
+from ecggen.training import calibration
 
 SOME = People.of(
     ["normal ECG", "atrial fibrillation", "normal ECG", ""],
@@ -105,7 +106,7 @@ def test_what_is_no_population_is_refused(broken):
 def test_nobodys_report_is_kept(tmp_path):
     made = tiny("vae")
     pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
-    finishing.fit_people(made, pack, pack.rows(range(1, 9)))
+    calibration.fit_people(made, pack, pack.rows(range(1, 9)))
     assert made.people is not None and len(made.people.found) == len(pack.rows(range(1, 9)))
     kept = " ".join(made.people.texts)
     assert "atrial fibrillation" in kept and not any(report in kept for report in pack.index.report)
@@ -117,16 +118,18 @@ def test_nobodys_report_is_kept(tmp_path):
 def test_of_reports_the_usual_words_are_kept(tmp_path, monkeypatch):
     reports = ["Sinus rhythm of Mr. Doe", "sinus rhythm, 1963", "sinus rhythm of  old", "rhythm of Doe", ""]
     told = ["Sinus rhythm of", "sinus", "sinus rhythm of", "rhythm of", ""]
-    assert finishing.usual_words(reports, ["a", "b", "c", "a", "d"], least=2) == told
-    assert finishing.usual_words(["unique finding"] * 3, ["a"] * 3, least=2) == [""] * 3, "patients count, not reports"
+    assert calibration.usual_words(reports, ["a", "b", "c", "a", "d"], least=2) == told
+    assert calibration.usual_words(["unique finding"] * 3, ["a"] * 3, least=2) == [""] * 3, (
+        "patients count, not reports"
+    )
     made = tiny("vae")
     pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
-    monkeypatch.setattr(finishing, "usual_words", lambda reports, _: [report.upper() for report in reports])
+    monkeypatch.setattr(calibration, "usual_words", lambda reports, _: [report.upper() for report in reports])
     rows = pack.rows(range(1, 9))
-    finishing.fit_people(made, pack, rows, n=3)
+    calibration.fit_people(made, pack, rows, n=3)
     assert made.people is not None
     kept = [made.people.texts[at] for at in made.people.found]
-    assert kept == [pack.index.report.iloc[row].upper() for row in finishing.some(rows, 3)]
+    assert kept == [pack.index.report.iloc[row].upper() for row in calibration.some(rows, 3)]
 
 
 def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsys):
@@ -135,7 +138,7 @@ def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsy
     for name, more in (("one", []), ("twin", ["--beside", "one"])):
         words = [str(run), "--data", str(folder), "--limit", "2", "--out", str(tmp_path / "shelf" / name), *more]
         monkeypatch.setattr("sys.argv", ["finishing", *words])
-        finishing.main()
+        calibration.main()
     one, twin = (tmp_path / "shelf" / name for name in ("one", "twin"))
     told = capsys.readouterr().out
     assert told.count("bands widened, I given") == 2 and (twin / "golden.json").is_file()

@@ -8,13 +8,14 @@ import torch
 from conftest import tiny
 from trainable import training_folder
 
-from ecggen import data, sharpening, write
+from ecggen import data, write
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
-from ecggen.sharpening import PLAN, Critic, Sharpening, drawn_latents, sharpen
-from ecggen.training import logged
+from ecggen.training import decoder_finetuning
+from ecggen.training.decoder_finetuning import PLAN, Critic, Sharpening, drawn_latents, sharpen
+from ecggen.training.trainer import logged
 
 SHORT = replace(PLAN, epochs=2, batch=8, precision="32-true", crop=2.0)
 
@@ -79,7 +80,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(pack, tmp_path, monkeypatch
         patched.setattr(Sharpening, "training_step", mortal)
         sharpen([parts], pack, tmp_path / "parts", SHORT, draws=16, progress=False)
     again = tiny("flow")
-    monkeypatch.setattr(sharpening, "drawn_latents", None)  # what was drawn is there
+    monkeypatch.setattr(decoder_finetuning, "drawn_latents", None)  # what was drawn is there
     sharpen([again], pack, tmp_path / "parts", SHORT, draws=16, resume=True, progress=False)
     for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5, msg=name)
@@ -89,7 +90,7 @@ def test_the_critic_sees_what_the_generator_draws(pack, monkeypatch):
     flow, rows = tiny("flow"), pack.rows((1, 2))
     latents = drawn_latents(flow, pack, rows)
     assert latents.shape == (len(rows), flow.latent, 400 // (2 * flow.folded))
-    monkeypatch.setattr(sharpening, "CHUNK", 3)
+    monkeypatch.setattr(decoder_finetuning, "CHUNK", 3)
     torch.testing.assert_close(drawn_latents(flow, pack, rows), latents, atol=1e-4, rtol=1e-4)
     assert not flow.space.decoder._forward_pre_hooks
 
@@ -101,7 +102,7 @@ def test_verdicts_weigh_as_they_should():
     course.__dict__["critic"] = lambda waves: 2 * [[waves, waves.mean((1, 2))[:, None].expand(-1, 5)]]
     real = torch.full((2, 8, 100), 0.5)
     fake = torch.cat([torch.full((2, 8, 100), 2.0), torch.full((2, 8, 100), -3.0)])
-    records, draws, features = sharpening.RECORDS, sharpening.DRAWS, sharpening.FEATURES
+    records, draws, features = decoder_finetuning.RECORDS, decoder_finetuning.DRAWS, decoder_finetuning.FEATURES
     losses = course._decoder_losses(fake, real)
     assert float(losses["fooled"]) == pytest.approx(-2 * records + 3 * draws)
     assert float(losses["own_features"]) == pytest.approx(1.5 * features * records)
@@ -115,7 +116,7 @@ def test_latents_are_as_noisy_as_draws_may_be():
     """Of a deviation of 2, each record keeps a share between none and all of it, the same along its time."""
     torch.manual_seed(0)
     mean = torch.ones(500, 4, 100)
-    off = sharpening.somewhat_noisy((mean, torch.full_like(mean, np.log(2)))) - mean
+    off = decoder_finetuning.somewhat_noisy((mean, torch.full_like(mean, np.log(2)))) - mean
     deviation = off.std((1, 2)) / 2
     assert np.quantile(deviation, (0.1, 0.5, 0.9)) == pytest.approx([0.1, 0.5, 0.9], abs=0.06)
 
@@ -142,7 +143,7 @@ def test_checkpoints_are_sharpened_by_one_command(tmp_path, monkeypatch, capsys)
     checkpoint.save(flow, tmp_path / "shelf" / "flow")
     words = [str(tmp_path / "shelf" / "flow"), "--data", str(folder), "--epochs", "1", "--draws", "4", "--quiet"]
     monkeypatch.setattr("sys.argv", ["sharpening", *words, "--out", str(tmp_path / "run")])
-    sharpening.main()
+    decoder_finetuning.main()
     made = checkpoint.load(tmp_path / "run" / "flow")
     assert capsys.readouterr().out.split()[-1] == str(tmp_path / "run" / "flow")
     assert torch.equal(made.space.encoder[0].weight, flow.space.encoder[0].weight)

@@ -8,16 +8,17 @@ import torch
 from conftest import ROOT, tiny
 from torch import nn
 
-from ecggen import data, finishing, training
+from ecggen import data
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import DOWER, simulate
-from ecggen.exposure import Exposure
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator, Noise, independent
-from ecggen.training import Plan, logged, rate_at, train
+from ecggen.training import calibration, trainer
+from ecggen.training.masking import Exposure
+from ecggen.training.trainer import Plan, logged, rate_at, train
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_the_rate_rises_then_falls():
 def test_bands_are_set_to_hold_their_share(pack):
     generator = tiny("vae")
     rows = np.arange(len(pack))
-    finishing.fit_bands(generator, pack, rows, draws=4)
+    calibration.fit_bands(generator, pack, rows, draws=4)
     truth = pack.ecg(rows).standard()
     known = Condition.none(len(rows), truth.seconds, truth.fs).with_leads(truth.pick("I"))
     estimate = generator.estimate(known, 4, seed=1)
@@ -147,19 +148,19 @@ def test_bands_are_set_to_hold_their_share(pack):
 def test_bands_are_set_on_records_of_a_whole_fold():
     """A fold's first records are of one time and one device."""
     fold = np.arange(1000, 2000)
-    chosen = finishing.some(fold, 50)
+    chosen = calibration.some(fold, 50)
     assert len(set(chosen)) == 50 and set(chosen) <= set(fold) and (np.diff(chosen) > 0).all()
-    assert chosen.min() < 1100 and chosen.max() > 1900 and (chosen == finishing.some(fold, 50)).all()
-    assert (finishing.some(fold, 5000) == fold).all()
+    assert chosen.min() < 1100 and chosen.max() > 1900 and (chosen == calibration.some(fold, 50)).all()
+    assert (calibration.some(fold, 5000) == fold).all()
 
 
 def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
     batch = data.batches.batch(pack, np.arange(8))
-    turned_ = training.turned(batch, 0.3, np.random.default_rng(1))
+    turned_ = trainer.turned(batch, 0.3, np.random.default_rng(1))
     assert turned_.ecg.standard().law_residual().max() < 1e-5
     torch.testing.assert_close(turned_.condition.leads, turned_.ecg.standard().signal)
     assert (turned_.ecg.signal - batch.ecg.signal).abs().amax((1, 2)).min() > 0.02
-    assert training.turned(batch, 0.0, np.random.default_rng(1)) is batch
+    assert trainer.turned(batch, 0.0, np.random.default_rng(1)) is batch
     # A heart that Dower's dipole explains keeps its size, whichever way it lies.
     heart = [(np.linalg.pinv(DOWER) @ one.ecg.signal.double().numpy()) for one in (batch, turned_)]
     np.testing.assert_allclose(np.linalg.norm(heart[0], axis=1), np.linalg.norm(heart[1], axis=1), atol=0.02)
@@ -167,7 +168,7 @@ def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
 
 def test_a_cropped_batch_is_a_part_of_the_whole(pack):
     batch = data.batches.batch(pack, np.arange(8))
-    part = training.cropped(batch, 2.0, np.random.default_rng(2))
+    part = trainer.cropped(batch, 2.0, np.random.default_rng(2))
     assert part.ecg.samples == part.condition.samples == 200
     starts = [i for i in range(201) if torch.equal(batch.ecg.signal[..., i : i + 200], part.ecg.signal)]
     assert len(starts) == 1
@@ -175,12 +176,12 @@ def test_a_cropped_batch_is_a_part_of_the_whole(pack):
         inner = here[here >= 0]
         expected = whole[(whole >= starts[0] / 100) & (whole < starts[0] / 100 + 2)] - starts[0] / 100
         np.testing.assert_allclose(inner, expected)
-    assert training.cropped(batch, 0.0, np.random.default_rng(2)) is batch
+    assert trainer.cropped(batch, 0.0, np.random.default_rng(2)) is batch
 
 
 def test_smaller_shares_of_the_patients_lie_in_larger_ones(pack):
     rows = pack.rows(range(1, 9))
-    sixteenth, quarter, all_ = (set(training.some_patients(pack, rows, share)) for share in (1 / 16, 1 / 4, 1.0))
+    sixteenth, quarter, all_ = (set(trainer.some_patients(pack, rows, share)) for share in (1 / 16, 1 / 4, 1.0))
     assert sixteenth < quarter < all_ == set(rows)
     assert len(quarter) == round(len(rows) / 4)
 

@@ -44,8 +44,8 @@ def train(
     from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
     from ecggen.generators.base import Completed
-    from ecggen.training import read
-    from ecggen.training import train as run
+    from ecggen.training.trainer import read
+    from ecggen.training.trainer import train as run
 
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "go on with --resume")

@@ -33,8 +33,8 @@ def train_judge(
     from ecggen.core.errors import InputError
     from ecggen.evaluators import pretrained
     from ecggen.generators import config as configs
-    from ecggen.judges.training import train as run
-    from ecggen.training import Plan
+    from ecggen.training.classifier import train as run
+    from ecggen.training.trainer import Plan
 
     values = configs.read_toml(config, set_ or ())
     if (out / "checkpoint").exists() and not resume:

@@ -2,7 +2,7 @@
 
 ``python -m ecggen.evaluation.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out
 FILE``, where RUN is what
-``ecggen.evaluation.train_delineator`` wrote, and MARKS what ``evaluation/beside_neurokit2.py`` wrote. Each record is
+``ecggen.training.delineator`` wrote, and MARKS what ``evaluation/beside_neurokit2.py`` wrote. Each record is
 delineated by the network that did not see it in training. A mark is found where one of ours lies within 150 ms of it,
 the tolerance of ANSI/AAMI EC57 that this literature uses, and each is the other's nearest. Between a lead's first and
 last mark only: the beats at both ends are not marked.
@@ -27,9 +27,9 @@ from ecggen.data import ludb
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
 from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.evaluation.train_delineator import FOLDS, fold_of
 from ecggen.evaluators.delineator import Waves, delineate, load
 from ecggen.networks import storage
+from ecggen.training.delineator import FOLDS, fold_of
 
 TOLERANCE = 0.15
 """Seconds within which two marks are the same."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ecggen import data, training
+from ecggen import data
 from ecggen.conditioning import beat_network, condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
@@ -41,6 +41,7 @@ from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Sampling
 from ecggen.generators.flow import Flow
 from ecggen.generators.latent import LatentGenerator
+from ecggen.training import trainer
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
@@ -175,7 +176,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
     """The generator that an experiment comes to."""
     if experiment.kind == WORDS:
         return drawing(experiment)
-    generator, plan, exposure = training.read(folder / experiment.config, experiment.change)
+    generator, plan, exposure = trainer.read(folder / experiment.config, experiment.change)
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
     for part in generator.modules():
@@ -187,7 +188,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
     with tempfile.TemporaryDirectory() as made:
         if experiment.simulated:
             before = replace(plan, epochs=experiment.simulated, validation_records=32)
-            training.train(
+            trainer.train(
                 generator,
                 simulated(pack(generator.preprocessor)),
                 before,
@@ -195,7 +196,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
                 Path(made) / "simulated",
                 progress=not quiet,
             )
-        out = training.train(
+        out = trainer.train(
             generator, pack(generator.preprocessor), plan, exposure, Path(made) / "run", progress=not quiet
         )
         return checkpoint.load(out)

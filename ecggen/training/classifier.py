@@ -14,7 +14,7 @@ import torch
 
 from ecggen.data import Batch, Pack
 from ecggen.evaluators import pretrained
-from ecggen.training import Plan, Shuffled, louder, quiet_lightning, rate_at, trainer_for
+from ecggen.training.trainer import Plan, Shuffled, louder, quiet_lightning, rate_at, trainer_for
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Train the delineator: ``python -m ecggen.evaluation.train_delineator --data LUDB --fibrillation PTBXL --out RUN``.
+"""Train the delineator: ``python -m ecggen.training.delineator --data LUDB --fibrillation PTBXL --out RUN``.
 
 LUDB's marks teach where waves lie. It holds few hearts without P waves, so that records of atrial fibrillation of
 PTB-XL (folds 1–8) add the one thing their diagnosis says: whatever there is at an instant, it is no P.
@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from ecggen import data
 from ecggen.core.ecg import ECG
 from ecggen.data import ludb
-from ecggen.evaluation.marked_crops import NOT_P, Crops, classes
 from ecggen.evaluators import delineator
 from ecggen.io import read
 from ecggen.networks.delineation import CLASSES, Delineator
+from ecggen.training.delineator_crops import NOT_P, Crops, classes
 
 FOLDS = 5
 FIBRILLATING = 480

@@ -24,7 +24,6 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
-from ecggen import finishing
 from ecggen.conditioning import rhythm_prior, statements
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -33,9 +32,10 @@ from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
-from ecggen.exposure import Exposure
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator, Noise
+from ecggen.training import calibration
+from ecggen.training.masking import Exposure
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def train(
     )
     if trainer.is_global_zero and rhythm_prior.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
-        finishing.fit_beats(best, pack, rows, plan.seed)
-        finishing.fit_people(best, pack, rows, seed=plan.seed)
+        calibration.fit_beats(best, pack, rows, plan.seed)
+        calibration.fit_people(best, pack, rows, seed=plan.seed)
         checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
 

@@ -7,7 +7,7 @@ records, records that went through the latent space, and draws of the generator.
 as they are, so that whatever learnt to find its way there needs not learn anew. No judge takes part: its distances
 stay a judgement.
 
-``python -m ecggen.sharpening MODEL … --data PTBXL --out RUN`` writes RUN/MODEL for each; several have to have one and
+``python -m ecggen.training.decoder_finetuning MODEL … --data PTBXL --out RUN`` writes RUN/MODEL for each; several have to have one and
 the same latent space. A run that was stopped goes on with ``--resume``.
 """
 
@@ -31,13 +31,13 @@ from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Batch, Pack
 from ecggen.data.batches import telling
-from ecggen.finishing import some
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.latent import LatentGenerator
 from ecggen.networks.latent import Autoencoder
 from ecggen.networks.losses import amplitude
-from ecggen.training import Plan, Shuffled, cropped, louder, quiet_lightning, rate_at, trainer_for
+from ecggen.training.calibration import some
+from ecggen.training.trainer import Plan, Shuffled, cropped, louder, quiet_lightning, rate_at, trainer_for
 
 PLAN = Plan(epochs=4, batch=24, rate=5e-4, decay=0.01, average=0.998, crop=4.0)
 """How long and how, unless asked otherwise."""

@@ -1,6 +1,6 @@
 """The last strokes on a trained generator: the rhythm that words tell, people, and bands that hold what they say.
 
-``python -m ecggen.finishing RUN/checkpoint --data PTBXL --out checkpoints/NAME`` makes what is shipped: 16-bit weights,
+``python -m ecggen.training.calibration RUN/checkpoint --data PTBXL --out checkpoints/NAME`` makes what is shipped: 16-bit weights,
 a rhythm regressed on the training folds, whom to draw where nothing is told, bands widened until they hold their share
 of a training fold's samples (never of fold 9, on which they are scored), and the golden file of what they draw.
 """
@@ -23,10 +23,10 @@ from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
-from ecggen.exposure import Exposure
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Noise
 from ecggen.networks import storage
+from ecggen.training.masking import Exposure
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 BANDED = (8,)

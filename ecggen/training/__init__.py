@@ -1,0 +1,1 @@
+"""Training from scratch or from weights: trainer, masking of conditions, calibration, and evaluators' training."""
