@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.data.labelled import PackedRecords
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
 
 def features_and_labels(records: PackedRecords, chunk: int = 500) -> tuple[np.ndarray, np.ndarray]:

@@ -18,10 +18,11 @@ from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import augmentation, augmentation_plot, classical, gains, tables, training_sets, trials
 from ecggen.evaluation.cells import Cells
-from ecggen.evaluation.scores import bootstrap, logistic, redraws, utility
-from ecggen.evaluation.scores.labelled import Labelled
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
 from ecggen.generators.baselines.baselines import baseline
+from ecggen.metrics.functional import bootstrap
+from ecggen.metrics.utility import logistic, redraws, utility
+from ecggen.metrics.utility.labelled import Labelled
+from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
 HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
 

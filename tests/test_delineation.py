@@ -18,7 +18,8 @@ from ecggen.evaluators.delineator_decoding import decode
 from ecggen.io import read
 from ecggen.networks import storage
 from ecggen.networks.delineation import CLASSES, Delineator, probabilities
-from ecggen.training import delineator, delineator_crops
+from ecggen.training import delineator as delineator_training
+from ecggen.training import delineator_crops
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 
@@ -292,6 +293,6 @@ def test_nothing_is_learnt_outside_the_marks():
 def test_training_repeats_with_its_seed(hearts):
     at = delineator.prepare(hearts).repeat(1, 1, 2)
     answer = torch.zeros(at.shape, dtype=torch.int64)
-    one, other = (delineator.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
+    one, other = (delineator_training.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
     for name, weight in one.state_dict().items():
         torch.testing.assert_close(weight, other.state_dict()[name])

@@ -15,10 +15,10 @@ from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluation import protocol, reconstruction
 from ecggen.evaluation.results import store
-from ecggen.evaluation.scores import pointwise
-from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.generators import checkpoint
 from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, TrainingMean, Zero
+from ecggen.metrics.functional import waveform
+from ecggen.metrics.functional.bootstrap import patient_interval
 
 
 @pytest.fixture(scope="module")
@@ -43,36 +43,36 @@ def pair():
 def test_parity_with_trusted_libraries():
     drawn, true = pair()
     a, b = torch.as_tensor(drawn[1, 2]), torch.as_tensor(true[1, 2])
-    assert pointwise.mean_squared_error(drawn, true)[1, 2] == pytest.approx(float(mean_squared_error(a, b)))
-    assert pointwise.mean_absolute_error(drawn, true)[1, 2] == pytest.approx(float(mean_absolute_error(a, b)))
-    assert pointwise.pearson(drawn, true)[1, 2] == pytest.approx(pearsonr(drawn[1, 2], true[1, 2]).statistic)
-    assert pointwise.root_mean_squared_error(drawn, true)[0, 0] ** 2 == pytest.approx(
-        pointwise.mean_squared_error(drawn, true)[0, 0]
+    assert waveform.mean_squared_error(drawn, true)[1, 2] == pytest.approx(float(mean_squared_error(a, b)))
+    assert waveform.mean_absolute_error(drawn, true)[1, 2] == pytest.approx(float(mean_absolute_error(a, b)))
+    assert waveform.pearson(drawn, true)[1, 2] == pytest.approx(pearsonr(drawn[1, 2], true[1, 2]).statistic)
+    assert waveform.root_mean_squared_error(drawn, true)[0, 0] ** 2 == pytest.approx(
+        waveform.mean_squared_error(drawn, true)[0, 0]
     )
 
 
 def test_perfect_input_has_the_perfect_score():
     _, true = pair()
-    assert pointwise.mean_squared_error(true, true).max() == 0
-    np.testing.assert_allclose(pointwise.pearson(true, true), 1)
-    assert pointwise.inside(true, true, true).min() == 1
+    assert waveform.mean_squared_error(true, true).max() == 0
+    np.testing.assert_allclose(waveform.pearson(true, true), 1)
+    assert waveform.inside(true, true, true).min() == 1
 
 
 def test_flat_lines_know_nothing_and_are_not_undefined():
     _, true = pair()
-    assert pointwise.pearson(np.zeros_like(true), true).max() == 0
-    assert np.isnan(pointwise.pearson(true, np.zeros_like(true))).all()
+    assert waveform.pearson(np.zeros_like(true), true).max() == 0
+    assert np.isnan(waveform.pearson(true, np.zeros_like(true))).all()
 
 
 def test_shapes_must_match():
     with pytest.raises(InputError, match=r"shapes \(2, 5\) and \(5,\) are compared"):
-        pointwise.pearson(np.zeros((2, 5)), np.zeros(5))
+        waveform.pearson(np.zeros((2, 5)), np.zeros(5))
 
 
 def test_only_free_leads_are_scored():
-    assert pointwise.free_leads(["I"]) == ("II", "V1", "V2", "V3", "V4", "V5", "V6")
-    assert pointwise.free_leads(["II", "V1", "V5"]) == ("I", "V2", "V3", "V4", "V6")
-    assert pointwise.free_leads(["aVR", "III"]) == ("V1", "V2", "V3", "V4", "V5", "V6")
+    assert waveform.free_leads(["I"]) == ("II", "V1", "V2", "V3", "V4", "V5", "V6")
+    assert waveform.free_leads(["II", "V1", "V5"]) == ("I", "V2", "V3", "V4", "V6")
+    assert waveform.free_leads(["aVR", "III"]) == ("V1", "V2", "V3", "V4", "V5", "V6")
     true = pair()[1].repeat(2, 1)
     spoilt = true.copy()
     spoilt[:, DRAWN_LEADS.index("I")] = 99

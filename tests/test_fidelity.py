@@ -14,10 +14,10 @@ from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import fidelity as section
 from ecggen.evaluation.report.asked import lenders, of_reference, wishes
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.scores import fidelity
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Judgement, labels, targets
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional import condition_fidelity
 
 N = 120
 
@@ -25,25 +25,25 @@ N = 120
 def test_heart_rate_counts_what_was_not_found():
     asked = np.array([60.0, 80.0, 100.0, np.nan, 70.0])
     found = np.array([62.0, 80.0, np.nan, 500.0, 76.0])
-    about = fidelity.heart_rate(asked, found)
+    about = condition_fidelity.heart_rate(asked, found)
     assert about == pytest.approx({"mae": 27.0, "bias": 8 / 3, "near": 0.5, "missing": 0.25, "n": 4})
-    perfect = fidelity.heart_rate(asked, asked)
+    perfect = condition_fidelity.heart_rate(asked, asked)
     assert (perfect["mae"], perfect["near"], perfect["missing"]) == (0, 1, 0)
     with pytest.raises(InputError, match="asked for in none of 5 records"):
-        fidelity.heart_rate(np.full(5, np.nan), found)
+        condition_fidelity.heart_rate(np.full(5, np.nan), found)
 
 
 def test_sex_and_age():
     asked = np.array([0, 0, 1, 1, np.nan])
-    assert fidelity.sex(asked, np.array([0.1, 0.4, 0.6, 0.9, 0.0])) == 1
-    assert fidelity.sex(asked, np.array([0.1, 0.7, 0.6, 0.9, 0.0])) == 0.75
-    assert np.isnan(fidelity.sex(np.ones(5), np.arange(5)))
+    assert condition_fidelity.sex(asked, np.array([0.1, 0.4, 0.6, 0.9, 0.0])) == 1
+    assert condition_fidelity.sex(asked, np.array([0.1, 0.7, 0.6, 0.9, 0.0])) == 0.75
+    assert np.isnan(condition_fidelity.sex(np.ones(5), np.arange(5)))
     ages = np.array([20.0, 50.0, 80.0, np.nan])
-    about = fidelity.age(ages, ages + 3)
+    about = condition_fidelity.age(ages, ages + 3)
     assert about == pytest.approx({"mae": 3, "bias": 3, "r": 1, "n": 3})
-    assert fidelity.age(ages, np.full(4, 50.0))["r"] == 0
+    assert condition_fidelity.age(ages, np.full(4, 50.0))["r"] == 0
     with pytest.raises(InputError, match="1 different ages"):
-        fidelity.age(np.full(4, 50.0), ages)
+        condition_fidelity.age(np.full(4, 50.0), ages)
 
 
 def test_diagnoses_match_scikit_learn_and_leave_rare_ones_out():
@@ -51,13 +51,16 @@ def test_diagnoses_match_scikit_learn_and_leave_rare_ones_out():
     codes = ["AFIB" if i % 3 == 0 else "NORM SR" if i % 40 else "WPW" for i in range(90)]
     probability = rng.random((90, len(labels())))
     names = ["AFIB", "NORM", "WPW"]
-    areas = fidelity.diagnoses(probability, codes, names)
+    areas = condition_fidelity.diagnoses(probability, codes, names)
     for name, area in zip(names[:2], areas, strict=False):
         truth = [name in one.split() for one in codes]
         assert area == pytest.approx(roc_auc_score(truth, probability[:, list(labels()).index(name)]))
     assert np.isnan(areas[2])
-    assert fidelity.diagnoses(targets(codes), codes, names)[:2].tolist() == [1, 1]
-    assert fidelity.frequent(codes)[:2] in (("NORM", "SR"), ("SR", "NORM")) and len(fidelity.frequent(codes, 2)) == 2
+    assert condition_fidelity.diagnoses(targets(codes), codes, names)[:2].tolist() == [1, 1]
+    assert (
+        condition_fidelity.frequent(codes)[:2] in (("NORM", "SR"), ("SR", "NORM"))
+        and len(condition_fidelity.frequent(codes, 2)) == 2
+    )
 
 
 def test_an_ecg_finds_its_own_text():
@@ -65,12 +68,14 @@ def test_an_ecg_finds_its_own_text():
     texts = rng.normal(size=(250, 32))
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
     words = [str(i) for i in range(250)]
-    hits = fidelity.retrieved(texts, texts, words, 1)
+    hits = condition_fidelity.retrieved(texts, texts, words, 1)
     assert np.isfinite(hits).sum() == 200 and np.nanmean(hits) == 1
-    assert np.nanmean(fidelity.retrieved(rng.normal(size=(250, 32)), texts, words, 10)) == pytest.approx(0.1, abs=0.06)
-    assert np.nanmean(fidelity.retrieved(rng.normal(size=(250, 32)), texts, ["same"] * 250, 1)) == 1
+    assert np.nanmean(condition_fidelity.retrieved(rng.normal(size=(250, 32)), texts, words, 10)) == pytest.approx(
+        0.1, abs=0.06
+    )
+    assert np.nanmean(condition_fidelity.retrieved(rng.normal(size=(250, 32)), texts, ["same"] * 250, 1)) == 1
     with pytest.raises(InputError, match="99 records with a text, 100 needed"):
-        fidelity.retrieved(texts[:99], texts[:99], words[:99], 1)
+        condition_fidelity.retrieved(texts[:99], texts[:99], words[:99], 1)
 
 
 class Amplitude(Generator):
@@ -94,7 +99,7 @@ class Level:
 
 
 def test_a_generator_that_does_not_hear_no_is_found_out():
-    found = fidelity.worded(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
+    found = condition_fidelity.worded(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
     assert "fibrillation" in statements.describe("AFIB")
     about = found["AFIB"].summary()
     assert about["said"] > 0.4 > 0.2 > about["nothing"] and about["said_above_nothing"] == 1
@@ -104,7 +109,7 @@ def test_a_generator_that_does_not_hear_no_is_found_out():
 
 
 def test_texts_are_read_with_their_denials():
-    read = fidelity.statements_in(["atrial fibrillation", "no atrial fibrillation, normal ECG", ""])
+    read = condition_fidelity.statements_in(["atrial fibrillation", "no atrial fibrillation, normal ECG", ""])
     assert "AFIB" in read[0].split() and "AFIB" not in read[1].split() and read[2] == ""
 
 

@@ -8,7 +8,9 @@ from conftest import SAMPLES
 from ecggen import ECG, InputError
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.scores.intervals import (
+from ecggen.evaluators.delineator import MARKS, Waves, delineate
+from ecggen.io import read
+from ecggen.metrics.functional.intervals import (
     AMPLITUDES,
     CSE_STYLE_TOLERANCE,
     INTERVALS,
@@ -17,8 +19,6 @@ from ecggen.evaluation.scores.intervals import (
     median_beats,
     segments,
 )
-from ecggen.evaluators.delineator import MARKS, Waves, delineate
-from ecggen.io import read
 
 
 @pytest.fixture(scope="module")

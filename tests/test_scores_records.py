@@ -7,7 +7,7 @@ from scipy.signal import welch
 from ecggen import InputError
 from ecggen.core import artifacts
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.scores import bootstrap, correlation, heartbeats, spectrum
+from ecggen.metrics.functional import beats, bootstrap, correlation, spectrum
 
 
 def waves(n=6, seconds=4, seed=0):
@@ -81,8 +81,8 @@ def test_flags_hold_at_their_limits():
         (lambda: spectrum.amplitude_quantiles(np.full((1, 2, 5), np.nan)), "no finite value"),
         (lambda: correlation.segment_cross_correlation(waves(2), {"P": np.zeros((3, 1, 2), int)}), "for 2 records"),
         (lambda: correlation.preserved(waves(1), waves(1), {"P": np.full((1, 1, 2), 999)}), "ends at sample 999"),
-        (lambda: heartbeats.f1([np.zeros(0)], [np.zeros(0)], 0.05), "none of 1 true records has an R peak"),
-        (lambda: heartbeats.heart_rate_errors([], [np.zeros(2)]), "0 drawn records stand beside 1"),
+        (lambda: beats.f1([np.zeros(0)], [np.zeros(0)], 0.05), "none of 1 true records has an R peak"),
+        (lambda: beats.heart_rate_errors([], [np.zeros(2)]), "0 drawn records stand beside 1"),
         (lambda: bootstrap.resampled_interval(np.median, [np.zeros(3)], ["a"]), "3 records of 1 patients"),
         (lambda: bootstrap.resampled_interval(lambda x: np.nan, [np.zeros(3)], "abc"), "undefined for 1000 of 1000"),
     ],
@@ -158,19 +158,19 @@ def test_absent_segments_are_nan_and_cost_nobody_else():
 
 
 def test_matching_is_one_to_one_and_nearest():
-    pairs = heartbeats.match(np.array([1.0, 1.04, 2.0]), np.array([1.05, 2.1]), 0.15)
+    pairs = beats.match(np.array([1.0, 1.04, 2.0]), np.array([1.05, 2.1]), 0.15)
     assert pairs.tolist() == [[1, 0], [2, 1]]
-    crowded = heartbeats.match(np.array([0.0, 0.1]), np.array([0.1, 0.2]), 0.12)
+    crowded = beats.match(np.array([0.0, 0.1]), np.array([0.1, 0.2]), 0.12)
     assert len(crowded) == 2, "as many partners as there can be come first"
-    assert heartbeats.match(np.array([1.0]), np.array([1.15]), 0.15).tolist() == [[0, 0]]
-    assert len(heartbeats.match(np.zeros(0), np.array([1.0]), 0.15)) == 0
+    assert beats.match(np.array([1.0]), np.array([1.15]), 0.15).tolist() == [[0, 0]]
+    assert len(beats.match(np.zeros(0), np.array([1.0]), 0.15)) == 0
 
 
 def test_matching_is_the_best_of_all():
     rng = np.random.default_rng(0)
     for _ in range(50):
         a, b = np.sort(rng.uniform(0, 3, 4)), np.sort(rng.uniform(0, 3, 5))
-        pairs = heartbeats.match(a, b, 0.4)
+        pairs = beats.match(a, b, 0.4)
         assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
         assert (np.abs(a[pairs[:, 0]] - b[pairs[:, 1]]) <= 0.4 + 1e-9).all()
         assert len(pairs) == _most_pairs(a, b, 0.4)
@@ -186,40 +186,40 @@ def _most_pairs(a, b, tolerance):
 
 def test_f1_is_pooled_and_counts_what_was_not_found():
     true = [np.arange(0.5, 10, 0.8)] * 3
-    assert heartbeats.f1(true, true, 0.05) == 1
-    assert heartbeats.f1([one + 0.1 for one in true], true, 0.05) == 0
-    assert heartbeats.f1([one + 0.1 for one in true], true, 0.15) == 1
-    assert heartbeats.f1([np.zeros(0), *true[1:]], true, 0.05) == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
-    assert heartbeats.f1([np.zeros(0)] * 3, true, 0.05) == 0
+    assert beats.f1(true, true, 0.05) == 1
+    assert beats.f1([one + 0.1 for one in true], true, 0.05) == 0
+    assert beats.f1([one + 0.1 for one in true], true, 0.15) == 1
+    assert beats.f1([np.zeros(0), *true[1:]], true, 0.05) == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
+    assert beats.f1([np.zeros(0)] * 3, true, 0.05) == 0
     doubled = [np.sort(np.concatenate([one, one + 0.4])) for one in true]
-    assert heartbeats.f1(doubled, true, 0.05) == pytest.approx(2 * 0.5 / 1.5)
+    assert beats.f1(doubled, true, 0.05) == pytest.approx(2 * 0.5 / 1.5)
 
 
 def test_partners_outside_of_the_part_count_for_those_inside():
-    counts = heartbeats.beat_counts(np.array([0.28, 1.0]), np.array([0.31, 1.0, 2.0]), 0.05, (0.3, 1.5))
+    counts = beats.beat_counts(np.array([0.28, 1.0]), np.array([0.31, 1.0, 2.0]), 0.05, (0.3, 1.5))
     assert counts.tolist() == [1, 1, 2, 2]
 
 
 def test_rr_statistics_of_a_known_rhythm():
-    found = heartbeats.rr_statistics(np.cumsum([0.0, 0.8, 1.0, 0.8, 1.0]))
+    found = beats.rr_statistics(np.cumsum([0.0, 0.8, 1.0, 0.8, 1.0]))
     assert found["heart_rate"] == pytest.approx(60 / 0.9) and found["rmssd_ms"] == pytest.approx(200)
     assert found["sdnn_ms"] == pytest.approx(np.std([800, 1000, 800, 1000], ddof=1))
     assert found["irregularity"] == pytest.approx(0.2 / 0.9)
-    steady = heartbeats.rr_statistics(np.arange(10) * 0.75)
+    steady = beats.rr_statistics(np.arange(10) * 0.75)
     assert steady["heart_rate"] == pytest.approx(80) and steady["irregularity"] == pytest.approx(0)
-    slow = heartbeats.rr_statistics(2 * np.cumsum([0.0, 0.8, 1.0, 0.8, 1.0]))
+    slow = beats.rr_statistics(2 * np.cumsum([0.0, 0.8, 1.0, 0.8, 1.0]))
     assert slow["irregularity"] == pytest.approx(found["irregularity"])
 
 
 def test_too_few_beats_have_no_statistics():
-    table = heartbeats.rr_table([np.zeros(0), np.array([1.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0])])
+    table = beats.rr_table([np.zeros(0), np.array([1.0]), np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0])])
     assert np.isnan(table["heart_rate"]).tolist() == [True, True, False, False]
     assert np.isnan(table["rmssd_ms"]).tolist() == [True, True, True, False]
 
 
 def test_a_missing_rate_costs_the_whole_of_the_other():
     beats, none = np.arange(0, 5, 1.0), np.zeros(0)
-    assert heartbeats.heart_rate_errors([beats, none, none], [beats, beats, none]).tolist() == [0, 60, 0]
+    assert beats.heart_rate_errors([beats, none, none], [beats, beats, none]).tolist() == [0, 60, 0]
 
 
 def test_resampled_interval_of_the_mean_is_the_patient_interval():

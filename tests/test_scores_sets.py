@@ -12,10 +12,15 @@ from torchmetrics.image.kid import poly_mmd
 
 from ecggen import InputError
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.scores import marginals, privacy
-from ecggen.evaluation.scores.frechet import frechet_from_moments, frechet_gaussian, moments, moments_from_sums
-from ecggen.evaluation.scores.kernel import kernel_distance, maximum_mean_discrepancy, median_distance
-from ecggen.evaluation.scores.manifold import manifold_scores
+from ecggen.metrics.functional import marginals, privacy
+from ecggen.metrics.functional.distribution.frechet import (
+    frechet_from_moments,
+    frechet_gaussian,
+    moments,
+    moments_from_sums,
+)
+from ecggen.metrics.functional.distribution.kernel import kernel_distance, maximum_mean_discrepancy, median_distance
+from ecggen.metrics.functional.distribution.manifold import manifold_scores
 
 
 def features(n, d=6, seed=0, shift=0.0):
@@ -109,7 +114,7 @@ def by_neighbours(real, synthetic, k, k_dense):
 
 
 def test_manifold_scores_have_parity(monkeypatch):
-    monkeypatch.setattr("ecggen.evaluation.scores.feature_sets.ROWS", 37)
+    monkeypatch.setattr("ecggen.metrics.functional.distribution.feature_sets.ROWS", 37)
     real, synthetic = features(150), features(120, seed=1, shift=0.5)
     assert manifold_scores(real, synthetic) == pytest.approx(by_neighbours(real, synthetic, 3, 5))
     assert manifold_scores(real, synthetic, 2, 7) == pytest.approx(by_neighbours(real, synthetic, 2, 7))
@@ -170,7 +175,7 @@ def test_marginals_drop_what_is_missing():
 
 
 def test_closest_has_parity(monkeypatch):
-    monkeypatch.setattr("ecggen.evaluation.scores.feature_sets.ROWS", 7)
+    monkeypatch.setattr("ecggen.metrics.functional.distribution.feature_sets.ROWS", 7)
     x, y = features(30, d=12).reshape(30, 3, 4), features(40, d=12, seed=1).reshape(40, 3, 4)
     distance, index = NearestNeighbors(n_neighbors=3).fit(y.reshape(40, -1)).kneighbors(x.reshape(30, -1))
     found = privacy.closest(x, y, 3)

@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ecggen import InputError
+from ecggen import InputError, metrics
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.scores import (
-    ensemble,
-    frechet,
-    heartbeats,
-    kernel,
-    lead_laws,
-    manifold,
-    marginals,
-    pointwise,
-    spectrum,
-    streaming,
-)
+from ecggen.metrics.functional import beats, lead_laws, marginals, probabilistic, spectrum, waveform
+from ecggen.metrics.functional.distribution import frechet, kernel, manifold
 
 RNG = np.random.default_rng(0)
 TRUE = simulate(120, seconds=2, seed=0).signal.numpy()
@@ -62,44 +52,44 @@ def mean(score, *arrays, **options):
 
 CASES = {
     "mse": (
-        lambda: streaming.MeanSquaredError(12),
+        lambda: metrics.MeanSquaredError(12),
         pairs(DRAWN, TRUE),
-        mean(pointwise.mean_squared_error, DRAWN, TRUE),
+        mean(waveform.mean_squared_error, DRAWN, TRUE),
         0,
     ),
     "rmse": (
-        lambda: streaming.RootMeanSquaredError(12),
+        lambda: metrics.RootMeanSquaredError(12),
         pairs(DRAWN, TRUE),
-        lambda: np.sqrt(pointwise.mean_squared_error(DRAWN, TRUE).mean(0)).mean(),
+        lambda: np.sqrt(waveform.mean_squared_error(DRAWN, TRUE).mean(0)).mean(),
         0,
     ),
     "mae": (
-        lambda: streaming.MeanAbsoluteError(12),
+        lambda: metrics.MeanAbsoluteError(12),
         pairs(DRAWN, TRUE),
-        mean(pointwise.mean_absolute_error, DRAWN, TRUE),
+        mean(waveform.mean_absolute_error, DRAWN, TRUE),
         0,
     ),
-    "r": (lambda: streaming.Pearson(12), pairs(DRAWN, TRUE), mean(pointwise.pearson, DRAWN, TRUE), 1),
-    "r2": (lambda: streaming.RSquared(12), pairs(DRAWN, TRUE), mean(pointwise.r_squared, DRAWN, TRUE), 1),
-    "prd": (lambda: streaming.PercentDifference(12), pairs(DRAWN, TRUE), mean(pointwise.prd, DRAWN, TRUE), 0),
-    "crps": (lambda: streaming.RankedProbability(12), draws, mean(ensemble.crps, DRAWS, TRUE), None),
+    "r": (lambda: metrics.Pearson(12), pairs(DRAWN, TRUE), mean(waveform.pearson, DRAWN, TRUE), 1),
+    "r2": (lambda: metrics.RSquared(12), pairs(DRAWN, TRUE), mean(waveform.r_squared, DRAWN, TRUE), 1),
+    "prd": (lambda: metrics.PercentDifference(12), pairs(DRAWN, TRUE), mean(waveform.prd, DRAWN, TRUE), 0),
+    "crps": (lambda: metrics.RankedProbability(12), draws, mean(probabilistic.crps, DRAWS, TRUE), None),
     "coverage": (
-        lambda: streaming.BandCoverage(12),
+        lambda: metrics.BandCoverage(12),
         pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
-        mean(ensemble.coverage, DRAWN - 0.1, DRAWN + 0.1, TRUE),
+        mean(probabilistic.coverage, DRAWN - 0.1, DRAWN + 0.1, TRUE),
         None,
     ),
     "interval": (
-        lambda: streaming.IntervalScore(12, 0.8),
+        lambda: metrics.IntervalScore(12, 0.8),
         pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
-        mean(ensemble.interval_score, DRAWN - 0.1, DRAWN + 0.1, TRUE, level=0.8),
+        mean(probabilistic.interval_score, DRAWN - 0.1, DRAWN + 0.1, TRUE, level=0.8),
         None,
     ),
-    "fd": (lambda: streaming.FrechetGaussian(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
-    "kid": (lambda: streaming.KernelDistance(), sets(REAL, FAKE), lambda: kernel.kernel_distance(REAL, FAKE), None),
-    "manifold": (lambda: streaming.Manifold(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
+    "fd": (lambda: metrics.FrechetGaussian(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
+    "kid": (lambda: metrics.KernelDistance(), sets(REAL, FAKE), lambda: kernel.kernel_distance(REAL, FAKE), None),
+    "manifold": (lambda: metrics.Manifold(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
     "marginal": (
-        lambda: streaming.Marginal(),
+        lambda: metrics.Marginal(),
         sets(REAL[:, 0], FAKE[:, 0]),
         lambda: {
             "kolmogorov_smirnov": marginals.kolmogorov_smirnov(FAKE[:, 0], REAL[:, 0]),
@@ -108,25 +98,25 @@ CASES = {
         0,
     ),
     "spectrum": (
-        lambda: streaming.SpectrumDistance(12, 100),
+        lambda: metrics.SpectrumDistance(12, 100),
         sets(TRUE, DRAWN),
         lambda: spectrum.log_spectral_distance(TRUE, DRAWN, 100).mean(),
         0,
     ),
     "f1": (
-        lambda: streaming.RPeakF1(0.05),
+        lambda: metrics.RPeakF1(0.05),
         pairs(PEAKS, TRUE_PEAKS),
-        lambda: heartbeats.f1(PEAKS, TRUE_PEAKS, 0.05),
+        lambda: beats.f1(PEAKS, TRUE_PEAKS, 0.05),
         1,
     ),
     "rate": (
-        lambda: streaming.HeartRateError(),
+        lambda: metrics.HeartRateError(),
         pairs(PEAKS, TRUE_PEAKS),
-        lambda: heartbeats.heart_rate_errors(PEAKS, TRUE_PEAKS).mean(),
+        lambda: beats.heart_rate_errors(PEAKS, TRUE_PEAKS).mean(),
         0,
     ),
     "laws": (
-        lambda: streaming.LeadLaws(STANDARD_LEADS),
+        lambda: metrics.LeadLaws(STANDARD_LEADS),
         pairs(SPOILT),
         lambda: {law: found.mean() for law, found in lead_laws.residuals(SPOILT, STANDARD_LEADS).items()},
         None,
@@ -213,27 +203,27 @@ def test_every_metric_tells_its_direction():
 def test_flat_true_leads_are_left_out_of_the_mean():
     true = TRUE.copy()
     true[:60, 0] = 0
-    metric = streaming.Pearson(12)
+    metric = metrics.Pearson(12)
     metric.update(DRAWN, true)
-    assert float(metric.per_lead()[0]) == pytest.approx(pointwise.pearson(DRAWN[60:, 0], true[60:, 0]).mean())
-    empty = streaming.Pearson(1)
+    assert float(metric.per_lead()[0]) == pytest.approx(waveform.pearson(DRAWN[60:, 0], true[60:, 0]).mean())
+    empty = metrics.Pearson(1)
     empty.update(DRAWN[:, :1], 0 * true[:, :1])
     assert np.isnan(float(empty.compute()))
 
 
 def test_what_does_not_fit_is_said():
     with pytest.raises(InputError, match=r"scores of shape \(120, 12\)"):
-        streaming.Pearson(8).update(DRAWN, TRUE)
+        metrics.Pearson(8).update(DRAWN, TRUE)
     with pytest.raises(InputError, match="5 features; 6 were expected"):
-        streaming.FrechetGaussian(6).update(REAL, real=True)
-    metric = streaming.FrechetGaussian(5)
+        metrics.FrechetGaussian(6).update(REAL, real=True)
+    metric = metrics.FrechetGaussian(5)
     metric.update(REAL, real=True)
     metric.update(FAKE[:12], real=False)
     with pytest.raises(InputError, match="12 synthetic records; at least 50"):
         metric.compute()
     with pytest.raises(InputError, match="no law holds among I, V1"):
-        streaming.LeadLaws(("I", "V1"))
-    few = streaming.KernelDistance()
+        metrics.LeadLaws(("I", "V1"))
+    few = metrics.KernelDistance()
     few.update(REAL[:7], real=True)
     with pytest.raises(InputError, match="7 records; at least 50"):
         few.compute()

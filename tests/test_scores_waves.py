@@ -10,8 +10,8 @@ from torchmetrics.functional import pearson_corrcoef, r2_score
 
 from ecggen import InputError
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.scores import ensemble, lead_laws, pointwise, regression_to_mean
-from ecggen.evaluation.scores.frechet import frechet_curve
+from ecggen.metrics.functional import lead_laws, probabilistic, regression_to_mean, waveform
+from ecggen.metrics.functional.distribution.frechet import frechet_curve
 
 
 def pair(*shape, noise=0.5):
@@ -45,7 +45,7 @@ def test_frechet_is_the_shortest_leash_of_all_couplings():
 def test_warping_is_the_cheapest_of_all_couplings():
     a, b = pair(3, 5)
     near = [way for way in couplings(5) if all(abs(i - j) <= 2 for i, j in way)]
-    for x, y, found in zip(a, b, pointwise.dynamic_time_warping(a, b, fs=10, reach=0.2), strict=True):
+    for x, y, found in zip(a, b, waveform.dynamic_time_warping(a, b, fs=10, reach=0.2), strict=True):
         costs = [(sum(abs(x[i] - y[j]) for i, j in way), len(way)) for way in near]
         assert found == pytest.approx(min(costs)[0] / min(costs)[1])
 
@@ -74,41 +74,41 @@ def test_many_waves_are_judged_as_one_by_one():
 def test_warping_forgives_a_shift_and_nothing_else():
     wave = simulate(1, seconds=4, fs=100, seed=2).signal[0, :2].numpy()
     late = np.roll(wave, 5, axis=-1)
-    straight = pointwise.mean_absolute_error(late, wave)
-    assert (pointwise.dynamic_time_warping(late, wave, 100, reach=0.1) < 0.2 * straight).all()
-    np.testing.assert_allclose(pointwise.dynamic_time_warping(late, wave, 100, reach=0), straight)
-    np.testing.assert_allclose(pointwise.dynamic_time_warping(wave + 0.3, wave, 100, reach=0), 0.3, rtol=1e-4)
-    assert (pointwise.dynamic_time_warping(wave, wave, 100) == 0).all()
+    straight = waveform.mean_absolute_error(late, wave)
+    assert (waveform.dynamic_time_warping(late, wave, 100, reach=0.1) < 0.2 * straight).all()
+    np.testing.assert_allclose(waveform.dynamic_time_warping(late, wave, 100, reach=0), straight)
+    np.testing.assert_allclose(waveform.dynamic_time_warping(wave + 0.3, wave, 100, reach=0), 0.3, rtol=1e-4)
+    assert (waveform.dynamic_time_warping(wave, wave, 100) == 0).all()
 
 
 def test_determination_has_parity_and_prd_follows_from_it():
     drawn, true = pair(2, 3, 200)
     a, b = torch.as_tensor(drawn[1, 2]), torch.as_tensor(true[1, 2])
-    assert pointwise.r_squared(drawn, true)[1, 2] == pytest.approx(float(r2_score(a, b)))
-    assert pointwise.pearson(drawn, true)[1, 2] == pytest.approx(float(pearson_corrcoef(a, b)))
+    assert waveform.r_squared(drawn, true)[1, 2] == pytest.approx(float(r2_score(a, b)))
+    assert waveform.pearson(drawn, true)[1, 2] == pytest.approx(float(pearson_corrcoef(a, b)))
     by_hand = 100 * np.linalg.norm(drawn[0, 0] - true[0, 0]) / np.linalg.norm(true[0, 0] - true[0, 0].mean())
-    assert pointwise.prd(drawn, true)[0, 0] == pytest.approx(by_hand)
-    assert (pointwise.r_squared(true, true) == 1).all() and (pointwise.prd(true, true) == 0).all()
+    assert waveform.prd(drawn, true)[0, 0] == pytest.approx(by_hand)
+    assert (waveform.r_squared(true, true) == 1).all() and (waveform.prd(true, true) == 0).all()
 
 
 def test_baseline_does_not_flatter_the_prd():
     drawn, true = pair(4, 200)
-    np.testing.assert_allclose(pointwise.prd(drawn + 5, true + 5), pointwise.prd(drawn, true))
-    np.testing.assert_allclose(pointwise.prd(np.broadcast_to(true.mean(-1)[:, None], true.shape), true), 100)
-    assert np.isnan(pointwise.prd(drawn, np.full_like(true, 0.1))).all()
-    assert np.isnan(pointwise.r_squared(drawn, np.full_like(true, 0.1))).all()
+    np.testing.assert_allclose(waveform.prd(drawn + 5, true + 5), waveform.prd(drawn, true))
+    np.testing.assert_allclose(waveform.prd(np.broadcast_to(true.mean(-1)[:, None], true.shape), true), 100)
+    assert np.isnan(waveform.prd(drawn, np.full_like(true, 0.1))).all()
+    assert np.isnan(waveform.r_squared(drawn, np.full_like(true, 0.1))).all()
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: pointwise.r_squared(np.zeros((2, 0)), np.zeros((2, 0))), "at least one sample"),
+        (lambda: waveform.r_squared(np.zeros((2, 0)), np.zeros((2, 0))), "at least one sample"),
         (lambda: frechet_curve(np.zeros(3), np.zeros(4)), "one shape was expected"),
         (lambda: frechet_curve(np.zeros(3), np.zeros(3), reach=-1), "the reach is -1 samples"),
-        (lambda: pointwise.dynamic_time_warping(np.zeros(3), np.zeros(3), 0), "a positive rate"),
-        (lambda: ensemble.crps(np.zeros((5, 3)), np.zeros(4)), r"draws of shape \(5, 3\)"),
-        (lambda: ensemble.interval_score([0], [1], [0], 90), "the level is 90"),
-        (lambda: ensemble.coverage([1.0], [0.0], [0.5]), "lower edge lies above"),
+        (lambda: waveform.dynamic_time_warping(np.zeros(3), np.zeros(3), 0), "a positive rate"),
+        (lambda: probabilistic.crps(np.zeros((5, 3)), np.zeros(4)), r"draws of shape \(5, 3\)"),
+        (lambda: probabilistic.interval_score([0], [1], [0], 90), "the level is 90"),
+        (lambda: probabilistic.coverage([1.0], [0.0], [0.5]), "lower edge lies above"),
         (lambda: regression_to_mean.bland_altman([1, np.nan, 2], [1, 2, np.nan]), "1 of 3 records have the feature"),
         (lambda: regression_to_mean.error_slope([1, 2, 3], [4, 4, 4]), "all 3 true values are 4"),
         (lambda: lead_laws.residuals(np.zeros((1, 2, 9)), ("I", "II", "V1")), "for 3 leads"),
@@ -124,8 +124,8 @@ def test_crps_of_many_normal_draws_is_the_closed_form():
     true = np.array([-1.0, 0.0, 2.5])
     closed = true * (2 * norm.cdf(true) - 1) + 2 * norm.pdf(true) - 1 / np.sqrt(np.pi)
     draws = rng.normal(size=(200_000, 3))
-    np.testing.assert_allclose(ensemble.crps(draws, true), closed, atol=0.01)
-    np.testing.assert_allclose(ensemble.crps(draws, true, fair=False), closed, atol=0.01)
+    np.testing.assert_allclose(probabilistic.crps(draws, true), closed, atol=0.01)
+    np.testing.assert_allclose(probabilistic.crps(draws, true, fair=False), closed, atol=0.01)
 
 
 def test_the_fair_crps_is_unbiased_in_the_number_of_draws():
@@ -133,31 +133,31 @@ def test_the_fair_crps_is_unbiased_in_the_number_of_draws():
     true = rng.normal(size=200_000)
     draws = rng.normal(size=(3, 200_000))
     expected = 1 / np.sqrt(np.pi)  # of a perfect forecast
-    assert ensemble.crps(draws, true).mean() == pytest.approx(expected, abs=0.005)
-    assert ensemble.crps(draws, true, fair=False).mean() > expected + 0.1
+    assert probabilistic.crps(draws, true).mean() == pytest.approx(expected, abs=0.005)
+    assert probabilistic.crps(draws, true, fair=False).mean() > expected + 0.1
 
 
 def test_crps_is_the_double_sum_and_of_one_draw_the_absolute_error():
     draws, true = np.random.default_rng(0).normal(size=(4, 2, 5)), np.zeros((2, 5))
     apart = np.abs(draws[:, None] - draws).sum((0, 1))
-    np.testing.assert_allclose(ensemble.crps(draws, true), np.abs(draws).mean(0) - apart / (2 * 4 * 3))
-    np.testing.assert_allclose(ensemble.crps(draws, true, fair=False), np.abs(draws).mean(0) - apart / (2 * 16))
+    np.testing.assert_allclose(probabilistic.crps(draws, true), np.abs(draws).mean(0) - apart / (2 * 4 * 3))
+    np.testing.assert_allclose(probabilistic.crps(draws, true, fair=False), np.abs(draws).mean(0) - apart / (2 * 16))
     for fair in (True, False):
-        np.testing.assert_allclose(ensemble.crps(draws[:1], true, fair), np.abs(draws[0]))
-    assert (ensemble.crps(np.zeros((3, 2, 5)), true) == 0).all()
+        np.testing.assert_allclose(probabilistic.crps(draws[:1], true, fair), np.abs(draws[0]))
+    assert (probabilistic.crps(np.zeros((3, 2, 5)), true) == 0).all()
 
 
 def test_the_honest_band_has_the_best_interval_score():
     true = np.random.default_rng(0).normal(size=100_000)
-    scores = {z: ensemble.interval_score(0 * true - z, 0 * true + z, true, 0.9).mean() for z in (0.8, 1.645, 3)}
+    scores = {z: probabilistic.interval_score(0 * true - z, 0 * true + z, true, 0.9).mean() for z in (0.8, 1.645, 3)}
     assert min(scores, key=lambda z: scores[z]) == 1.645
-    np.testing.assert_allclose(ensemble.interval_score([0, 0], [1, 1], [0.5, 1.5], 0.9), [1, 1 + 20 * 0.5])
-    assert (ensemble.interval_score(true, true, true, 0.5) == 0).all()
+    np.testing.assert_allclose(probabilistic.interval_score([0, 0], [1, 1], [0.5, 1.5], 0.9), [1, 1 + 20 * 0.5])
+    assert (probabilistic.interval_score(true, true, true, 0.5) == 0).all()
 
 
 def test_band_coverage_counts_per_record():
     true = np.array([[[0.0, 1], [2, 3]], [[9, 9], [9, 9]]])
-    np.testing.assert_allclose(ensemble.coverage(0 * true, 0 * true + 1, true), [0.5, 0])
+    np.testing.assert_allclose(probabilistic.coverage(0 * true, 0 * true + 1, true), [0.5, 0])
 
 
 def test_a_model_that_shrinks_is_seen_to_shrink():

@@ -12,9 +12,9 @@ from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluation.report import usefulness
 from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.scores import labelled, utility
-from ecggen.evaluation.scores.labelled import Labelled
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
+from ecggen.metrics.utility import labelled, utility
+from ecggen.metrics.utility.labelled import Labelled
+from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
 
 class Linear:

@@ -121,7 +121,7 @@ def condition(
 def compare(center: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
     """r and RMSE of each generated lead against the truth, in the model's band and at its rate."""
     from ecggen.core.errors import InputError
-    from ecggen.evaluation.scores.pointwise import pearson, root_mean_squared_error
+    from ecggen.metrics.functional.waveform import pearson, root_mean_squared_error
 
     assert center.provenance is not None
     if abs(center.seconds - true.seconds) > 0.1:

@@ -26,9 +26,9 @@ from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
 from ecggen.core.simulate import simulate_ppg
 from ecggen.data.batches import Batch, batch
 from ecggen.evaluation.results import commit, store
-from ecggen.evaluation.scores.pointwise import pearson
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.waveform import pearson
 
 TOLD = {
     "nothing": ("", False, ()),

@@ -26,8 +26,8 @@ from ecggen.core.simulate import simulate
 from ecggen.data import ludb
 from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
 from ecggen.evaluation.results import commit
-from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.evaluators.delineator import Waves, delineate, load
+from ecggen.metrics.functional.bootstrap import patient_interval
 from ecggen.networks import storage
 from ecggen.training.delineator import FOLDS, fold_of
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from ecggen import data
 from ecggen.core.ecg import ECG
-from ecggen.evaluation.scores.intervals import intervals
 from ecggen.evaluators.delineator import delineate
 from ecggen.io import read
+from ecggen.metrics.functional.intervals import intervals
 
 GROUPS = {
     "normal sinus rhythm": ({"NORM", "SR"}, set()),

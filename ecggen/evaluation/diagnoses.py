@@ -30,11 +30,11 @@ from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.population import Asked, Population, condition
 from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
-from ecggen.evaluation.scores.bootstrap import redrawn
-from ecggen.evaluation.scores.ranking import auroc
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.bootstrap import redrawn
+from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
 
 Report = Callable[[str, float], None]

@@ -14,11 +14,11 @@ from ecggen.conditioning.encoder import Reader
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.data import Batches, Pack
 from ecggen.evaluation.generation import draw
-from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.evaluation.scores.frechet import frechet_gaussian
-from ecggen.evaluation.scores.pointwise import free_leads, mean_squared_error, pearson
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.bootstrap import patient_interval
+from ecggen.metrics.functional.distribution.frechet import frechet_gaussian
+from ecggen.metrics.functional.waveform import free_leads, mean_squared_error, pearson
 from ecggen.networks.latent import Autoencoder
 
 REDRAWS = 100

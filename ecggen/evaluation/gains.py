@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ecggen.evaluation.cells import Arrays
-from ecggen.evaluation.scores import redraws
-from ecggen.evaluation.scores.labelled import Labelled
-from ecggen.evaluation.scores.redraws import Areas, macro
-from ecggen.evaluation.scores.utility import macro_auroc
 from ecggen.evaluation.training_sets import CLASSICAL
+from ecggen.metrics.utility import redraws
+from ecggen.metrics.utility.labelled import Labelled
+from ecggen.metrics.utility.redraws import Areas, macro
+from ecggen.metrics.utility.utility import macro_auroc
 
 NOTHING = "nothing"
 """The arm of the real records alone."""

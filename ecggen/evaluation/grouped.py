@@ -10,7 +10,7 @@ import pandas
 
 from ecggen.conditioning import statements
 from ecggen.evaluation.report.subgroups import AGES
-from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.metrics.functional.bootstrap import patient_interval
 
 FEWEST = 20
 """Fewest records of a group that is told."""

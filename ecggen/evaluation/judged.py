@@ -13,9 +13,9 @@ import numpy as np
 
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.evaluation.scores.bootstrap import paired_difference_interval
-from ecggen.evaluation.scores.ranking import auroc
 from ecggen.evaluators.classifier import Classifier, labels, targets
+from ecggen.metrics.functional.bootstrap import paired_difference_interval
+from ecggen.metrics.functional.ranking import auroc
 
 CLASSES = tuple(f"class {name}" for name in statements.superclasses())
 REPEATS = 200

@@ -21,11 +21,11 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.data import Pack
 from ecggen.evaluation.results import commit, store
-from ecggen.evaluation.scores.bootstrap import patient_interval, redrawn
-from ecggen.evaluation.scores.ranking import auroc
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, Judgement, labels, targets
 from ecggen.evaluators.ecg_text import Pair
+from ecggen.metrics.functional.bootstrap import patient_interval, redrawn
+from ecggen.metrics.functional.ranking import auroc
 
 LEAST = 10
 """Positives (and negatives) that a class needs to count in a macro mean beside that of all classes that occur."""

@@ -17,7 +17,7 @@ from ecggen.evaluation.report.memorisation import COPY_FAIL, COPY_WARN
 from ecggen.evaluation.report.nearness import NO_HOLDOUT
 from ecggen.evaluation.report.parts import Score, beyond
 from ecggen.evaluation.report.shares import share_interval
-from ecggen.evaluation.scores import privacy
+from ecggen.metrics.functional import privacy
 
 PART = 1000
 """Records that are looked through at a time."""

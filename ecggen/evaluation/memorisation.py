@@ -26,10 +26,10 @@ from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.memorisation import memorisation
 from ecggen.evaluation.report.parts import Score
-from ecggen.evaluation.scores.bootstrap import resampled_interval
 from ecggen.evaluation.variations import variations
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.bootstrap import resampled_interval
 
 Report = Callable[[str, float], None]
 

@@ -28,11 +28,11 @@ from ecggen.evaluation import (
 from ecggen.evaluation.cells import Cells
 from ecggen.evaluation.report.writing import CHAPTERS
 from ecggen.evaluation.results import commit
-from ecggen.evaluation.scores.pointwise import free_leads
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline, baselines
 from ecggen.io import read
+from ecggen.metrics.functional.waveform import free_leads
 
 DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}
 """What a protocol's ``data`` can name."""

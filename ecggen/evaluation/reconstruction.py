@@ -18,13 +18,13 @@ from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.evaluation.grouped import by_group
 from ecggen.evaluation.judged import RECORDED, Judged
-from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.evaluation.scores.ensemble import crps
-from ecggen.evaluation.scores.pointwise import free_leads, inside, mean_squared_error, pearson
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import SHORTEST
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import Baseline
+from ecggen.metrics.functional.bootstrap import patient_interval
+from ecggen.metrics.functional.probabilistic import crps
+from ecggen.metrics.functional.waveform import free_leads, inside, mean_squared_error, pearson
 
 CHUNK = 64  # records at a time
 

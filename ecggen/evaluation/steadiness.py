@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import fidelity
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional import condition_fidelity
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")
 """Statements that change rhythm, conduction, QRS, ST and T, each in its own way."""
@@ -53,7 +53,7 @@ def run(protocol: Protocol, generator: Generator) -> dict[str, Any]:
     """Means over the statements, and each statement's own."""
     judge = pretrained.load(protocol.judge, "classifier")
     began = time.perf_counter()
-    found = fidelity.worded(generator, judge, protocol.statements, protocol.n, seed=protocol.seed)
+    found = condition_fidelity.worded(generator, judge, protocol.statements, protocol.n, seed=protocol.seed)
     each = {code: {name: round(value, 4) for name, value in one.summary().items()} for code, one in found.items()}
     mean = {name: float(np.mean([one[name] for one in each.values()])) for name in next(iter(each.values()))}
     return {"judge": judge.name, "mean": mean, "each": each, "seconds": round(time.perf_counter() - began, 2)}

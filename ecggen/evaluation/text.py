@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ecggen.conditioning import statements, text_encoder
 from ecggen.evaluation.results import commit
-from ecggen.evaluation.scores.ranking import auroc
+from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
 
 DEFINITIONS = {

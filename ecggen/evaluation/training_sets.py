@@ -15,8 +15,8 @@ import numpy as np
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.evaluation import classical
-from ecggen.evaluation.scores.labelled import Labelled, both_sides
-from ecggen.evaluation.scores.utility import Downstream
+from ecggen.metrics.utility.labelled import Labelled, both_sides
+from ecggen.metrics.utility.utility import Downstream
 
 MIXED, ANY = "mixup", "any change"
 """Arms that are made of two records, and of any of the changes of a waveform."""

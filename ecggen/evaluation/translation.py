@@ -25,11 +25,11 @@ from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate,
 from ecggen.core.simulate import PULSE_DELAY
 from ecggen.data import Recording
 from ecggen.data.bidmc import LEAD, Pair, read_pair
-from ecggen.evaluation.scores.bootstrap import patient_interval
-from ecggen.evaluation.scores.heartbeats import TOLERANCES, beat_counts, heart_rate_errors
-from ecggen.evaluation.scores.heartbeats import f1_of_counts as f1
-from ecggen.evaluation.scores.pointwise import mean_squared_error, pearson
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.beats import TOLERANCES, beat_counts, heart_rate_errors
+from ecggen.metrics.functional.beats import f1_of_counts as f1
+from ecggen.metrics.functional.bootstrap import patient_interval
+from ecggen.metrics.functional.waveform import mean_squared_error, pearson
 
 LONGEST_DELAY = 0.6
 """Seconds, either way, in which a recording's constant delay is looked for."""

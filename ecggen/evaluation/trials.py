@@ -27,12 +27,12 @@ from ecggen.data.population import LABELS, Population
 from ecggen.evaluation.cells import Arrays, Cells
 from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
 from ecggen.evaluation.generation import chosen
-from ecggen.evaluation.scores.labelled import Labelled, usable
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
-from ecggen.evaluation.scores.utility import tried
 from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
+from ecggen.metrics.utility.labelled import Labelled, usable
+from ecggen.metrics.utility.random_convolutions import RandomConvolutions
+from ecggen.metrics.utility.utility import tried
 
 if TYPE_CHECKING:
     from ecggen.evaluation.augmentation import Protocol

@@ -19,8 +19,8 @@ from ecggen.evaluation.generation import asked, recorded
 from ecggen.evaluation.known import Known
 from ecggen.evaluation.report import copies
 from ecggen.evaluation.report.material import Studied
-from ecggen.evaluation.scores import privacy
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional import privacy
 
 DEFINITIONS = {
     "r": "correlation with the original over all leads together at the best shift: median and 5 to 95 %",

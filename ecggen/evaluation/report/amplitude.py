@@ -11,7 +11,7 @@ from ecggen.evaluation.report import drawing, features
 from ecggen.evaluation.report.comparison import BOOTSTRAP, Both, attempt, compared, scored
 from ecggen.evaluation.report.material import LEAST, PART, Material, Studied
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond
-from ecggen.evaluation.scores import spectrum
+from ecggen.metrics.functional import spectrum
 
 EXTREMES = (0.005, 0.995)
 """Quantiles over time that stand for the depth of S or Q and the height of R: a single spike moves neither."""

@@ -17,9 +17,9 @@ import numpy as np
 from ecggen.core.errors import InputError
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score
-from ecggen.evaluation.scores import fidelity as obtained
-from ecggen.evaluation.scores.bootstrap import redrawn, resampled_interval
 from ecggen.evaluators.classifier import Judgement
+from ecggen.metrics.functional import condition_fidelity as obtained
+from ecggen.metrics.functional.bootstrap import redrawn, resampled_interval
 
 PASS_FROM, WARN_FROM = 0.75, 0.5
 """Part of what the judge finds on real records, beyond chance, that it is to find on drawn ones."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.parts import Figure, Table
-from ecggen.evaluation.scores.fidelity import NEAR
+from ecggen.metrics.functional.condition_fidelity import NEAR
 
 MOST_DOTS = 1000
 

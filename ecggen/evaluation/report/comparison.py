@@ -18,7 +18,7 @@ import numpy as np
 from ecggen.core.errors import InputError
 from ecggen.evaluation.report.material import LEAST, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Score, not_measured
-from ecggen.evaluation.scores.bootstrap import redrawn
+from ecggen.metrics.functional.bootstrap import redrawn
 
 SPLITS = 24
 """Divisions of the real patients in half."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ecggen.evaluation.report.comparison import known_rows
 from ecggen.evaluation.report.material import Studied
-from ecggen.evaluation.scores import privacy, spectrum
+from ecggen.metrics.functional import privacy, spectrum
 
 THRESHOLD = 0.95
 """Correlation over all leads from which a record is called a copy; in eight leads, other patients stay below 0.9."""

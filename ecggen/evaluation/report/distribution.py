@@ -25,10 +25,10 @@ from ecggen.evaluation.report.material import Material, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, beyond, not_measured, times
 from ecggen.evaluation.report.shares import compared_share
 from ecggen.evaluation.report.spaces import FeatureSets, beats, extracted, few, judged
-from ecggen.evaluation.scores.frechet import frechet_gaussian
-from ecggen.evaluation.scores.kernel import kernel_distance
-from ecggen.evaluation.scores.manifold import manifold_scores
-from ecggen.evaluation.scores.privacy import closest
+from ecggen.metrics.functional.distribution.frechet import frechet_gaussian
+from ecggen.metrics.functional.distribution.kernel import kernel_distance
+from ecggen.metrics.functional.distribution.manifold import manifold_scores
+from ecggen.metrics.functional.privacy import closest
 
 TOO_CLOSE, HELD_WARN = 0.5, 0.05
 """A synthetic record nearer to a real one than this share of what one in a hundred patients come to is held to be

@@ -23,7 +23,7 @@ from ecggen.evaluation.report.comparison import (
 )
 from ecggen.evaluation.report.material import Studied
 from ecggen.evaluation.report.parts import Score, beyond
-from ecggen.evaluation.scores.marginals import kolmogorov_smirnov
+from ecggen.metrics.functional.marginals import kolmogorov_smirnov
 
 WARN_AT, FAIL_AT = 0.10, 0.20
 """Kolmogorov–Smirnov distance above what two real halves stay below."""

@@ -20,10 +20,10 @@ from ecggen.evaluation.report.asked import RULE, Asked, beside, lenders, wishes
 from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import FAIL, GRAVITY, PASS, WARN, Score, Section, not_measured
-from ecggen.evaluation.scores import fidelity as obtained
-from ecggen.evaluation.scores.bootstrap import resampled_interval
-from ecggen.evaluation.scores.ranking import auroc
 from ecggen.evaluators.classifier import labels, targets
+from ecggen.metrics.functional import condition_fidelity as obtained
+from ecggen.metrics.functional.bootstrap import resampled_interval
+from ecggen.metrics.functional.ranking import auroc
 
 NEAR_PASS, NEAR_WARN = 0.8, 0.5
 """Share of records whose heart rate is to be within 5 per minute of what was asked for."""

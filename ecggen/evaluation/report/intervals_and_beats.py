@@ -10,7 +10,7 @@ from ecggen.evaluation.report.comparison import attempt, scored, short_of
 from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table, beyond, gravest
 from ecggen.evaluation.report.shares import compared_share
-from ecggen.evaluation.scores.marginals import kolmogorov_smirnov
+from ecggen.metrics.functional.marginals import kolmogorov_smirnov
 
 DELINEATOR = "ecggen.evaluators.delineator"
 """Named in every score that rests on wave boundaries."""

@@ -16,11 +16,11 @@ from ecggen.core import artifacts
 from ecggen.core.ecg import ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.evaluation.report import beat_shapes, repeats
-from ecggen.evaluation.scores import intervals as waves_to_intervals
 from ecggen.evaluators.classifier import Classifier, Judgement
 from ecggen.evaluators.delineator import Waves, delineate
 from ecggen.evaluators.ecg_text import Pair
 from ecggen.evaluators.extractor import Extractor
+from ecggen.metrics.functional import intervals as waves_to_intervals
 
 LEAST = 50
 """Records that most scores need."""

@@ -11,9 +11,9 @@ from ecggen.evaluation.report.comparison import HALVED, attempt, compared, known
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import Score, beyond
 from ecggen.evaluation.report.shares import share_interval
-from ecggen.evaluation.scores import privacy
-from ecggen.evaluation.scores.bootstrap import resampled_interval
-from ecggen.evaluation.scores.ranking import auroc
+from ecggen.metrics.functional import privacy
+from ecggen.metrics.functional.bootstrap import resampled_interval
+from ecggen.metrics.functional.ranking import auroc
 
 MOST = 1000
 """Synthetic records that are looked at."""

@@ -19,8 +19,8 @@ from ecggen.evaluation.report.material import Material
 from ecggen.evaluation.report.paired_features import features, segments
 from ecggen.evaluation.report.pairs import FORM, Pairs, mean_over_leads, varies
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table, not_measured
-from ecggen.evaluation.scores import heartbeats, pointwise
-from ecggen.evaluation.scores.bootstrap import patient_interval, resampled_interval
+from ecggen.metrics.functional import beats, waveform
+from ecggen.metrics.functional.bootstrap import patient_interval, resampled_interval
 
 R_WARN = 0.05
 """Correlation below the linear filter's down to which it warns."""
@@ -34,11 +34,11 @@ MOST_WARPED = 200
 """Pairs that are warped onto each other: that takes long and settles soon."""
 Pointwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
 MEASURES: dict[str, tuple[str, str, int, Pointwise]] = {
-    "MSE": ("mV²", "mean squared error", -1, pointwise.mean_squared_error),
-    "RMSE": ("mV", "root mean squared error of a record", -1, pointwise.root_mean_squared_error),
-    "MAE": ("mV", "mean absolute error", -1, pointwise.mean_absolute_error),
-    "R²": ("", "1 − SSE/SST of a record", 1, pointwise.r_squared),
-    "PRD": ("%", "percent root-mean-square difference, baseline removed (Zigel et al. 2000)", -1, pointwise.prd),
+    "MSE": ("mV²", "mean squared error", -1, waveform.mean_squared_error),
+    "RMSE": ("mV", "root mean squared error of a record", -1, waveform.root_mean_squared_error),
+    "MAE": ("mV", "mean absolute error", -1, waveform.mean_absolute_error),
+    "R²": ("", "1 − SSE/SST of a record", 1, waveform.r_squared),
+    "PRD": ("%", "percent root-mean-square difference, baseline removed (Zigel et al. 2000)", -1, waveform.prd),
 }
 """Each measure's unit, definition, which way is better, and function; they do not vote, for r and variance do."""
 
@@ -75,9 +75,9 @@ def reconstruction(material: Material) -> Section:
 
 def _correlation(pairs: Pairs) -> Score:
     drawn, true = pairs.waves
-    r = np.nan_to_num(pointwise.pearson(drawn, true))
+    r = np.nan_to_num(waveform.pearson(drawn, true))
     value, interval = mean_over_leads(r, pairs.patients, pairs.material.seed)
-    stranger = float(np.nanmean(np.nan_to_num(pointwise.pearson(drawn, true[pairs.strangers()]))))
+    stranger = float(np.nanmean(np.nan_to_num(waveform.pearson(drawn, true[pairs.strangers()]))))
     note, reference = f"with a stranger's ECG {stranger:.2f}", None
     try:
         filtered = pairs.regression
@@ -86,7 +86,7 @@ def _correlation(pairs: Pairs) -> Score:
         verdict = _at_least(value - stranger, *best)
         note += f"; no linear filter beside it: {error}"
     else:
-        own = np.nan_to_num(pointwise.pearson(filtered, true))
+        own = np.nan_to_num(waveform.pearson(filtered, true))
         reference = float(_with_noise(own, drawn, true).mean())
         verdict = _at_least(value, reference, reference - R_WARN)
         note += f"; of the linear filter itself {own.mean():.2f}"
@@ -161,7 +161,7 @@ def _pointwise(pairs: Pairs, name: str) -> Score:
 def _warped(pairs: Pairs) -> Score:
     drawn, true = (side[:MOST_WARPED] for side in pairs.waves)
     strangers = np.roll(np.arange(len(drawn)), 1)
-    own, other = (pointwise.dynamic_time_warping(drawn, side, pairs.fs) for side in (true, true[strangers]))
+    own, other = (waveform.dynamic_time_warping(drawn, side, pairs.fs) for side in (true, true[strangers]))
     value, interval = mean_over_leads(own, pairs.patients[:MOST_WARPED], pairs.material.seed)
     return Score(
         "DTW",
@@ -180,26 +180,26 @@ def _warped(pairs: Pairs) -> Score:
 
 def _peaks(pairs: Pairs, tolerance: float) -> Score:
     drawn, true = pairs.peaks()
-    counts = np.array([heartbeats.beat_counts(a, b, tolerance) for a, b in zip(drawn, true, strict=True)])
+    counts = np.array([beats.beat_counts(a, b, tolerance) for a, b in zip(drawn, true, strict=True)])
     strangers = [true[row] for row in pairs.strangers()]
     return Score(
         f"R peaks within {1000 * tolerance:.0f} ms",
-        heartbeats.f1(drawn, true, tolerance),
+        beats.f1(drawn, true, tolerance),
         "F1",
-        patient_interval(counts, pairs.patients, pairs.material.seed, statistic=heartbeats.f1_of_counts),
+        patient_interval(counts, pairs.patients, pairs.material.seed, statistic=beats.f1_of_counts),
         n_synthetic=len(drawn),
         n_real=len(true),
         definition="harmonic mean of the shares of drawn and of true R peaks that have a partner, one to one, pooled; "
         "pass from {:g}, warn from {:g}".format(*F1_FROM[tolerance]),
         extractor=DETECTOR,
-        verdict=_at_least(heartbeats.f1(drawn, true, tolerance), *F1_FROM[tolerance]),
-        note=f"with a stranger's ECG {heartbeats.f1(drawn, strangers, tolerance):.2f}",
+        verdict=_at_least(beats.f1(drawn, true, tolerance), *F1_FROM[tolerance]),
+        note=f"with a stranger's ECG {beats.f1(drawn, strangers, tolerance):.2f}",
     )
 
 
 def _rate(pairs: Pairs) -> Score:
     drawn, true = pairs.peaks()
-    errors = heartbeats.heart_rate_errors(drawn, true)
+    errors = beats.heart_rate_errors(drawn, true)
     value = float(errors.mean())
     return Score(
         "heart rate error",
@@ -223,7 +223,7 @@ def _at_least(value: float, passing: float, warning: float) -> str:
 def _by_lead(pairs: Pairs) -> Table:
     drawn, true = pairs.waves
     with np.errstate(invalid="ignore"):
-        columns = [np.nan_to_num(pointwise.pearson(drawn, true)).mean(0), _variance_ratios(drawn, true)]
+        columns = [np.nan_to_num(waveform.pearson(drawn, true)).mean(0), _variance_ratios(drawn, true)]
         columns += [np.nanmean(measure(drawn, true), 0) for _, _, _, measure in MEASURES.values()]
     units = [f"{name} ({unit})" if unit else name for name, (unit, *_) in MEASURES.items()]
     rows = [[lead, *(f"{column[row]:.3g}" for column in columns)] for row, lead in enumerate(pairs.leads)]
@@ -233,7 +233,7 @@ def _by_lead(pairs: Pairs) -> Table:
 def _figure(pairs: Pairs) -> Figure:
     """The pair whose r is the median, all scored leads."""
     drawn, true = pairs.waves
-    r = np.nan_to_num(pointwise.pearson(drawn, true)).mean(1)
+    r = np.nan_to_num(waveform.pearson(drawn, true)).mean(1)
     row = int(np.argsort(r)[len(r) // 2])
     until = min(drawn.shape[-1], round(4 * pairs.fs))
     shown = [(lead, true[row, i, :until], drawn[row, i, :until]) for i, lead in enumerate(pairs.leads[:8])]

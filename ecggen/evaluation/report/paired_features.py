@@ -14,8 +14,8 @@ from ecggen.evaluation.report.comparison import attempt
 from ecggen.evaluation.report.material import LEAST
 from ecggen.evaluation.report.pairs import Pairs, varies
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, Table
-from ecggen.evaluation.scores import correlation, intervals, regression_to_mean
-from ecggen.evaluation.scores.bootstrap import resampled_interval
+from ecggen.metrics.functional import correlation, intervals, regression_to_mean
+from ecggen.metrics.functional.bootstrap import resampled_interval
 
 AMPLITUDES = {
     "R in V3": ("r_mv", "V3"),

@@ -18,9 +18,9 @@ from ecggen.core.errors import InputError
 from ecggen.evaluation.report import beat_shapes
 from ecggen.evaluation.report.material import LEAST, ECGSet, Material, Studied
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN
-from ecggen.evaluation.scores.bootstrap import patient_interval
 from ecggen.generators.baselines.baselines import LaggedRegression, independent
 from ecggen.generators.baselines.lagged_regression import filtered
+from ecggen.metrics.functional.bootstrap import patient_interval
 
 FORM = "both at 100 Hz, 0.5–40 Hz"
 """What the pairs went through, for definitions."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecggen.evaluation.scores.feature_sets import squared_distances
+from ecggen.metrics.functional.distribution.feature_sets import squared_distances
 
 SAME = 0.1
 """Two records are one where they differ by less than this share of their size."""

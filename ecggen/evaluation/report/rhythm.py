@@ -10,7 +10,7 @@ from ecggen.evaluation.report.comparison import attempt, scored, short_of
 from ecggen.evaluation.report.material import LEAST, Material
 from ecggen.evaluation.report.parts import Figure, Score, Section, Table
 from ecggen.evaluation.report.shares import compared_share
-from ecggen.evaluation.scores.heartbeats import rr_table
+from ecggen.metrics.functional.beats import rr_table
 
 BEATS = 3
 """R peaks that a record must have: two RR intervals are the least of which a variation can be told."""

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from ecggen.evaluation.report.comparison import MOST, SPLITS, Both, Compared, enough, own_patients
 from ecggen.evaluation.report.material import halves
-from ecggen.evaluation.scores.bootstrap import patient_interval
+from ecggen.metrics.functional.bootstrap import patient_interval
 
 
 def compared_share(sets: Both, patients: Sequence[str], seed: int = 0, drawn: Sequence[str] | None = None) -> Compared:

@@ -15,7 +15,7 @@ from ecggen.evaluation.report.comparison import HALVED, attempt, compared, score
 from ecggen.evaluation.report.features import marginal
 from ecggen.evaluation.report.material import LEAST, Material, Studied
 from ecggen.evaluation.report.parts import PASS, WARN, Score, Section, Table, not_measured, times
-from ecggen.evaluation.scores.frechet import frechet_gaussian
+from ecggen.metrics.functional.distribution.frechet import frechet_gaussian
 
 AGES = {
     "under 40 years": (0, 40),

@@ -17,10 +17,10 @@ from ecggen.core.errors import InputError
 from ecggen.evaluation.report import drawing
 from ecggen.evaluation.report.material import LEAST, Material, Studied, halves
 from ecggen.evaluation.report.parts import FAIL, PASS, WARN, Figure, Score, Section, not_measured
-from ecggen.evaluation.scores import labelled
-from ecggen.evaluation.scores.labelled import Labelled
-from ecggen.evaluation.scores.random_convolutions import RandomConvolutions
-from ecggen.evaluation.scores.utility import (
+from ecggen.metrics.utility import labelled
+from ecggen.metrics.utility.labelled import Labelled
+from ecggen.metrics.utility.random_convolutions import RandomConvolutions
+from ecggen.metrics.utility.utility import (
     Augmented,
     Downstream,
     Tested,

@@ -9,7 +9,7 @@ from ecggen.evaluation.report.comparison import attempt, compared, scored
 from ecggen.evaluation.report.material import PART, Material, Studied
 from ecggen.evaluation.report.parts import Score, Section, Table, beyond
 from ecggen.evaluation.report.shares import compared_share
-from ecggen.evaluation.scores import lead_laws
+from ecggen.metrics.functional import lead_laws
 
 FLAWS = {
     "nan": "a value that is no finite number",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.pointwise import pearson, same_shape
+from ecggen.metrics.functional.waveform import pearson, same_shape
 
 LAGS = 10
 """Samples up to which a segment is compared with itself."""

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import ensemble, pointwise
-from ecggen.evaluation.scores.streaming.states import Summed, as_array
+from ecggen.metrics.functional import probabilistic, waveform
+from ecggen.metrics.states import Summed, as_array
 
 
 class MeanOf(Summed):
@@ -64,21 +64,21 @@ class MeanSquaredError(MeanOf):
     """mV², mean over records and time."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.mean_squared_error, num_leads, **kwargs)
+        super().__init__(waveform.mean_squared_error, num_leads, **kwargs)
 
 
 class RootMeanSquaredError(MeanOf):
     """mV, the root of each lead's mean over records and time: pooled, not the mean of the records' roots."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.mean_squared_error, num_leads, np.sqrt, **kwargs)
+        super().__init__(waveform.mean_squared_error, num_leads, np.sqrt, **kwargs)
 
 
 class MeanAbsoluteError(MeanOf):
     """mV, mean over records and time."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.mean_absolute_error, num_leads, **kwargs)
+        super().__init__(waveform.mean_absolute_error, num_leads, **kwargs)
 
 
 class Pearson(MeanOf):
@@ -87,7 +87,7 @@ class Pearson(MeanOf):
     higher_is_better = True
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.pearson, num_leads, **kwargs)
+        super().__init__(waveform.pearson, num_leads, **kwargs)
 
 
 class RSquared(MeanOf):
@@ -96,14 +96,14 @@ class RSquared(MeanOf):
     higher_is_better = True
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.r_squared, num_leads, **kwargs)
+        super().__init__(waveform.r_squared, num_leads, **kwargs)
 
 
 class PercentDifference(MeanOf):
     """Mean over records of the PRD in percent; records whose true lead is flat are left out."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.prd, num_leads, **kwargs)
+        super().__init__(waveform.prd, num_leads, **kwargs)
 
 
 class RankedProbability(MeanOf):
@@ -120,7 +120,7 @@ class BandCoverage(MeanOf):
     higher_is_better = None
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(pointwise.inside, num_leads, **kwargs)
+        super().__init__(waveform.inside, num_leads, **kwargs)
 
 
 class IntervalScore(MeanOf):
@@ -136,8 +136,8 @@ class IntervalScore(MeanOf):
 
 
 def _crps(draws: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return ensemble.crps(draws, true).mean(-1)
+    return probabilistic.crps(draws, true).mean(-1)
 
 
 def _interval_score(low: np.ndarray, high: np.ndarray, true: np.ndarray, level: float) -> np.ndarray:
-    return ensemble.interval_score(low, high, true, level).mean(-1)
+    return probabilistic.interval_score(low, high, true, level).mean(-1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.pointwise import same_shape
+from ecggen.metrics.functional.waveform import same_shape
 
 
 def complete_pairs(drawn: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

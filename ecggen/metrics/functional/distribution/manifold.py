@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.feature_sets import FEWEST, feature_sets, squared_distances
+from ecggen.metrics.functional.distribution.feature_sets import FEWEST, feature_sets, squared_distances
 
 
 def manifold_scores(

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import frechet, marginals, spectrum
-from ecggen.evaluation.scores.feature_sets import FEWEST, feature_set
-from ecggen.evaluation.scores.kernel import kernel_distance
-from ecggen.evaluation.scores.manifold import manifold_scores
-from ecggen.evaluation.scores.streaming.states import Summed, TwoSets, as_array
+from ecggen.metrics.functional import marginals, spectrum
+from ecggen.metrics.functional.distribution import frechet
+from ecggen.metrics.functional.distribution.feature_sets import FEWEST, feature_set
+from ecggen.metrics.functional.distribution.kernel import kernel_distance
+from ecggen.metrics.functional.distribution.manifold import manifold_scores
+from ecggen.metrics.states import Summed, TwoSets, as_array
 
 
 class FrechetGaussian(Summed):

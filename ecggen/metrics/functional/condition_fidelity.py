@@ -15,9 +15,9 @@ import numpy as np
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.ranking import auroc
 from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
+from ecggen.metrics.functional.ranking import auroc
 
 NEAR = 5.0
 """Beats per minute within which a heart rate counts as obtained."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import logistic
+from ecggen.metrics.utility import logistic
 
 LENGTHS = (7, 9, 11)
 """Taps of a kernel, as in ROCKET."""

@@ -16,9 +16,9 @@ import numpy as np
 
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import redraws
-from ecggen.evaluation.scores.labelled import Labelled, check_sides, parted, refuse_shared_patients
-from ecggen.evaluation.scores.ranking import auroc
+from ecggen.metrics.functional.ranking import auroc
+from ecggen.metrics.utility import redraws
+from ecggen.metrics.utility.labelled import Labelled, check_sides, parted, refuse_shared_patients
 
 SHARES = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Synthetic records that are added, as a share of the real ones."""

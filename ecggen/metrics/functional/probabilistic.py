@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.pointwise import same_shape
+from ecggen.metrics.functional.waveform import same_shape
 
 
 def crps(draws: ArrayLike, true: ArrayLike, fair: bool = True) -> np.ndarray:

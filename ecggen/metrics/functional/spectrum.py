@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import welch
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.marginals import LEVELS
+from ecggen.metrics.functional.marginals import LEVELS
 
 SEGMENT = 2.0
 """Seconds of a Welch segment."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.coupling import bottleneck, over_waves
-from ecggen.evaluation.scores.feature_sets import FEWEST, feature_sets
-from ecggen.evaluation.scores.pointwise import same_shape
+from ecggen.metrics.functional.alignment import bottleneck, over_waves
+from ecggen.metrics.functional.distribution.feature_sets import FEWEST, feature_sets
+from ecggen.metrics.functional.waveform import same_shape
 
 
 def frechet_curve(a: ArrayLike, b: ArrayLike, reach: int | None = None) -> np.ndarray:

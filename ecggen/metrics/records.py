@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores import heartbeats, lead_laws
-from ecggen.evaluation.scores.streaming.states import Summed, as_array
+from ecggen.metrics.functional import beats, lead_laws
+from ecggen.metrics.states import Summed, as_array
 
 
 class RPeakF1(Summed):
@@ -24,7 +24,7 @@ class RPeakF1(Summed):
 
     higher_is_better = True
 
-    def __init__(self, tolerance: float = heartbeats.TOLERANCES[1], **kwargs: Any):
+    def __init__(self, tolerance: float = beats.TOLERANCES[1], **kwargs: Any):
         super().__init__(**kwargs)
         self.tolerance = tolerance
         self._sum_states(counts=(4,))
@@ -32,11 +32,11 @@ class RPeakF1(Summed):
     def update(self, drawn: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
         """Add each record's R peaks in s; an empty array where none was found."""
         for a, b in zip(drawn, true, strict=True):
-            self._add(counts=heartbeats.beat_counts(as_array(a), as_array(b), self.tolerance))
+            self._add(counts=beats.beat_counts(as_array(a), as_array(b), self.tolerance))
 
     def compute(self) -> Tensor:
         """F1; 0 where there was nothing to count."""
-        return torch.as_tensor(heartbeats.f1_of_counts(self._known("counts")))
+        return torch.as_tensor(beats.f1_of_counts(self._known("counts")))
 
 
 class HeartRateError(Summed):
@@ -48,7 +48,7 @@ class HeartRateError(Summed):
 
     def update(self, drawn: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
         """Add each record's R peaks in s."""
-        errors = heartbeats.heart_rate_errors([as_array(one) for one in drawn], [as_array(one) for one in true])
+        errors = beats.heart_rate_errors([as_array(one) for one in drawn], [as_array(one) for one in true])
         self._add(total=errors.sum(), count=len(errors))
 
     def compute(self) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecggen.evaluation.scores.bootstrap import redrawn
+from ecggen.metrics.functional.bootstrap import redrawn
 
 LEVEL = 0.95
 """Share of the redraws inside an interval."""

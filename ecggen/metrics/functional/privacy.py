@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 from scipy.fft import irfft, next_fast_len, rfft
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.feature_sets import feature_sets, squared_distances
-from ecggen.evaluation.scores.ranking import auroc
+from ecggen.metrics.functional.distribution.feature_sets import feature_sets, squared_distances
+from ecggen.metrics.functional.ranking import auroc
 
 FEWEST = 2
 """Records of a set: neighbours need no more; how far the share can be trusted, its interval says."""

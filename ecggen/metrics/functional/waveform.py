@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ecggen.core.ecg import DRAWN_LEADS, determined_by
 from ecggen.core.errors import InputError
-from ecggen.evaluation.scores.coupling import over_waves, total
+from ecggen.metrics.functional.alignment import over_waves, total
 
 
 def free_leads(given: Sequence[str]) -> tuple[str, ...]:

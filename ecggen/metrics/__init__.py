@@ -6,7 +6,7 @@ States are sums wherever a sum can do (moments, counts, totals per lead); where 
 every accelerator has: keep the metrics on the CPU.
 """
 
-from ecggen.evaluation.scores.streaming.means import (
+from ecggen.metrics.means import (
     BandCoverage,
     IntervalScore,
     MeanAbsoluteError,
@@ -18,14 +18,8 @@ from ecggen.evaluation.scores.streaming.means import (
     RootMeanSquaredError,
     RSquared,
 )
-from ecggen.evaluation.scores.streaming.records import HeartRateError, LeadLaws, RPeakF1
-from ecggen.evaluation.scores.streaming.sets import (
-    FrechetGaussian,
-    KernelDistance,
-    Manifold,
-    Marginal,
-    SpectrumDistance,
-)
+from ecggen.metrics.records import HeartRateError, LeadLaws, RPeakF1
+from ecggen.metrics.sets import FrechetGaussian, KernelDistance, Manifold, Marginal, SpectrumDistance
 
 __all__ = [
     "BandCoverage",

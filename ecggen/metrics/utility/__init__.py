@@ -1,0 +1,1 @@
+"""Are synthetic records worth training on: classifiers trained on real and synthetic records, and their scores."""
