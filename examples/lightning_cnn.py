@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torchmetrics.classification import MultilabelAUROC
 
+from ecggen.augment.datamodule import AugmentedData
+from ecggen.augment.labelled import Item
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.data.labelled import Item
-from ecggen.data.lightning_module import AugmentedData
 
 
 class SmallNetwork(lightning.LightningModule):

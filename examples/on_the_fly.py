@@ -9,10 +9,10 @@ import argparse
 
 from torch.utils.data import DataLoader
 
-from ecggen.augmenting import Augmenter, Rules
-from ecggen.data.drawn import DrawnRecords
-from ecggen.data.labelled import PackedRecords
-from ecggen.data.mixed import Mixed, Order
+from ecggen.augment.augmenter import Augmenter, Rules
+from ecggen.augment.labelled import PackedRecords
+from ecggen.augment.mixed import Mixed, Order
+from ecggen.augment.on_the_fly import DrawnRecords
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
 

@@ -17,9 +17,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ecggen.augment.labelled import PackedRecords
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, STANDARD_LEADS
-from ecggen.data.labelled import PackedRecords
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
 

@@ -11,12 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ecggen import InputError, data, write
-from ecggen.augmenting import Augmenter
+from ecggen.augment import classical
+from ecggen.augment.augmenter import Augmenter
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import augmentation, augmentation_plot, classical, gains, tables, training_sets, trials
+from ecggen.evaluation import augmentation, augmentation_plot, gains, tables, training_sets, trials
 from ecggen.evaluation.cells import Cells
 from ecggen.generators.baselines.baselines import baseline
 from ecggen.metrics.functional import bootstrap

@@ -9,7 +9,7 @@ from conftest import tiny
 from test_classes import packed
 
 from ecggen import Condition, InputError
-from ecggen.augmenting import Augmenter, Limits, Rules, limits_of
+from ecggen.augment.augmenter import Augmenter, Limits, Rules, limits_of
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks

@@ -9,7 +9,8 @@ import pytest
 import torch
 from conftest import ROOT, tiny
 
-from ecggen import InputError, data, drawable
+from ecggen import InputError, data
+from ecggen.augment import capabilities
 from ecggen.cli.evaluate import table
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import FACTS
@@ -128,7 +129,7 @@ def test_a_model_that_draws_what_it_is_asked_can_draw_it(pack):
     assert about["n"] == 48 and found["not_finite"] == 0
     for code in ("SBRAD", "STACH", "NORM", "IMI"):
         one = found["statements"][code]
-        assert one["verdict"] == drawable.CAN and one["auroc"] > 0.95 and one["real"] > 0.95, code
+        assert one["verdict"] == capabilities.CAN and one["auroc"] > 0.95 and one["real"] > 0.95, code
         assert one["training"] == 60 and one["asked"] == 24
         assert one["probability"]["asked"] > 0.5 > one["probability"]["not_asked"]
     assert found["overall"]["statements"]["verdicts"] == {
@@ -137,7 +138,7 @@ def test_a_model_that_draws_what_it_is_asked_can_draw_it(pack):
         "cannot draw": 0,
         "not measured": 67,
     }
-    assert found["superclasses"]["MI"]["verdict"] == found["subclasses"]["IMI"]["verdict"] == drawable.CAN
+    assert found["superclasses"]["MI"]["verdict"] == found["subclasses"]["IMI"]["verdict"] == capabilities.CAN
     assert found["statements"]["AFIB"] == {
         "verdict": "not measured", "why": "0 training records, 20 needed", "training": 0, "asked": 0, "real_records": 0
     }  # fmt: skip
@@ -146,7 +147,7 @@ def test_a_model_that_draws_what_it_is_asked_can_draw_it(pack):
 def test_a_model_that_does_not_listen_cannot_draw_it(pack):
     _, found = scores(pack, Told(listens=False))
     one = found["statements"]["STACH"]
-    assert one["verdict"] == drawable.CANNOT and abs(one["auroc"] - 0.5) < 0.25 and one["real"] > 0.95
+    assert one["verdict"] == capabilities.CANNOT and abs(one["auroc"] - 0.5) < 0.25 and one["real"] > 0.95
     assert one["interval"][0] < one["auroc"] < one["interval"][1] and one["as_probable"] < 0.5
 
 
@@ -157,7 +158,7 @@ def test_what_the_judge_does_not_know_is_not_measured(pack, monkeypatch):
 
     monkeypatch.setattr(Rates, "judge", unsure)
     one = scores(pack, Told())[1]["statements"]["STACH"]
-    assert one["verdict"] == drawable.NOT_MEASURED and one["why"].startswith("the judge hardly knows it: AUROC 0.")
+    assert one["verdict"] == capabilities.NOT_MEASURED and one["why"].startswith("the judge hardly knows it: AUROC 0.")
 
 
 def test_real_records_against_themselves_reach_what_is_real(pack):
@@ -165,7 +166,7 @@ def test_real_records_against_themselves_reach_what_is_real(pack):
     found = diagnoses.compared(real, real, np.full(len(labels()), 60), protocol())
     measured = [one for one in found["statements"].values() if "auroc" in one]
     assert len(measured) == 4 and all(
-        one["verdict"] == drawable.CAN and one["auroc"] == one["real"] for one in measured
+        one["verdict"] == capabilities.CAN and one["auroc"] == one["real"] for one in measured
     )
     assert all(one["as_probable"] == 0.5 for one in measured)
 
@@ -179,10 +180,10 @@ def test_real_records_are_mixed_as_the_draws_are(pack):
 
 def test_the_verdict_falls_with_the_area():
     order = [diagnoses.verdict(area, area - 0.05, 0.95, 0.5) for area in np.linspace(1, 0.4, 30)]
-    assert order == sorted(order, key=drawable.VERDICTS.index) and len(set(order)) == 3
-    assert diagnoses.verdict(0.8, 0.49, 0.95, 0.5) == drawable.CANNOT, "an interval that holds 0.5 tells nothing"
-    assert diagnoses.verdict(0.8, 0.6, 0.8, 0.5) == drawable.CAN, "the judge finds no more in real records"
-    assert diagnoses.verdict(0.95, 0.9, 0.95, 0.1) == drawable.PARTLY, "in the right order, but hardly to be seen"
+    assert order == sorted(order, key=capabilities.VERDICTS.index) and len(set(order)) == 3
+    assert diagnoses.verdict(0.8, 0.49, 0.95, 0.5) == capabilities.CANNOT, "an interval that holds 0.5 tells nothing"
+    assert diagnoses.verdict(0.8, 0.6, 0.8, 0.5) == capabilities.CAN, "the judge finds no more in real records"
+    assert diagnoses.verdict(0.95, 0.9, 0.95, 0.1) == capabilities.PARTLY, "in the right order, but hardly to be seen"
 
 
 def test_draws_that_are_no_numbers_are_counted(pack):
@@ -208,20 +209,20 @@ def measured(pack, tmp_path):
 
 def test_the_outcome_lies_beside_the_weights_and_is_believed_for_them_only(measured):
     folder, results = measured
-    assert drawable.look_up(folder, "STACH").why == "not for these weights"
+    assert capabilities.look_up(folder, "STACH").why == "not for these weights"
     diagnoses.keep(results, folder)
-    found = drawable.look_up(folder, "sinus tachycardia")
+    found = capabilities.look_up(folder, "sinus tachycardia")
     score = next(iter(results["scores"].values()))["statements"]["STACH"]
-    assert found.verdict == drawable.CAN and (found.auroc, found.asked) == (score["auroc"], 24)
-    assert drawable.warning(folder, "STACH") is None and drawable.warning(folder, "MI") is None
-    assert drawable.warning(folder, "AFIB") == (
+    assert found.verdict == capabilities.CAN and (found.auroc, found.asked) == (score["auroc"], 24)
+    assert capabilities.warning(folder, "STACH") is None and capabilities.warning(folder, "MI") is None
+    assert capabilities.warning(folder, "AFIB") == (
         "AFIB: whether vae can draw it was not measured (0 training records, 20 needed)"
     )
-    kept = (folder / drawable.FILE).read_text()
+    kept = (folder / capabilities.FILE).read_text()
     checkpoint.save(checkpoint.load(folder), folder)
-    assert not (folder / drawable.FILE).exists(), "weights that are saved anew were not measured"
-    (folder / drawable.FILE).write_text(kept.replace(storage.weights_hash(folder), "0" * 12))
-    assert drawable.warning(folder, "STACH") == (
+    assert not (folder / capabilities.FILE).exists(), "weights that are saved anew were not measured"
+    (folder / capabilities.FILE).write_text(kept.replace(storage.weights_hash(folder), "0" * 12))
+    assert capabilities.warning(folder, "STACH") == (
         "STACH: whether vae can draw it was not measured (not for these weights)"
     )
     with pytest.raises(InputError, match=r"the results hold nothing; vae@.* was expected"):
@@ -234,26 +235,29 @@ def test_warnings_say_what_was_measured(measured):
     entry |= {"verdict": "cannot draw", "auroc": 0.61, "interval": [0.52, 0.7], "real": 0.93}
     diagnoses.keep(results, folder)
     said = "STACH: the judge tells requested from not requested draws of vae with AUROC 0.61 (0.52–0.70; 0.93 on real "
-    assert drawable.warning(folder, "stach") == said + "records): asking for it changes little in what this model draws"
+    assert (
+        capabilities.warning(folder, "stach")
+        == said + "records): asking for it changes little in what this model draws"
+    )
     entry["verdict"] = "partly"
     diagnoses.keep(results, folder)
-    assert drawable.warning(folder, "STACH") == said + "records): this model draws it in part only"
+    assert capabilities.warning(folder, "STACH") == said + "records): this model draws it in part only"
 
 
 def test_a_class_that_nobody_knows_and_a_broken_file(measured):
     folder, results = measured
     diagnoses.keep(results, folder)
     with pytest.raises(InputError, match="did you mean AFIB"):
-        drawable.warning(folder, "AFIBB")
+        capabilities.warning(folder, "AFIBB")
     for text, said in (("{", "cannot be read"), ("[]", "holds list")):
-        (folder / drawable.FILE).write_text(text)
+        (folder / capabilities.FILE).write_text(text)
         with pytest.raises(InputError, match=said):
-            drawable.warning(folder, "STACH")
+            capabilities.warning(folder, "STACH")
     weights = storage.weights_hash(folder)
     for entry in ({"STACH": {"verdict": "can draw", "aurok": 1}}, [1]):
-        (folder / drawable.FILE).write_text(json.dumps({"weights": weights, "statements": entry}))
+        (folder / capabilities.FILE).write_text(json.dumps({"weights": weights, "statements": entry}))
         with pytest.raises(InputError, match=r"diagnoses\.json"):
-            drawable.warning(folder, "STACH")
+            capabilities.warning(folder, "STACH")
 
 
 def remembered(pack, fold):
@@ -398,7 +402,7 @@ def test_shipped_cards_say_what_was_measured(card):
 
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*/diagnoses.json")), ids=lambda path: path.parent.name)
 def test_what_shipped_models_can_draw_is_of_their_weights(file):
-    assert drawable.look_up(file.parent, "NORM").why != "not for these weights"
+    assert capabilities.look_up(file.parent, "NORM").why != "not for these weights"
 
 
 @pytest.mark.skipif(not MEASURED.is_file(), reason="memorisation was not measured")

@@ -11,16 +11,16 @@ import torch
 from conftest import tiny
 from torch.utils.data import DataLoader, DistributedSampler
 
-from ecggen.augmenting import Augmenter
+from ecggen.augment import on_the_fly as drawing
+from ecggen.augment.augmenter import Augmenter
+from ecggen.augment.datamodule import AugmentedData
+from ecggen.augment.labelled import Item, PackedRecords, label_set
+from ecggen.augment.mixed import Mixed, Order
+from ecggen.augment.on_the_fly import DrawnRecords
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.data import drawn as drawing
-from ecggen.data.drawn import DrawnRecords
-from ecggen.data.labelled import Item, PackedRecords, label_set
-from ecggen.data.lightning_module import AugmentedData
-from ecggen.data.mixed import Mixed, Order
 from ecggen.data.population import Population
 from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.io import read

@@ -13,7 +13,7 @@ from ecggen.cli.augmented import numbers_above
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.augmenting import Limits
+    from ecggen.augment.augmenter import Limits
     from ecggen.core.ecg import ECG
     from ecggen.data import Pack, Recording
     from ecggen.data.population import Asked, Population
@@ -143,7 +143,7 @@ class Plan:
 
     def limits(self, judge: Classifier | None, names: Sequence[str], quantile: float) -> Limits:
         """The judge's limits, told from the training records."""
-        from ecggen.augmenting import MOST_FOR_LIMITS, limits_of
+        from ecggen.augment.augmenter import MOST_FOR_LIMITS, limits_of
         from ecggen.data.population import Population
 
         if judge is None or not quantile:

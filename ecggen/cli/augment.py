@@ -20,7 +20,7 @@ from ecggen.cli.opening import Guidance, Json, Model, Seed, Steps, Text
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.augmenting import Augmenter, Drawn, Limits
+    from ecggen.augment.augmenter import Augmenter, Drawn, Limits
     from ecggen.cli.asking import Originals
     from ecggen.evaluators.classifier import Classifier
     from ecggen.generators.base import Generator
@@ -80,7 +80,7 @@ def augment(
     records100; beside it augment.csv with what was asked of each record and how often it was refused, and augment.json.
     A killed job goes on with --resume. Every record is marked SYNTHETIC. Not for diagnosis.
     """
-    from ecggen.augmenting import Augmenter, Rules
+    from ecggen.augment.augmenter import Augmenter, Rules
     from ecggen.evaluators import pretrained
     from ecggen.generators import checkpoint
     from ecggen.io.files import place
@@ -195,7 +195,7 @@ def readme(about: dict[str, Any]) -> str:
 
 def _doubts(checkpoint: Path, classes: Sequence[str]) -> list[str]:
     """What to know of classes that the model cannot draw well, or of which nobody has measured it."""
-    from ecggen.drawable import warning
+    from ecggen.augment.capabilities import warning
 
     return [said for name in classes if (said := warning(checkpoint, name))]
 

@@ -23,7 +23,7 @@ from ecggen.cli.resuming import mark_of, part_of, same_job, shard_of
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.augmenting import Drawn
+    from ecggen.augment.augmenter import Drawn
     from ecggen.data.population import Asked
     from ecggen.data.ptb_xl import PtbXlFolder
     from ecggen.io import About
@@ -81,7 +81,7 @@ class Job:
 
     def part(self, shard: str | None) -> range:
         """Indices of a shard's records."""
-        from ecggen.augmenting import BLOCK
+        from ecggen.augment.augmenter import BLOCK
 
         return part_of(len(self.asks), BLOCK, shard)
 
@@ -239,7 +239,7 @@ def fill(folder: Folder, draw: Callable[[Sequence[Asked]], list[Drawn]], model: 
 
     A block is always drawn whole, so that a job that goes on writes the same bytes.
     """
-    from ecggen.augmenting import BLOCK
+    from ecggen.augment.augmenter import BLOCK
 
     lacking = {asked.index for asked in folder.lacking()}
     for start in sorted({index // BLOCK * BLOCK for index in lacking}):

@@ -243,7 +243,7 @@ def _diagnoses(results: dict[str, Any]) -> Table:
     """How many statements can be drawn."""
     from rich.table import Table
 
-    from ecggen.drawable import VERDICTS
+    from ecggen.augment.capabilities import VERDICTS
 
     shown = Table(title=f"{results['protocol']}: {results['settings']['n']} ECGs asked for each statement")
     for column in ("", *VERDICTS, "mean AUROC", "of real records"):

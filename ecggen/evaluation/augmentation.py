@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecggen.augmenting import Rules
+from ecggen.augment.augmenter import Rules
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.population import LABELS

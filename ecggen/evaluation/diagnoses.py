@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen import drawable
+from ecggen.augment import capabilities
+from ecggen.augment.capabilities import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.population import Asked, Population, condition
-from ecggen.drawable import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
@@ -211,7 +211,7 @@ def compared(synthetic: Judged, real: Judged, training: np.ndarray, protocol: Pr
     """
     areas = [one.areas(protocol.seed) for one in (synthetic, real)]
     each = [_class(place, synthetic, real, areas, int(training[place]), protocol) for place in range(len(labels()))]
-    found = {kind: {} for kind in drawable.KINDS}
+    found = {kind: {} for kind in capabilities.KINDS}
     for label, one in zip(labels(), each, strict=True):
         kind = {"class": "superclasses", "subclass": "subclasses"}.get(label.partition(" ")[0], "statements")
         found[kind][label.split(" ")[-1]] = one
@@ -300,7 +300,7 @@ def _short(value: Any) -> Any:
 
 
 def keep(results: dict[str, Any], folder: Path) -> Path:
-    """Put what was measured of a checkpoint beside its weights (``ecggen.drawable``).
+    """Put what was measured of a checkpoint beside its weights (``ecggen.augment.capabilities``).
 
     Raises:
         InputError: Where the results do not hold these weights.
@@ -313,11 +313,11 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
     known = Drawable.__dataclass_fields__
     found = {
         kind: {name: Drawable(**{key: one[key] for key in known if key in one}) for name, one in score[kind].items()}
-        for kind in drawable.KINDS
+        for kind in capabilities.KINDS
     }
     settings = {"n": results["settings"]["n"], "seed": results["settings"]["seed"]}
     about = {**settings, **{key: score[key] for key in ("judge", "commit", "date", "sampling")}}
-    return drawable.write(folder, about | {"definitions": DEFINITIONS}, found)
+    return capabilities.write(folder, about | {"definitions": DEFINITIONS}, found)
 
 
 def main() -> None:

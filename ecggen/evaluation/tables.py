@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecggen.drawable import VERDICTS
+from ecggen.augment.capabilities import VERDICTS
 from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
 from ecggen.evaluation.markdown import made, read, stamp, table, within
 from ecggen.evaluation.matrix import MODELS

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecggen.augment import classical
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.evaluation import classical
 from ecggen.metrics.utility.labelled import Labelled, both_sides
 from ecggen.metrics.utility.utility import Downstream
 

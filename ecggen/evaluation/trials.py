@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ecggen.augmenting import Augmenter, Drawn, Rules, limits_of
+from ecggen.augment.augmenter import Augmenter, Drawn, Rules, limits_of
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack

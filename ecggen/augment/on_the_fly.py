@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ecggen.augment.labelled import Item, label_set, told
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
-from ecggen.data.labelled import Item, label_set, told
 from ecggen.data.pack import MICROVOLT
 from ecggen.data.population import Asked
 from ecggen.io.files import place
@@ -31,7 +31,7 @@ IN_MEMORY = 32
 
 
 class Draws(Protocol):
-    """What draws synthetic records: an ``ecggen.augmenting.Augmenter``.
+    """What draws synthetic records: an ``ecggen.augment.augmenter.Augmenter``.
 
     Attributes:
         generator: The generator.

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
+from ecggen.augment.labelled import Item, Records
 from ecggen.core.errors import InputError
-from ecggen.data.labelled import Item, Records
 
 
 class Mixed(Dataset):

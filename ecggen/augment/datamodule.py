@@ -13,12 +13,12 @@ import lightning
 import pandas
 from torch.utils.data import DataLoader
 
+from ecggen.augment.labelled import PackedRecords, Records, packed_folder
+from ecggen.augment.mixed import Mixed, Order
+from ecggen.augment.on_the_fly import DrawnRecords
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import Provenance
 from ecggen.core.errors import InputError
-from ecggen.data.drawn import DrawnRecords
-from ecggen.data.labelled import PackedRecords, Records, packed_folder
-from ecggen.data.mixed import Mixed, Order
 from ecggen.data.pack import Pack, Recording
 from ecggen.data.sources import recordings
 from ecggen.io import read
@@ -27,7 +27,7 @@ from ecggen.io import read
 class AugmentedData(lightning.LightningDataModule):
     """Real records of a PTB-XL-shaped folder, with synthetic ones between those that are trained on.
 
-    A batch is an ``ecggen.data.labelled.Item``: signal (batch, 12, time) in mV, labels (batch, label) and synthetic
+    A batch is an ``ecggen.augment.labelled.Item``: signal (batch, 12, time) in mV, labels (batch, label) and synthetic
     (batch,).
 
     Args:
