@@ -21,7 +21,7 @@ from ecggen.evaluation import augmentation, augmentation_plot, gains, tables, tr
 from ecggen.evaluation.cells import Cells
 from ecggen.generators.baselines.baselines import baseline
 from ecggen.metrics.functional import bootstrap
-from ecggen.metrics.utility import logistic, redraws, utility
+from ecggen.metrics.utility import logistic, redraws, tstr
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
@@ -204,7 +204,7 @@ def test_gains_are_over_nothing_and_over_the_best_without_a_generator():
     each = {one["arm"]: one["gain"] for one in found["each_label"]}
     assert set(each) == {"warp", "synthetic"} and set(each["warp"]) == {"A", "B"}
     assert np.mean([one["auroc"] for one in each["warp"].values()]) == pytest.approx(points["warp"]["gain"], abs=2e-4)
-    one, other = (utility.judged(np.stack([fits[at].probabilities for fits in every]), test, 0, 60) for at in (2, 0))
+    one, other = (tstr.judged(np.stack([fits[at].probabilities for fits in every]), test, 0, 60) for at in (2, 0))
     assert one.auroc == pytest.approx(points["warp"]["auroc"], abs=1e-4)
     assert one.auroc - other.auroc == pytest.approx(points["warp"]["gain"], abs=2e-4)
 

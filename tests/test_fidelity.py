@@ -11,13 +11,13 @@ from ecggen import InputError
 from ecggen.conditioning import statements
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import fidelity as section
-from ecggen.evaluation.report.asked import lenders, of_reference, wishes
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Judgement, labels, targets
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.requested import lenders, of_reference, wishes
+from ecggen.report.sections import fidelity as section
 
 N = 120
 

@@ -494,9 +494,9 @@ def test_ecg_is_left_as_it_was(judges, ten_seconds):
 
 
 def test_a_report_compares_sets_on_its_features(tmp_path):
-    from ecggen.evaluation.report.entering import Asked, enter
-    from ecggen.evaluation.report.spaces import extracted
     from ecggen.io import write
+    from ecggen.report.feature_spaces import extracted
+    from ecggen.report.inputs.load import Asked, enter
 
     for name, seed in (("synthetic", 1), ("real", 2)):
         write(simulate(50, fs=250, seed=seed), tmp_path / f"{name}.npz")

@@ -15,11 +15,11 @@ from ecggen import io
 from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report.entering import Asked, entries, open_judge, read_sets
-from ecggen.evaluation.report.listing import listed
-from ecggen.evaluation.report.opening import Said
-from ecggen.evaluation.report.writing import CHAPTERS, Chapter, measured
 from ecggen.evaluators import pretrained
+from ecggen.report.build import CHAPTERS, Chapter, measured
+from ecggen.report.inputs.discovery import listed
+from ecggen.report.inputs.load import Asked, entries, open_judge, read_sets
+from ecggen.report.inputs.open import Said
 
 TWELVE = ",".join(STANDARD_LEADS)
 KEYS = (

@@ -14,22 +14,12 @@ from browser import CHROMIUM, opened
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import drawing
-from ecggen.evaluation.report.document import FORMAT, Report, plain, versions
-from ecggen.evaluation.report.gauge import gauge
-from ecggen.evaluation.report.page import number, page, scoped
-from ecggen.evaluation.report.parts import (
-    FAIL,
-    GRAVITY,
-    PASS,
-    WARN,
-    Figure,
-    Score,
-    Section,
-    Table,
-    not_measured,
-)
-from ecggen.evaluation.report.tracing import LEFT, SPEED, tracing
+from ecggen.report.render import figures
+from ecggen.report.render.document import FORMAT, Report, plain, versions
+from ecggen.report.render.ecg_svg import LEFT, SPEED, tracing
+from ecggen.report.render.gauge import gauge
+from ecggen.report.render.page import number, page, scoped
+from ecggen.report.scores import FAIL, GRAVITY, PASS, WARN, Figure, Score, Section, Table, not_measured
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x.png onerror=alert(2)>\"'&"
 SVG = (
@@ -73,7 +63,7 @@ def report(words=HOSTILE):
 @lru_cache
 def curves(words):
     values = np.linspace(0, 1, 60)
-    return drawing.distributions({words: (values, values**2)}, {words: 0.1}, words)
+    return figures.distributions({words: (values, values**2)}, {words: 0.1}, words)
 
 
 class Elements(HTMLParser):

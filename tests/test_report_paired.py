@@ -9,11 +9,11 @@ import torch
 from ecggen import InputError
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import beat_shapes
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.report.paired import reconstruction
-from ecggen.evaluation.report.pairs import Pairs, varies
 from ecggen.generators.baselines.baselines import LaggedRegression
+from ecggen.report import median_beats
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.pairs import Pairs, varies
+from ecggen.report.sections.paired import reconstruction
 
 N = 54
 
@@ -110,7 +110,7 @@ def test_given_and_determined_leads_are_not_scored(truth, real):
 
 def test_the_linear_filter_is_the_baselines(truth, real):
     pairs = Pairs(Material(truth, real, truth=truth, given=("II",)))
-    learnt, asked = (beat_shapes.plain(one.valid.ecg.pick(*DRAWN_LEADS)).signal.numpy() for one in (real, truth))
+    learnt, asked = (median_beats.plain(one.valid.ecg.pick(*DRAWN_LEADS)).signal.numpy() for one in (real, truth))
     baseline = LaggedRegression()
     baseline.moments, baseline.solved, baseline.given = baseline.nothing_yet(100.0), {}, ("II",)
     baseline.moments.add(learnt)

@@ -13,21 +13,22 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import copies, drawing, nearness
-from ecggen.evaluation.report.amplitude import amplitude
-from ecggen.evaluation.report.beat_shapes import plain, principal, shapes
-from ecggen.evaluation.report.comparison import attempt, compared, compared_all, scored, short_of
-from ecggen.evaluation.report.distribution import distribution
-from ecggen.evaluation.report.features import kuiper, marginal
-from ecggen.evaluation.report.intervals_and_beats import intervals
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.report.memorisation import memorisation
-from ecggen.evaluation.report.parts import FAIL, NOT_MEASURED, PASS, WARN
-from ecggen.evaluation.report.repeats import repeats
-from ecggen.evaluation.report.rhythm import rhythm
-from ecggen.evaluation.report.shares import compared_share
-from ecggen.evaluation.report.validity import unit_hint, validity
 from ecggen.evaluators import pretrained
+from ecggen.report import copies, nearness
+from ecggen.report.features import kuiper, marginal
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.median_beats import plain, principal, shapes
+from ecggen.report.references import attempt, compared, compared_all, scored, short_of
+from ecggen.report.render import figures
+from ecggen.report.repeats import repeats
+from ecggen.report.scores import FAIL, NOT_MEASURED, PASS, WARN
+from ecggen.report.sections.amplitude import amplitude
+from ecggen.report.sections.distribution import distribution
+from ecggen.report.sections.intervals_and_beats import intervals
+from ecggen.report.sections.memorisation import memorisation
+from ecggen.report.sections.rhythm import rhythm
+from ecggen.report.sections.validity import unit_hint, validity
+from ecggen.report.shares import compared_share
 
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
 PATIENTS = [f"p{row // 2}" for row in range(200)]
@@ -222,7 +223,7 @@ def test_a_far_set_has_its_nearest_record_by_chance():
 @pytest.fixture
 def no_figures(monkeypatch):
     for name in ("distributions", "lead_ranges", "curves_by_lead", "histogram", "wave_pairs"):
-        monkeypatch.setattr(drawing, name, lambda *_, **__: "<svg/>")
+        monkeypatch.setattr(figures, name, lambda *_, **__: "<svg/>")
 
 
 @pytest.fixture(scope="module")
@@ -262,15 +263,15 @@ def test_figures_are_small_whole_and_offline(made, section):
 
 def test_labels_in_figures_are_escaped():
     ones = np.ones(20)
-    svg = drawing.distributions({"a < b & c": (ones, ones * 2)}, {"a < b & c": 0.1}, 'x" onload="y')
+    svg = figures.distributions({"a < b & c": (ones, ones * 2)}, {"a < b & c": 0.1}, 'x" onload="y')
     assert ElementTree.fromstring(svg).get("aria-label") == 'x" onload="y'
 
 
 def test_numbers_in_words_and_ticks_keep_their_digits():
     wave = np.sin(np.arange(200) / 9)
-    svg = drawing.wave_pairs([("r = 0.812", wave, wave)], 100, ("real", "synthetic"), "pairs")
+    svg = figures.wave_pairs([("r = 0.812", wave, wave)], 100, ("real", "synthetic"), "pairs")
     assert "r = 0.812" in svg
-    svg = drawing.histogram(
+    svg = figures.histogram(
         {"distance": (np.linspace(0, 1, 30), np.linspace(0.2, 0.8, 30))}, ("real", "synthetic"), "h"
     )
     ticks = [one.text for one in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]

@@ -6,9 +6,9 @@ import torch
 
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.report.subgroups import AGES, CLASSES, subgroups
 from ecggen.evaluators.classifier import Judgement, labels
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.sections.subgroups import AGES, CLASSES, subgroups
 
 N = 260
 

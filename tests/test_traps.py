@@ -15,16 +15,17 @@ import torch
 
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import comparison, drawing
-from ecggen.evaluation.report.amplitude import amplitude
-from ecggen.evaluation.report.distribution import distribution
-from ecggen.evaluation.report.intervals_and_beats import intervals
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.report.memorisation import memorisation
-from ecggen.evaluation.report.parts import FAIL, NOT_MEASURED, PASS, WARN
-from ecggen.evaluation.report.rhythm import rhythm
-from ecggen.evaluation.report.validity import validity
 from ecggen.io import read
+from ecggen.report import references
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.render import figures
+from ecggen.report.scores import FAIL, NOT_MEASURED, PASS, WARN
+from ecggen.report.sections.amplitude import amplitude
+from ecggen.report.sections.distribution import distribution
+from ecggen.report.sections.intervals_and_beats import intervals
+from ecggen.report.sections.memorisation import memorisation
+from ecggen.report.sections.rhythm import rhythm
+from ecggen.report.sections.validity import validity
 
 N = 200
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
@@ -35,10 +36,10 @@ FOUND = ("flaws", "valid", "peaks", "waves", "intervals", "plain", "shapes", "ju
 def quick():
     """Fewer redraws, which only set the width of intervals, and no figures, which have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "REDRAWS", 6)
-        patch.setattr(comparison, "HALVES", 6)
+        patch.setattr(references, "REDRAWS", 6)
+        patch.setattr(references, "HALVES", 6)
         for name in ("distributions", "lead_ranges", "curves_by_lead", "histogram", "wave_pairs"):
-            patch.setattr(drawing, name, lambda *_, **__: "<svg/>")
+            patch.setattr(figures, name, lambda *_, **__: "<svg/>")
         yield
 
 

@@ -15,10 +15,10 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.evaluation.readers import Answers, agreement, cohen, fleiss, read_key, read_sheet, score, wilson
-from ecggen.evaluation.report.agreeing import Form, brought
-from ecggen.evaluation.report.listing import Record
-from ecggen.evaluation.report.tracing import tracing
 from ecggen.evaluation.turing import KEY, PAGES, SHEET, pack
+from ecggen.report.inputs.discovery import Record
+from ecggen.report.inputs.harmonise import Form, brought
+from ecggen.report.render.ecg_svg import tracing
 
 ORIGIN = Provenance((), STANDARD_LEADS, "secret-model@123", 4711, "secret words")
 

@@ -10,11 +10,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ecggen import InputError
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.report import usefulness
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.metrics.utility import labelled, utility
+from ecggen.metrics.utility import labelled, tstr
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.sections import utility as section
 
 
 class Linear:
@@ -43,38 +43,38 @@ def records(n, seed, informative=True, first=0, width=5):
 def test_scores_are_those_of_scikit_learn():
     test = records(80, 1)
     probabilities = np.random.default_rng(0).random((3, 80, 2))
-    found = utility.judged(probabilities, test)
+    found = tstr.judged(probabilities, test)
     assert found.auroc == pytest.approx(np.mean([roc_auc_score(test.labels, one) for one in probabilities]))
     assert found.auprc == pytest.approx(np.mean([average_precision_score(test.labels, one) for one in probabilities]))
     assert found.interval[0] < found.auroc < found.interval[1]
-    perfect = utility.judged(test.labels[None], test)
+    perfect = tstr.judged(test.labels[None], test)
     assert perfect.auroc == perfect.auprc == 1 and perfect.interval == (1, 1)
 
 
 def test_transfer_tells_good_records_from_bad():
     real, test, good, bad = records(150, 1), records(200, 2), records(150, 3), records(150, 4, informative=False)
-    found = utility.transfer([real], [good], test, good, Linear())
+    found = tstr.transfer([real], [good], test, good, Linear())
     assert min(one.auroc for one in found.values()) > 0.85
-    found = utility.transfer([real], [bad], test, bad, Linear())
+    found = tstr.transfer([real], [bad], test, bad, Linear())
     assert found["TRTR"].auroc > 0.85 and found["TSTR"].auroc < 0.7 and found["TRTS"].auroc < 0.65
-    low, high = utility.difference_interval(found["TSTR"], found["TRTR"], test)
+    low, high = tstr.difference_interval(found["TSTR"], found["TRTR"], test)
     assert low < high < 0
     with pytest.raises(InputError, match="equal sizes"):
-        utility.transfer([real], [good.at(np.arange(20))], test, good, Linear())
+        tstr.transfer([real], [good.at(np.arange(20))], test, good, Linear())
 
 
 def test_no_patient_stands_on_both_sides():
     train, test = records(60, 1), records(40, 2)
     leaky = replace(test, patients=(*test.patients[:-1], train.patients[0]))
     with pytest.raises(InputError, match="1 patients are in the training and in the test set"):
-        utility.trained([train], leaky, Linear())
+        tstr.trained([train], leaky, Linear())
 
 
 def test_one_class_cannot_be_learnt():
     train, test = records(60, 1), records(40, 2)
     flat = replace(train, labels=np.c_[train.labels[:, :1], np.ones(60)])
     with pytest.raises(InputError, match="1 of 2 labels have one class only in the training set"):
-        utility.trained([flat], test, Linear())
+        tstr.trained([flat], test, Linear())
     kept, left_out = labelled.usable({"real": train.labels, "synthetic": flat.labels}, ["A", "B"])
     assert kept == [0] and left_out == {"B": "0 synthetic records without it, 10 needed"}
     with pytest.raises(InputError, match="no label can be learnt"):
@@ -94,7 +94,7 @@ def test_parts_hold_whole_patients_and_both_sides():
 def test_the_augmentation_curve_starts_at_nothing_and_adds_what_it_says():
     real, test, drawn = records(40, 1, width=15), records(200, 2, width=15), records(200, 3, width=15)
     shares = []
-    curve = utility.augmentation_curve(
+    curve = tstr.augmentation_curve(
         real, drawn, test, Linear(), (1.0, 4.0), (0.5, 1.0), 3, progress=lambda share: shares.append(share)
     )
     assert [(point.fraction, point.share) for point in curve] == [(f, s) for f in (0.5, 1.0) for s in (0.0, 1.0, 4.0)]
@@ -104,10 +104,10 @@ def test_the_augmentation_curve_starts_at_nothing_and_adds_what_it_says():
     ]
     assert shares[-1] == 1 and all(point.gain == 0 == point.gain_interval[0] for point in (curve[0], curve[3]))
     assert curve[2].gain > 0.02 and curve[2].gain_interval[0] > 0  # good records help where real ones are few
-    again = utility.augmentation_curve(real, drawn, test, Linear(), (1.0,), (0.5,), 3)
+    again = tstr.augmentation_curve(real, drawn, test, Linear(), (1.0,), (0.5,), 3)
     assert [point.tested.auroc for point in again] == [point.tested.auroc for point in curve[:2]]
     noise = records(100, 5, informative=False, width=15)
-    worse = utility.augmentation_curve(real, noise, test, Linear(), (4.0,), (0.5,), 3)
+    worse = tstr.augmentation_curve(real, noise, test, Linear(), (4.0,), (0.5,), 3)
     assert worse[1].gain < 0.5 * curve[2].gain and worse[1].n_synthetic == 80
 
 
@@ -175,32 +175,32 @@ def sets():
 def quick(monkeypatch):
     """Fewer choices than a report makes."""
     for name, value in (("SPLITS", 2), ("SHARES", (1.0,)), ("FRACTIONS", (1.0,)), ("REPEATS", 1)):
-        monkeypatch.setattr(usefulness, name, value)
+        monkeypatch.setattr(section, name, value)
 
 
 @pytest.mark.parametrize("held", [False, True])
 def test_useful_records_pass_and_useless_ones_fail(held, sets, bank, quick):
     holdout = sets["held"] if held else None
-    found = usefulness.utility(Material(sets["drawn"], sets["real"], holdout), bank)
+    found = section.utility(Material(sets["drawn"], sets["real"], holdout), bank)
     assert found.verdict == "pass", [(score.name, score.value, score.verdict) for score in found.scores]
     assert "held-out" in found.notes[0] if held else "a third" in found.notes[0]
     assert "HYP, MI, NORM" in found.notes[0] and "CD was left out: 0 synthetic records with it" in found.notes[1]
     assert [score.name.split(":")[0] for score in found.scores[:3]] == ["TRTR", "TSTR", "TRTS"]
     assert len(found.figures[0].svg) < 150_000
     lying = heart_set("drawn", 2, honest=False)
-    bad = usefulness.utility(Material(lying, sets["real"], holdout), bank)
+    bad = section.utility(Material(lying, sets["real"], holdout), bank)
     assert bad.verdict == "fail"
 
 
 def test_few_records_or_no_codes_are_not_measured(sets, bank):
     few = Studied(sets["drawn"].all.at(range(12)), None)
-    found = usefulness.utility(Material(few, sets["real"]), bank)
+    found = section.utility(Material(few, sets["real"]), bank)
     assert found.verdict == "not measured" and "12 records of drawn with statements, 50 needed" in found.headline
     silent = heart_set("drawn", 4, n=60, codes=False)
-    assert "0 records of drawn with statements" in usefulness.utility(Material(silent, sets["real"]), bank).headline
+    assert "0 records of drawn with statements" in section.utility(Material(silent, sets["real"]), bank).headline
 
 
 def test_real_patients_of_the_test_set_train_nothing(sets, bank):
     """A held-out set that holds training patients takes them out of the training set, or nothing is left to train."""
-    found = usefulness.utility(Material(sets["drawn"], sets["real"], sets["real"]), bank)
+    found = section.utility(Material(sets["drawn"], sets["real"], sets["real"]), bank)
     assert found.verdict == "not measured" and "0 real training records" in found.headline

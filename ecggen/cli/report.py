@@ -15,7 +15,7 @@ from ecggen.core.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ecggen.evaluation.report.document import Report
+    from ecggen.report.render.document import Report
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", "not measured": "dim"}
 
@@ -57,9 +57,9 @@ def report(
     warn, fail or not measured. What cannot be read is left out and named. Neither a network connection nor an ecggen
     model is needed.
     """
-    from ecggen.evaluation.report.entering import Asked, enter
-    from ecggen.evaluation.report.opening import Said
-    from ecggen.evaluation.report.writing import check_free, write
+    from ecggen.report.build import check_free, write
+    from ecggen.report.inputs.load import Asked, enter
+    from ecggen.report.inputs.open import Said
 
     check_free(out, overwrite)
     asked = Asked(

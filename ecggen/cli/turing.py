@@ -58,9 +58,9 @@ def _make(
     as_json: bool,
 ) -> None:
     """Draw the pack."""
-    from ecggen.evaluation.report.entering import Asked, entries, read_sets
-    from ecggen.evaluation.report.opening import Said
     from ecggen.evaluation.turing import pack
+    from ecggen.report.inputs.load import Asked, entries, read_sets
+    from ecggen.report.inputs.open import Said
 
     notes: list[str] = []
     asked = Asked(synthetic, real, said=Said.of(*said), limit=SPARE * n, seed=seed)

@@ -16,7 +16,7 @@ from ecggen.evaluation.training_sets import CLASSICAL
 from ecggen.metrics.utility import redraws
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.redraws import Areas, macro
-from ecggen.metrics.utility.utility import macro_auroc
+from ecggen.metrics.utility.tstr import macro_auroc
 
 NOTHING = "nothing"
 """The arm of the real records alone."""

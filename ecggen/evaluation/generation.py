@@ -19,11 +19,11 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.batches import telling
-from ecggen.evaluation.report.material import ECGSet, Material, Studied
-from ecggen.evaluation.report.parts import Section
 from ecggen.evaluation.sampling import counted
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
+from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.scores import Section
 
 CHUNK = 64
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas
 
 from ecggen.conditioning import statements
-from ecggen.evaluation.report.subgroups import AGES
 from ecggen.metrics.functional.bootstrap import patient_interval
+from ecggen.report.sections.subgroups import AGES
 
 FEWEST = 20
 """Fewest records of a group that is told."""

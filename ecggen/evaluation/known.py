@@ -10,14 +10,14 @@ import numpy as np
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.evaluation.generation import recorded
-from ecggen.evaluation.report import copies
-from ecggen.evaluation.report.comparison import known_rows
-from ecggen.evaluation.report.material import LEAST, Material, Studied
-from ecggen.evaluation.report.memorisation import COPY_FAIL, COPY_WARN
-from ecggen.evaluation.report.nearness import NO_HOLDOUT
-from ecggen.evaluation.report.parts import Score, beyond
-from ecggen.evaluation.report.shares import share_interval
 from ecggen.metrics.functional import privacy
+from ecggen.report import copies
+from ecggen.report.inputs.cohort import LEAST, Material, Studied
+from ecggen.report.nearness import NO_HOLDOUT
+from ecggen.report.references import known_rows
+from ecggen.report.scores import Score, beyond
+from ecggen.report.sections.memorisation import COPY_FAIL, COPY_WARN
+from ecggen.report.shares import share_interval
 
 PART = 1000
 """Records that are looked through at a time."""

@@ -21,15 +21,15 @@ from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.evaluation.generation import asked, chosen, draw, recorded, short
 from ecggen.evaluation.known import COPIES, Known, copied
-from ecggen.evaluation.report import nearness
-from ecggen.evaluation.report.comparison import attempt
-from ecggen.evaluation.report.material import LEAST, Material, Studied
-from ecggen.evaluation.report.memorisation import memorisation
-from ecggen.evaluation.report.parts import Score
 from ecggen.evaluation.variations import variations
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.bootstrap import resampled_interval
+from ecggen.report import nearness
+from ecggen.report.inputs.cohort import LEAST, Material, Studied
+from ecggen.report.references import attempt
+from ecggen.report.scores import Score
+from ecggen.report.sections.memorisation import memorisation
 
 Report = Callable[[str, float], None]
 

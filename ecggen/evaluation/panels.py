@@ -18,9 +18,9 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.evaluation.generation import chosen, recorded, short
-from ecggen.evaluation.report.material import Material, Studied
-from ecggen.evaluation.report.paired import reconstruction
 from ecggen.generators.base import Generator
+from ecggen.report.inputs.cohort import Material, Studied
+from ecggen.report.sections.paired import reconstruction
 
 CHUNK = 64  # records at a time
 

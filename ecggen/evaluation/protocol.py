@@ -26,13 +26,13 @@ from ecggen.evaluation import (
     translation,
 )
 from ecggen.evaluation.cells import Cells
-from ecggen.evaluation.report.writing import CHAPTERS
 from ecggen.evaluation.results import commit
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline, baselines
 from ecggen.io import read
 from ecggen.metrics.functional.waveform import free_leads
+from ecggen.report.build import CHAPTERS
 
 DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}
 """What a protocol's ``data`` can name."""

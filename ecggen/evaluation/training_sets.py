@@ -16,7 +16,7 @@ from ecggen.augment import classical
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.metrics.utility.labelled import Labelled, both_sides
-from ecggen.metrics.utility.utility import Downstream
+from ecggen.metrics.utility.tstr import Downstream
 
 MIXED, ANY = "mixup", "any change"
 """Arms that are made of two records, and of any of the changes of a waveform."""

@@ -32,7 +32,7 @@ from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.utility.labelled import Labelled, usable
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
-from ecggen.metrics.utility.utility import tried
+from ecggen.metrics.utility.tstr import tried
 
 if TYPE_CHECKING:
     from ecggen.evaluation.augmentation import Protocol

@@ -20,9 +20,9 @@ import numpy as np
 
 from ecggen.core import artifacts
 from ecggen.core.errors import InputError
-from ecggen.evaluation.report.material import ECGSet
-from ecggen.evaluation.report.tracing import tracing
 from ecggen.io.files import place
+from ecggen.report.inputs.cohort import ECGSet
+from ecggen.report.render.ecg_svg import tracing
 
 FORMAT = 1
 """Version of ``key.json``'s form."""

@@ -17,10 +17,10 @@ from ecggen.data import Pack
 from ecggen.data.batches import telling
 from ecggen.evaluation.generation import asked, recorded
 from ecggen.evaluation.known import Known
-from ecggen.evaluation.report import copies
-from ecggen.evaluation.report.material import Studied
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import privacy
+from ecggen.report import copies
+from ecggen.report.inputs.cohort import Studied
 
 DEFINITIONS = {
     "r": "correlation with the original over all leads together at the best shift: median and 5 to 95 %",

@@ -1,0 +1,1 @@
+"""Sets of ECGs found, opened, brought into one form and measured once."""

@@ -1,0 +1,1 @@
+"""The report as HTML and JSON: page, figures and ECGs."""
