@@ -13,17 +13,18 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ecggen import InputError, data, write
 from ecggen.augment import classical
 from ecggen.augment.augmenter import Augmenter
+from ecggen.benchmark.augmentation import gains, measurement, plot, training_sets, trials
+from ecggen.benchmark.partial_results import Cells
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import augmentation, augmentation_plot, gains, tables, training_sets, trials
-from ecggen.evaluation.cells import Cells
 from ecggen.generators.baselines.baselines import baseline
 from ecggen.metrics.functional import bootstrap
 from ecggen.metrics.utility import logistic, redraws, tstr
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
+from evaluation.scripts import tables
 
 HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
 
@@ -290,7 +291,7 @@ def test_variations_vary_the_parts_own_records(folder, tmp_path, monkeypatch):
     # Any draw counts: random weights draw no beats.
     monkeypatch.setattr(Augmenter, "_refusals", lambda self, asks, ecg, found: [""] * len(asks))
     settings = SMALL | {"repeats": 1, "fractions": [1.0], "shares": [1.0], "n": 40}
-    about, found = augmentation.run(augmentation.Protocol(**settings), pack, model, lambda what, share: None)
+    about, found = measurement.run(measurement.Protocol(**settings), pack, model, lambda what, share: None)
     assert set(found["transfer"]) == {"synthetic", "variations"} == set(found["drawing"])
     varied = [(asks, originals) for asks, originals in given if originals is not None]
     assert len(varied) == 1 and len(varied[0][0]) == about["n"] == 40
@@ -316,7 +317,7 @@ def test_the_picture_shows_every_fraction_and_model():
         )
     ]
     results = {"settings": {"fractions": [0.1, 1.0]}, "scores": {"a@1": {"points": points}, "b@2": {"points": points}}}
-    figure = augmentation_plot.picture(results)
+    figure = plot.picture(results)
     assert len(figure.axes) == 4
     said = [text.get_text() for text in figure.legends[0].get_texts()]
     assert said[0] == "real records alone" and "drawn from words" in said and len(said) == 4
@@ -336,14 +337,14 @@ def test_the_picture_shows_every_fraction_and_model():
 )
 def test_impossible_settings_are_refused(change, message):
     with pytest.raises(InputError, match=message):
-        augmentation.Protocol(**SMALL | change)
+        measurement.Protocol(**SMALL | change)
 
 
 def test_patients_of_the_test_set_train_nothing(folder, tmp_path):
     pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
-    protocol = augmentation.Protocol(**SMALL | {"folds": [1]})
+    protocol = measurement.Protocol(**SMALL | {"folds": [1]})
     with pytest.raises(InputError, match="patients are in the training and in the test set"):
-        augmentation.run(protocol, pack, baseline("nearest"), lambda what, share: None)
+        measurement.run(protocol, pack, baseline("nearest"), lambda what, share: None)
 
 
 def test_draws_that_are_all_refused_are_told(folder, tmp_path, monkeypatch):
@@ -351,6 +352,6 @@ def test_draws_that_are_all_refused_are_told(folder, tmp_path, monkeypatch):
     model.preprocessor = Preprocessor()
     pack = data.pack(data.recordings(folder), model.preprocessor, tmp_path / "cache")
     monkeypatch.setattr(Augmenter, "_refusals", lambda self, asks, ecg, found: ["no beats"] * len(asks))
-    protocol = augmentation.Protocol(**SMALL | {"tries": 1})
+    protocol = measurement.Protocol(**SMALL | {"tries": 1})
     with pytest.raises(InputError, match="drawn records were refused"):
-        augmentation.run(protocol, pack, model, lambda what, share: None)
+        measurement.run(protocol, pack, model, lambda what, share: None)

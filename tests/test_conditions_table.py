@@ -11,11 +11,11 @@ from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.data import Batch
-from ecggen.evaluation import conditions
 from ecggen.generators import registry
 from ecggen.generators.base import truth
 from ecggen.generators.latent import Beginning
 from ecggen.networks.blocks import Attention
+from evaluation.scripts import conditions
 
 SECONDS, FS = 4.0, 250.0
 

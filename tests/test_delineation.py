@@ -11,7 +11,6 @@ from ecggen import ECG, InputError
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
 from ecggen.data import ludb
-from ecggen.evaluation import delineation as scoring
 from ecggen.evaluators import delineator
 from ecggen.evaluators.delineator import MARKS, Waves, delineate
 from ecggen.evaluators.delineator_decoding import decode
@@ -20,6 +19,7 @@ from ecggen.networks import storage
 from ecggen.networks.delineation import CLASSES, Delineator, probabilities
 from ecggen.training import delineator as delineator_training
 from ecggen.training import delineator_crops
+from evaluation.scripts import delineation as scoring
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 

@@ -11,6 +11,10 @@ from conftest import ROOT, tiny
 
 from ecggen import InputError, data
 from ecggen.augment import capabilities
+from ecggen.benchmark import diagnoses, matrix, memorisation
+from ecggen.benchmark import run as protocols
+from ecggen.benchmark.training_records import COPIES, Known
+from ecggen.benchmark.variations import variations
 from ecggen.cli.evaluate import table
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import FACTS
@@ -19,15 +23,12 @@ from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
-from ecggen.evaluation import diagnoses, matrix, memorisation, tables
-from ecggen.evaluation import protocol as protocols
-from ecggen.evaluation.known import COPIES, Known
-from ecggen.evaluation.variations import variations
 from ecggen.evaluators.classifier import Judgement, labels, targets
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline
 from ecggen.networks import storage
+from evaluation.scripts import tables
 
 SHIPPED = ROOT / "checkpoints"
 MEASURED = ROOT / "evaluation" / "results" / "memorisation.json"

@@ -10,13 +10,13 @@ from scipy.stats import pearsonr
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from ecggen import InputError, data, write
+from ecggen.benchmark import reconstruction, run
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import protocol, reconstruction
-from ecggen.evaluation.results import store
 from ecggen.generators import checkpoint
 from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, TrainingMean, Zero
+from ecggen.io.results import store
 from ecggen.metrics.functional import waveform
 from ecggen.metrics.functional.bootstrap import patient_interval
 
@@ -123,7 +123,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
     model = checkpoint.save(tiny("vae"), tmp_path / "tiny")
     path = tmp_path / "short.toml"
     path.write_text('kind = "reconstruction"\ngiven = ["I"]\ntrain_folds = [1, 2, 3]\nfolds = [4, 5, 6]\ndraws = 3\n')
-    results = protocol.run(path, [folder], str(model), cache=tmp_path / "cache")
+    results = run.run(path, [folder], str(model), cache=tmp_path / "cache")
     assert results["n"] == results["patients"] > 5
     assert list(results["scores"]) == [
         "zero",
@@ -178,8 +178,8 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
 
 
 def test_what_a_judge_finds_is_compared_record_by_record():
+    from ecggen.benchmark.preserved_diagnoses import CLASSES, RECORDED, Judged
     from ecggen.core.simulate import simulate
-    from ecggen.evaluation.judged import CLASSES, RECORDED, Judged
     from ecggen.evaluators import pretrained
 
     hearts = simulate(24, seconds=10, seed=4)

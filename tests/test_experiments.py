@@ -12,11 +12,11 @@ from ecggen.core import config
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import experiments
-from ecggen.evaluation.experiments import Experiment
-from ecggen.evaluation.gained import compared, redrawn
-from ecggen.evaluation.penalties import PENALTIES, look_at_features
 from ecggen.generators import registry
+from evaluation.scripts import experiments
+from evaluation.scripts.experiments import Experiment
+from evaluation.scripts.gained import compared, redrawn
+from evaluation.scripts.penalties import PENALTIES, look_at_features
 
 LISTS = ROOT / "evaluation" / "experiments"
 RESULTS = ROOT / "evaluation" / "results" / "experiments.json"

@@ -20,8 +20,8 @@ from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import sampling
 from ecggen.generators import checkpoint
+from evaluation.scripts import sampling
 
 SENTENCE = "atrial fibrillation, 74-year-old woman, 130 bpm"
 SHORT = ("--seconds", 4, "--fs", 100, "--picture", "none")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from ecggen.evaluation.grouped import FEWEST, by_group, groups
+from ecggen.benchmark.subgroups import FEWEST, by_group, groups
 
 N = 3 * FEWEST
 

@@ -13,11 +13,11 @@ from ecggen.core import config
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.batches import batch
-from ecggen.evaluation import judging
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import labels, targets
 from ecggen.networks import storage
 from ecggen.training.trainer import Plan, logged
+from evaluation.scripts import evaluators as judging
 
 KINDS = ("judge", "pair")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]

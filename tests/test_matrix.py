@@ -9,9 +9,9 @@ from conftest import tiny
 from test_judges import tiny_judge
 
 from ecggen import InputError, data, write
+from ecggen.benchmark import generation, matrix, run
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.simulate import simulate
-from ecggen.evaluation import generation, matrix, protocol
 from ecggen.evaluators import pretrained
 from ecggen.generators import checkpoint
 
@@ -67,7 +67,7 @@ def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
         **judges,
     )
     for model in (str(shelf / "vae"), "baseline:simulator"):
-        results = protocol.run(file, [folder], model, cache=tmp_path / "cache")
+        results = run.run(file, [folder], model, cache=tmp_path / "cache")
         (score,) = results["scores"].values()
         assert results["n"] == 60 and score["n_real"] == 80 and score["judge"].startswith("judge@")
         assert list(score["sections"]) == ["validity", "rhythm"] and score["ms_per_ecg"] > 0
@@ -80,7 +80,7 @@ def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
     file = protocol_file(
         tmp_path, "rates", kind="generation", told=["heart_rate"], n=60, metrics=["fidelity"], **SMALL, **judges
     )
-    (score,) = protocol.run(file, [folder], "baseline:simulator", cache=tmp_path / "cache")["scores"].values()
+    (score,) = run.run(file, [folder], "baseline:simulator", cache=tmp_path / "cache")["scores"].values()
     found = {one["name"]: one["value"] for one in score["sections"]["fidelity"]["scores"]}
     rate = next(value for name, value in found.items() if name.startswith("heart rate") and value is not None)
     assert rate < 3
@@ -98,7 +98,7 @@ def test_what_is_told_is_told_and_nothing_else(folder, tmp_path):
 
 def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
     file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=60, draws=4, **SMALL)
-    (score,) = protocol.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")["scores"].values()
+    (score,) = run.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")["scores"].values()
     of = {
         drawn: {one["name"]: one["value"] for one in section["scores"]} for drawn, section in score["sections"].items()
     }
@@ -107,7 +107,7 @@ def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
 
 def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
     file = protocol_file(tmp_path, "w", kind="wording", statements=["AFIB", "NORM"], n=3, judge=str(shelf / "judge"))
-    results = protocol.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")
+    results = run.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")
     (score,) = results["scores"].values()
     assert set(score["each"]) == {"AFIB", "NORM"} and 0 <= score["mean"]["denial"] <= 1
     assert score["mean"]["said"] == pytest.approx(np.mean([one["said"] for one in score["each"].values()]))
@@ -146,10 +146,10 @@ def test_a_protocol_takes_the_folder_of_its_kind(folder, tmp_path):
     bidmc = tmp_path / "bidmc"
     bidmc.mkdir()
     (bidmc / "bidmc_01_Signals.csv").write_text("Time [s], PLETH, II,\n0,0,0\n")
-    assert protocol.folder_for("bidmc", [folder, bidmc]) == bidmc
-    assert protocol.folder_for("ptb-xl", [bidmc, folder]) == folder
+    assert run.folder_for("bidmc", [folder, bidmc]) == bidmc
+    assert run.folder_for("ptb-xl", [bidmc, folder]) == folder
     with pytest.raises(InputError, match="one of ptb-xl, bidmc was expected"):
-        protocol.folder_for("mimic", [folder])
+        run.folder_for("mimic", [folder])
 
 
 def test_every_shipped_protocol_names_its_data_and_seed():
@@ -159,5 +159,5 @@ def test_every_shipped_protocol_names_its_data_and_seed():
     assert {"one_lead", "three_leads", "ppg", "text", "unconditional", "augmentation"} <= set(found)
     for file in found.values():
         settings = config.read_toml(file)
-        assert settings["data"] in protocol.DATA and settings["kind"] in protocol.KINDS and "seed" in settings
+        assert settings["data"] in run.DATA and settings["kind"] in run.KINDS and "seed" in settings
         assert 10 not in settings["folds"] or settings["data"] == "bidmc", "PTB-XL's fold 10 is never scored"

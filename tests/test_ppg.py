@@ -11,11 +11,11 @@ import wfdb
 from conftest import SAMPLES, tiny
 
 from ecggen import ECG, InputError, data, read
+from ecggen.benchmark import run, translation
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.rhythm import contradiction, heart_rate, pulse_delay, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulate_ppg, simulated_peaks
 from ecggen.data.bidmc import Pair, read_pair
-from ecggen.evaluation import protocol, translation
 from ecggen.generators import checkpoint
 from ecggen.io.ppg import PPG, lean, read_ppg
 
@@ -429,6 +429,6 @@ def test_a_translation_protocol_runs(run, model, tmp_path):
 def test_a_protocol_of_no_kind(tmp_path):
     (tmp_path / "p.toml").write_text('kind = "guessing"\n')
     with pytest.raises(InputError, match="the protocol's kind is 'guessing'; one of reconstruction, panel"):
-        protocol.run(tmp_path / "p.toml", [tmp_path], "vae")
+        run.run(tmp_path / "p.toml", [tmp_path], "vae")
     with pytest.raises(InputError, match="0 recordings with a PPG"):
         translation.run(translation.Protocol("translation"), [], None, Preprocessor())

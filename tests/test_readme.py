@@ -11,8 +11,8 @@ from ecggen.cli.augment import augment
 from ecggen.cli.generate import generate
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.translate import translate
-from ecggen.evaluation import tables
-from ecggen.evaluation.deciding import JOBS, best_for_jobs, defaults
+from evaluation.scripts import tables
+from evaluation.scripts.deciding import JOBS, best_for_jobs, defaults
 
 README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "evaluation" / "results"

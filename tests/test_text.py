@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from ecggen import Condition, InputError
 from ecggen.conditioning import statements, text_encoder
 from ecggen.conditioning.condition_embedding import ConditionEncoder
-from ecggen.evaluation import text as figures
 from ecggen.networks import storage
 from ecggen.networks.text import FolderEncoder, WordEncoder, words_of
+from evaluation.scripts import text_encoder as figures
 
 _CODES = """NDT NST_ DIG LNGQT NORM IMI ASMI LVH LAFB ISC_ IRBBB 1AVB IVCD ISCAL CRBBB CLBBB ILMI LAO/LAE AMI ALMI ISCIN
 INJAS LMI ISCIL LPFB ISCAS INJAL ISCLA RVH ANEUR RAO/RAE EL WPW ILBBB IPLMI ISCAN IPMI SEHYP INJIN INJLA PMI 3AVB INJIL

@@ -11,11 +11,11 @@ import torch
 from conftest import SAMPLES
 
 from ecggen import io
+from ecggen.benchmark.reader_study.pack import KEY, PAGES, SHEET, pack
+from ecggen.benchmark.reader_study.scores import Answers, agreement, cohen, fleiss, read_key, read_sheet, score, wilson
 from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.readers import Answers, agreement, cohen, fleiss, read_key, read_sheet, score, wilson
-from ecggen.evaluation.turing import KEY, PAGES, SHEET, pack
 from ecggen.report.inputs.discovery import Record
 from ecggen.report.inputs.harmonise import Form, brought
 from ecggen.report.render.ecg_svg import tracing

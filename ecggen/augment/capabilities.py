@@ -1,7 +1,7 @@
 """What a checkpoint can draw, as a judge found it: told beside its weights, so that nobody has to measure it again.
 
 ``diagnoses.json`` in a checkpoint's folder holds, for each class, how well the judge tells draws that were asked to
-show it from draws that were not, beside how well it tells real records (``ecggen.evaluation.diagnoses`` writes it).
+show it from draws that were not, beside how well it tells real records (``ecggen.benchmark.diagnoses`` writes it).
 The file names the weights that it was measured with, and is believed for no others.
 """
 

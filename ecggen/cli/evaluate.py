@@ -51,9 +51,9 @@ def evaluate(
     report; an augmentation trains classifiers with and without drawn records, and keeps what it has done in
     PROTOCOL_cells: a stopped one goes on from there. Intervals are 95 %, over patients.
     """
+    from ecggen.benchmark import matrix
+    from ecggen.benchmark import run as protocols
     from ecggen.core.errors import InputError
-    from ecggen.evaluation import matrix
-    from ecggen.evaluation import protocol as protocols
 
     if all_ == (protocol is not None):
         raise InputError("either a protocol or --all", "one of them was expected", "as in: ecggen evaluate one_lead")
@@ -84,9 +84,9 @@ def evaluate(
 def _draw(results: dict[str, Any], place: Path) -> None:
     """The picture beside the results of an augmentation."""
     if results["settings"]["kind"] == "augmentation":
-        from ecggen.evaluation import augmentation_plot
+        from ecggen.benchmark.augmentation import plot
 
-        augmentation_plot.save(results, place.with_suffix(".png"))
+        plot.save(results, place.with_suffix(".png"))
 
 
 def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:

@@ -138,9 +138,9 @@ def condition(
 
 def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
     """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
+    from ecggen.benchmark.translation import MARGIN, TOLERANCES, beat_counts, constant_delay, f1
     from ecggen.core.errors import InputError
     from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
-    from ecggen.evaluation.translation import MARGIN, TOLERANCES, beat_counts, constant_delay, f1
 
     if abs(drawn.seconds - true.seconds) > 0.1:
         found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"

@@ -58,7 +58,7 @@ def _make(
     as_json: bool,
 ) -> None:
     """Draw the pack."""
-    from ecggen.evaluation.turing import pack
+    from ecggen.benchmark.reader_study.pack import pack
     from ecggen.report.inputs.load import Asked, entries, read_sets
     from ecggen.report.inputs.open import Said
 
@@ -77,7 +77,7 @@ def _make(
 
 def _score(sheets: list[Path], key: Path | None, as_json: bool) -> None:
     """Tell what the readers could tell."""
-    from ecggen.evaluation.readers import read_key, score
+    from ecggen.benchmark.reader_study.scores import read_key, score
 
     if key is None:
         raise InputError("sheets are to be scored without a key", do="give the pack's key.json with --key")

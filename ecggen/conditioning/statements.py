@@ -7,6 +7,7 @@ statements into a text as a clinician, a list, a prompt or a label would put it,
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -226,3 +227,13 @@ def _deny(denied: list[str], rng: np.random.Generator, language: str) -> list[st
     for code in rest:
         clauses.append(str(rng.choice(DENIED[language])).format(x=_word(code, rng, language)))
     return clauses
+
+
+def keywords(texts: Sequence[str]) -> np.ndarray:
+    """(text, statement) float32: 1 where a wording of the statement, in any language, stands in the text."""
+    found = np.zeros((len(texts), len(codes())), np.float32)
+    for place, code in enumerate(codes()):
+        words = [word for one in LANGUAGES for word in wordings(code, one)]
+        search = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words), re.IGNORECASE).search
+        found[:, place] = [search(text.lower()) is not None for text in texts]
+    return found

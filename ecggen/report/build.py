@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecggen.core.errors import InputError
-from ecggen.evaluation.results import commit
 from ecggen.io.files import place
+from ecggen.io.results import commit
 from ecggen.report.inputs.cohort import Material
 from ecggen.report.render.document import Report, sets_of, versions
 from ecggen.report.render.page import page

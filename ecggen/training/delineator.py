@@ -4,7 +4,7 @@ LUDB's marks teach where waves lie. It holds few hearts without P waves, so that
 PTB-XL (folds 1–8) add the one thing their diagnosis says: whatever there is at an instant, it is no P.
 
 Five networks are trained, each without the records of one fold, and a sixth on all of them: the five are what
-``ecggen.evaluation.delineation`` scores, each record by the one that never saw it, and the sixth is what is shipped.
+``evaluation.scripts.delineation`` scores, each record by the one that never saw it, and the sixth is what is shipped.
 """
 
 from __future__ import annotations

@@ -116,11 +116,9 @@ class Words:
 
     def _asked(self, condition: Condition) -> np.ndarray:
         """(record, statement) 1 where the text names it."""
-        from ecggen.evaluation.text import keywords
-
         shown = zip(condition.text, condition.text_seen.tolist(), strict=True)
         texts = [text if seen else "" for text, seen in shown]
-        return keywords(texts) if any(texts) else np.zeros((len(texts), len(statements.codes())), np.float32)
+        return statements.keywords(texts) if any(texts) else np.zeros((len(texts), len(statements.codes())), np.float32)
 
     def _distance(self, facts: np.ndarray, said: np.ndarray) -> np.ndarray:
         """(training record,): squared differences in units; 1 for a fact that the training record lacks."""

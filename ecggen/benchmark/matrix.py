@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecggen.benchmark import run as protocols
 from ecggen.core import config
 from ecggen.core.errors import InputError
-from ecggen.evaluation import protocol as protocols
-from ecggen.evaluation.results import store
 from ecggen.generators.baselines.baselines import baseline
+from ecggen.io.results import store
 from ecggen.networks import storage
 
 MODELS = ("gan", "vae", "flow", "diffusion")
@@ -25,8 +25,8 @@ BASELINES = ("baseline:mean", "baseline:regression", "baseline:nearest", "baseli
 
 
 def shipped() -> dict[str, Path]:
-    """The protocol files beside the sources, by their names."""
-    folder = Path(__file__).resolve().parents[2] / "evaluation" / "protocols"
+    """The protocol files that come with the package, by their names."""
+    folder = Path(__file__).with_name("protocols")
     return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
 

@@ -1,9 +1,9 @@
-"""NeuroKit2's marks on LUDB, for ``ecggen.evaluation.delineation --neurokit2 MARKS.npz`` to score beside ours.
+"""NeuroKit2's marks on LUDB, for ``evaluation.scripts.delineation --neurokit2 MARKS.npz`` to score beside ours.
 
 NeuroKit2 0.2.13 needs pandas below 3 and so an environment of its own:
 
     python -m venv nk && nk/bin/pip install neurokit2==0.2.13 'pandas<3' wfdb
-    nk/bin/python evaluation/beside_neurokit2.py --data LUDB --out marks.npz
+    nk/bin/python evaluation/scripts/neurokit2_marks.py --data LUDB --out marks.npz
 
 Lead by lead at 500 Hz: ``ecg_clean``, ``ecg_peaks``, ``ecg_delineate(method="dwt")``, defaults otherwise. Where it
 raises on a lead, that lead has no marks, and the lead counts as such.

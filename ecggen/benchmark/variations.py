@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.benchmark.generation import asked, recorded
+from ecggen.benchmark.training_records import Known
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.batches import telling
-from ecggen.evaluation.generation import asked, recorded
-from ecggen.evaluation.known import Known
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import privacy
 from ecggen.report import copies

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecggen.benchmark.generation import recorded
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.evaluation.generation import recorded
 from ecggen.metrics.functional import privacy
 from ecggen.report import copies
 from ecggen.report.inputs.cohort import LEAST, Material, Studied

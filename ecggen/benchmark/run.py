@@ -11,26 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ecggen import data
+from ecggen.benchmark import diagnoses, generation, memorisation, panels, paraphrases, reconstruction, translation
+from ecggen.benchmark.augmentation import measurement as augmentation
+from ecggen.benchmark.partial_results import Cells
 from ecggen.core import config
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE, bidmc
-from ecggen.evaluation import (
-    augmentation,
-    diagnoses,
-    generation,
-    memorisation,
-    panels,
-    reconstruction,
-    steadiness,
-    translation,
-)
-from ecggen.evaluation.cells import Cells
-from ecggen.evaluation.results import commit
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline, baselines
 from ecggen.io import read
+from ecggen.io.results import commit
 from ecggen.metrics.functional.waveform import free_leads
 from ecggen.report.build import CHAPTERS
 
@@ -249,9 +241,9 @@ def _generation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was scored, and the scores, of one finding told in several ways."""
-    protocol = config.build(steadiness.Protocol, job.settings, job.where)
+    protocol = config.build(paraphrases.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
-    found = steadiness.run(protocol, job.generator)
+    found = paraphrases.run(protocol, job.generator)
     return {"settings": asdict(protocol), "n": protocol.n, "patients": 0}, {job.generator.name: found}
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecggen.benchmark.preserved_diagnoses import RECORDED, Judged
+from ecggen.benchmark.subgroups import by_group
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.evaluation.grouped import by_group
-from ecggen.evaluation.judged import RECORDED, Judged
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import SHORTEST
 from ecggen.generators.base import Generator

@@ -1,4 +1,4 @@
-"""Every generator told seven things: ``python -m ecggen.evaluation.conditions --data PTBXL --out FILE``.
+"""Every generator told seven things: ``python -m evaluation.scripts.conditions --data PTBXL --out FILE``.
 
 The same records of fold 9 are told in part — nothing, lead I, II with V1 and V5, a PPG, the report, both, or lead I
 with report and facts — and one ECG is drawn for each. PTB-XL has no PPGs: they are simulated from the R peaks. What
@@ -25,9 +25,9 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, determined_by
 from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
 from ecggen.core.simulate import simulate_ppg
 from ecggen.data.batches import Batch, batch
-from ecggen.evaluation.results import commit, store
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
+from ecggen.io.results import commit, store
 from ecggen.metrics.functional.waveform import pearson
 
 TOLD = {

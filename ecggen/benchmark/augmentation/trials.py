@@ -10,34 +10,31 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from ecggen.augment.augmenter import Augmenter, Drawn, Rules, limits_of
+from ecggen.benchmark.augmentation.gains import NOTHING, Fit, as_cell, as_fits
+from ecggen.benchmark.augmentation.protocol import Protocol, Report
+from ecggen.benchmark.augmentation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
+from ecggen.benchmark.generation import chosen
+from ecggen.benchmark.partial_results import Arrays, Cells
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.population import LABELS, Population
-from ecggen.evaluation.cells import Arrays, Cells
-from ecggen.evaluation.gains import NOTHING, Fit, as_cell, as_fits
-from ecggen.evaluation.generation import chosen
-from ecggen.evaluation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.utility.labelled import Labelled, usable
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 from ecggen.metrics.utility.tstr import tried
 
-if TYPE_CHECKING:
-    from ecggen.evaluation.augmentation import Protocol
-
-Report = Callable[[str, float], None]
 GENERATED = ("synthetic", "variations")
 """Arms that a generator makes: out of words and facts alone, and near given records."""
 VERSION = 1

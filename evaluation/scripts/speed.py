@@ -1,4 +1,4 @@
-"""How long reconstruction takes on this machine: ``python -m ecggen.evaluation.speed --model vae --out FILE``.
+"""How long reconstruction takes on this machine: ``python -m evaluation.scripts.speed --model vae --out FILE``.
 
 Simulated hearts are enough: a network's time does not depend on what it reads. Times are medians of several runs.
 """
@@ -23,9 +23,9 @@ import torch
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.simulate import simulate
-from ecggen.evaluation.results import commit
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
+from ecggen.io.results import commit
 
 
 def measure(model: str, draws: int = 32) -> dict[str, Any]:

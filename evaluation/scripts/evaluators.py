@@ -1,4 +1,4 @@
-"""How good the judges are: ``python -m ecggen.evaluation.judging --data PTBXL --out FILE``.
+"""How good the judges are: ``python -m evaluation.scripts.evaluators --data PTBXL --out FILE``.
 
 The classifier is scored on what PTB-XL's readers said of fold 9's records, the ECG-text pair on whether an ECG finds
 its own report. Both were trained on folds 1 to 8; nothing of fold 9 chose anything about them.
@@ -20,10 +20,10 @@ from ecggen import data
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.data import Pack
-from ecggen.evaluation.results import commit, store
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, Judgement, labels, targets
 from ecggen.evaluators.ecg_text import Pair
+from ecggen.io.results import commit, store
 from ecggen.metrics.functional.bootstrap import patient_interval, redrawn
 from ecggen.metrics.functional.ranking import auroc
 

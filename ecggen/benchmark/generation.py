@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.benchmark.network_evaluations import counted
 from ecggen.conditioning.condition import WORDS
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.batches import telling
-from ecggen.evaluation.sampling import counted
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.report.inputs.cohort import ECGSet, Material, Studied

@@ -1,4 +1,4 @@
-"""The tables of the README, written from committed results: ``python -m ecggen.evaluation.tables README.md``.
+"""The tables of the README, written from committed results: ``python -m evaluation.scripts.tables README.md``.
 
 Between ``<!-- table: NAME -->`` and ``<!-- end -->`` stands what ``evaluation/results`` holds, and nothing that a hand
 has typed. ``--check`` changes nothing and fails where a table is not what was measured.
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ecggen.augment.capabilities import VERDICTS
-from ecggen.evaluation.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
-from ecggen.evaluation.markdown import made, read, stamp, table, within
-from ecggen.evaluation.matrix import MODELS
+from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
+from evaluation.scripts.deciding import best_for_jobs, groups_of, judged, reconstructed_of, uncertainty
+from evaluation.scripts.table_parts import made, read, stamp, table, within
 
 RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -472,7 +472,7 @@ def main() -> None:
             if not words.check:
                 file.write_text(new, encoding="utf-8")
     if stale and words.check:
-        sys.exit(f"error: {', '.join(stale)} does not say what was measured; run python -m ecggen.evaluation.tables")
+        sys.exit(f"error: {', '.join(stale)} does not say what was measured; run python -m evaluation.scripts.tables")
 
 
 if __name__ == "__main__":

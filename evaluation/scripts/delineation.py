@@ -1,8 +1,8 @@
 """The delineator against the experts' marks of LUDB, beside NeuroKit2's.
 
-``python -m ecggen.evaluation.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out
+``python -m evaluation.scripts.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out
 FILE``, where RUN is what
-``ecggen.training.delineator`` wrote, and MARKS what ``evaluation/beside_neurokit2.py`` wrote. Each record is
+``ecggen.training.delineator`` wrote, and MARKS what ``evaluation/scripts/neurokit2_marks.py`` wrote. Each record is
 delineated by the network that did not see it in training. A mark is found where one of ours lies within 150 ms of it,
 the tolerance of ANSI/AAMI EC57 that this literature uses, and each is the other's nearest. Between a lead's first and
 last mark only: the beats at both ends are not marked.
@@ -24,12 +24,12 @@ import torch
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data import ludb
-from ecggen.evaluation.delineation_by_diagnosis import by_diagnosis
-from ecggen.evaluation.results import commit
 from ecggen.evaluators.delineator import Waves, delineate, load
+from ecggen.io.results import commit
 from ecggen.metrics.functional.bootstrap import patient_interval
 from ecggen.networks import storage
 from ecggen.training.delineator import FOLDS, fold_of
+from evaluation.scripts.delineation_by_diagnosis import by_diagnosis
 
 TOLERANCE = 0.15
 """Seconds within which two marks are the same."""
@@ -167,7 +167,7 @@ def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
 
 
 def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
-    """Marks that ``evaluation/beside_neurokit2.py`` wrote, and what it says about itself."""
+    """Marks that ``evaluation/scripts/neurokit2_marks.py`` wrote, and what it says about itself."""
     with np.load(file) as stored:
         arrays = {key: stored[key] for key in storage.files if key != "about"}
         about = json.loads(str(stored["about"]))
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument(
         "--folds", type=Path, help="fold networks; without them the shipped one scores what it has seen"
     )
-    parser.add_argument("--neurokit2", type=Path, help="marks written by evaluation/beside_neurokit2.py")
+    parser.add_argument("--neurokit2", type=Path, help="marks written by evaluation/scripts/neurokit2_marks.py")
     parser.add_argument("--diagnosed", type=Path, help="the PTB-XL folder: P waves by diagnosis, fold 9")
     parser.add_argument("--out", type=Path, required=True)
     words = parser.parse_args()

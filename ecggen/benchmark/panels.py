@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.benchmark.generation import chosen, recorded, short
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.evaluation.generation import chosen, recorded, short
 from ecggen.generators.base import Generator
 from ecggen.report.inputs.cohort import Material, Studied
 from ecggen.report.sections.paired import reconstruction

@@ -1,4 +1,4 @@
-"""How well the pretrained text encoder reads: ``python -m ecggen.evaluation.text --data PTBXL --out FILE``.
+"""How well the pretrained text encoder reads: ``python -m evaluation.scripts.text_encoder --data PTBXL --out FILE``.
 
 Fold 9's reports are judged against the statements they were coded as; the nearness of two texts (cosine of their
 summaries) is judged on wordings and forms that pretraining never saw.
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ecggen.conditioning import statements, text_encoder
-from ecggen.evaluation.results import commit
+from ecggen.io.results import commit
 from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
 
@@ -83,7 +83,7 @@ def measure(
         "statements": {
             **macro(scores, reports.labels),
             "interval": interval(scores, reports, repeats, seed),
-            "keywords": macro(keywords(reports.texts), reports.labels)["macro_auroc"],
+            "keywords": macro(statements.keywords(reports.texts), reports.labels)["macro_auroc"],
             "per_language": {
                 one: {"n": int((tongue == one).sum()), **macro(scores[tongue == one], reports.labels[tongue == one])}
                 for one in statements.LANGUAGES
@@ -126,16 +126,6 @@ def interval(scores: np.ndarray, reports: text_encoder.Reports, repeats: int, se
         rows = np.concatenate([rows_of[one] for one in rng.integers(len(rows_of), size=len(rows_of))])
         found.append(macro(scores[rows], reports.labels[rows])["macro_auroc"])
     return [float(value) for value in np.quantile(found, [0.025, 0.975])]
-
-
-def keywords(texts: Sequence[str]) -> np.ndarray:
-    """(text, statement) 1 where a wording of the statement stands in the text."""
-    found = np.zeros((len(texts), len(statements.codes())), np.float32)
-    for place, code in enumerate(statements.codes()):
-        words = [word for one in statements.LANGUAGES for word in statements.wordings(code, one)]
-        search = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words), re.IGNORECASE).search
-        found[:, place] = [search(text.lower()) is not None for text in texts]
-    return found
 
 
 def language(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The proof of an augmentation as a picture: ``python -m ecggen.evaluation.augmentation_plot RESULTS.json OUT.png``.
+"""The proof of an augmentation as a picture: ``python -m ecggen.benchmark.augmentation.plot RESULTS.json OUT.png``.
 
 A row for each model, a panel for each number of real records. What is drawn is a macro AUROC on real patients; the bars
 are paired intervals of its difference from the dashed line, the real records alone: a bar clear of the line is a gain
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecggen.evaluation.gains import NOTHING
-from ecggen.evaluation.training_sets import CLASSICAL, REPEATED
+from ecggen.benchmark.augmentation.gains import NOTHING
+from ecggen.benchmark.augmentation.training_sets import CLASSICAL, REPEATED
 from ecggen.viz.paper import FAINT, INK, MADE
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.benchmark.reader_study.pack import ANSWERS, COLUMNS, FORMAT
 from ecggen.core.errors import InputError
-from ecggen.evaluation.turing import ANSWERS, COLUMNS, FORMAT
 
 MEANT = {"real": "real", "r": "real"} | dict.fromkeys(("synthetic", "s", "fake", "generated"), "synthetic")
 """What readers write, and what they mean by it."""

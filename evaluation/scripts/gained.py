@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ecggen.benchmark.generation import draw
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.encoder import Reader
 from ecggen.core.ecg import DRAWN_LEADS
 from ecggen.data import Batches, Pack
-from ecggen.evaluation.generation import draw
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.bootstrap import patient_interval

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.evaluation.cells import Arrays
-from ecggen.evaluation.training_sets import CLASSICAL
+from ecggen.benchmark.augmentation.training_sets import CLASSICAL
+from ecggen.benchmark.partial_results import Arrays
 from ecggen.metrics.utility import redraws
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.redraws import Areas, macro

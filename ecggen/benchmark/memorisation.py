@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ecggen.benchmark.generation import asked, chosen, draw, recorded, short
+from ecggen.benchmark.training_records import COPIES, Known, copied
+from ecggen.benchmark.variations import variations
 from ecggen.conditioning.condition import WORDS
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.evaluation.generation import asked, chosen, draw, recorded, short
-from ecggen.evaluation.known import COPIES, Known, copied
-from ecggen.evaluation.variations import variations
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.bootstrap import resampled_interval

@@ -7,7 +7,7 @@ statement against all others, says whether the statement is in them. The same ar
 each statement where there are as many, is what the judge could find: against other classes a diagnosis is harder
 to tell than against a hospital's many normal ECGs, so that both must be mixed alike.
 
-``python -m ecggen.evaluation.diagnoses --results FILE --checkpoint NAME`` puts the outcome into a checkpoint's folder.
+``python -m ecggen.benchmark.diagnoses --results FILE --checkpoint NAME`` puts the outcome into a checkpoint's folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a draw costs and what more steps buy: ``python -m ecggen.evaluation.sampling --models vae flow --out FILE``.
+"""What a draw costs and what more steps buy: ``python -m evaluation.scripts.sampling --models vae flow --out FILE``.
 
 Two questions of every generator. *Speed*: seconds for 100 records of ten seconds and twelve leads, drawn at the
 checkpoint's own steps in batches of 64, with lead I given, with words and facts given, and with nothing given;
@@ -19,25 +19,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from ecggen import data
+from ecggen.benchmark.network_evaluations import counted
+from ecggen.benchmark.reconstruction import DEFINITIONS, Protocol, score_generator
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data import Pack
-from ecggen.evaluation.reconstruction import DEFINITIONS, Protocol, score_generator
-from ecggen.evaluation.results import commit, store
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.io import read
+from ecggen.io.results import commit, store
 
 BATCH = 64
 AIM_MS = 50
@@ -197,49 +196,6 @@ def _speed(generator: Generator, condition: Condition, runs: int) -> dict[str, A
         "runs_s": [round(seconds, 4) for seconds in taken],
         "evaluations_per_draw": max(evaluations.values(), default=0) / len(condition) / windows,
     }
-
-
-@contextmanager
-def counted(generator: Generator) -> Iterator[dict[str, int]]:
-    """Count how many records go through each network of a generator; one that is run on a doubled batch counts twice.
-
-    A network is a part that the generator itself runs; the parts that run inside of it do not count.
-
-    Yields:
-        Records by the network's name, filled while the context is open.
-    """
-    records: dict[str, int] = {}
-    depth = 0
-
-    def enter(*_: Any) -> None:
-        nonlocal depth
-        depth += 1
-
-    def leave(name: str) -> Callable[..., None]:
-        def count(part: nn.Module, given: tuple, answer: Any) -> None:
-            nonlocal depth
-            depth -= 1
-            if depth == 0:
-                records[name] = records.get(name, 0) + _batch(answer)
-
-        return count
-
-    parts = [(name, part) for name, part in generator.named_modules() if name]
-    hooks = [part.register_forward_pre_hook(enter) for _, part in parts]
-    hooks += [part.register_forward_hook(leave(name)) for name, part in parts]
-    try:
-        yield records
-    finally:
-        for each in hooks:
-            each.remove()
-
-
-def _batch(answer: Any) -> int:
-    """Records in what a network answered: the length of its first tensor; 0 where it holds none."""
-    if isinstance(answer, Tensor):
-        return len(answer)
-    parts = answer if isinstance(answer, list | tuple) else vars(answer).values() if hasattr(answer, "__dict__") else ()
-    return next((len(part) for part in parts if isinstance(part, Tensor)), 0)
 
 
 def _about(generator: Generator) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What was tried, and what came of it: ``python -m ecggen.evaluation.experiments --data PTBXL --cache CACHE``.
+"""What was tried, and what came of it: ``python -m evaluation.scripts.experiments --data PTBXL --cache CACHE``.
 
 ``evaluation/experiments/*.toml`` lists experiments: a hypothesis, what is changed in a training config or in how a
 checkpoint draws, and against which other one it is held. Each is trained where it says so, scored on the same records
@@ -23,6 +23,7 @@ import numpy as np
 import pandas
 
 from ecggen import data
+from ecggen.benchmark.generation import chosen
 from ecggen.conditioning import beat_network, condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
@@ -31,24 +32,24 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data import Pack
-from ecggen.evaluation import gained, markdown
-from ecggen.evaluation.generation import chosen
-from ecggen.evaluation.penalties import PENALTIES, look_at_features
-from ecggen.evaluation.results import commit, store
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Sampling
 from ecggen.generators.flow import Flow
 from ecggen.generators.latent import LatentGenerator
+from ecggen.io.results import commit, store
 from ecggen.training import trainer
+from evaluation.scripts import gained
+from evaluation.scripts import table_parts as markdown
+from evaluation.scripts.penalties import PENALTIES, look_at_features
 
 SCORED = ("I", "II V1 V5")
 """Leads that are given when an experiment is scored."""
 
 HEAD = """# What was tried
 
-Written by `python -m ecggen.evaluation.experiments --data PTBXL` from `experiments.json`, which holds commit, date, n
+Written by `python -m evaluation.scripts.experiments --data PTBXL` from `experiments.json`, which holds commit, date, n
 and minutes of each. Scored are records of fold 9; differences have the 95 % interval of a bootstrap over patients,
 record by record. r is the mean over records and leads, its gain told in thousandths; FID is the Fréchet distance of
 the judge's features to those of 1,000 training records, less is better.

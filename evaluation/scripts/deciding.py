@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ecggen.core.ecg import DRAWN_LEADS
-from ecggen.evaluation.markdown import made, read, stamp, table, within
+from evaluation.scripts.table_parts import made, read, stamp, table, within
 
 Measure = Callable[[dict[str, Any]], float]
 
