@@ -71,7 +71,7 @@ def test_a_folder_is_converted_and_every_change_is_told(folder, run, tmp_path):
 
 def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    from ecggen.cli import conversion
+    from ecggen.cli.jobs import conversion
 
     whole = conversion.converted
     calls = []

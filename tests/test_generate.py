@@ -12,9 +12,9 @@ import wfdb
 from conftest import tiny
 
 from ecggen import InputError, cli, read, write
-from ecggen.cli import jobs
-from ecggen.cli.jobs import Job
-from ecggen.cli.prompts import Prompt
+from ecggen.cli.jobs import generation
+from ecggen.cli.jobs.generation import Job
+from ecggen.cli.jobs.prompts import Prompt
 from ecggen.conditioning.metadata_in_text import Facts, facts_in
 from ecggen.conditioning.patient_prior import People
 from ecggen.core.ecg import STANDARD_LEADS
@@ -142,7 +142,7 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
     out = tmp_path / "out"
     run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", *SHORT, "--seed", 5, "--steps", 3)
     listed = rows(out)
-    assert list(listed[0]) == list(jobs.COLUMNS) and [row["index"] for row in listed] == ["0", "1"]
+    assert list(listed[0]) == list(generation.COLUMNS) and [row["index"] for row in listed] == ["0", "1"]
     for row in listed:
         ecg = read(out / row["file"], check=False)
         assert ecg.leads == STANDARD_LEADS and ecg.fs == float(row["fs"]) and ecg.seconds == float(row["seconds"])
@@ -172,7 +172,7 @@ def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
 
 def test_the_same_seed_gives_the_same_files_whatever_the_shard(run, tmp_path, monkeypatch):
     """To the byte: blocks are drawn whole. With blocks of another size, to the rounding."""
-    monkeypatch.setattr(jobs, "BLOCK", 4)
+    monkeypatch.setattr(generation, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 18, *SHORT, "--seed", 3)
     assert run(*words, "--out", tmp_path / "whole")[0] == 0
     for shard in ("3/3", "1/3", "2/3"):
@@ -182,7 +182,7 @@ def test_the_same_seed_gives_the_same_files_whatever_the_shard(run, tmp_path, mo
     assert len(set(whole.values())) == 36
     joined = [row for i in (1, 2, 3) for row in rows(tmp_path / "parts", f"records_{i}_of_3.csv")]
     assert joined == rows(tmp_path / "whole") and [int(row["index"]) for row in joined] == list(range(18))
-    monkeypatch.setattr(jobs, "BLOCK", 64)
+    monkeypatch.setattr(generation, "BLOCK", 64)
     run(*words, "--out", tmp_path / "other")
     for name in (f"{i:05d}.hea" for i in range(18)):
         one, other = (read(tmp_path / folder / name, check=False).signal for folder in ("whole", "other"))
@@ -200,19 +200,19 @@ def test_a_shard_of_a_small_job(run, tmp_path):
 
 
 def test_a_killed_job_goes_on(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "BLOCK", 4)
+    monkeypatch.setattr(generation, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 10, *SHORT)
     run(*words, "--out", tmp_path / "whole")
-    out, sound = tmp_path / "out", jobs.Folder.add
+    out, sound = tmp_path / "out", generation.Folder.add
 
     def dying(self, index, ecg, generator):
         if index == 6:
             raise KeyboardInterrupt
         sound(self, index, ecg, generator)
 
-    monkeypatch.setattr(jobs.Folder, "add", dying)
+    monkeypatch.setattr(generation.Folder, "add", dying)
     assert run(*words, "--out", out)[0] == 130
-    monkeypatch.setattr(jobs.Folder, "add", sound)
+    monkeypatch.setattr(generation.Folder, "add", sound)
     assert not json.loads((out / "generate.json").read_text("utf-8"))["complete"] and len(rows(out)) == 6
     # What a kill may leave besides: a record without its line, a torn line, an unfinished file, a lost record.
     (out / "00006.dat").write_bytes(b"half")

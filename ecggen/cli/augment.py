@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.asking import MOST, Plan, digest
-from ecggen.cli.augmented import COLUMNS, FORMS, Folder, Job, draw_pages, fill, summary
-from ecggen.cli.jobs import PICTURES, SAMPLED
-from ecggen.cli.opening import Guidance, Json, Model, Seed, Steps, Text
+from ecggen.cli.jobs.augmentation import COLUMNS, FORMS, Folder, Job, draw_pages, fill, summary
+from ecggen.cli.jobs.generation import PICTURES, SAMPLED
+from ecggen.cli.jobs.requests import MOST, Plan, digest
+from ecggen.cli.options import Guidance, Json, Model, Seed, Steps, Text
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augment.augmenter import Augmenter, Drawn, Limits
-    from ecggen.cli.asking import Originals
+    from ecggen.cli.jobs.requests import Originals
     from ecggen.evaluators.classifier import Classifier
     from ecggen.generators.base import Generator
 

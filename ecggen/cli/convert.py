@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.conversion import LIST, Job, Summary, Way, converted, without_place
-from ecggen.cli.opening import Json, Leads, Overwrite, Personal, Rate, Record, Seconds, Start, Unit, named_leads
+from ecggen.cli.jobs.conversion import LIST, Job, Summary, Way, converted, without_place
+from ecggen.cli.options import Json, Leads, Overwrite, Personal, Rate, Record, Seconds, Start, Unit, named_leads
 from ecggen.core.errors import InputError
 
 MOST_SENTENCES = 8
@@ -22,7 +22,7 @@ MOST_SENTENCES = 8
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 
 if TYPE_CHECKING:
-    from ecggen.cli.conversion import Converted
+    from ecggen.cli.jobs.conversion import Converted
 
 
 def convert(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Guidance, Steps
+from ecggen.cli.options import Guidance, Steps
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs import COLUMNS, SAMPLED, Folder, Job, draw_pages, write_records
-from ecggen.cli.opening import Age, Guidance, HeartRate, Json, Model, Overwrite, Seed, Sex, Steps, Text
-from ecggen.cli.prompts import Prompt, read_prompts, supposed, understand, unread
-from ecggen.cli.results import rounded
+from ecggen.cli.jobs.generation import COLUMNS, SAMPLED, Folder, Job, draw_pages, write_records
+from ecggen.cli.jobs.prompts import Prompt, read_prompts, supposed, understand, unread
+from ecggen.cli.jobs.results import rounded
+from ecggen.cli.options import Age, Guidance, HeartRate, Json, Model, Overwrite, Seed, Sex, Steps, Text
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecggen.cli import console
-from ecggen.cli.opening import File, Json, Leads, Rate, Record, Unit, named_leads
-from ecggen.cli.results import rounded
+from ecggen.cli.jobs.results import rounded
+from ecggen.cli.options import File, Json, Leads, Rate, Record, Unit, named_leads
 
 if TYPE_CHECKING:
     from ecggen.io import Reading

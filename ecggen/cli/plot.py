@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Contradiction, File, Leads, Overwrite, Rate, Record, Start, Unit, open_recording
+from ecggen.cli.options import Contradiction, File, Leads, Overwrite, Rate, Record, Start, Unit, open_recording
 
 
 def plot(

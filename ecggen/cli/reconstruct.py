@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import (
+from ecggen.cli.jobs.results import describe, store
+from ecggen.cli.options import (
     Age,
     Contradiction,
     File,
@@ -34,7 +35,6 @@ from ecggen.cli.opening import (
     open_recording,
     with_known,
 )
-from ecggen.cli.results import describe, store
 
 if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Json, Overwrite, Seed
+from ecggen.cli.options import Json, Overwrite, Seed
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:

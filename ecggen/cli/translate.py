@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import (
+from ecggen.cli.jobs.results import center_of, describe, rounded, store
+from ecggen.cli.options import (
     Age,
     Forms,
     Guidance,
@@ -30,7 +31,6 @@ from ecggen.cli.opening import (
     open_recording,
     with_known,
 )
-from ecggen.cli.results import center_of, describe, rounded, store
 
 if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.opening import Json, Overwrite, Seed
+from ecggen.cli.options import Json, Overwrite, Seed
 from ecggen.core.errors import InputError
 
 SPARE = 4

@@ -17,9 +17,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.cli.prompts import cell, shortened
-from ecggen.cli.results import rounded
-from ecggen.cli.resuming import mark_of, part_of, same_job, shard_of
+from ecggen.cli.jobs.prompts import cell, shortened
+from ecggen.cli.jobs.results import rounded
+from ecggen.cli.jobs.resuming import mark_of, part_of, same_job, shard_of
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecggen.cli.augmented import numbers_above
+from ecggen.cli.jobs.augmentation import numbers_above
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:

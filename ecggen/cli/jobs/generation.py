@@ -21,9 +21,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.cli.prompts import MOST_RECORDS, Prompt, cell
-from ecggen.cli.results import rounded
-from ecggen.cli.resuming import mark_of, part_of, same_job
+from ecggen.cli.jobs.prompts import MOST_RECORDS, Prompt, cell
+from ecggen.cli.jobs.results import rounded
+from ecggen.cli.jobs.resuming import mark_of, part_of, same_job
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ecggen.cli.prompts import shortened
+from ecggen.cli.jobs.prompts import shortened
 from ecggen.core.errors import InputError
 
 
