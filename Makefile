@@ -12,8 +12,8 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/ready
-	$(BIN)/ecggen reconstruct tests/data/apple_watch_lead_I.csv \
-		--truth tests/data/00262_hr.hea --out demo --overwrite
+	$(BIN)/ecggen reconstruct tests/samples/apple_watch_lead_I.csv \
+		--truth tests/samples/00262_hr.hea --out demo --overwrite
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

@@ -13,8 +13,8 @@ from ecggen.core import config
 from ecggen.core.simulate import simulate
 from ecggen.generators import registry
 
-ROOT = Path(__file__).parent.parent
-SAMPLES = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[1]
+SAMPLES = Path(__file__).parent / "samples"
 
 
 @pytest.fixture(autouse=True, scope="session")

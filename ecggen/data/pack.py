@@ -24,9 +24,10 @@ import pandas
 import torch
 
 from ecggen.conditioning.condition import Condition
-from ecggen.conditioning.preprocessing import Preprocessor, fit
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG
 from ecggen.core.errors import InputError
+from ecggen.core.filters import fit
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.data import bidmc
 from ecggen.io import read

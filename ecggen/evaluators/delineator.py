@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.conditioning.preprocessing import band_pass
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.errors import InputError
+from ecggen.core.filters import band_pass
 from ecggen.core.simulate import simulate
 from ecggen.evaluators.delineator_decoding import RATE, decode
 from ecggen.networks import storage

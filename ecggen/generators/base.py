@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from ecggen.conditioning import rhythm_prior
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.patient_prior import People
-from ecggen.conditioning.preprocessing import Preprocessor, fit
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.core.errors import InputError
+from ecggen.core.filters import fit
 
 BATCH = 64
 """Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""

@@ -21,7 +21,7 @@ from ecggen.io.formats import known
 from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 PERSONAL = ("Jane", "Doe", "1963-02", "196302", "FEB-1963", "Feb 3, 1963", "SN-4711")
 """Of the invented patient who stands in the samples."""
 
@@ -40,7 +40,7 @@ class Sample:
 
 
 def samples() -> list[Sample]:
-    """Every sample of ``tests/data`` that can be named to ``read``, a header and its samples as two."""
+    """Every sample of ``tests/samples`` that can be named to ``read``, a header and its samples as two."""
     found = []
     small = ("00010_lr.hea", "00010_lr.dat", "E00001.hea", "E00001.mat", "apple_watch_lead_I.csv")
     for path in [*(SAMPLES / name for name in small), *sorted((SAMPLES / "formats").iterdir())]:

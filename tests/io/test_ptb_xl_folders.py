@@ -25,7 +25,7 @@ from ecggen.data.sources import DATABASE
 from ecggen.io import read
 from ecggen.io.metadata import About
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 MADE = Provenance((), STANDARD_LEADS, "vae 1234abcd", 7, "atrial fibrillation")
 
 

@@ -24,7 +24,7 @@ from ecggen.io.formats.xml import muse as muse
 from ecggen.io.formats.xml import sierra as sierra
 from ecggen.io.source import Source
 
-FORMATS = Path(__file__).parent / "data" / "formats"
+FORMATS = Path(__file__).parents[1] / "samples" / "formats"
 NAMES = ("aecg", "muse", "sierra", "sierra_1_04")
 READERS = {"aecg": aecg, "muse": muse, "sierra": sierra, "sierra_1_04": sierra}
 V3 = "{urn:hl7-org:v3}"

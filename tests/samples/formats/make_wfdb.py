@@ -1,4 +1,4 @@
-"""Makes the WFDB samples beside this file: ``python tests/data/formats/make_wfdb.py``.
+"""Makes the WFDB samples beside this file: ``python tests/samples/formats/make_wfdb.py``.
 
 No recording is in them: the ECG is ecggen's own simulation, and the person does not exist. Their form follows
 PhysioNet's header(5) and signal(5), and what MIMIC's waveform databases publish:

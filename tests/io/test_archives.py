@@ -30,7 +30,7 @@ from ecggen.io.formats.hdf5 import process as hdf5_process
 from ecggen.io.formats.hdf5 import reading as hdf5_reading
 from ecggen.io.ppg import read_ppg
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 FORMATS = SAMPLES / "formats"
 E4, APPLE, EMBRACE = FORMATS / "e4.zip", FORMATS / "apple_health.zip", FORMATS / "embraceplus.avro"
 CODE, SIGNALS = FORMATS / "code15.h5", FORMATS / "opensignals.h5"

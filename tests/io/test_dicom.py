@@ -25,7 +25,7 @@ from ecggen.io.formats.dicom.reading import read as found_in
 from ecggen.io.metadata import About
 from ecggen.io.source import Source
 
-DEVICE = Path(__file__).parent / "data" / "formats" / "example.dcm"
+DEVICE = Path(__file__).parents[1] / "samples" / "formats" / "example.dcm"
 MADE = Provenance(("I",), ("II", "V1"), "vae 1234abcd", 7, "rate 70 – and a dash; " + "long " * 500 + "end")
 PERSON = {"name": "Doe^Jane", "patient_id": "P-17", "birth_date": "1963-02-03", "recorded": "2021-06-05 22:30:00"}
 PERSONAL = ("Clark", "SBJ", "19530508", "Jane", "Doe", "1963", "4711")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ecggen import Condition, InputError
 from ecggen.conditioning.condition import agree
-from ecggen.conditioning.preprocessing import Preprocessor, band_pass
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.filters import band_pass
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulated_peaks
 from ecggen.training.masking import Exposure
 

@@ -21,7 +21,7 @@ from ecggen.core.errors import InputError, InputWarning
 from ecggen.io import read, reading, write
 from ecggen.io.quality import check_laws, check_quality
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 HEADER = (SAMPLES / "00010_lr.hea").read_text()
 PERSONAL = ("Jane", "Doe", "1963", "Feb 3")
 

@@ -20,7 +20,7 @@ from ecggen.io.formats.scp.reading import looks_like
 from ecggen.io.formats.scp.reading import read as decode
 from ecggen.io.source import Source
 
-SAMPLES = Path(__file__).parent / "data" / "formats"
+SAMPLES = Path(__file__).parents[1] / "samples" / "formats"
 EXAMPLE = SAMPLES / "example.scp"
 scp = runpy.run_path(str(SAMPLES / "make_scp.py"))
 encode, joined = scp["encode"], scp["joined"]

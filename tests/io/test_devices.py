@@ -30,7 +30,7 @@ from ecggen.io.normalise import Found
 from ecggen.io.ppg import read_ppg
 from ecggen.io.source import Source
 
-SAMPLES = Path(__file__).parent / "data" / "formats"
+SAMPLES = Path(__file__).parents[1] / "samples" / "formats"
 kardia_maker = runpy.run_path(str(SAMPLES / "make_kardia.py"))
 phones = runpy.run_path(str(SAMPLES / "make_phones.py"))
 WORDS = ("Doe", "Jane", "1963", "SN-4711", "2024", "58E0A7D7")

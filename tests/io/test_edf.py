@@ -19,7 +19,7 @@ from ecggen.io.formats.edf.writing import record_of
 from ecggen.io.metadata import About
 from ecggen.io.source import Source
 
-SLEEP = Path(__file__).parent / "data" / "formats" / "sleep.edf"
+SLEEP = Path(__file__).parents[1] / "samples" / "formats" / "sleep.edf"
 MADE = Provenance(
     ("I",), ("II", "V1"), "vae 1234abcd", 7, "lead I, ventricular rate 70 – and a dash " + "long " * 60 + "end"
 )

@@ -1,6 +1,6 @@
 """Spoil every sample many times, and record what came of it, how long it took and how much memory.
 
-    python tests/mutate.py --inputs 20000 --out evaluation/results/mutations.json
+    python tests/tools/mutate.py --inputs 20000 --out evaluation/results/mutations.json
 
 A child process reads the files and tells the number of each before it opens it, so that one that crashes it, or keeps
 it for longer than the limit, is known by its number and counted; the rest goes on. Input i of a sample follows from i
@@ -31,7 +31,7 @@ from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoil
 from ecggen.io.formats.hdf5 import file as hdf5_file
 
 SECONDS, MEGABYTES = 5.0, 1024
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 NURSERY = """
 import json, os, signal, sys
@@ -114,7 +114,7 @@ def main() -> None:
         results[sample.name] = watched(sample, range(given.first, given.first + inputs))
         print(sample.name, json.dumps(results[sample.name]), flush=True)
         if given.out:
-            about = {"command": "python tests/mutate.py", "date": str(date.today())}
+            about = {"command": "python tests/tools/mutate.py", "date": str(date.today())}
             limits = {"seconds": SECONDS, "megabytes": MEGABYTES}
             kept = json.loads(given.out.read_text())["samples"] if given.out.exists() else {}
             about |= {"limits": limits, "samples": kept | results}

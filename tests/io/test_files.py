@@ -17,7 +17,7 @@ from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Prove
 from ecggen.core.errors import InputError
 from ecggen.io import lead_name, read, records, write
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 MADE = Provenance(("I",), ("II", "V1"), "vae 1234abcd", 7, "lead I, a line\nbreak – and a dash")
 

@@ -25,7 +25,7 @@ from ecggen.io.formats.wfdb.record import read as read_wfdb
 from ecggen.io.metadata import About
 from ecggen.io.source import MOST_SAMPLES, Source
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "samples"
 MADE = SAMPLES / "formats"
 INVENTED = ("Doe", "1963", "SN-4711", "2063", "10000001", "micu")
 

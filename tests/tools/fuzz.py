@@ -1,9 +1,9 @@
 """A fuzzing target for atheris: bytes that are guided to new branches of the readers, from a sample on.
 
     pip install atheris
-    python tests/fuzz.py muse.xml -runs=100000 -timeout=5 -rss_limit_mb=2048
+    python tests/tools/fuzz.py muse.xml -runs=100000 -timeout=5 -rss_limit_mb=2048
 
-The first word names a sample, as ``python tests/mutate.py`` prints them; the others are libFuzzer's. What breaks a
+The first word names a sample, as ``python tests/tools/mutate.py`` prints them; the others are libFuzzer's. What breaks a
 reader is written to a file crash-…, which ``read_or_refuse`` reads again.
 """
 
