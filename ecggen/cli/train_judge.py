@@ -30,9 +30,9 @@ def train_judge(
     from lightning import seed_everything
 
     from ecggen import data as datasets
+    from ecggen.core import config as configs
     from ecggen.core.errors import InputError
     from ecggen.evaluators import pretrained
-    from ecggen.generators import config as configs
     from ecggen.training.classifier import train as run
     from ecggen.training.trainer import Plan
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import save as as_file
 from torch import Tensor, nn
 
+import ecggen
 from ecggen.core.errors import InputError
 
 T = TypeVar("T", bound=nn.Module)
@@ -193,9 +194,9 @@ def find(name: str | Path) -> Path:
 
 
 def shelves() -> list[Path]:
-    """Where shipped checkpoints lie: beside the sources, or installed with the package."""
-    here = Path(__file__).resolve().parent
-    return [here.parent / "checkpoints", here / "checkpoints"]
+    """Where shipped checkpoints lie: in the installed package, or beside it in a checkout."""
+    package = Path(ecggen.__file__).resolve().parent
+    return [package / "checkpoints", package.parent / "checkpoints"]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny
-from test_classes import packed
+from fixtures import packed
 
 from ecggen import Condition, InputError
 from ecggen.augment.augmenter import Augmenter, Limits, Rules, limits_of

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from conftest import tiny
-from test_judges import tiny_judge
+from fixtures import tiny_judge
 
 from ecggen import InputError, data, write
 from ecggen.benchmark import generation, matrix, run

@@ -161,7 +161,7 @@ def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     """At full width, on windows of 2 s; the weights, of hundreds of MB, are not written."""
     monkeypatch.setattr(trainer, "ModelCheckpoint", lambda *_, **__: Callback())
     monkeypatch.setattr(checkpoint, "save", lambda generator, folder: folder)
-    monkeypatch.setattr(trainer.beats, "encoder_of", lambda generator: None)
+    monkeypatch.setattr(trainer.rhythm_prior, "encoder_of", lambda generator: None)
     place = ROOT / "configs" / "large" / f"{name}.toml"
     values = config.read_toml(place)
     registry.check_tables(values, place)
@@ -208,7 +208,13 @@ def test_two_processes_train_one_generator(packed, tmp_path):
     pack = Path(packed.signal.filename).parent
     env = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")}
     words = [sys.executable, __file__, str(pack), str(tmp_path)]
-    ran = subprocess.run(words, env=env | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600)
+    ran = subprocess.run(
+        words,
+        env=env | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     for name in FAMILIES:
         first, second = (json.loads((tmp_path / f"{name}{rank}.json").read_text()) for rank in range(2))

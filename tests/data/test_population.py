@@ -1,34 +1,12 @@
 """Conditions of a class: drawn from those who have it, evened out as asked, and every request its own."""
 
 import numpy as np
-import pandas
 import pytest
+from fixtures import CODES, packed
 
 from ecggen import InputError
 from ecggen.conditioning import statements
-from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.data import Pack
 from ecggen.data.population import LABELS, Population, class_name, condition, statements_of
-
-CODES = ["NORM SR"] * 12 + ["AFIB ISC_"] * 5 + ["IMI SR"] * 3 + ["AFIB LVH"]
-
-
-def packed(codes=CODES, **columns) -> Pack:
-    """A pack of flat records, whose index is what counts."""
-    n = len(codes)
-    index = {
-        "name": [f"{row:05d}" for row in range(n)],
-        "patient": [str(row // 2) for row in range(n)],
-        "fold": 1 + np.arange(n) // 2 % 8,
-        "age": 40.0 + np.arange(n),
-        "sex": np.arange(n) % 2 * 1.0,
-        "report": ["a person's own words"] * n,
-        "codes": codes,
-        "heart_rate": 60.0 + np.arange(n),
-    }
-    own = Preprocessor(seconds=4)
-    signal = np.zeros((n, 8, own.samples), np.int16)
-    return Pack(signal, np.zeros((n, own.samples), np.float16), pandas.DataFrame(index | columns), own, {})
 
 
 @pytest.fixture

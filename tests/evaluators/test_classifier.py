@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, SAMPLES
+from fixtures import tiny_judge
 
 from ecggen import InputError, data, read, write
 from ecggen.conditioning import statements
@@ -21,13 +22,6 @@ from evaluation.scripts import evaluators as judging
 
 KINDS = ("judge", "pair")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
-
-
-def tiny_judge(kind: str, **changes):
-    """The tiny twin of a judge, with random weights."""
-    values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")
-    torch.manual_seed(0)
-    return pretrained.new(values["judge"], values["model"] | changes, kind).eval()
 
 
 @pytest.fixture(scope="module")

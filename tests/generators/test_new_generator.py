@@ -16,7 +16,7 @@ SOURCE = '''"""A line through the seen leads, and some noise."""
 
 import torch
 
-from ecggen.generator import Generator
+from ecggen.generators.base import Generator
 
 
 class Line(Generator):

@@ -13,6 +13,7 @@ import pandas
 import pytest
 import torch
 import wfdb
+from fixtures import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,12 +25,6 @@ from ecggen.io.quality import check_laws, check_quality
 SAMPLES = Path(__file__).parents[1] / "samples"
 HEADER = (SAMPLES / "00010_lr.hea").read_text()
 PERSONAL = ("Jane", "Doe", "1963", "Feb 3")
-
-
-def refusal(action, *args, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        action(*args, **options)
-    return str(caught.value)
 
 
 @pytest.fixture

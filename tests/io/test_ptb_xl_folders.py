@@ -235,7 +235,7 @@ def test_a_row_counts_only_while_its_files_are_whole(tmp_path, broken, how):
 
 def test_a_killed_process_leaves_only_whole_rows(tmp_path):
     code = f"""
-from ecggen.data.ptb_xl_folder import PtbXlFolder
+from ecggen.data.ptb_xl import PtbXlFolder
 from ecggen.core.simulate import simulate
 folder, ecg = PtbXlFolder({str(tmp_path)!r}), simulate(1, 10, 500)
 while True:

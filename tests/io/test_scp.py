@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_io_hostile import refusal
 
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.io import read

@@ -218,8 +218,8 @@ def test_too_few_beats_have_no_statistics():
 
 
 def test_a_missing_rate_costs_the_whole_of_the_other():
-    beats, none = np.arange(0, 5, 1.0), np.zeros(0)
-    assert beats.heart_rate_errors([beats, none, none], [beats, beats, none]).tolist() == [0, 60, 0]
+    at, none = np.arange(0, 5, 1.0), np.zeros(0)
+    assert beats.heart_rate_errors([at, none, none], [at, at, none]).tolist() == [0, 60, 0]
 
 
 def test_resampled_interval_of_the_mean_is_the_patient_interval():
