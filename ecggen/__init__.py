@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.core.errors import InputError
-    from ecggen.generators.base import Estimate, Generator
+    from ecggen.generators.base import Generator, Reconstruction
     from ecggen.generators.checkpoint import load
     from ecggen.io import read, write
 
 __version__ = "0.1.0"
-__all__ = ["ECG", "Condition", "Estimate", "Generator", "InputError", "load", "read", "write"]
+__all__ = ["ECG", "Condition", "Generator", "InputError", "Reconstruction", "load", "read", "write"]
 
 _HOMES = {
     "ECG": "core.ecg",
     "Condition": "conditioning.condition",
-    "Estimate": "generators.base",
+    "Reconstruction": "generators.base",
     "Generator": "generators.base",
     "InputError": "core.errors",
     "load": "generators.checkpoint",

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ecggen.augment.labelled import Item, label_set, told
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data.pack import MICROVOLT
 from ecggen.data.population import Asked
@@ -102,7 +102,7 @@ class DrawnRecords(Dataset):
             )
         taken = min((at for at in block if at >= index), default=min(block))
         eight = torch.from_numpy(block[taken] / np.float32(MICROVOLT))
-        return Item(ECG(eight, DRAWN_LEADS, self.fs).standard().signal[0], self.labels[taken], True)
+        return Item(ECG(eight, INDEPENDENT_LEADS, self.fs).standard().signal[0], self.labels[taken], True)
 
     def __getitems__(self, indices: list[int]) -> list[Item]:
         """Several records."""
@@ -142,13 +142,13 @@ class DrawnRecords(Dataset):
 
 def _steps(ecg: ECG) -> np.ndarray:
     """The eight drawn leads of one record as a pack holds them: (8, time) int16, 1 µV a step."""
-    micro = (ecg.to("cpu").standard().pick(*DRAWN_LEADS).signal[0] * MICROVOLT).round().clamp(-32768, 32767)
+    micro = (ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS).signal[0] * MICROVOLT).round().clamp(-32768, 32767)
     return micro.to(torch.int16).numpy()
 
 
 def _keep(block: dict[int, np.ndarray], file: Path, samples: int) -> None:
     content = io.BytesIO()
-    steps = np.stack(list(block.values())) if block else np.zeros((0, len(DRAWN_LEADS), samples), np.int16)
+    steps = np.stack(list(block.values())) if block else np.zeros((0, len(INDEPENDENT_LEADS), samples), np.int16)
     np.savez(content, at=np.array(list(block), np.int64), steps=steps)
     file.parent.mkdir(parents=True, exist_ok=True)
     place({file: content.getvalue()})

@@ -15,7 +15,7 @@ import numpy as np
 from ecggen.benchmark.preserved_diagnoses import RECORDED, Judged
 from ecggen.benchmark.subgroups import by_group
 from ecggen.conditioning.condition import Condition
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.evaluators import pretrained
@@ -94,7 +94,7 @@ def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: S
 
 def by_record(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """r and mean squared error (record, scored lead) of (record, 8, time) in mV."""
-    rows = [DRAWN_LEADS.index(lead) for lead in free_leads(given)]
+    rows = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(given)]
     r = np.nan_to_num(pearson(drawn[:, rows], true[:, rows]))
     return r, mean_squared_error(drawn[:, rows], true[:, rows])
 
@@ -104,7 +104,7 @@ def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.
     started = time.perf_counter()
     baseline.fit(pack, pack.rows(protocol.train_folds), protocol.given)
     true = pack.ecg(rows).signal.numpy()
-    drawn = baseline.predict(true[:, [DRAWN_LEADS.index(lead) for lead in protocol.given]])
+    drawn = baseline.predict(true[:, [INDEPENDENT_LEADS.index(lead) for lead in protocol.given]])
     scores = score(drawn, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
     return scores | {"seconds": time.perf_counter() - started}
 
@@ -139,7 +139,7 @@ def score_generator(
         drawing += time.perf_counter() - began
         single = generator.sample(condition, protocol.seed, first=start)
         true, *answers = (
-            ecg.standard().pick(*DRAWN_LEADS).resample(generator.preprocessor.fs).signal.numpy()
+            ecg.standard().pick(*INDEPENDENT_LEADS).resample(generator.preprocessor.fs).signal.numpy()
             for ecg in (generator.preprocessor.ecg(raw), estimate.center, single, estimate.low, estimate.high)
         )
         if judged is not None and raw.seconds >= SHORTEST:
@@ -175,7 +175,7 @@ def score_generator(
 def _variance(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, float]:
     """By lead."""
     ratio = drawn.var(-1).sum(0) / true.var(-1).sum(0)
-    return {lead: float(ratio[DRAWN_LEADS.index(lead)]) for lead in free_leads(given)}
+    return {lead: float(ratio[INDEPENDENT_LEADS.index(lead)]) for lead in free_leads(given)}
 
 
 def _ranked(
@@ -206,7 +206,7 @@ def _ranked(
 
 def _band(share: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
     leads = free_leads(protocol.given)
-    share = share[:, [DRAWN_LEADS.index(lead) for lead in leads]]
+    share = share[:, [INDEPENDENT_LEADS.index(lead) for lead in leads]]
     return {
         "level": protocol.level,
         "inside": float(share.mean()),

@@ -155,7 +155,7 @@ def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     from ecggen.generators.base import Sampling
 
     how = {name: about["asked"][name] for name in SAMPLED}
-    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, worded=True)}"
+    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, has_text_or_metadata=True)}"
     return [
         f"model {about['model']}{told}, seed {job.seed}",
         *_shown((f"understood: {prompt.in_words()}" for prompt in job.prompts), most),

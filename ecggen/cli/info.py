@@ -114,9 +114,9 @@ def in_words(read: Reading, about: dict[str, Any]) -> str:
     lines.append(f"lead laws: {about['law_residual_mv'] * 1000:.1f} µV off at most")
     if about["heart_rate"] is not None:
         lines.append(f"heart rate: {about['heart_rate']:.0f} a minute")
-    facts = [f"{about['age']:g} years" if about["age"] is not None else "", about["sex"] or "", *about["codes"]]
-    if any(facts):
-        lines.append(f"patient: {', '.join(filter(None, facts))}")
+    metadata = [f"{about['age']:g} years" if about["age"] is not None else "", about["sex"] or "", *about["codes"]]
+    if any(metadata):
+        lines.append(f"patient: {', '.join(filter(None, metadata))}")
     if about["personal"]:
         kinds = "; ".join(PERSONAL[kind] for kind in about["personal"])
         lines.append(f"tells who the patient is: {kinds} (not shown; convert leaves it behind)")

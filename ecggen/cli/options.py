@@ -129,6 +129,6 @@ def with_known(
     """
     from ecggen.core.rhythm import contradiction
 
-    known = condition.with_text(text or "").with_facts(age, sex, heart_rate)
+    known = condition.with_text(text or "").with_metadata(age, sex, heart_rate)
     objection = contradiction(heart_rate, measured)
-    return (known.with_facts(heart_rate=[None]), [objection]) if objection else (known, [])
+    return (known.with_metadata(heart_rate=[None]), [objection]) if objection else (known, [])

@@ -43,20 +43,20 @@ def train(
     from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
-    from ecggen.generators.base import Completed
+    from ecggen.generators.base import LeadImputer
     from ecggen.training.trainer import read
     from ecggen.training.trainer import train as run
 
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "go on with --resume")
-    generator, plan, exposure = read(config, set_ or ())
+    generator, plan, masking = read(config, set_ or ())
     for name in start or ():
         foreign = checkpoint.copy_weights(name, generator)
         if foreign:
             console.err.print(f"{len(foreign)} weights are not in {name}, {foreign[0]} for one", markup=False)
     if text is not None:
         text_encoder.copy_into(text, generator)
-    completion = None if complete is None else Completed(checkpoint.load(complete))
+    completion = None if complete is None else LeadImputer(checkpoint.load(complete))
     packs = []
     for folder in data:
         with console.progress(f"packing {folder.name}", quiet) as share:
@@ -65,5 +65,5 @@ def train(
     for name, reason in list(pack.left_out.items())[:5]:
         console.err.print(f"left out {name}: {reason}", markup=False)
     console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
-    best = run(generator, pack, plan, exposure, out, resume, not quiet)
+    best = run(generator, pack, plan, masking, out, resume, not quiet)
     console.tell(f"best checkpoint: {best}\nlosses: {out / 'loss.png'}")

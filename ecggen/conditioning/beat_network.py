@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.conditioning.condition import FACTS, Condition, agree
-from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.conditioning.condition import METADATA, Condition, project_onto_observed
+from ecggen.core.ecg import INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.networks.dense import DenseNetwork
 from ecggen.networks.losses import amplitude, squared
 
-WRITTEN = len(DRAWN_LEADS) + 1
+WRITTEN = len(INDEPENDENT_LEADS) + 1
 """Channels along time that are handed on: eight leads, and how far a beat was there to write them."""
 
 REFRACTORY = 0.22
@@ -63,10 +63,10 @@ class Beatwise(nn.Module):
         self.before, self.after, width, blocks = sizes
         samples = self.before + self.after
         self.penalty = squared
-        told = 2 * len(DRAWN_LEADS) * samples + len(STANDARD_LEADS) + 2 * len(FACTS) + 1
-        self.network = DenseNetwork(told, len(DRAWN_LEADS) * samples, width, blocks, dropout)
+        told = 2 * len(INDEPENDENT_LEADS) * samples + len(STANDARD_LEADS) + 2 * len(METADATA) + 1
+        self.network = DenseNetwork(told, len(INDEPENDENT_LEADS) * samples, width, blocks, dropout)
 
-    def forward(self, condition: Condition, facts: Tensor) -> Tensor:
+    def forward(self, condition: Condition, metadata: Tensor) -> Tensor:
         """(batch, ``WRITTEN``, time): mV, and a share between 0 and 1; zero where no beat is seen.
 
         Args:
@@ -74,31 +74,33 @@ class Beatwise(nn.Module):
             facts: Facts and their masks, (batch, 6), as networks read them.
         """
         beats = qrs(condition)
-        return self._joined(self._written(condition, facts, beats), beats, condition)
+        return self._joined(self._written(condition, metadata, beats), beats, condition)
 
-    def error(self, eight: Tensor, condition: Condition, facts: Tensor, each: int = 2) -> Tensor:
+    def error(self, eight: Tensor, condition: Condition, metadata: Tensor, each: int = 2) -> Tensor:
         """``penalty`` of some beats, ``each`` a record on average, without what lies beyond the recording's ends."""
         beats = qrs(condition)
         some = torch.randperm(len(beats.at), device=beats.at.device)[: each * len(condition)]
-        written = self._written(condition, facts, beats, some)
+        written = self._written(condition, metadata, beats, some)
         true = self._around(eight, beats)[some]
         inside = self._around(torch.ones_like(eight[:, :1]), beats)[some]
         return self.penalty(written * inside, true, amplitude(true)) * inside.numel() / inside.sum().clamp(min=1)
 
-    def _written(self, condition: Condition, facts: Tensor, beats: Beats, some: Tensor | None = None) -> Tensor:
+    def _written(self, condition: Condition, metadata: Tensor, beats: Beats, some: Tensor | None = None) -> Tensor:
         """(beat, 8, sample) in mV, of ``some`` of the beats."""
         # The least eight leads that show what is seen: any lead has a voice in them, an unseen one has none.
-        eight = agree(condition.leads.new_zeros(len(condition), len(DRAWN_LEADS), condition.samples), condition)
-        seen = condition.leads_seen.any(1, keepdim=True).to(eight)
+        eight = project_onto_observed(
+            condition.leads.new_zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples), condition
+        )
+        seen = condition.lead_mask.any(1, keepdim=True).to(eight)
         waves, there = self._around(eight * seen, beats), self._around(seen, beats)
         mean = _mean(waves, beats, len(condition)) / _mean(there, beats, len(condition)).clamp(min=1e-3)
-        shown = self._around(condition.leads_seen.to(eight), beats).mean(-1)
+        shown = self._around(condition.lead_mask.to(eight), beats).mean(-1)
         if some is not None:
             waves, shown, beats = waves[some], shown[some], Beats(beats.record[some], beats.at[some])
         mean = mean[beats.record]
         loud = mean.square().mean((1, 2), keepdim=True).sqrt() + QUIET
-        told = [(mean / loud).flatten(1), (waves / loud).flatten(1), shown, facts[beats.record], loud[..., 0].log()]
-        return self.network(torch.cat(told, 1)).float().unflatten(1, (len(DRAWN_LEADS), -1)) * loud
+        told = [(mean / loud).flatten(1), (waves / loud).flatten(1), shown, metadata[beats.record], loud[..., 0].log()]
+        return self.network(torch.cat(told, 1)).float().unflatten(1, (len(INDEPENDENT_LEADS), -1)) * loud
 
     def _around(self, waves: Tensor, beats: Beats) -> Tensor:
         """(beat, channel, sample): ``waves`` (batch, channel, time) around each beat, zero beyond the ends."""
@@ -128,7 +130,7 @@ def qrs(condition: Condition) -> Beats:
     Plain and quick, on whole batches, for finding places that are alike from beat to beat; ``ecggen.core.rhythm`` finds R
     peaks that are to be trusted.
     """
-    slope = condition.leads.diff(dim=-1) * (condition.leads_seen[..., 1:] & condition.leads_seen[..., :-1])
+    slope = condition.leads.diff(dim=-1) * (condition.lead_mask[..., 1:] & condition.lead_mask[..., :-1])
     slope = F.pad(slope, (0, 1))
     usual = slope.square().mean(-1, keepdim=True).sqrt()
     taps = max(3, round(QRS * condition.fs) | 1)
@@ -139,7 +141,7 @@ def qrs(condition: Condition) -> Beats:
     highest = F.max_pool1d(steep, 2 * reach + 1, 1, reach)
     stretch = min(condition.samples, max(1, round(STRETCH * condition.fs)))
     tall = F.max_pool1d(steep, stretch, stretch)
-    told = F.max_pool1d(condition.leads_seen.any(1, keepdim=True).to(steep), stretch, stretch) > 0
+    told = F.max_pool1d(condition.lead_mask.any(1, keepdim=True).to(steep), stretch, stretch) > 0
     tall = tall.where(told, torch.nan).nanmedian(-1, keepdim=True).values  # a short recording leaves stretches unseen
     found = (steep == highest) & (steep > LEAST * tall) & (steep > 1e-6)
     record, _, at = found.nonzero(as_tuple=True)

@@ -16,10 +16,10 @@ from torch import Tensor
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, check_rate
 from ecggen.core.errors import InputError
 
-FACTS = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
+METADATA = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
 """Facts and the range each is accepted in: age in years, sex (0 male, 1 female), heart rate in beats per minute."""
 
-WORDS = ("text", *FACTS)
+WORDS = ("text", *METADATA)
 """What a person can be told in, rather than in waves."""
 CHANNELS = ("leads", "ppg", *WORDS)
 """What can be dropped or missing, by name."""
@@ -38,22 +38,22 @@ class Condition:
         ppg: (batch, 1, ppg time), arbitrary unit, zero where unseen.
         ppg_seen: (batch, 1, ppg time) bool.
         ppg_fs: Rate of ``ppg`` in Hz.
-        text: One report or diagnosis a record; read only where ``text_seen``.
+        text: One report or diagnosis a record; read only where ``text_mask``.
         text_seen: (batch,) bool.
         facts: (batch, 3): age in years, sex (0 male, 1 female), heart rate in beats per minute.
         facts_seen: (batch, 3) bool.
     """
 
     leads: Tensor
-    leads_seen: Tensor
+    lead_mask: Tensor
     fs: float
     ppg: Tensor
-    ppg_seen: Tensor
+    ppg_mask: Tensor
     ppg_fs: float
     text: tuple[str, ...]
-    text_seen: Tensor
-    facts: Tensor
-    facts_seen: Tensor
+    text_mask: Tensor
+    metadata: Tensor
+    metadata_mask: Tensor
 
     @staticmethod
     def none(n: int, seconds: float = 10.0, fs: float = 100.0) -> Condition:
@@ -63,15 +63,15 @@ class Condition:
             raise InputError(f"{n} records of {seconds:g} s", "at least one record and one sample were expected")
         return Condition(
             leads=torch.zeros(n, len(STANDARD_LEADS), samples),
-            leads_seen=torch.zeros(n, len(STANDARD_LEADS), samples, dtype=torch.bool),
+            lead_mask=torch.zeros(n, len(STANDARD_LEADS), samples, dtype=torch.bool),
             fs=float(fs),
             ppg=torch.zeros(n, 1, samples),
-            ppg_seen=torch.zeros(n, 1, samples, dtype=torch.bool),
+            ppg_mask=torch.zeros(n, 1, samples, dtype=torch.bool),
             ppg_fs=float(fs),
             text=("",) * n,
-            text_seen=torch.zeros(n, dtype=torch.bool),
-            facts=torch.zeros(n, len(FACTS)),
-            facts_seen=torch.zeros(n, len(FACTS), dtype=torch.bool),
+            text_mask=torch.zeros(n, dtype=torch.bool),
+            metadata=torch.zeros(n, len(METADATA)),
+            metadata_mask=torch.zeros(n, len(METADATA), dtype=torch.bool),
         )
 
     def with_leads(self, ecg: ECG, seen: Tensor | None = None) -> Condition:
@@ -86,10 +86,10 @@ class Condition:
         mask = torch.ones_like(signal, dtype=torch.bool) if seen is None else seen.expand_as(signal)
         rows = [STANDARD_LEADS.index(lead) for lead in ecg.leads]
         leads = signal.new_zeros(len(self), len(STANDARD_LEADS), ecg.samples)
-        leads_seen = torch.zeros_like(leads, dtype=torch.bool)
+        lead_mask = torch.zeros_like(leads, dtype=torch.bool)
         leads[:, rows] = signal * mask
-        leads_seen[:, rows] = mask
-        return replace(self, leads=leads, leads_seen=leads_seen, fs=ecg.fs)
+        lead_mask[:, rows] = mask
+        return replace(self, leads=leads, lead_mask=lead_mask, fs=ecg.fs)
 
     def with_ppg(self, wave: Tensor, fs: float) -> Condition:
         """Add a photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit, at ``fs`` Hz."""
@@ -99,17 +99,17 @@ class Condition:
         if not bool(torch.isfinite(wave).all()):
             raise InputError("the PPG holds values that are not finite", do="crop or interpolate the gap first")
         ppg = self._one_each("PPGs", wave).contiguous()
-        return replace(self, ppg=ppg, ppg_seen=torch.ones_like(ppg, dtype=torch.bool), ppg_fs=float(fs))
+        return replace(self, ppg=ppg, ppg_mask=torch.ones_like(ppg, dtype=torch.bool), ppg_fs=float(fs))
 
     def with_text(self, reports: str | Sequence[str]) -> Condition:
         """Add a report or diagnosis for each record (one string stands for all); blank ones are not seen."""
         given = [reports] * len(self) if isinstance(reports, str) else list(reports)
         if len(given) != len(self):
             raise InputError(f"{len(given)} reports for {len(self)} records", "one each, or one for all, was expected")
-        seen = torch.tensor([bool(report.strip()) for report in given], device=self.facts.device)
-        return replace(self, text=tuple(given), text_seen=seen)
+        seen = torch.tensor([bool(report.strip()) for report in given], device=self.metadata.device)
+        return replace(self, text=tuple(given), text_mask=seen)
 
-    def with_facts(
+    def with_metadata(
         self,
         age: float | Sequence[float | None] | None = None,
         sex: str | float | Sequence[str | float | None] | None = None,
@@ -123,24 +123,24 @@ class Condition:
             heart_rate: Beats per minute.
 
         Raises:
-            InputError: Where a value lies outside ``FACTS``.
+            InputError: Where a value lies outside ``METADATA``.
         """
-        facts, seen = self.facts.clone(), self.facts_seen.clone()
-        for column, (name, given) in enumerate(zip(FACTS, (age, sex, heart_rate), strict=True)):
+        metadata, seen = self.metadata.clone(), self.metadata_mask.clone()
+        for column, (name, given) in enumerate(zip(METADATA, (age, sex, heart_rate), strict=True)):
             if given is None:
                 continue
             values = [given] * len(self) if isinstance(given, str | float | int) else list(given)
             if len(values) != len(self):
                 raise InputError(f"{len(values)} values of {name} for {len(self)} records", "one each was expected")
-            numbers = [_fact(name, value) for value in values]
-            facts[:, column] = torch.tensor([number or 0.0 for number in numbers])
+            numbers = [_metadata_value(name, value) for value in values]
+            metadata[:, column] = torch.tensor([number or 0.0 for number in numbers])
             seen[:, column] = torch.tensor([number is not None for number in numbers])
-        return replace(self, facts=facts, facts_seen=seen)
+        return replace(self, metadata=metadata, metadata_mask=seen)
 
-    def reveal(self, keep: Tensor) -> Condition:
+    def mask_leads(self, keep: Tensor) -> Condition:
         """Hide the leads where ``keep`` is False: (batch, 12) or (batch, 12, time) bool."""
-        seen = self.leads_seen & (keep[..., None] if keep.ndim == 2 else keep)
-        return replace(self, leads=self.leads * seen, leads_seen=seen)
+        seen = self.lead_mask & (keep[..., None] if keep.ndim == 2 else keep)
+        return replace(self, leads=self.leads * seen, lead_mask=seen)
 
     def drop(self, p: float | Mapping[str, float | np.ndarray], rng: np.random.Generator) -> Condition:
         """Forget each channel of each record with probability ``p`` (or ``p[channel]``, for all or each).
@@ -150,23 +150,23 @@ class Condition:
         """
         chance = dict.fromkeys(CHANNELS, p) if isinstance(p, int | float) else p
         kept = {
-            channel: torch.as_tensor(rng.random(len(self)) >= chance.get(channel, 0.0), device=self.facts.device)
+            channel: torch.as_tensor(rng.random(len(self)) >= chance.get(channel, 0.0), device=self.metadata.device)
             for channel in CHANNELS
         }
-        facts_seen = self.facts_seen & torch.stack([kept[name] for name in FACTS], 1)
-        leads_seen = self.leads_seen & kept["leads"][:, None, None]
-        ppg_seen = self.ppg_seen & kept["ppg"][:, None, None]
-        text_seen = self.text_seen & kept["text"]
+        metadata_mask = self.metadata_mask & torch.stack([kept[name] for name in METADATA], 1)
+        lead_mask = self.lead_mask & kept["leads"][:, None, None]
+        ppg_mask = self.ppg_mask & kept["ppg"][:, None, None]
+        text_mask = self.text_mask & kept["text"]
         return replace(
             self,
-            leads=self.leads * leads_seen,
-            leads_seen=leads_seen,
-            ppg=self.ppg * ppg_seen,
-            ppg_seen=ppg_seen,
-            text=tuple(text if seen else "" for text, seen in zip(self.text, text_seen.tolist(), strict=True)),
-            text_seen=text_seen,
-            facts=self.facts * facts_seen,
-            facts_seen=facts_seen,
+            leads=self.leads * lead_mask,
+            lead_mask=lead_mask,
+            ppg=self.ppg * ppg_mask,
+            ppg_mask=ppg_mask,
+            text=tuple(text if seen else "" for text, seen in zip(self.text, text_mask.tolist(), strict=True)),
+            text_mask=text_mask,
+            metadata=self.metadata * metadata_mask,
+            metadata_mask=metadata_mask,
         )
 
     def repeat(self, n: int) -> Condition:
@@ -189,7 +189,7 @@ class Condition:
         return self._map(lambda value: value.to(device), lambda text: text)
 
     def __len__(self) -> int:
-        return len(self.facts)
+        return len(self.metadata)
 
     @property
     def samples(self) -> int:
@@ -201,25 +201,25 @@ class Condition:
         """Duration in seconds."""
         return self.samples / self.fs
 
-    def worded(self) -> Tensor:
+    def has_text_or_metadata(self) -> Tensor:
         """(batch,) bool: words or facts are told."""
-        return self.text_seen | self.facts_seen.any(1)
+        return self.text_mask | self.metadata_mask.any(1)
 
-    def seen_leads(self) -> tuple[str, ...]:
+    def observed_leads(self) -> tuple[str, ...]:
         """The leads of which any record shows any sample."""
-        shown = self.leads_seen.any(-1).any(0).tolist()
+        shown = self.lead_mask.any(-1).any(0).tolist()
         return tuple(lead for lead, here in zip(STANDARD_LEADS, shown, strict=True) if here)
 
     def describe(self) -> str:
         """The condition of the first record in words, for provenance ("leads I; age 74; …")."""
         parts = []
-        if self.leads_seen[0].any():
-            parts.append("leads " + " ".join(self[:1].seen_leads()))
-        if self.ppg_seen[0].any():
+        if self.lead_mask[0].any():
+            parts.append("leads " + " ".join(self[:1].observed_leads()))
+        if self.ppg_mask[0].any():
             parts.append("PPG")
-        if self.text_seen[0]:
+        if self.text_mask[0]:
             parts.append("text " + " ".join(self.text[0].split())[:200])
-        for name, value, seen in zip(FACTS, self.facts[0].tolist(), self.facts_seen[0].tolist(), strict=True):
+        for name, value, seen in zip(METADATA, self.metadata[0].tolist(), self.metadata_mask[0].tolist(), strict=True):
             if seen:
                 shown = "FM"[value < 0.5] if name == "sex" else f"{value:g}"
                 parts.append(f"{name.replace('_', ' ')} {shown}")
@@ -263,29 +263,29 @@ class Condition:
         return values.expand(len(self), *values.shape[1:])
 
 
-def agree(eight: Tensor, condition: Condition) -> Tensor:
+def project_onto_observed(eight: Tensor, condition: Condition) -> Tensor:
     """The nearest drawn leads (batch, 8, time) that show what the condition shows, at its rate.
 
     The least-squares step x + pinv(rows)(given − rows·x), with ``rows`` the seen rows of the lead matrix at
     each sample. A seen lead — any, also aVR — comes back exactly as long as the seen leads obey the lead laws.
     """
     with torch.autocast(eight.device.type, enabled=False):  # exact means float32
-        return _agree(eight.float(), condition)
+        return _project(eight.float(), condition)
 
 
-def _agree(eight: Tensor, condition: Condition) -> Tensor:
+def _project(eight: Tensor, condition: Condition) -> Tensor:
     matrix = eight.new_tensor(LEAD_MATRIX)
-    seen = condition.leads_seen
+    seen = condition.lead_mask
     missing = (condition.leads - matrix @ eight) * seen
     whole = seen.any(-1)
     if bool((seen == whole[..., None] & seen.any(1, keepdim=True)).all()):
         # At every moment a record shows all of its leads or none: one step matrix a record will do.
-        return eight + _agreement(whole, matrix) @ missing
-    steps = _agreement(seen.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
+        return eight + _projection(whole, matrix) @ missing
+    steps = _projection(seen.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
     return eight + torch.einsum("btdl,blt->bdt", steps, missing)
 
 
-def _agreement(seen: Tensor, matrix: Tensor) -> Tensor:
+def _projection(seen: Tensor, matrix: Tensor) -> Tensor:
     """(n, 8, 12): the pseudo-inverse of the seen rows, for each of n patterns of seen leads (n, 12)."""
     codes = (seen * 2 ** torch.arange(seen.shape[1], device=seen.device)).sum(1)
     found, which = torch.unique(codes, return_inverse=True)
@@ -293,7 +293,7 @@ def _agreement(seen: Tensor, matrix: Tensor) -> Tensor:
     return torch.linalg.pinv(patterns[..., None] * matrix.double()).to(matrix.dtype)[which]
 
 
-def _fact(name: str, value: float | str | None) -> float | None:
+def _metadata_value(name: str, value: float | str | None) -> float | None:
     """One fact as a number in its range, or None."""
     if value is None or value != value:
         return None
@@ -303,7 +303,7 @@ def _fact(name: str, value: float | str | None) -> float | None:
             raise InputError(f"sex is {value!r}", "'M' or 'F' was expected")
         return float(letter == "F")
     number = 90.0 if name == "age" and value == 300 else float(value)
-    low, high = FACTS[name]
+    low, high = METADATA[name]
     if not low <= number <= high:
         raise InputError(f"{name.replace('_', ' ')} is {number:g}", f"{low:g} to {high:g} was expected")
     return number

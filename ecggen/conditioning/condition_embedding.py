@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.networks.text import FolderEncoder, WordEncoder
 
@@ -34,14 +34,14 @@ class Context:
     aligned: Tensor
     vector: Tensor
     tokens: Tensor
-    tokens_seen: Tensor
+    token_mask: Tensor
 
     def __getitem__(self, part: slice) -> Context:
-        return Context(self.aligned[part], self.vector[part], self.tokens[part], self.tokens_seen[part])
+        return Context(self.aligned[part], self.vector[part], self.tokens[part], self.token_mask[part])
 
     def repeat(self, n: int) -> Context:
         """Each record ``n`` times, one copy after the other."""
-        parts = (self.aligned, self.vector, self.tokens, self.tokens_seen)
+        parts = (self.aligned, self.vector, self.tokens, self.token_mask)
         return Context(*(part.repeat_interleave(n, 0) for part in parts))
 
 
@@ -62,11 +62,11 @@ class ConditionEncoder(nn.Module):
 
     def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 8192, text: str = ""):
         super().__init__()
-        self.facts = nn.Sequential(nn.Linear(2 * len(FACTS), width), nn.SiLU(), nn.Linear(width, width))
+        self.facts = nn.Sequential(nn.Linear(2 * len(METADATA), width), nn.SiLU(), nn.Linear(width, width))
         self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
-        low, high = torch.tensor(list(FACTS.values())).T
+        low, high = torch.tensor(list(METADATA.values())).T
         # What words and facts tell of the beats, by linear regression: see ecggen.conditioning.rhythm_prior.
-        self.register_buffer("beats", torch.zeros(3, width + 2 * len(FACTS) + 2))
+        self.register_buffer("beats", torch.zeros(3, width + 2 * len(METADATA) + 2))
         self.register_buffer("beats_spread", torch.tensor([-3.5, 0.4, -1.5, 0.4]))
         self.beats[:, -1] = torch.tensor([-0.19, 0.16, 0.1])
         self.register_buffer("center", (low + high) / 2, persistent=False)
@@ -74,18 +74,18 @@ class ConditionEncoder(nn.Module):
 
     def forward(self, condition: Condition) -> Context:
         """The context of a condition that is already at the model's rate."""
-        leads_seen, ppg_seen = condition.leads_seen.float(), condition.ppg_seen.float()
-        aligned = [condition.leads * leads_seen, leads_seen, condition.ppg * ppg_seen, ppg_seen]
-        tokens, tokens_seen = self.text(condition.text, condition.text_seen)
-        return Context(torch.cat(aligned, 1), self.facts(self.numbers(condition)), tokens, tokens_seen)
+        lead_mask, ppg_mask = condition.lead_mask.float(), condition.ppg_mask.float()
+        aligned = [condition.leads * lead_mask, lead_mask, condition.ppg * ppg_mask, ppg_mask]
+        tokens, token_mask = self.text(condition.text, condition.text_mask)
+        return Context(torch.cat(aligned, 1), self.facts(self.numbers(condition)), tokens, token_mask)
 
     def told(self, condition: Condition) -> Tensor:
         """Words and facts as one row of numbers, zero where unseen, the last of them 1: (batch, width + 8)."""
-        tokens, _ = self.text(condition.text, condition.text_seen)
-        seen, facts = condition.text_seen.float()[:, None], self.numbers(condition)
+        tokens, _ = self.text(condition.text, condition.text_mask)
+        seen, facts = condition.text_mask.float()[:, None], self.numbers(condition)
         return torch.cat([tokens[:, 0] * seen, seen, facts, torch.ones_like(seen)], 1)
 
     def numbers(self, condition: Condition) -> Tensor:
         """(batch, 6): facts between −1 and 1, zero where unseen, and their masks."""
-        seen = condition.facts_seen.float()
-        return torch.cat([(condition.facts - self.center) / self.scale * seen, seen], 1)
+        seen = condition.metadata_mask.float()
+        return torch.cat([(condition.metadata - self.center) / self.scale * seen, seen], 1)

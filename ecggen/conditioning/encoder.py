@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.conditioning.beat_network import WRITTEN, Beatwise
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, project_onto_observed
 from ecggen.conditioning.condition_embedding import ALIGNED, ConditionEncoder, Context
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.unet import Down, Up
@@ -25,7 +25,7 @@ LATENT_LEVEL = 1
 BEATS = "beats"
 """The player who writes beat by beat."""
 
-MIXTURE = len(DRAWN_LEADS) * len(STANDARD_LEADS)
+MIXTURE = len(INDEPENDENT_LEADS) * len(STANDARD_LEADS)
 """Weights of a mixture of the seen leads."""
 
 
@@ -135,9 +135,9 @@ class Reader(nn.Module):
         self.prior = LatentHead(widths, width, whole, along)
         self.from_whole = nn.Linear(whole, width)
         extra = [along if level == LATENT_LEVEL else 0 for level in range(len(widths) - 1)]
-        self.up = Up(widths, len(DRAWN_LEADS) * steps, blocks[0], width, extra)
+        self.up = Up(widths, len(INDEPENDENT_LEADS) * steps, blocks[0], width, extra)
         if beats:
-            self.correct = nn.Conv1d(widths[0], len(DRAWN_LEADS) * steps, 3, padding=1)
+            self.correct = nn.Conv1d(widths[0], len(INDEPENDENT_LEADS) * steps, 3, padding=1)
             nn.init.zeros_(self.correct.weight)
             nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
         self.mix = nn.Linear(2 * widths[-1] + width + whole, MIXTURE)
@@ -161,7 +161,7 @@ class Reader(nn.Module):
             fold(context.aligned, self.steps),
             context.vector,
             context.tokens,
-            context.tokens_seen,
+            context.token_mask,
             None if written is None else fold(written, self.steps),
         )
         return Read(context, features, self.prior(features, context.vector), written)
@@ -171,7 +171,7 @@ class Reader(nn.Module):
         assert self.beatwise is not None
         return self.beatwise.error(ecg.signal, condition, self.encoder.numbers(condition))
 
-    def players(self, name: str) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self, name: str) -> dict[str, list[nn.Parameter]]:
         """The reader as the player ``name``, after the player who writes beat by beat, if there is one."""
         beats = [] if self.beatwise is None else list(self.beatwise.parameters())
         others = [own for own in self.parameters() if not any(own is one for one in beats)]
@@ -191,7 +191,7 @@ class Reader(nn.Module):
 
     def guess(self, condition: Condition, read: Read) -> Tensor:
         """(batch, 8, time) in mV: what is written at the mean of what the condition leaves open; it agrees with it."""
-        return agree(self.write(read, read.prior.mean()), condition)
+        return project_onto_observed(self.write(read, read.prior.mean()), condition)
 
 
 class LatentHead(nn.Module):
@@ -210,7 +210,7 @@ class LatentHead(nn.Module):
 
 def mixed(mixture: Tensor, aligned: Tensor) -> Tensor:
     """The seen leads, mixed into eight by a record's own weights (batch, ``MIXTURE``): (batch, 8, time)."""
-    weights = mixture.float().unflatten(1, (len(DRAWN_LEADS), -1))
+    weights = mixture.float().unflatten(1, (len(INDEPENDENT_LEADS), -1))
     with torch.autocast(weights.device.type, enabled=False):
         return weights @ aligned[:, : len(STANDARD_LEADS)]
 

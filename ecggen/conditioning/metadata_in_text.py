@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Facts:
+class TextMetadata:
     """What was read in a text; None where it does not say.
 
     Attributes:
@@ -109,7 +109,7 @@ _SEX_LETTER = re.compile(
 _BETWEEN = re.compile(rf"\b(?:between|zwischen)\s+({_NUMBER})\s+(?:and|und)\s+({_NUMBER})", re.IGNORECASE)
 
 
-def facts_in(text: str) -> Facts:
+def metadata_in(text: str) -> TextMetadata:
     """Age, sex and heart rate that ``text`` states; numbers may lie outside of what a condition accepts.
 
     Args:
@@ -119,7 +119,7 @@ def facts_in(text: str) -> Facts:
     notes: list[str] = []
     ages = [*_numbers("age", plain, _AGES, notes), *(float(m["low"]) for m in _AGE_AND_LETTER.finditer(plain))]
     rates = list(_numbers("heart rate", plain, _RATES, notes))
-    return Facts(
+    return TextMetadata(
         age=_one("ages", ages, notes),
         sex=_one("sexes", list(_sexes(plain)), notes),
         heart_rate=_one("heart rates", rates, notes),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.rhythm_prior import own_numbers, silent
 from ecggen.core.errors import InputError
 
@@ -27,42 +27,42 @@ ROUNDED = {"age": 5, "sex": 1, "heart_rate": 5}
 NEAR = {"age": 8.0, "sex": 0.1, "heart_rate": 8.0}
 """How far from a told fact a record's own is e^−½ times as likely to be chosen."""
 
-COLUMNS = ["text", *FACTS]
+COLUMNS = ["text", *METADATA]
 """Columns of the kept records: the place of the words, the facts; "-" where unknown."""
 
 
 @dataclass(frozen=True)
-class People:
+class PatientPrior:
     """What a sample of training records says of its patients.
 
     Attributes:
         texts: What was found, in words; each once.
         found: (record,) place of each record's words in ``texts``.
-        facts: (record, 3) age, sex and heart rate as in ``Condition.facts``, rounded; NaN where unknown.
+        facts: (record, 3) age, sex and heart rate as in ``Condition.metadata``, rounded; NaN where unknown.
     """
 
     texts: tuple[str, ...]
     found: np.ndarray
-    facts: np.ndarray
+    metadata: np.ndarray
 
     @staticmethod
-    def of(texts: Sequence[str], facts: np.ndarray) -> People:
+    def of(texts: Sequence[str], metadata: np.ndarray) -> PatientPrior:
         """Of records with their words and facts (record, 3), which are rounded."""
         each = tuple(dict.fromkeys(texts))
         place = {text: at for at, text in enumerate(each)}
-        steps = np.array([ROUNDED[name] for name in FACTS])
-        return People(each, np.array([place[text] for text in texts]), np.round(facts / steps) * steps)
+        steps = np.array([ROUNDED[name] for name in METADATA])
+        return PatientPrior(each, np.array([place[text] for text in texts]), np.round(metadata / steps) * steps)
 
     def as_json(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
         rows = [
             " ".join([str(at), *("-" if np.isnan(value) else f"{value:g}" for value in row)])
-            for at, row in zip(self.found, self.facts, strict=True)
+            for at, row in zip(self.found, self.metadata, strict=True)
         ]
         return {"columns": COLUMNS, "texts": list(self.texts), "records": rows}
 
     @staticmethod
-    def from_json(value: dict[str, Any], where: str) -> People:
+    def from_json(value: dict[str, Any], where: str) -> PatientPrior:
         """What ``as_json`` wrote.
 
         Raises:
@@ -76,7 +76,7 @@ class People:
                 raise ValueError("columns or places of words do not fit")
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise InputError(f"{where} holds no people: {error}", "what ecggen has written was expected") from error
-        return People(texts, found, rows[:, 1:])
+        return PatientPrior(texts, found, rows[:, 1:])
 
     def draw(self, condition: Condition, seed: int, indices: Sequence[int]) -> Condition:
         """``condition`` with somebody's words and facts in the records that tell nothing but facts, or nothing.
@@ -86,28 +86,30 @@ class People:
             seed: The user's seed.
             indices: The index of each record: the same person whatever the batch.
         """
-        rows = (silent(condition) & ~condition.text_seen.cpu()).nonzero()[:, 0].tolist()
+        rows = (silent(condition) & ~condition.text_mask.cpu()).nonzero()[:, 0].tolist()
         if not rows:
             return condition
-        texts, text_seen = list(condition.text), condition.text_seen.clone()
-        facts, facts_seen = condition.facts.clone(), condition.facts_seen.clone()
+        texts, text_mask = list(condition.text), condition.text_mask.clone()
+        metadata, metadata_mask = condition.metadata.clone(), condition.metadata_mask.clone()
         for row in rows:
-            rng, told = own_numbers(seed, indices[row], PERSON), facts_seen[row].cpu().numpy()
-            one = rng.choice(len(self.found), p=self._fitting(facts[row].cpu().numpy(), told))
-            own = self.facts[one] + np.array([ROUNDED[name] for name in FACTS]) * (rng.random(3) - 0.5)
-            sex = list(FACTS).index("sex")
-            own[sex] = self.facts[one][sex]
-            texts[row], text_seen[row] = self.texts[self.found[one]], bool(self.texts[self.found[one]])
-            filled = torch.from_numpy(~told & np.isfinite(own)).to(facts.device)
-            lowest, highest = np.array(list(FACTS.values())).T
-            new = torch.from_numpy(np.nan_to_num(own).clip(lowest, highest)).to(facts)
-            facts[row] = torch.where(filled, new, facts[row])
-            facts_seen[row] |= filled
-        return replace(condition, text=tuple(texts), text_seen=text_seen, facts=facts, facts_seen=facts_seen)
+            rng, told = own_numbers(seed, indices[row], PERSON), metadata_mask[row].cpu().numpy()
+            one = rng.choice(len(self.found), p=self._fitting(metadata[row].cpu().numpy(), told))
+            own = self.metadata[one] + np.array([ROUNDED[name] for name in METADATA]) * (rng.random(3) - 0.5)
+            sex = list(METADATA).index("sex")
+            own[sex] = self.metadata[one][sex]
+            texts[row], text_mask[row] = self.texts[self.found[one]], bool(self.texts[self.found[one]])
+            filled = torch.from_numpy(~told & np.isfinite(own)).to(metadata.device)
+            lowest, highest = np.array(list(METADATA.values())).T
+            new = torch.from_numpy(np.nan_to_num(own).clip(lowest, highest)).to(metadata)
+            metadata[row] = torch.where(filled, new, metadata[row])
+            metadata_mask[row] |= filled
+        return replace(
+            condition, text=tuple(texts), text_mask=text_mask, metadata=metadata, metadata_mask=metadata_mask
+        )
 
-    def _fitting(self, facts: np.ndarray, told: np.ndarray) -> np.ndarray:
+    def _fitting(self, metadata: np.ndarray, told: np.ndarray) -> np.ndarray:
         """How likely each record is chosen beside some told facts."""
-        away = (self.facts[:, told] - facts[told]) / np.array(list(NEAR.values()))[told]
+        away = (self.metadata[:, told] - metadata[told]) / np.array(list(NEAR.values()))[told]
         squares = np.where(np.isnan(away), 25.0, np.square(away)).sum(1)
         fits = np.exp(-(squares - squares.min()) / 2) if told.any() else np.ones(len(self.found))
         return fits / fits.sum()

@@ -58,22 +58,22 @@ class Preprocessor:
 
     def condition(self, condition: Condition) -> Condition:
         """``condition`` as the model wants it, whatever its length: both waves filtered, at the model's rate."""
-        leads, leads_seen = self._wave(condition.leads, condition.leads_seen, condition.fs, self.highpass, self.lowpass)
+        leads, lead_mask = self._wave(condition.leads, condition.lead_mask, condition.fs, self.highpass, self.lowpass)
         samples = leads.shape[-1]
-        ppg, ppg_seen = self._wave(
-            condition.ppg, condition.ppg_seen, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass, SLOWEST_PPG
+        ppg, ppg_mask = self._wave(
+            condition.ppg, condition.ppg_mask, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass, SLOWEST_PPG
         )
-        ppg, ppg_seen = fit(ppg, samples), fit(ppg_seen, samples)
+        ppg, ppg_mask = fit(ppg, samples), fit(ppg_mask, samples)
         # A PPG has no unit: each record is brought to unit deviation.
-        spread = (ppg**2).sum(-1, keepdim=True) / ppg_seen.sum(-1, keepdim=True).clamp(min=1)
+        spread = (ppg**2).sum(-1, keepdim=True) / ppg_mask.sum(-1, keepdim=True).clamp(min=1)
         ppg = ppg / spread.sqrt().clamp(min=1e-8)
         return replace(
             condition,
             leads=leads,
-            leads_seen=leads_seen,
+            lead_mask=lead_mask,
             fs=self.fs,
             ppg=ppg,
-            ppg_seen=ppg_seen,
+            ppg_mask=ppg_mask,
             ppg_fs=self.fs,
         )
 
@@ -81,9 +81,9 @@ class Preprocessor:
         """A condition at the model's rate with simulated PPGs ``waves`` (row, time) in the records ``rows``."""
         known = Condition.none(len(rows), condition.seconds, condition.fs)
         known = self.condition(known.with_ppg(torch.from_numpy(waves), condition.fs))
-        ppg, seen = condition.ppg.clone(), condition.ppg_seen.clone()
+        ppg, seen = condition.ppg.clone(), condition.ppg_mask.clone()
         ppg[rows], seen[rows] = known.ppg.to(ppg.device), True
-        return replace(condition, ppg=ppg, ppg_seen=seen)
+        return replace(condition, ppg=ppg, ppg_mask=seen)
 
     def windows(self, samples: int) -> list[tuple[int, int]]:
         """(first, last) sample of each window over a recording of ``samples`` at the model's rate.

@@ -20,14 +20,14 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 
-from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate_ppg
 
-HEART_RATE = list(FACTS).index("heart_rate")
+HEART_RATE = list(METADATA).index("heart_rate")
 RIDGE = 3.0
 STEADIEST = 0.005
 """Least irregularity that is told from the sampling rate's steps."""
@@ -94,7 +94,7 @@ def _measured(times: np.ndarray) -> tuple[float, float]:
 
 def silent(condition: Condition) -> Tensor:
     """(batch,) bool: neither a lead nor a PPG is seen."""
-    return ~(condition.leads_seen.flatten(1).any(1) | condition.ppg_seen.flatten(1).any(1))
+    return ~(condition.lead_mask.flatten(1).any(1) | condition.ppg_mask.flatten(1).any(1))
 
 
 @torch.no_grad()
@@ -164,7 +164,7 @@ def place(eight: Tensor, fs: float, wanted: Wanted) -> Tensor:
     if not rows:
         return eight
     placed, time = eight.clone(), np.arange(eight.shape[-1]) / fs
-    for row, found in zip(rows, r_peaks(ECG(eight[rows], DRAWN_LEADS, fs), between=True), strict=True):
+    for row, found in zip(rows, r_peaks(ECG(eight[rows], INDEPENDENT_LEADS, fs), between=True), strict=True):
         if not len(found):
             continue
         away = found - wanted[row][:, None]
@@ -185,8 +185,8 @@ def own_numbers(seed: int, index: int, stream: int) -> np.random.Generator:
 def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:
     """Times of R peaks in s: the told heart rate where there is one, the drawn interval elsewhere."""
     interval = min(max(interval, 0.25), 2.0)
-    if condition.facts_seen[row, HEART_RATE]:
-        interval = 60 / float(condition.facts[row, HEART_RATE])
+    if condition.metadata_mask[row, HEART_RATE]:
+        interval = 60 / float(condition.metadata[row, HEART_RATE])
     count = int(1.5 * condition.seconds / interval) + 4
     irregularity = min(max(irregularity - STEADIEST, 0.002), 0.35)  # as ``_measured`` counts it
     rounded = np.sqrt(1 / 2) / (condition.fs * interval)  # what times in whole samples brought into it

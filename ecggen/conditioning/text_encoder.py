@@ -52,8 +52,8 @@ class Plan:
         steps: Steps of AdamW.
         reports: Real reports in a step.
         sets: Sets of statements in a step; each is written twice, and half differ from the others by one "no".
-        rate: Highest learning rate; it rises over the first 5 % and then falls along a cosine.
-        decay: Weight decay.
+        lr: Highest learning rate; it rises over the first 5 % and then falls along a cosine.
+        weight_decay: Weight decay.
         heat: Temperature of InfoNCE.
         weight: Weight of InfoNCE.
         folds: Folds whose reports are read.
@@ -67,8 +67,8 @@ class Plan:
     steps: int = 1800
     reports: int = 64
     sets: int = 64
-    rate: float = 2e-3
-    decay: float = 0.02
+    lr: float = 2e-3
+    weight_decay: float = 0.02
     heat: float = 0.1
     weight: float = 1.0
     folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -200,12 +200,12 @@ def pretrain(
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
     reader = (start or Reader(plan.width, plan.words, plan.vocabulary, plan.layers)).train()
-    optimizer = torch.optim.AdamW(reader.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=plan.decay)
+    optimizer = torch.optim.AdamW(reader.parameters(), plan.lr, betas=(0.9, 0.98), weight_decay=plan.weight_decay)
     chances = evened(reports)
     losses = []
     for step in range(plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate * _rate((step + 1) / plan.steps)
+        for param_group in optimizer.param_groups:
+            param_group["lr"] = plan.lr * _rate((step + 1) / plan.steps)
         loss = step_loss(reader, reports, chances, plan, rng)
         optimizer.zero_grad()
         loss.backward()

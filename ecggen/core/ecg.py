@@ -24,7 +24,7 @@ from ecggen.core.errors import InputError
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The twelve standard leads in their standard order."""
 
-DRAWN_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 """The eight independent leads that networks draw; the other four follow exactly."""
 
 LEAD_MATRIX = np.zeros((12, 8))

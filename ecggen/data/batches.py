@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ecggen.conditioning.condition import CHANNELS, FACTS, WORDS, Condition
+from ecggen.conditioning.condition import CHANNELS, METADATA, WORDS, Condition
 from ecggen.core.ecg import ECG
 from ecggen.data.pack import Pack
 
@@ -72,13 +72,13 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
     condition = (
         Condition.none(len(rows), pack.preprocessor.seconds, pack.preprocessor.fs)
         .with_leads(ecg.standard())
-        .with_facts(age=about.age.tolist(), sex=about.sex.tolist(), heart_rate=_possible(about.heart_rate.tolist()))
+        .with_metadata(age=about.age.tolist(), sex=about.sex.tolist(), heart_rate=_possible(about.heart_rate.tolist()))
         .with_text(about.report.tolist())
     )
     if about.paired.any():
         condition = condition.with_ppg(torch.from_numpy(pack.ppg[rows].astype(np.float32)), pack.preprocessor.fs)
-        seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_seen
-        condition = replace(condition, ppg_seen=seen)
+        seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_mask
+        condition = replace(condition, ppg_mask=seen)
     return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
 
 
@@ -93,10 +93,10 @@ def telling(pack: Pack, rows: np.ndarray, told: Sequence[str] = WORDS) -> Condit
     everything = batch(pack, rows).condition
     hidden = {name: 1.0 for name in CHANNELS if name not in told and name != "leads"}
     nothing_seen = torch.zeros(len(rows), everything.leads.shape[1], dtype=torch.bool)
-    return everything.reveal(nothing_seen).drop(hidden, np.random.default_rng(0))
+    return everything.mask_leads(nothing_seen).drop(hidden, np.random.default_rng(0))
 
 
 def _possible(rates: list[float]) -> list[float | None]:
     """Heart rates that a condition takes; a detector's slip is no fact."""
-    low, high = FACTS["heart_rate"]
+    low, high = METADATA["heart_rate"]
     return [rate if low <= rate <= high else None for rate in rates]

@@ -25,7 +25,7 @@ import torch
 
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.filters import fit
 from ecggen.core.rhythm import heart_rate, r_peaks
@@ -151,7 +151,7 @@ class Pack:
         """The windows at ``rows``, eight drawn leads in mV."""
         return ECG(
             torch.from_numpy(self.signal[rows].astype(np.float32) / MICROVOLT),
-            DRAWN_LEADS,
+            INDEPENDENT_LEADS,
             self.preprocessor.fs,
         )
 
@@ -225,7 +225,7 @@ def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preproces
         if not count:
             reason = next(iter(left_out.values()), "none were given")
             raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
-        _finish_array(making / "signal.npy", np.int16, (count, len(DRAWN_LEADS), preprocessor.samples))
+        _finish_array(making / "signal.npy", np.int16, (count, len(INDEPENDENT_LEADS), preprocessor.samples))
         _finish_array(making / "ppg.npy", np.float16, (count, preprocessor.samples))
         about = {"format": FORMAT, "preprocessor": dataclasses.asdict(preprocessor), "left_out": left_out}
         (making / "pack.json").write_text(json.dumps(about, indent=1))
@@ -277,7 +277,7 @@ class _Window:
 def _windows(recording: Recording, preprocessor: Preprocessor, complete: Completion | None) -> list[_Window]:
     """Each full window of a recording."""
     ecg, ppg = _paired(recording, complete) if recording.paired else (_plain(recording), None)
-    ecg = preprocessor.ecg(ecg.standard().pick(*DRAWN_LEADS))
+    ecg = preprocessor.ecg(ecg.standard().pick(*INDEPENDENT_LEADS))
     size = preprocessor.samples
     if ecg.samples < size:
         raise InputError(f"it lasts {ecg.seconds:.2f} s", f"at least {preprocessor.seconds:g} s were expected")
@@ -307,7 +307,7 @@ def _paired(recording: Recording, complete: Completion | None) -> tuple[ECG, tup
 
 def _rhythm(window: _Window, fs: float) -> dict[str, object]:
     """R peaks and heart rate of a window, as the index holds them."""
-    (peaks,) = r_peaks(ECG(torch.from_numpy(window.signal[None] / np.float32(MICROVOLT)), DRAWN_LEADS, fs))
+    (peaks,) = r_peaks(ECG(torch.from_numpy(window.signal[None] / np.float32(MICROVOLT)), INDEPENDENT_LEADS, fs))
     return {"beats": " ".join(f"{peak:.2f}" for peak in peaks), "heart_rate": heart_rate(peaks)}
 
 

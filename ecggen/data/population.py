@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecggen.conditioning import statements
-from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.core.errors import InputError
 from ecggen.data.pack import Pack
 
@@ -87,7 +87,7 @@ class Population:
             raise InputError("the population has no record", "training records were expected")
         index, known = pack.index.iloc[rows], frozenset(statements.codes())
         age, sex, rate = (index[name].to_numpy(float) for name in ("age", "sex", "heart_rate"))
-        low, high = FACTS["heart_rate"]
+        low, high = METADATA["heart_rate"]
         return Population(
             tuple(index.name),
             tuple(frozenset(codes.split()) & known for codes in index.codes),
@@ -161,7 +161,7 @@ class Population:
         codes = tuple(code for code in statements.codes() if code in self.codes[like])
         moved_age, moved_rate = rng.standard_normal(2)
         age = float(np.clip(np.round(self.age[like] + AGE_DEVIATION * moved_age), 0, OLDEST))
-        rate = float(np.clip(self.heart_rate[like] * np.exp(RATE_DEVIATION * moved_rate), *FACTS["heart_rate"]))
+        rate = float(np.clip(self.heart_rate[like] * np.exp(RATE_DEVIATION * moved_rate), *METADATA["heart_rate"]))
         sex = self.sex[like]
         return Asked(
             index=index,
@@ -178,8 +178,8 @@ class Population:
 
 def condition(asks: Sequence[Asked], seconds: float, fs: float) -> Condition:
     """What a generator is told of these records."""
-    facts = {name: [getattr(asked, name) for asked in asks] for name in FACTS}
-    return Condition.none(len(asks), seconds, fs).with_facts(**facts).with_text([asked.text for asked in asks])
+    metadata = {name: [getattr(asked, name) for asked in asks] for name in METADATA}
+    return Condition.none(len(asks), seconds, fs).with_metadata(**metadata).with_text([asked.text for asked in asks])
 
 
 def showing(codes: Sequence[Collection[str]], name: str) -> np.ndarray:

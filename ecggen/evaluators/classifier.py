@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ecggen.conditioning import statements
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Batch
 from ecggen.networks.classifier import Look
@@ -92,7 +92,7 @@ class Classifier(nn.Module):
         self.preprocessor = Preprocessor()
         self.config: dict[str, Any] = {}
         self.name, self.width = "classifier", features
-        self.look = Look(len(DRAWN_LEADS), tuple(widths), features, blocks, kernel)
+        self.look = Look(len(INDEPENDENT_LEADS), tuple(widths), features, blocks, kernel)
         self.head = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), nn.Linear(features, len(labels()) + 2))
         self.mixing = mixing
 
@@ -101,7 +101,7 @@ class Classifier(nn.Module):
         """What recordings go through, for reports."""
         own = self.preprocessor
         band = f"{own.highpass:g}–{own.lowpass:g} Hz, zero-phase Butterworth of order {own.order}"
-        return {"fs": own.fs, "band": band, "leads": list(DRAWN_LEADS), "unit": "mV"}
+        return {"fs": own.fs, "band": band, "leads": list(INDEPENDENT_LEADS), "unit": "mV"}
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 8, time) mV at the judge's rate → features (batch, width), logits (batch, label + 2)."""
@@ -118,8 +118,8 @@ class Classifier(nn.Module):
 
         _, logits = self(mixed(cut(batch.ecg.signal, rng)))
         truth = mixed(torch.from_numpy(targets(batch.codes)).to(logits.device))
-        age, female = mixed(batch.condition.facts[:, :2]).unbind(1)
-        known = batch.condition.facts_seen[:, :2].float()
+        age, female = mixed(batch.condition.metadata[:, :2]).unbind(1)
+        known = batch.condition.metadata_mask[:, :2].float()
         known_age, known_sex = (known * known[other.to(known.device)]).unbind(1)
         said = F.binary_cross_entropy_with_logits
         return {
@@ -160,7 +160,7 @@ class Classifier(nn.Module):
     def _judge(self, ecg: ECG) -> tuple[Tensor, Tensor]:
         """Features and logits of a few records, averaged over windows."""
         check(ecg)
-        eight = self.preprocessor.ecg(ecg.standard().pick(*DRAWN_LEADS)).signal
+        eight = self.preprocessor.ecg(ecg.standard().pick(*INDEPENDENT_LEADS)).signal
         windows = [self(eight[..., first:last]) for first, last in self.preprocessor.windows(eight.shape[-1])]
         features, logits = (torch.stack(part).mean(0) for part in zip(*windows, strict=True))
         return features, logits

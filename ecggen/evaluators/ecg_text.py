@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ecggen.conditioning import statements
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.data import Batch
 from ecggen.evaluators.classifier import SIZE_MV, check, cut
 from ecggen.networks.classifier import Look
@@ -46,13 +46,13 @@ class Pair(nn.Module):
         kernel: int = 5,
         width: int = 128,
         shared: int = 64,
-        worded: float = 0.5,
+        has_text_or_metadata: float = 0.5,
     ):
         super().__init__()
         self.preprocessor = Preprocessor()
         self.config: dict[str, Any] = {}
-        self.name, self.worded = "pair", worded
-        self.look = Look(len(DRAWN_LEADS), tuple(widths), features, blocks, kernel)
+        self.name, self.has_text_or_metadata = "pair", has_text_or_metadata
+        self.look = Look(len(INDEPENDENT_LEADS), tuple(widths), features, blocks, kernel)
         self.text = WordEncoder(width)
         self.of_ecg = nn.Sequential(
             nn.SiLU(), nn.Linear(features, 2 * shared), nn.SiLU(), nn.Linear(2 * shared, shared)
@@ -65,7 +65,7 @@ class Pair(nn.Module):
         told = list(batch.condition.text)
         for row, codes in enumerate(batch.codes):
             said = [code for code in codes.split() if code in statements.codes()]
-            if said and rng.random() < self.worded:
+            if said and rng.random() < self.has_text_or_metadata:
                 told[row] = statements.write(said, rng=rng)
         waves = self._look(cut(batch.ecg.signal, rng))
         near = waves @ self.read(told).T / self.heat.exp().clamp(0.02, 1.0)
@@ -92,7 +92,7 @@ class Pair(nn.Module):
         check(ecg)
         parts = []
         for start in range(0, len(ecg), batch):
-            eight = self.preprocessor.ecg(ecg[start : start + batch].standard().pick(*DRAWN_LEADS)).signal
+            eight = self.preprocessor.ecg(ecg[start : start + batch].standard().pick(*INDEPENDENT_LEADS)).signal
             windows = [self._look(eight[..., first:last]) for first, last in self.preprocessor.windows(eight.shape[-1])]
             parts.append(F.normalize(torch.stack(windows).mean(0), dim=-1))
         return torch.cat(parts).double().numpy()

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.conditioning import rhythm_prior
-from ecggen.conditioning.condition import Condition, agree
-from ecggen.conditioning.patient_prior import People
+from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.core.errors import InputError
 from ecggen.core.filters import fit
 
@@ -99,17 +99,17 @@ class Sampling:
         """Steps where leads are seen, or are not."""
         return self.seen_steps if seen and self.seen_steps is not None else self.steps
 
-    def used(self, seen: bool, worded: bool) -> Sampling:
+    def used(self, seen: bool, has_text_or_metadata: bool) -> Sampling:
         """What of it has a part where leads are seen, or words or facts told."""
         own = replace(self, steps=self.where(seen), seen_steps=None)
-        if not worded:
+        if not has_text_or_metadata:
             return Sampling(own.steps)
         return replace(own, coherence=0.0) if seen else own
 
-    def describe(self, seen: bool, worded: bool) -> str:
+    def describe(self, seen: bool, has_text_or_metadata: bool) -> str:
         """``used`` in words."""
-        own = self.used(seen, worded)
-        guided = f", guidance {own.guidance:g}" if worded else ""
+        own = self.used(seen, has_text_or_metadata)
+        guided = f", guidance {own.guidance:g}" if has_text_or_metadata else ""
         whole = f", coherence {own.coherence:g}" if own.coherence else ""
         below = f" below {own.guided_below:g} of noise" if own.guided_below < 1 else ""
         return f"{own.steps} steps{guided}{whole}{below}"
@@ -130,7 +130,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Reconstruction:
     """One answer with its band.
 
     Attributes:
@@ -168,11 +168,11 @@ class Generator(nn.Module, ABC):
             beside the mean of the draws; set and saved likewise.
     """
 
-    band_scale: Tensor
+    interval_scale: Tensor
     spread: Tensor
-    middle_share: Tensor
+    mean_weight: Tensor
     sampling: Sampling | None = None
-    people: People | None = None
+    patient_prior: PatientPrior | None = None
 
     def __init__(self):
         super().__init__()
@@ -180,30 +180,30 @@ class Generator(nn.Module, ABC):
         self.config: Mapping[str, Any] = {}
         self.name = type(self).__name__.lower()
         self.register_buffer("band_scale", torch.ones(MOST_SEEN + 1, len(STANDARD_LEADS)))
-        self.register_buffer("spread", torch.ones(MOST_SEEN + 1, len(DRAWN_LEADS)))
-        self.register_buffer("middle_share", torch.full((MOST_SEEN + 1, len(DRAWN_LEADS)), 0.5))
+        self.register_buffer("spread", torch.ones(MOST_SEEN + 1, len(INDEPENDENT_LEADS)))
+        self.register_buffer("middle_share", torch.full((MOST_SEEN + 1, len(INDEPENDENT_LEADS)), 0.5))
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
         scale = state_dict.get(f"{prefix}band_scale")
         if scale is not None and scale.ndim == 1:  # as in 0.1.0: one for any number of seen leads
             state_dict[f"{prefix}band_scale"] = scale.expand(MOST_SEEN + 1, -1).clone()
         state_dict.setdefault(f"{prefix}spread", torch.ones_like(self.spread))
-        state_dict.setdefault(f"{prefix}middle_share", torch.zeros_like(self.middle_share))
+        state_dict.setdefault(f"{prefix}middle_share", torch.zeros_like(self.mean_weight))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     @abstractmethod
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
-        """Named losses whose sum ``player`` minimises.
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
+        """Named losses whose sum ``group`` minimises.
 
         Args:
             ecg: The truth: the eight drawn leads at the model's rate and length.
             condition: What the model may see of it, at the same rate and length.
-            player: One of ``players()``.
+            player: One of ``parameter_groups()``.
         """
 
     @abstractmethod
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        """One draw for each record of the condition: (batch, 8, time) mV in the order of ``DRAWN_LEADS``."""
+        """One draw for each record of the condition: (batch, 8, time) mV in the order of ``INDEPENDENT_LEADS``."""
 
     def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
         """Several draws for each record, and its middle answer.
@@ -213,7 +213,7 @@ class Generator(nn.Module, ABC):
         """
         return Drawn(self.draw(condition.repeat(len(noise) // len(condition)), noise))
 
-    def players(self) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """The players of the training game, each with the parameters it may move; one, unless overridden."""
         return {"generator": list(self.parameters())}
 
@@ -238,7 +238,7 @@ class Generator(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.band_scale.device
+        return self.interval_scale.device
 
     @final
     @torch.no_grad()
@@ -288,7 +288,7 @@ class Generator(nn.Module, ABC):
         if ecg.seconds > self.preprocessor.seconds + 0.05:
             most = f"at most {self.preprocessor.seconds:g} s"
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
-        original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*DRAWN_LEADS))
+        original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS))
         own = range(len(condition)) if indices is None else indices
         told = self.preprocessor.condition(condition)
         prepared, wanted = rhythm_prior.follow(told, original, self.preprocessor, seed, own)
@@ -331,7 +331,7 @@ class Generator(nn.Module, ABC):
         seed: int = 0,
         level: float = 0.9,
         progress: Callable[[float], None] | None = None,
-    ) -> Estimate:
+    ) -> Reconstruction:
         """Many draws, one answer with its band.
 
         Args:
@@ -349,11 +349,11 @@ class Generator(nn.Module, ABC):
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
-        scale = _by_seen(self.band_scale, condition)[:, None]
+        scale = _by_seen(self.interval_scale, condition)[:, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
-            shares = _by_seen(self.middle_share, window)
+            shares = _by_seen(self.mean_weight, window)
             drawn: Iterable[Drawn] = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
             if len(window) != len(condition):
                 drawn = [Drawn(torch.cat([part.draws for part in drawn]))]
@@ -373,15 +373,15 @@ class Generator(nn.Module, ABC):
         # Moving to another rate may ring a little past the center.
         widths = self._at_rate_of(below, condition).clamp(max=0), self._at_rate_of(above, condition).clamp(min=0)
         edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
-        return Estimate(center, edges[0], edges[1], level, draws)
+        return Reconstruction(center, edges[0], edges[1], level, draws)
 
     def _prepared(
         self, condition: Condition, seed: int, indices: Sequence[int]
     ) -> tuple[Condition, rhythm_prior.Wanted]:
         """``condition`` as the model wants it, with a person where nothing is told, and a rhythm where none is seen."""
         prepared = self.preprocessor.condition(condition)
-        if self.people is not None:
-            prepared = self.people.draw(prepared, seed, indices)
+        if self.patient_prior is not None:
+            prepared = self.patient_prior.draw(prepared, seed, indices)
         return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
     def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Drawn]:
@@ -399,8 +399,8 @@ class Generator(nn.Module, ABC):
             if middle is not None:
                 own, spread = middle.repeat_interleave(draws, 0), _by_seen(self.spread, part).to(self.device)
                 eight = own + spread.repeat_interleave(draws, 0) * (eight - own)
-                middle = agree(middle, part).cpu()[..., : window.samples]
-            yield Drawn(agree(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
+                middle = project_onto_observed(middle, part).cpu()[..., : window.samples]
+            yield Drawn(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
 
     def _along(
         self,
@@ -433,15 +433,15 @@ class Generator(nn.Module, ABC):
         """How it was sampled, for provenance; where nothing is told, somebody's words are."""
         if self.sampling is None:
             return ""
-        worded = bool((condition.worded() | rhythm_prior.silent(condition)).any())
-        return f", {self.sampling.describe(bool(condition.seen_leads()), worded)}"
+        has_text_or_metadata = bool((condition.has_text_or_metadata() | rhythm_prior.silent(condition)).any())
+        return f", {self.sampling.describe(bool(condition.observed_leads()), has_text_or_metadata)}"
 
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate, with what it shows as it was given."""
         condition = condition.to("cpu")
-        eight = agree(self._at_rate_of(eight, condition), condition)
+        eight = project_onto_observed(self._at_rate_of(eight, condition), condition)
         signal = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ eight
-        measured = condition.seen_leads()
+        measured = condition.observed_leads()
         known = determined_by(measured)
         provenance = Provenance(
             measured=measured,
@@ -455,7 +455,7 @@ class Generator(nn.Module, ABC):
 
 def independent(condition: Condition) -> Tensor:
     """How many leads each record shows that do not follow from the others, (batch,)."""
-    rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.leads_seen.any(-1).cpu()[..., None]
+    rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.lead_mask.any(-1).cpu()[..., None]
     return torch.linalg.matrix_rank(rows)
 
 
@@ -473,7 +473,7 @@ def _plotting_positions(level: float, draws: int) -> Tensor:
     return torch.tensor([tail, 1 - tail]).clamp(0, 1)
 
 
-class Completed:
+class LeadImputer:
     """Draws the leads that a recording lacks: how a data set of few leads teaches twelve.
 
     Args:
@@ -490,7 +490,7 @@ class Completed:
 
 def truth(ecg: ECG) -> ECG:
     """The eight drawn leads of a twelve-lead ECG, as ``Generator.loss`` wants them."""
-    return ecg.standard().pick(*DRAWN_LEADS)
+    return ecg.standard().pick(*INDEPENDENT_LEADS)
 
 
 def _pad(window: Condition, samples: int) -> Condition:
@@ -498,9 +498,9 @@ def _pad(window: Condition, samples: int) -> Condition:
     return replace(
         window,
         leads=fit(window.leads, samples),
-        leads_seen=fit(window.leads_seen, samples),
+        lead_mask=fit(window.lead_mask, samples),
         ppg=fit(window.ppg, samples),
-        ppg_seen=fit(window.ppg_seen, samples),
+        ppg_mask=fit(window.ppg_mask, samples),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecggen.conditioning.condition import Condition
-from ecggen.conditioning.patient_prior import People
+from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
 from ecggen.core.errors import InputError
@@ -39,8 +39,8 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
     """
     about = {"generator": type(generator).__name__.lower(), "model": dict(generator.config)}
     files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
-    if generator.people is not None:
-        files[PEOPLE] = generator.people.as_json()
+    if generator.patient_prior is not None:
+        files[PEOPLE] = generator.patient_prior.as_json()
     return storage.store(generator, Path(folder), files, card, half)
 
 
@@ -68,7 +68,7 @@ def load(name: str | Path) -> Generator:
         f"{folder / 'preprocessor_config.json'}",
     )
     if (folder / PEOPLE).is_file():
-        made.people = People.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
+        made.patient_prior = PatientPrior.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
     storage.fill(made, folder)
     made.name = f"{folder.name}@{storage.weights_hash(folder)}"
     return made.eval()

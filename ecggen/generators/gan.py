@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, project_onto_observed
 from ecggen.conditioning.condition_embedding import ALIGNED
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
@@ -78,9 +78,9 @@ class GAN(Generator):
         self.artist = Artist(widths[LATENT_LEVEL], pooled, units, layers, noise, self.steps)
         self.critic = Critic(channels, pooled)
 
-    def players(self) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         parts = {ARTIST: self.artist, CRITIC: self.critic}
-        return self.reader.players(READER) | {name: list(part.parameters()) for name, part in parts.items()}
+        return self.reader.parameter_groups(READER) | {name: list(part.parameters()) for name, part in parts.items()}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
@@ -94,11 +94,11 @@ class GAN(Generator):
         told = read.repeat(draws), guess.repeat_interleave(draws, 0)
         return Drawn(self.artist(*told, *(part.to(self.device) for part in numbers)), guess)
 
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)
-        if player == BEATS:
+        if group == BEATS:
             return {"error": self.reader.beat_error(ecg, condition)}
-        if player == READER:
+        if group == READER:
             guess = self.reader.guess(condition, self.reader(condition))
             return {"guess": squared(guess, ecg.signal, scale)}
         with torch.no_grad():
@@ -106,7 +106,7 @@ class GAN(Generator):
             guess = self.reader.guess(condition, read)
         judged = slice(0, -(-len(ecg) // CRITIC_SHARE))
         told, aligned = read.pooled()[judged], read.context.aligned[judged]
-        if player == CRITIC:
+        if group == CRITIC:
             with torch.no_grad():
                 drawn = self._one(condition[judged], read[judged], guess[judged])
             real, fake = (self.critic(wave, aligned, told) for wave in (ecg.signal[judged], drawn))
@@ -123,7 +123,7 @@ class GAN(Generator):
             torch.randn(n, whole, device=device),
             torch.randn(n, along, condition.samples // self.steps, device=device),
         )
-        return agree(self.artist(read, guess, *numbers), condition)
+        return project_onto_observed(self.artist(read, guess, *numbers), condition)
 
 
 class Artist(nn.Module):
@@ -133,10 +133,10 @@ class Artist(nn.Module):
         super().__init__()
         whole, along = noise
         self.steps = steps
-        self.enter = nn.Linear(channels + len(DRAWN_LEADS) * steps + along, 2 * units)
+        self.enter = nn.Linear(channels + len(INDEPENDENT_LEADS) * steps + along, 2 * units)
         self.whole = nn.Linear(pooled + whole, 2 * units)
         self.lstm = nn.LSTM(2 * units, units, layers, batch_first=True, bidirectional=True)
-        self.leave = nn.Linear(4 * units, len(DRAWN_LEADS) * steps)
+        self.leave = nn.Linear(4 * units, len(INDEPENDENT_LEADS) * steps)
         self.mix = nn.Linear(8 * units + whole, MIXTURE)
         for part in (self.leave, self.mix):
             nn.init.zeros_(part.weight)
@@ -158,7 +158,7 @@ class Critic(nn.Module):
 
     def __init__(self, channels: int, pooled: int):
         super().__init__()
-        sizes = [len(DRAWN_LEADS) + ALIGNED, *(channels * 2**i for i in range(4))]
+        sizes = [len(INDEPENDENT_LEADS) + ALIGNED, *(channels * 2**i for i in range(4))]
         self.convolutions = nn.ModuleList(
             nn.utils.parametrizations.spectral_norm(nn.Conv1d(before, after, 9, stride=3, padding=4))
             for before, after in itertools.pairwise(sizes)

@@ -5,7 +5,7 @@ else stands here once: the condition is read once for all draws and all steps; t
 *guess* of the ECG, which goes through the encoder and stands beside the noisy latent at every step, so that the
 sampler only adds what the condition leaves open (the residual form of CorrDiff, Mardani et al. 2023).
 
-Three players train it, together or one after the other (``[training] players``): the *space* learns to encode and
+Three players train it, together or one after the other (``[training] parameter_groups``): the *space* learns to encode and
 decode ECGs, the *reader* to guess from the condition, the *denoiser* to find its way from noise to a latent.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, Read, Reader
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Drawn, Generator, Noise, Sampling
 from ecggen.networks.latent import Autoencoder, Denoiser, divergence
 from ecggen.networks.losses import amplitude, squared
@@ -42,11 +42,11 @@ class Known:
     along: Tensor
     vector: Tensor
     tokens: Tensor
-    tokens_seen: Tensor
+    token_mask: Tensor
 
     def repeat(self, n: int) -> Known:
         """Each record ``n`` times, one copy after the other."""
-        parts = (self.along, self.vector, self.tokens, self.tokens_seen)
+        parts = (self.along, self.vector, self.tokens, self.token_mask)
         return Known(*(part.repeat_interleave(n, 0) for part in parts))
 
 
@@ -126,7 +126,7 @@ class LatentGenerator(Generator):
         self.folded, self.looks, self.prior = folded, looks, prior
         self.sampling = Sampling(steps, guidance, seen_steps or None, coherence, guided_below)
         self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
-        self.space = Autoencoder(len(DRAWN_LEADS), latent, space, 2, folded)
+        self.space = Autoencoder(len(INDEPENDENT_LEADS), latent, space, 2, folded)
         self.latent = latent
         self.denoiser = nn.ModuleDict(
             {
@@ -139,19 +139,19 @@ class LatentGenerator(Generator):
             self.denoiser["summary"] = nn.Linear(width, width)
             nn.init.zeros_(self.denoiser["summary"].weight)  # type: ignore[arg-type]
 
-    def players(self) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {
             SPACE: list(self.space.parameters()),
-            **self.reader.players(READER),
+            **self.reader.parameter_groups(READER),
             DENOISER: list(self.denoiser.parameters()),
         }
 
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
-        if player == BEATS:
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
+        if group == BEATS:
             return {"error": self.reader.beat_error(ecg, condition)}
-        if player == SPACE:
+        if group == SPACE:
             return self._space_losses(ecg, condition)
-        if player == READER:
+        if group == READER:
             return self._reader_losses(ecg, condition)
         with torch.no_grad():
             latent = self.space.scaled(drawn(self.space.encode(ecg.signal)))
@@ -173,7 +173,7 @@ class LatentGenerator(Generator):
 
     def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
         numbers, draws = self._numbers(condition, noise), len(noise) // len(condition)
-        seen = condition.leads_seen.flatten(1).any(1).tolist()
+        seen = condition.lead_mask.flatten(1).any(1).tolist()
         alike = self.sampling.seen_steps is None or len(set(seen)) == 1
         size, drawn, guesses = len(condition) if alike else 1, [], []
         for at in range(0, len(condition), size):
@@ -204,7 +204,7 @@ class LatentGenerator(Generator):
         draw is as much of one piece as the coherence says.
         """
         known, plain = known.repeat(draws), self._plain(condition, draws)
-        alone = condition.worded() & ~condition.leads_seen.flatten(1).any(1)
+        alone = condition.has_text_or_metadata() & ~condition.lead_mask.flatten(1).any(1)
         whole = self.sampling.coherence * alone.repeat_interleave(draws)[:, None, None].to(known.along)
         coherent = bool(whole.any())
 
@@ -226,16 +226,16 @@ class LatentGenerator(Generator):
         """What is known without words and facts; None where guidance has nothing to do."""
         silent = replace(
             condition,
-            text_seen=torch.zeros_like(condition.text_seen),
-            facts=torch.zeros_like(condition.facts),
-            facts_seen=torch.zeros_like(condition.facts_seen),
+            text_mask=torch.zeros_like(condition.text_mask),
+            metadata=torch.zeros_like(condition.metadata),
+            metadata_mask=torch.zeros_like(condition.metadata_mask),
         )
-        if self.sampling.guidance == 1 or not bool(condition.worded().any()):
+        if self.sampling.guidance == 1 or not bool(condition.has_text_or_metadata().any()):
             return None
         return self._read(silent)[0].repeat(draws)
 
     def _denoise(self, x: Tensor, time: Tensor, known: Known, apart: bool = False) -> Tensor:
-        return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.tokens_seen, apart)
+        return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.token_mask, apart)
 
     def _read(self, condition: Condition) -> tuple[Known, Tensor]:
         """What the denoiser is told, and the reader's guess."""
@@ -253,7 +253,7 @@ class LatentGenerator(Generator):
         vector = context.vector + part["whole"](read.pooled())
         if "summary" in part:
             vector = vector + part["summary"](context.tokens[:, 0])
-        return Known(along, vector, context.tokens, context.tokens_seen)
+        return Known(along, vector, context.tokens, context.token_mask)
 
     def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         posterior = self.space.encode(ecg.signal)

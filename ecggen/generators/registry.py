@@ -19,7 +19,7 @@ from ecggen.core.config import build, nearest
 from ecggen.core.errors import InputError
 from ecggen.generators.base import Generator
 
-TABLES = ("generator", "model", "preprocessing", "exposure", "training")
+TABLES = ("generator", "model", "preprocessing", "masking", "training")
 """What a training config may hold."""
 
 

@@ -32,9 +32,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, project_onto_observed
 from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Drawn, Generator, Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
@@ -80,13 +80,13 @@ class VAE(Generator):
         super().__init__()
         self.weights = divergence, posterior, middle
         self.reader = Reader(widths, blocks, width, whole, along, steps, text, beats)
-        self.read_truth = Down(len(DRAWN_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
+        self.read_truth = Down(len(INDEPENDENT_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)
 
-    def players(self) -> dict[str, list[nn.Parameter]]:
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         posterior = [*self.read_truth.parameters(), *self.posterior.parameters()]
-        players = self.reader.players(GENERATOR)
-        return players | {GENERATOR: players[GENERATOR] + posterior}
+        parameter_groups = self.reader.parameter_groups(GENERATOR)
+        return parameter_groups | {GENERATOR: parameter_groups[GENERATOR] + posterior}
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
@@ -98,24 +98,24 @@ class VAE(Generator):
         if self.weights[2]:
             middle = self.reader.write(once, once.prior.mean())
         whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
-        shown = condition.leads_seen.any((1, 2)).repeat_interleave(draws)[:, None, None]
+        shown = condition.lead_mask.any((1, 2)).repeat_interleave(draws)[:, None, None]
         along = torch.where(shown, along, along[..., :1])
         return Drawn(self.reader.write(read, read.prior.at(whole, along)), middle)
 
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
-        if player == BEATS:
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
+        if group == BEATS:
             return {"error": self.reader.beat_error(ecg, condition)}
         read = self.reader(condition)
         scale = amplitude(ecg.signal)
-        one, other = (agree(self.reader.write(read, _drawn(read.prior)), condition) for _ in range(2))
+        one, other = (project_onto_observed(self.reader.write(read, _drawn(read.prior)), condition) for _ in range(2))
         # The posterior looks at a part of the batch: it teaches the latents, the score teaches the rest.
         part = slice(0, -(-len(ecg) // POSTERIOR_SHARE))
         posterior = self._posterior(ecg[part], read[part])
-        fit = agree(self.reader.write(read[part], _drawn(posterior)), condition[part])
+        fit = project_onto_observed(self.reader.write(read[part], _drawn(posterior)), condition[part])
         divergence, weight, middle = self.weights
         losses = {}
         if middle:
-            answer = agree(self.reader.write(read, read.prior.mean()), condition)
+            answer = project_onto_observed(self.reader.write(read, read.prior.mean()), condition)
             losses["middle"] = middle * squared(answer, ecg.signal, scale)
         return losses | {
             "score": (pair_crps(one, other, ecg.signal) / scale).mean(),
@@ -126,7 +126,7 @@ class VAE(Generator):
     def _posterior(self, ecg: ECG, read: Read) -> Latent:
         context = read.context
         waves = fold(ecg.signal, self.reader.steps)
-        told = self.read_truth(waves, context.vector, context.tokens, context.tokens_seen)
+        told = self.read_truth(waves, context.vector, context.tokens, context.token_mask)
         joined = [torch.cat(pair, 1) for pair in zip(read.features, told, strict=True)]
         return self.posterior(joined, context.vector)
 

@@ -51,13 +51,13 @@ class About:
 
     def lines(self) -> list[str]:
         """``key: value`` lines for a file's comments; ``parse`` reads them back."""
-        facts = {
+        metadata = {
             "age": "" if self.age is None else f"{self.age:g}",
             "sex": self.sex or "",
             "codes": " ".join(self.codes),
             "report": " ".join(self.report.split()),
         }
-        known = [f"{key}: {value}" for key, value in facts.items() if value]
+        known = [f"{key}: {value}" for key, value in metadata.items() if value]
         return known + [f"personal-{kind}: {text}" for kind, text in self.personal.items()]
 
     @staticmethod

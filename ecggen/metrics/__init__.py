@@ -7,37 +7,37 @@ every accelerator has: keep the metrics on the CPU.
 """
 
 from ecggen.metrics.means import (
-    BandCoverage,
+    CRPS,
+    PRD,
+    IntervalCoverage,
     IntervalScore,
     MeanAbsoluteError,
     MeanOf,
     MeanSquaredError,
     Pearson,
-    PercentDifference,
-    RankedProbability,
     RootMeanSquaredError,
     RSquared,
 )
 from ecggen.metrics.records import HeartRateError, LeadLaws, RPeakF1
-from ecggen.metrics.sets import FrechetGaussian, KernelDistance, Manifold, Marginal, SpectrumDistance
+from ecggen.metrics.sets import PRDC, FrechetDistance, KernelDistance, Marginal, SpectrumDistance
 
 __all__ = [
-    "BandCoverage",
-    "FrechetGaussian",
+    "CRPS",
+    "PRD",
+    "PRDC",
+    "FrechetDistance",
     "HeartRateError",
+    "IntervalCoverage",
     "IntervalScore",
     "KernelDistance",
     "LeadLaws",
-    "Manifold",
     "Marginal",
     "MeanAbsoluteError",
     "MeanOf",
     "MeanSquaredError",
     "Pearson",
-    "PercentDifference",
     "RPeakF1",
     "RSquared",
-    "RankedProbability",
     "RootMeanSquaredError",
     "SpectrumDistance",
 ]

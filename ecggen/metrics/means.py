@@ -99,21 +99,21 @@ class RSquared(MeanOf):
         super().__init__(waveform.r_squared, num_leads, **kwargs)
 
 
-class PercentDifference(MeanOf):
+class PRD(MeanOf):
     """Mean over records of the PRD in percent; records whose true lead is flat are left out."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(waveform.prd, num_leads, **kwargs)
 
 
-class RankedProbability(MeanOf):
+class CRPS(MeanOf):
     """Mean over records and time of the fair CRPS in mV; ``update(draws, true)``, draws (draw, record, lead, time)."""
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(_crps, num_leads, **kwargs)
 
 
-class BandCoverage(MeanOf):
+class IntervalCoverage(MeanOf):
     """Mean share of true samples inside a band; ``update(low, high, true)``. Neither high nor low is better: its own
     level is."""
 

@@ -18,7 +18,7 @@ from ecggen.metrics.functional.distribution.manifold import manifold_scores
 from ecggen.metrics.states import Summed, TwoSets, as_array
 
 
-class FrechetGaussian(Summed):
+class FrechetDistance(Summed):
     """``frechet.frechet_gaussian`` from sums of features and of their products.
 
     Features far from zero against their spread lose digits in such sums: standardise them once, by the training set.
@@ -61,7 +61,7 @@ class KernelDistance(TwoSets):
         return torch.tensor(kernel_distance(*self.sets()), dtype=torch.float64)
 
 
-class Manifold(TwoSets):
+class PRDC(TwoSets):
     """``manifold.manifold_scores`` of features (record, feature).
 
     Args:

@@ -60,7 +60,7 @@ class Attention(nn.Module):
             nn.init.zeros_(out.weight)
             nn.init.zeros_(out.bias)
 
-    def forward(self, x: Tensor, tokens: Tensor, tokens_seen: Tensor, apart: bool = False) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tensor, token_mask: Tensor, apart: bool = False) -> Tensor:
         """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time).
 
         ``apart``: each moment attends to itself alone.
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         q, k, v = self.to_qkv(self.norm_self(h)).chunk(3, -1)
         h = h + self.out_self(v if apart else self._attend(q, k, v))
         keys, values = self.to_kv(self.norm_tokens(tokens)).chunk(2, -1)
-        h = h + self.out_cross(self._attend(self.to_q(self.norm_cross(h)), keys, values, tokens_seen))
+        h = h + self.out_cross(self._attend(self.to_q(self.norm_cross(h)), keys, values, token_mask))
         return h.transpose(1, 2)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:

@@ -107,7 +107,7 @@ class Denoiser(nn.Module):
         known: Tensor,
         vector: Tensor,
         tokens: Tensor,
-        tokens_seen: Tensor,
+        token_mask: Tensor,
         apart: bool = False,
     ) -> Tensor:
         """(batch, latent, step) from the same, ``time`` (batch,) from 0 (no noise) to 1 (nothing else).
@@ -115,7 +115,7 @@ class Denoiser(nn.Module):
         ``apart``: no moment attends to the others.
         """
         vector = vector + self.noise(waves_of(time, vector.shape[1]))
-        features = self.down(torch.cat([x, known], 1), vector, tokens, tokens_seen, apart=apart)
+        features = self.down(torch.cat([x, known], 1), vector, tokens, token_mask, apart=apart)
         return self.up(features, vector, [None] * (len(features) - 1)).float()
 
 

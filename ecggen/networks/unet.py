@@ -46,7 +46,7 @@ class Down(nn.Module):
         x: Tensor,
         vector: Tensor,
         tokens: Tensor,
-        tokens_seen: Tensor,
+        token_mask: Tensor,
         beside: Tensor | None = None,
         apart: bool = False,
     ) -> list[Tensor]:
@@ -60,7 +60,7 @@ class Down(nn.Module):
             for i, block in enumerate(blocks):  # type: ignore[arg-type]
                 x = block(x, vector)
                 if level == len(self.levels) - 1 and i % 2:
-                    x = self.attention[i // 2](x, tokens, tokens_seen, apart)
+                    x = self.attention[i // 2](x, tokens, token_mask, apart)
             features.append(x)
         return features
 

@@ -14,7 +14,7 @@ import torch
 from scipy.linalg import eigh
 
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 
 BEFORE, AFTER = 0.25, 0.45
 """Seconds around the R peak: from before the P wave to behind the T wave of a heart at rest."""
@@ -28,7 +28,7 @@ NAME = "median beats at 100 Hz, 0.5–40 Hz, 0.25 s before to 0.45 s behind the 
 
 def plain(ecg: ECG) -> ECG:
     """The independent leads of ``ecg`` (all, where none is among I, II, V1–V6) at 100 Hz with 0.5 to 40 Hz."""
-    leads = [lead for lead in DRAWN_LEADS if lead in ecg.leads] or list(ecg.leads)
+    leads = [lead for lead in INDEPENDENT_LEADS if lead in ecg.leads] or list(ecg.leads)
     chosen = ecg.pick(*leads)
     if not len(chosen):
         return ECG(torch.zeros(0, len(leads), 0), tuple(leads), Preprocessor().fs)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.core.errors import InputError
 from ecggen.generators.baselines.baselines import LaggedRegression, independent
 from ecggen.generators.baselines.lagged_regression import filtered
@@ -79,8 +79,8 @@ class Pairs:
         """
         held = self.sides[0].valid.ecg.leads
         known = determined_by(self.material.given)
-        free = [lead for lead in (*DRAWN_LEADS, *STANDARD_LEADS) if lead in held and lead not in known]
-        kept = [lead for lead in free if lead in DRAWN_LEADS] or free
+        free = [lead for lead in (*INDEPENDENT_LEADS, *STANDARD_LEADS) if lead in held and lead not in known]
+        kept = [lead for lead in free if lead in INDEPENDENT_LEADS] or free
         if not kept:
             raise InputError(f"{', '.join(self.material.given)} determine every lead", "a lead to score was expected")
         return tuple(dict.fromkeys(kept))
@@ -141,10 +141,10 @@ class Pairs:
         rows = LEAD_MATRIX[list(independent(given))]
         seen = asked.signal.new_tensor(rows) @ asked.signal
         answer = filtered(seen, *moments.weights(rows), moments.shifts)
-        return answer[:, [DRAWN_LEADS.index(lead) for lead in self.leads]].double().numpy()
+        return answer[:, [INDEPENDENT_LEADS.index(lead) for lead in self.leads]].double().numpy()
 
     def _eight(self, ecg: ECG) -> ECG:
-        return median_beats.plain(ecg.standard().pick(*DRAWN_LEADS))
+        return median_beats.plain(ecg.standard().pick(*INDEPENDENT_LEADS))
 
 
 def varies(ratio: float) -> str:

@@ -18,15 +18,15 @@ from torch import Tensor
 
 from ecggen import data
 from ecggen.conditioning import rhythm_prior, statements
-from ecggen.conditioning.condition import WORDS, Condition, agree
-from ecggen.conditioning.patient_prior import People
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.conditioning.condition import WORDS, Condition, project_onto_observed
+from ecggen.conditioning.patient_prior import PatientPrior
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, Noise
 from ecggen.networks import storage
-from ecggen.training.masking import Exposure
+from ecggen.training.masking import Masking
 
 TRAINED = (1, 2, 3, 4, 5, 6, 7, 8)
 BANDED = (8,)
@@ -38,13 +38,13 @@ GIVEN = ("", "I", "I II", "II V1 V5")
 """What is given while bands are set, by the number of independent leads; a PPG where there is none."""
 
 
-def fit_beats(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0) -> None:
+def fit_rhythm_prior(generator: Generator, pack: Pack, rows: np.ndarray, seed: int = 0) -> None:
     """What words and facts tell of the rhythm, from the training records (``ecggen.conditioning.rhythm_prior``)."""
     known = Batches(pack, rows, 256)
     rhythm_prior.fit(generator, ((part.condition, part.beats) for part in known), np.random.default_rng(seed))
 
 
-def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
+def fit_patient_prior(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048, seed: int = 0) -> None:
     """Whom the generator draws where nothing is told: a sample of the training records (``ecggen.conditioning.patient_prior``).
 
     What is kept of a record's report is what reports usually say, ``usual_words``: the rest may be somebody's own.
@@ -60,7 +60,7 @@ def fit_people(generator: Generator, pack: Pack, rows: np.ndarray, n: int = 2048
     said = [[code for code in statements.codes() if code in own] for own in known.codes]
     texts = [statements.write_anyhow(codes, (), rng) if codes else "" for codes in said]
     texts = [usual[row] or text for row, text in zip(chosen, texts, strict=True)]
-    generator.people = People.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
+    generator.patient_prior = PatientPrior.of(texts, np.stack([known.age, known.sex, known.heart_rate], 1))
 
 
 def usual_words(reports: Sequence[str], patients: Sequence[str], least: int = USUAL) -> list[str]:
@@ -89,19 +89,19 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1
     """
     generator.spread.fill_(1.0)
     for count, leads in list(enumerate(GIVEN))[1:]:
-        sums, done = torch.zeros(3, len(DRAWN_LEADS), dtype=torch.float64), 0
+        sums, done = torch.zeros(3, len(INDEPENDENT_LEADS), dtype=torch.float64), 0
         for truth, condition in told(generator, pack, rows, leads.split(), progress):
             eight, middle = _drawn(generator, condition, range(done, done + draws * len(truth)))
             if middle is None:
                 return
             done += draws * len(truth)  # the same few draws in each batch would be taken for all
-            true = truth.pick(*DRAWN_LEADS).signal.double()
+            true = truth.pick(*INDEPENDENT_LEADS).signal.double()
             away = eight.unflatten(0, (-1, draws)) - middle[:, None]
             together = _covariance(away.mean(1), middle)
             sums += torch.stack([away.var(-1).mean(1), 2 * together, middle.var(-1) - true.var(-1)]).sum(1)
         a, b, c = sums  # variance of middle + k · away = that of the truth
         spread = (-b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / (2 * a).clamp(min=1e-9)
-        known = torch.tensor([lead in determined_by(leads.split()) for lead in DRAWN_LEADS])
+        known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
         generator.spread[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.spread)
 
 
@@ -114,7 +114,7 @@ def told(
     generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str], progress: bool = False
 ) -> Iterator[tuple[ECG, Condition]]:
     """Records of a pack, and what is told of each: some leads, or a simulated PPG where none are given."""
-    pulse = Exposure({"none": 1.0}, pulse=1.0, beside_ppg={"none": 1.0}, cut=0.0)
+    pulse = Masking({"none": 1.0}, simulated_ppg_prob=1.0, lead_masks_with_ppg={"none": 1.0}, crop_prob=0.0)
     parts = Batches(pack, rows, 64)
     for part in track(parts, f"{' '.join(given) or 'PPG'} given", len(parts), disable=not progress):
         truth = part.ecg.standard()
@@ -132,10 +132,10 @@ def _covariance(one: Tensor, other: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_bands(
+def fit_intervals(
     generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 20, level: float = 0.9, progress: bool = False
 ) -> None:
-    """Set ``middle_share`` and ``band_scale``: centers near the truth, and bands that hold their share, lead by lead.
+    """Set ``mean_weight`` and ``interval_scale``: centers near the truth, and bands that hold their share, lead by lead.
 
     The share of the middle answer is the one of least squares, in which a lead's error counts the less the more that
     lead varies: else a few large hearts would choose for all. The bands of ``estimate`` are then widened or narrowed
@@ -149,29 +149,29 @@ def fit_bands(
         level: Share that is to be held.
         progress: Show progress bars.
     """
-    generator.band_scale.fill_(1.0)
-    generator.middle_share.zero_()
+    generator.interval_scale.fill_(1.0)
+    generator.mean_weight.zero_()
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
         parts, sizes = [], []
         for seed, (truth, condition) in enumerate(told(generator, pack, rows, leads.split(), progress)):
             estimate = generator.estimate(condition, draws, seed, level)
             _, middle = _drawn(generator, condition, range(len(truth)))
-            mean = estimate.center.pick(*DRAWN_LEADS).signal
+            mean = estimate.center.pick(*INDEPENDENT_LEADS).signal
             moved = torch.zeros_like(mean) if middle is None else middle.float() - mean
             edges = (edge.signal - estimate.center.signal for edge in (estimate.low, estimate.high))
-            sizes.append(truth.pick(*DRAWN_LEADS).signal.std(-1, keepdim=True))
+            sizes.append(truth.pick(*INDEPENDENT_LEADS).signal.std(-1, keepdim=True))
             parts.append((truth.signal - matrix @ mean, moved, *edges))
         off, moved, below, above = (torch.cat(each) for each in zip(*parts, strict=True))
-        short = off[:, [STANDARD_LEADS.index(lead) for lead in DRAWN_LEADS]]
+        short = off[:, [STANDARD_LEADS.index(lead) for lead in INDEPENDENT_LEADS]]
         weights = 1 / torch.cat(sizes).clamp(min=1e-3)
         share = (weights * short * moved).sum((0, 2)) / (weights * moved.square()).sum((0, 2)).clamp(min=1e-9)
-        generator.middle_share[count] = share.clamp(0, 1).to(generator.middle_share)
+        generator.mean_weight[count] = share.clamp(0, 1).to(generator.mean_weight)
         off = off - matrix @ (share.clamp(0, 1)[:, None] * moved)
         needed = off / torch.where(off > 0, above.clamp(min=1e-4), below.clamp(max=-1e-4))
         for i, found in enumerate(needed.transpose(0, 1)):
             if STANDARD_LEADS[i] not in determined_by(leads.split()):
-                generator.band_scale[count, i] = float(np.quantile(found.numpy(), level))
+                generator.interval_scale[count, i] = float(np.quantile(found.numpy(), level))
 
 
 def _drawn(generator: Generator, condition: Condition, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
@@ -179,8 +179,8 @@ def _drawn(generator: Generator, condition: Condition, indices: Sequence[int]) -
     prepared = generator.preprocessor.condition(condition)
     drawn = generator.draw_many(prepared.to(generator.device), Noise(1, indices))
     draws = len(indices) // len(prepared)
-    eight = agree(drawn.draws.cpu(), prepared.repeat(draws)).double()
-    return eight, None if drawn.middle is None else agree(drawn.middle.cpu(), prepared).double()
+    eight = project_onto_observed(drawn.draws.cpu(), prepared.repeat(draws)).double()
+    return eight, None if drawn.middle is None else project_onto_observed(drawn.middle.cpu(), prepared).double()
 
 
 def main() -> None:
@@ -198,10 +198,10 @@ def main() -> None:
     words = parser.parse_args()
     generator = checkpoint.load(words.model)
     pack = data.pack(data.recordings(words.data), generator.preprocessor, words.cache)
-    fit_beats(generator, pack, pack.rows(TRAINED))
-    fit_people(generator, pack, pack.rows(TRAINED))
+    fit_rhythm_prior(generator, pack, pack.rows(TRAINED))
+    fit_patient_prior(generator, pack, pack.rows(TRAINED))
     fit_draws(generator, pack, some(pack.rows(TRAINED), 24 * words.limit), progress=not words.quiet)
-    fit_bands(generator, pack, some(pack.rows(BANDED), words.limit), progress=not words.quiet)
+    fit_intervals(generator, pack, some(pack.rows(BANDED), words.limit), progress=not words.quiet)
     checkpoint.save(generator, words.out, half=True)
     checkpoint.write_golden(words.out)
     if words.beside:

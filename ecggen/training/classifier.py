@@ -14,7 +14,7 @@ import torch
 
 from ecggen.data import Batch, Pack
 from ecggen.evaluators import pretrained
-from ecggen.training.trainer import Plan, Shuffled, louder, quiet_lightning, rate_at, trainer_for
+from ecggen.training.trainer import Plan, Shuffled, jitter_amplitude, quiet_lightning, rate_at, trainer_for
 
 
 def train(
@@ -54,7 +54,7 @@ class Course(lightning.LightningModule):
     def configure_optimizers(self):
         """AdamW over what may move."""
         moving = [parameter for parameter in self.judge.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(moving, self.plan.rate, betas=(0.9, 0.98), weight_decay=self.plan.decay)
+        return torch.optim.AdamW(moving, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """The sum of the judge's losses."""
@@ -62,8 +62,8 @@ class Course(lightning.LightningModule):
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.plan.rate * rate_at(self.plan, self.current_epoch, index, self._steps)
-        losses = self.judge.loss(louder(batch, self.plan.louder, rng), rng)
+            group["lr"] = self.plan.lr * rate_at(self.plan, self.current_epoch, index, self._steps)
+        losses = self.judge.loss(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), rng)
         self.log_dict({name: loss.detach() for name, loss in losses.items()}, prog_bar=True)
         return torch.stack(list(losses.values())).sum()
 

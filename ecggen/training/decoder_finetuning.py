@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ecggen import data
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Batch, Pack
 from ecggen.data.batches import telling
@@ -37,9 +37,9 @@ from ecggen.generators.latent import LatentGenerator
 from ecggen.networks.latent import Autoencoder
 from ecggen.networks.losses import amplitude
 from ecggen.training.calibration import some
-from ecggen.training.trainer import Plan, Shuffled, cropped, louder, quiet_lightning, rate_at, trainer_for
+from ecggen.training.trainer import Plan, Shuffled, cropped, jitter_amplitude, quiet_lightning, rate_at, trainer_for
 
-PLAN = Plan(epochs=4, batch=24, rate=5e-4, decay=0.01, average=0.998, crop=4.0)
+PLAN = Plan(epochs=4, batch=24, lr=5e-4, weight_decay=0.01, ema_decay=0.998, crop=4.0)
 """How long and how, unless asked otherwise."""
 RECORDS, DRAWS, FEATURES = 0.02, 0.03, 4.0
 """Weight of the critic's word on decoded records and on draws; what features weigh beside it."""
@@ -137,7 +137,7 @@ class Sharpening(lightning.LightningModule):
     def configure_optimizers(self):
         """AdamW for the decoder, and one for the critic, who learns twice as fast."""
         return [
-            torch.optim.AdamW(part.parameters(), self.plan.rate, betas=(0.8, 0.99), weight_decay=self.plan.decay)
+            torch.optim.AdamW(part.parameters(), self.plan.lr, betas=(0.8, 0.99), weight_decay=self.plan.weight_decay)
             for part in (self.space.decoder, self.critic)
         ]
 
@@ -145,7 +145,7 @@ class Sharpening(lightning.LightningModule):
         """A move of the decoder, and one of the critic."""
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
-        batch = cropped(louder(batch, self.plan.louder, rng), self.plan.crop, rng)
+        batch = cropped(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), self.plan.crop, rng)
         true = batch.ecg.signal
         with torch.no_grad():
             latent = somewhat_noisy(self.space.encode(true))
@@ -154,7 +154,7 @@ class Sharpening(lightning.LightningModule):
         fake, real = torch.cat([own, drawn]) / SIZE_MV, true / SIZE_MV
 
         steps = int(self.trainer.num_training_batches)
-        rate = self.plan.rate * rate_at(self.plan, self.current_epoch, index, steps)
+        rate = self.plan.lr * rate_at(self.plan, self.current_epoch, index, steps)
         listens = self.current_epoch * steps + index >= QUIET * self.plan.epochs * steps
         decoder, critic = self.optimizers()  # type: ignore[misc]
         with decoder.toggle_model():
@@ -164,8 +164,8 @@ class Sharpening(lightning.LightningModule):
             self._move(critic, 2 * rate, self._critic_losses(fake.detach(), real))
 
     def _move(self, optimizer: LightningOptimizer, rate: float, losses: dict[str, Tensor]) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for param_group in optimizer.param_groups:
+            param_group["lr"] = rate
         self.manual_backward(torch.stack(list(losses.values())).sum())
         self.clip_gradients(optimizer, self.plan.clip, "norm")  # type: ignore[arg-type]
         optimizer.step()
@@ -249,7 +249,7 @@ class Critic(nn.Module):
 
 def _layers(channels: int) -> list[nn.Module]:
     sizes = (
-        (len(DRAWN_LEADS), channels, 15, 1, 1),
+        (len(INDEPENDENT_LEADS), channels, 15, 1, 1),
         (channels, 2 * channels, 9, 2, 1),
         (2 * channels, 4 * channels, 9, 2, 4),
         (4 * channels, 4 * channels, 5, 2, 1),

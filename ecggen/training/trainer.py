@@ -25,17 +25,17 @@ from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
 from ecggen.conditioning import rhythm_prior, statements
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, project_onto_observed
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
-from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, determined_by
+from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator, Noise
 from ecggen.training import calibration
-from ecggen.training.masking import Exposure
+from ecggen.training.masking import Masking
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Plan:
     Attributes:
         epochs: Passes over the training records.
         batch: Records per step.
-        rate: Highest learning rate of AdamW.
-        decay: Weight decay of AdamW.
+        lr: Highest learning rate of AdamW.
+        weight_decay: Weight decay of AdamW.
         warmup: Share of the steps in which the rate rises; it then falls along a cosine.
         clip: Largest norm of a player's gradient.
-        average: Decay of the moving average of the weights, once it has forgotten the first ones.
-        reworded: Chance that a record's report gives way to a text written of its statements, in any language.
-        louder: Deviation of the logarithm of the random factor on each record's amplitude.
-        turned: Deviation in rad of the random rotation of each record's heart vector, about each axis (``turned``).
+        ema_decay: Decay of the moving average of the weights, once it has forgotten the first ones.
+        text_augment_prob: Chance that a record's report gives way to a text written of its statements, in any language.
+        amplitude_jitter: Deviation of the logarithm of the random factor on each record's amplitude.
+        vcg_rotation: Deviation in rad of the random rotation of each record's heart vector, about each axis (``rotate_vcg``).
         crop: Seconds of each record that a step sees, from a random moment on; 0 for all of them. A heart's beats are
             alike, so that short parts show more hearts in the same time.
         share: Share of the training patients that are learnt from, for learning curves.
@@ -64,21 +64,21 @@ class Plan:
         validation_records: Most records of them that are used.
         keep: Which weights are kept: the "best" in validation, or the "last" (where validation cannot tell, as for an
             autoencoder whose denoiser is not trained yet).
-        players: Players that are trained, in turn; all of the generator's if empty.
+        groups: Players that are trained, in turn; all of the generator's if empty.
         validation_leads: Conditions that validation scores, as lead names apart by blanks.
         validation_draws: Draws averaged into the point estimate that is scored.
     """
 
     epochs: int = 20
     batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.02
+    lr: float = 1e-3
+    weight_decay: float = 0.02
     warmup: float = 0.05
     clip: float = 1.0
-    average: float = 0.999
-    reworded: float = 0.0
-    louder: float = 0.1
-    turned: float = 0.0
+    ema_decay: float = 0.999
+    text_augment_prob: float = 0.0
+    amplitude_jitter: float = 0.1
+    vcg_rotation: float = 0.0
     crop: float = 0.0
     share: float = 1.0
     precision: str = "bf16-mixed"
@@ -90,10 +90,10 @@ class Plan:
     validation_leads: Sequence[str] = ("I", "II V1 V5")
     validation_draws: int = 4
     keep: Literal["best", "last"] = "best"
-    players: Sequence[str] = ()
+    groups: Sequence[str] = ()
 
 
-def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Plan, Exposure]:
+def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Plan, Masking]:
     """What a training config says: the generator, its first weights from the plan's seed; the plan; what is shown.
 
     Args:
@@ -103,19 +103,19 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Pl
     values = config.read_toml(path, overrides)
     registry.check_tables(values, path)
     plan = config.build(Plan, values.get("training", {}), f"[training] of {path}")
-    exposure = config.build(Exposure, values.get("exposure", {}), f"[exposure] of {path}")
+    masking = config.build(Masking, values.get("masking", {}), f"[masking] of {path}")
     preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {path}")
     lightning.seed_everything(plan.seed, verbose=False)
     generator = registry.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
     generator.preprocessor = preprocessor
-    return generator, plan, exposure
+    return generator, plan, masking
 
 
 def train(
     generator: Generator,
     pack: Pack,
     plan: Plan,
-    exposure: Exposure,
+    masking: Masking,
     out: Path,
     resume: bool = False,
     progress: bool = True,
@@ -135,9 +135,9 @@ def train(
     quiet_lightning()
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
     rows = some_patients(pack, pack.rows(plan.train_folds), plan.share)
-    game = Game(generator, plan, exposure, out)
+    game = TrainingModule(generator, plan, masking, out)
     trainer = trainer_for(plan, out, len(rows), progress, KeepAveraged())
-    batches = Shuffled(pack, rows, plan, len(game.players), trainer)
+    batches = Shuffled(pack, rows, plan, len(game.parameter_groups), trainer)
     trainer.fit(
         game,
         torch.utils.data.DataLoader(batches, batch_size=None),
@@ -147,8 +147,8 @@ def train(
     )
     if trainer.is_global_zero and rhythm_prior.encoder_of(generator) is not None:
         best = checkpoint.load(out / "checkpoint")
-        calibration.fit_beats(best, pack, rows, plan.seed)
-        calibration.fit_people(best, pack, rows, seed=plan.seed)
+        calibration.fit_rhythm_prior(best, pack, rows, plan.seed)
+        calibration.fit_patient_prior(best, pack, rows, seed=plan.seed)
         checkpoint.save(best, out / "checkpoint")
     return out / "checkpoint"
 
@@ -182,7 +182,7 @@ def trainer_for(
         log_every_n_steps=min(20, max(1, records // (plan.batch * devices))),
         callbacks=[
             *first,
-            WeightAveraging(multi_avg_fn=moving_average(plan.average)),
+            WeightAveraging(multi_avg_fn=moving_average(plan.ema_decay)),
             ModelCheckpoint(out, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
             LossPlot(out),
             *([RichProgressBar()] if progress else []),
@@ -230,26 +230,26 @@ class Shuffled(Batches):
         return super().__iter__()
 
 
-class Game(lightning.LightningModule):
+class TrainingModule(lightning.LightningModule):
     """The training game of a generator."""
 
-    def __init__(self, generator: Generator, plan: Plan, exposure: Exposure, out: Path):
+    def __init__(self, generator: Generator, plan: Plan, masking: Masking, out: Path):
         super().__init__()
         self.automatic_optimization = False
-        self.generator, self.plan, self.exposure, self.out = generator, plan, exposure, out
-        players = generator.players()
-        for name in plan.players:
-            if name not in players:
-                raise InputError(f"there is no player {name!r}", f"one of {', '.join(players)} was expected")
-        self.players = {name: players[name] for name in plan.players or players}
+        self.generator, self.plan, self.masking, self.out = generator, plan, masking, out
+        parameter_groups = generator.parameter_groups()
+        for name in plan.groups:
+            if name not in parameter_groups:
+                raise InputError(f"there is no player {name!r}", f"one of {', '.join(parameter_groups)} was expected")
+        self.parameter_groups = {name: parameter_groups[name] for name in plan.groups or parameter_groups}
         self.best = math.inf
         self.errors: dict[str, list[Tensor]] = {}
 
     def configure_optimizers(self):
         """One AdamW for each player."""
         return [
-            torch.optim.AdamW(parameters, self.plan.rate, betas=(0.9, 0.98), weight_decay=self.plan.decay)
-            for parameters in self.players.values()
+            torch.optim.AdamW(parameters, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
+            for parameters in self.parameter_groups.values()
         ]
 
     def training_step(self, batch: Batch, index: int) -> None:
@@ -257,24 +257,24 @@ class Game(lightning.LightningModule):
         # Every step's numbers follow from its place: a resumed run draws what an unbroken one would.
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
-        batch = turned(louder(batch, self.plan.louder, rng), self.plan.turned, rng)
-        batch = reworded(cropped(batch, self.plan.crop, rng), self.plan.reworded, rng)
-        condition = self.exposure(batch.condition, rng, batch.beats, self.generator.preprocessor)
+        batch = rotate_vcg(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), self.plan.vcg_rotation, rng)
+        batch = vary_text(cropped(batch, self.plan.crop, rng), self.plan.text_augment_prob, rng)
+        condition = self.masking(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
         steps = int(self.trainer.num_training_batches)
-        for player, optimizer in zip(
-            self.players, optimizers if isinstance(optimizers, list) else [optimizers], strict=True
+        for group, optimizer in zip(
+            self.parameter_groups, optimizers if isinstance(optimizers, list) else [optimizers], strict=True
         ):
-            for group in optimizer.param_groups:
-                group["lr"] = self.plan.rate * rate_at(self.plan, self.current_epoch, index, steps)
+            for param_group in optimizer.param_groups:
+                param_group["lr"] = self.plan.lr * rate_at(self.plan, self.current_epoch, index, steps)
             self.toggle_optimizer(optimizer)
-            losses = self.generator.loss(batch.ecg, condition, player)
+            losses = self.generator.loss(batch.ecg, condition, group)
             self.manual_backward(torch.stack(list(losses.values())).sum())
             self.clip_gradients(optimizer, self.plan.clip, "norm")  # type: ignore[arg-type]
             optimizer.step()
             optimizer.zero_grad()
             self.untoggle_optimizer(optimizer)
-            self.log_dict({f"{player}_{name}": loss.detach() for name, loss in losses.items()}, prog_bar=True)
+            self.log_dict({f"{group}_{name}": loss.detach() for name, loss in losses.items()}, prog_bar=True)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Error of the point estimate, on leads that were neither given nor determined."""
@@ -282,7 +282,7 @@ class Game(lightning.LightningModule):
             given = batch.ecg.standard().pick(*leads.split())
             condition = Condition.none(len(batch), given.seconds, given.fs).to(self.device).with_leads(given)
             center = self._center(condition, range(index * self.plan.batch, index * self.plan.batch + len(batch)))
-            free = [i for i, lead in enumerate(DRAWN_LEADS) if lead not in determined_by(given.leads)]
+            free = [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead not in determined_by(given.leads)]
             drawn, true = center[:, free].float(), batch.ecg.signal[:, free]
             name = "_".join(leads.split())
             self.errors.setdefault(f"rmse_{name}", []).append((drawn - true).square().mean(-1))
@@ -313,7 +313,7 @@ class Game(lightning.LightningModule):
 
     def _center(self, condition: Condition, indices: range) -> Tensor:
         draws = [
-            agree(self.generator.draw(condition, Noise(draw, indices)), condition)
+            project_onto_observed(self.generator.draw(condition, Noise(draw, indices)), condition)
             for draw in range(self.plan.validation_draws)
         ]
         return torch.stack(draws).mean(0)
@@ -327,7 +327,7 @@ def rate_at(plan: Plan, epoch: int, step: int, steps: int) -> float:
     return 0.02 + 0.98 * (1 + math.cos(math.pi * (done - plan.warmup) / (1 - plan.warmup))) / 2
 
 
-def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
+def jitter_amplitude(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     """Each record made louder or fainter by one random factor, in the truth and in the condition alike."""
     factor = torch.as_tensor(np.exp(deviation * rng.standard_normal(len(batch))), dtype=torch.float32)
     factor = factor.to(batch.ecg.signal.device)[:, None, None]
@@ -338,7 +338,7 @@ def louder(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     )
 
 
-def turned(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
+def rotate_vcg(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     """Each record as of a heart that lies a little differently, in the truth and in the condition alike.
 
     The leads' part that Dower's matrix explains is read as a heart vector, turned, and written back; what a dipole does
@@ -351,7 +351,7 @@ def turned(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
     turns = np.stack([np.eye(8) + dower @ (rotation(one) - np.eye(3)) @ inverse for one in angles])
     eight = torch.as_tensor(turns, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
     twelve = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32).to(eight.device) @ eight
-    condition = replace(batch.condition, leads=twelve * batch.condition.leads_seen)
+    condition = replace(batch.condition, leads=twelve * batch.condition.lead_mask)
     return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
 
 
@@ -378,7 +378,7 @@ def some_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
     return rows[np.isin(patients, names[: max(1, round(share * len(names)))])]
 
 
-def reworded(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
+def vary_text(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
     """Some reports in other words: what the record's statements say, now and then with a denial of one it lacks.
 
     So that a diagnosis in plain English is followed as closely as the reports that the data set happens to hold.
@@ -403,7 +403,7 @@ class KeepAveraged(Callback):
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Log and keep."""
-        assert isinstance(pl_module, Game)
+        assert isinstance(pl_module, TrainingModule)
         pl_module.keep()
 
 

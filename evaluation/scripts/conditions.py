@@ -21,7 +21,7 @@ import torch
 
 from ecggen import data
 from ecggen.conditioning.condition import Condition
-from ecggen.core.ecg import DRAWN_LEADS, ECG, determined_by
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, determined_by
 from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
 from ecggen.core.simulate import simulate_ppg
 from ecggen.data.batches import Batch, batch
@@ -58,7 +58,7 @@ def told(known: Batch, column: str, seed: int = 0) -> Condition:
         {name: float(name not in words) for name in ("text", "age", "sex", "heart_rate")}, _rng()
     )
     keep = torch.tensor([lead in leads.split() for lead in known.ecg.standard().leads])
-    condition = condition.reveal(keep.expand(len(known), -1)).drop({"ppg": 1.0}, _rng())
+    condition = condition.mask_leads(keep.expand(len(known), -1)).drop({"ppg": 1.0}, _rng())
     if ppg:
         rng = np.random.default_rng(seed)
         waves = [simulate_ppg(beats, known.ecg.seconds, known.ecg.fs, rng) for beats in known.beats]
@@ -72,7 +72,7 @@ def _rng() -> np.random.Generator:
 
 def score(drawn: ECG, known: Batch, given: tuple[str, ...]) -> dict[str, float]:
     """What one draw of each record is worth."""
-    eight, true = drawn.pick(*DRAWN_LEADS), known.ecg
+    eight, true = drawn.pick(*INDEPENDENT_LEADS), known.ecg
     peaks = r_peaks(eight)
     whole = eight.signal.isfinite().all(-1).all(-1) & (eight.signal.abs().amax((1, 2)) < 10)
     whole &= eight.signal.std(-1).amin(1) > 1e-3
@@ -81,7 +81,7 @@ def score(drawn: ECG, known: Batch, given: tuple[str, ...]) -> dict[str, float]:
         abs((heart_rate(ours) or 0.0) - (heart_rate(theirs) or 0.0))
         for ours, theirs in zip(peaks, known.beats, strict=True)
     ]
-    free = [i for i, lead in enumerate(DRAWN_LEADS) if lead not in determined_by(given)]
+    free = [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead not in determined_by(given)]
     r = np.nan_to_num(pearson(eight.signal[:, free].numpy(), true.signal[:, free].numpy()))
     return {"valid": float(valid.mean()), "heart_rate_error": float(np.median(errors)), "r": float(r.mean())}
 
@@ -94,7 +94,7 @@ def measure(generator: Generator, known: Batch, seed: int) -> dict[str, dict[str
         began = time.perf_counter()
         drawn = generator.sample(condition, seed)
         seconds = time.perf_counter() - began
-        row[column] = score(drawn, known, condition.seen_leads()) | {"ms_per_ecg": 1000 * seconds / len(known)}
+        row[column] = score(drawn, known, condition.observed_leads()) | {"ms_per_ecg": 1000 * seconds / len(known)}
     return row
 
 
@@ -111,7 +111,7 @@ def picture(generators: dict[str, Generator], known: Batch, out: Path, seed: int
             panel, condition = panels[i, j], told(one, column)
             ecg = one.ecg.standard() if generator is None else generator.sample(condition, seed)
             for lead, offset in (("II", 0.0), ("V2", -2.5)):
-                measured = generator is None or lead in condition.seen_leads()
+                measured = generator is None or lead in condition.observed_leads()
                 wave = ecg.pick(lead).signal[0, 0, : round(4 * ecg.fs)].numpy()
                 time_s = np.arange(len(wave)) / ecg.fs
                 panel.plot(time_s, wave + offset, lw=0.8, color="black" if measured else "#1f5fbf")

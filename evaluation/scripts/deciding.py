@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from evaluation.scripts.table_parts import made, read, stamp, table, within
 
 Measure = Callable[[dict[str, Any]], float]
@@ -72,10 +72,10 @@ def uncertainty(results: Path) -> str:
 
     def cells(score: dict[str, Any]) -> list[str]:
         held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
-        leads = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in DRAWN_LEADS]
+        leads = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in INDEPENDENT_LEADS]
         return [within(score["ranked"], "crps_mv"), *leads]
 
-    return _reconstructed(results, "ranked", ["CRPS (mV)", *DRAWN_LEADS], cells)
+    return _reconstructed(results, "ranked", ["CRPS (mV)", *INDEPENDENT_LEADS], cells)
 
 
 def judged(results: Path) -> str:

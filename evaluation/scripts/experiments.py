@@ -27,7 +27,7 @@ from ecggen.benchmark.generation import chosen
 from ecggen.conditioning import beat_network, condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
@@ -177,7 +177,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
     """The generator that an experiment comes to."""
     if experiment.kind == WORDS:
         return drawing(experiment)
-    generator, plan, exposure = trainer.read(folder / experiment.config, experiment.change)
+    generator, plan, masking = trainer.read(folder / experiment.config, experiment.change)
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
     for part in generator.modules():
@@ -193,12 +193,12 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
                 generator,
                 simulated(pack(generator.preprocessor)),
                 before,
-                exposure,
+                masking,
                 Path(made) / "simulated",
                 progress=not quiet,
             )
         out = trainer.train(
-            generator, pack(generator.preprocessor), plan, exposure, Path(made) / "run", progress=not quiet
+            generator, pack(generator.preprocessor), plan, masking, Path(made) / "run", progress=not quiet
         )
         return checkpoint.load(out)
 
@@ -218,7 +218,7 @@ def drawing(experiment: Experiment) -> Generator:
 def simulated(real: Pack, n: int = 8192) -> Pack:
     """A pack of simulated hearts in folds 1 to 8, with the records of fold 9 of a real one."""
     hearts = simulate(n, real.preprocessor.seconds, real.preprocessor.fs, seed=1)
-    signal = real.preprocessor.ecg(hearts.pick(*DRAWN_LEADS)).signal
+    signal = real.preprocessor.ecg(hearts.pick(*INDEPENDENT_LEADS)).signal
     peaks = r_peaks(hearts)
     rows = real.rows((9,))[:64]
     index = pandas.DataFrame(

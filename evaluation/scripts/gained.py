@@ -12,7 +12,7 @@ import torch
 from ecggen.benchmark.generation import draw
 from ecggen.conditioning.condition import Condition, agree
 from ecggen.conditioning.encoder import Reader
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.data import Batches, Pack
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators.base import Generator
@@ -34,14 +34,14 @@ def guessed(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[
     for part in Batches(pack, rows, 64):
         known = part.ecg.standard().pick(*given)
         condition = Condition.none(len(known), known.seconds, known.fs).with_leads(known)
-        written = reader.beatwise(condition, reader.encoder.numbers(condition))[:, : len(DRAWN_LEADS)]
+        written = reader.beatwise(condition, reader.encoder.numbers(condition))[:, : len(INDEPENDENT_LEADS)]
         parts.append(agree(written, condition).numpy())
     return np.concatenate(parts)
 
 
 def scores(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, np.ndarray]:
     """(record, lead) each: r and mean squared error of the leads that are not determined."""
-    at = [DRAWN_LEADS.index(lead) for lead in free_leads(given)]
+    at = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(given)]
     return {
         "r": np.nan_to_num(pearson(drawn[:, at], true[:, at])),
         "squared": mean_squared_error(drawn[:, at], true[:, at]),

@@ -148,7 +148,7 @@ def speed(generator: Generator, runs: int = 3) -> dict[str, Any]:
     nothing = Condition.none(BATCH, hearts.seconds, hearts.fs)
     told = {
         "lead I": nothing.with_leads(hearts.pick("I")),
-        "words and facts": nothing.with_text("atrial fibrillation").with_facts(age=74, sex="F", heart_rate=130),
+        "words and facts": nothing.with_text("atrial fibrillation").with_metadata(age=74, sex="F", heart_rate=130),
         "nothing": nothing,
     }
     return {name: _speed(generator, condition, runs) for name, condition in told.items()}

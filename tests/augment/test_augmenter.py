@@ -11,7 +11,7 @@ from fixtures import packed
 from ecggen import Condition, InputError
 from ecggen.augment.augmenter import Augmenter, Limits, Rules, limits_of
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
@@ -28,10 +28,10 @@ class Hearts(Generator):
         self.preprocessor, self.flat = Preprocessor(seconds=6), flat
 
     def draw(self, condition, noise):
-        hearts = simulate(len(condition), seconds=6, seed=1).pick(*DRAWN_LEADS).signal
+        hearts = simulate(len(condition), seconds=6, seed=1).pick(*INDEPENDENT_LEADS).signal
         return hearts * (noise.normal(1, 1) > self.flat)
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         raise AssertionError("nothing to learn")
 
 
@@ -129,7 +129,7 @@ class TestVariations:
         generator, noise = tiny(name), lambda: Noise(3, range(2))
         seconds = generator.preprocessor.seconds
         told = generator.preprocessor.condition(Condition.none(2, seconds).with_text("atrial fibrillation"))
-        eight = simulate(2, seconds=seconds, seed=2).pick(*DRAWN_LEADS).signal
+        eight = simulate(2, seconds=seconds, seed=2).pick(*INDEPENDENT_LEADS).signal
         with torch.no_grad():
             free = generator.draw(told, noise())
             assert torch.equal(generator.draw_near(eight, 1.0, told, noise()), free)
@@ -140,7 +140,7 @@ class TestVariations:
         generator.set_sampling(steps=16)
         seconds = generator.preprocessor.seconds
         told = generator.preprocessor.condition(Condition.none(3, seconds))
-        eight = simulate(3, seconds=seconds, seed=2).pick(*DRAWN_LEADS).signal
+        eight = simulate(3, seconds=seconds, seed=2).pick(*INDEPENDENT_LEADS).signal
 
         def near(strength):  # R peaks are moved later, and an untrained network has none
             with torch.no_grad():
@@ -163,7 +163,7 @@ class TestVariations:
     def test_the_answer_does_not_depend_on_the_batch(self, name):
         generator = tiny(name)
         seconds = generator.preprocessor.seconds
-        heart, told = simulate(3, seconds=seconds, seed=2), Condition.none(3, seconds).with_facts(age=[30, 50, 70])
+        heart, told = simulate(3, seconds=seconds, seed=2), Condition.none(3, seconds).with_metadata(age=[30, 50, 70])
         whole = generator.vary(heart, told, 0.7, seed=5)
         assert whole.leads == heart.leads and whole.provenance is not None
         assert whole.provenance.measured == () and "variation of an ECG, strength 0.7" in whole.provenance.condition

@@ -18,7 +18,7 @@ from ecggen.augment.labelled import Item, PackedRecords, label_set
 from ecggen.augment.mixed import Mixed, Order
 from ecggen.augment.on_the_fly import DrawnRecords
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
@@ -291,7 +291,7 @@ class Answer:
 
 
 def flat(micro):
-    return ECG(torch.full((1, 8, 400), micro / 1000), DRAWN_LEADS, 100.0)
+    return ECG(torch.full((1, 8, 400), micro / 1000), INDEPENDENT_LEADS, 100.0)
 
 
 def value(item) -> int:

@@ -16,7 +16,7 @@ from ecggen.augment.augmenter import Augmenter
 from ecggen.benchmark.augmentation import gains, measurement, plot, training_sets, trials
 from ecggen.benchmark.partial_results import Cells
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.generators.baselines.baselines import baseline
@@ -26,7 +26,7 @@ from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 from evaluation.scripts import tables
 
-HEARTS = simulate(6, seed=4).pick(*DRAWN_LEADS)
+HEARTS = simulate(6, seed=4).pick(*INDEPENDENT_LEADS)
 
 
 @pytest.mark.parametrize("kind", classical.KINDS)
@@ -155,8 +155,8 @@ def test_parts_lie_inside_one_another_and_share_no_patient_with_the_rest():
     every = some(200, 1)
     inner = training_sets.shells(every.patients, every.labels, (0.1, 0.5, 1.0), 0)
     assert [len(rows) for rows in inner] == [20, 80, 100] and len(set(np.concatenate(inner))) == 200
-    people = [set(every.at(rows).patients) for rows in inner]
-    assert not people[0] & people[1] and not people[1] & people[2]
+    patient_prior = [set(every.at(rows).patients) for rows in inner]
+    assert not patient_prior[0] & patient_prior[1] and not patient_prior[1] & patient_prior[2]
     assert not np.array_equal(inner[0], training_sets.shells(every.patients, every.labels, (0.1, 0.5, 1.0), 1)[0])
     with pytest.raises(InputError, match="lack one side of a label"):
         training_sets.shells(every.patients, np.zeros((200, 2)), (0.1, 1.0), 0)

@@ -17,9 +17,9 @@ from ecggen.benchmark.training_records import COPIES, Known
 from ecggen.benchmark.variations import variations
 from ecggen.cli.evaluate import table
 from ecggen.conditioning import statements
-from ecggen.conditioning.condition import FACTS
+from ecggen.conditioning.condition import METADATA
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
@@ -37,7 +37,7 @@ SAYS_NOTHING = lambda what, share: None  # noqa: E731
 
 def hearts(rate=None, seed=0):
     """One simulated heart with a little noise, (1, 8, 1000) mV."""
-    signal = simulate(1, seed=seed, heart_rate=rate).pick(*DRAWN_LEADS).signal
+    signal = simulate(1, seed=seed, heart_rate=rate).pick(*INDEPENDENT_LEADS).signal
     return signal + 0.05 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -88,13 +88,13 @@ class Told(Generator):
         super().__init__()
         self.listens, self.memory, self.name = listens, memory or {}, "told"
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         return {}
 
     def draw(self, condition, noise):
-        facts = condition.facts[:, [*FACTS].index("heart_rate")].tolist()
-        rates = facts if self.listens else [None] * len(facts)
-        return torch.cat([self._one(*one) for one in zip(rates, facts, noise.indices, strict=True)])
+        metadata = condition.metadata[:, [*METADATA].index("heart_rate")].tolist()
+        rates = metadata if self.listens else [None] * len(metadata)
+        return torch.cat([self._one(*one) for one in zip(rates, metadata, noise.indices, strict=True)])
 
     def _one(self, rate, fact, index):
         known = self.memory.get(round(fact, 2))

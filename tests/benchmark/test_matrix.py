@@ -89,8 +89,8 @@ def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
 def test_what_is_told_is_told_and_nothing_else(folder, tmp_path):
     pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
     told = generation.telling(pack, np.arange(4), ["age"])
-    assert not told.leads_seen.any() and not told.text_seen.any()
-    assert told.facts_seen.tolist() == [[True, False, False]] * 4
+    assert not told.lead_mask.any() and not told.text_mask.any()
+    assert told.metadata_mask.tolist() == [[True, False, False]] * 4
     asked = generation.asked(pack, np.arange(4), simulate(4), "x", ["age"])
     assert asked.codes == ("",) * 4 and asked.texts == ("",) * 4 and np.isnan(asked.asked_rate).all()
     assert np.isfinite(asked.age).all() and np.isnan(asked.sex).all()

@@ -12,7 +12,7 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error
 from ecggen import InputError, data, write
 from ecggen.benchmark import reconstruction, run
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
 from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, TrainingMean, Zero
@@ -75,7 +75,7 @@ def test_only_free_leads_are_scored():
     assert waveform.free_leads(["aVR", "III"]) == ("V1", "V2", "V3", "V4", "V5", "V6")
     true = pair()[1].repeat(2, 1)
     spoilt = true.copy()
-    spoilt[:, DRAWN_LEADS.index("I")] = 99
+    spoilt[:, INDEPENDENT_LEADS.index("I")] = 99
     score = reconstruction.score(spoilt, true, ["I"], ["a", "b", "c"], seed=0)
     assert score["r"] == pytest.approx(1) and score["rmse_mv"] == 0 and "I" not in score["per_lead"]
 
@@ -154,7 +154,7 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
             super().__init__()
             self.preprocessor = Preprocessor(seconds=4)
 
-        def loss(self, ecg, condition, player):
+        def loss(self, ecg, condition, group):
             return {}
 
         def draw(self, condition, noise):

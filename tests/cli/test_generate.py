@@ -15,8 +15,8 @@ from ecggen import InputError, cli, read, write
 from ecggen.cli.jobs import generation
 from ecggen.cli.jobs.generation import Job
 from ecggen.cli.jobs.prompts import Prompt
-from ecggen.conditioning.metadata_in_text import Facts, facts_in
-from ecggen.conditioning.patient_prior import People
+from ecggen.conditioning.metadata_in_text import TextMetadata, metadata_in
+from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
@@ -112,13 +112,13 @@ def records(folder):
     ],
 )
 def test_what_a_sentence_says(text, age, sex, rate):
-    assert facts_in(text) == Facts(age, sex, rate)
+    assert metadata_in(text) == TextMetadata(age, sex, rate)
 
 
 def test_what_was_decided_is_said():
-    assert facts_in("60-80 bpm").notes == ("heart rate 60 to 80 in the text is taken as 70",)
-    assert "several ages (50, 74)" in facts_in("MI at age 50, 74-year-old").notes[0]
-    assert "is a bound" in facts_in("over 100 bpm").notes[0]
+    assert metadata_in("60-80 bpm").notes == ("heart rate 60 to 80 in the text is taken as 70",)
+    assert "several ages (50, 74)" in metadata_in("MI at age 50, 74-year-old").notes[0]
+    assert "is a bound" in metadata_in("over 100 bpm").notes[0]
 
 
 def test_words_in_a_folder_out(run, models, tmp_path):
@@ -367,7 +367,7 @@ def test_odd_input_goes_on_and_is_said(words, note, text, run, tmp_path):
 
 def test_whom_to_draw_is_said_where_no_words_are(run, tmp_path):
     made = tiny("vae")
-    made.people = People.of(["sinus rhythm"], np.array([[70.0, 1, 60]]))
+    made.patient_prior = PatientPrior.of(["sinus rhythm"], np.array([[70.0, 1, 60]]))
     checkpoint.save(made, tmp_path / "vae")
     said = "findings, age, sex and heart rate are drawn"
     for words, here in (((), True), (("--age", 70), True), (("--text", "sinus rhythm"), False)):

@@ -12,7 +12,7 @@ from browser import CHROMIUM, opened
 from conftest import SAMPLES
 
 from ecggen import io
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
@@ -145,7 +145,7 @@ def test_a_pickle_is_never_opened(tmp_path, real):
 
 
 def test_another_rate_length_and_fewer_leads_are_brought_together_and_said(tmp_path):
-    ours = archive(tmp_path / "ours.npz", simulate(3, seconds=8, fs=250, seed=4).pick(*DRAWN_LEADS))
+    ours = archive(tmp_path / "ours.npz", simulate(3, seconds=8, fs=250, seed=4).pick(*INDEPENDENT_LEADS))
     theirs = archive(tmp_path / "theirs.npz", simulate(3, seconds=10, fs=100, seed=5))
     found, notes = sets(ours, theirs)
     for one in found.values():

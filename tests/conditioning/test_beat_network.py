@@ -9,7 +9,7 @@ import torch
 from ecggen.conditioning.beat_network import Beatwise, qrs
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import Reader
-from ecggen.core.ecg import DRAWN_LEADS, STANDARD_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 
@@ -49,7 +49,7 @@ def test_a_short_recording_has_the_beats_it_would_have_in_a_window_of_its_own(he
     padded = replace(
         alone,
         leads=torch.nn.functional.pad(alone.leads, (0, 750)),
-        leads_seen=torch.nn.functional.pad(alone.leads_seen, (0, 750)),
+        lead_mask=torch.nn.functional.pad(alone.lead_mask, (0, 750)),
     )
     own, within = qrs(alone), qrs(padded)
     assert torch.equal(own.record, within.record) and torch.equal(own.at, within.at)
@@ -58,14 +58,14 @@ def test_a_short_recording_has_the_beats_it_would_have_in_a_window_of_its_own(he
 def test_nothing_is_written_where_no_lead_is_seen(hearts, writer):
     assert not writer(Condition.none(3, hearts.seconds), NOTHING).any()
     half = condition_of(hearts, "I")
-    seen = half.leads_seen.clone()
+    seen = half.lead_mask.clone()
     seen[..., 300:] = False
-    written = writer(replace(half, leads=half.leads * seen, leads_seen=seen), NOTHING)
+    written = writer(replace(half, leads=half.leads * seen, lead_mask=seen), NOTHING)
     assert written[..., :250].any() and not written[..., 300 + 55 :].any()
 
 
 def test_beats_that_are_put_together_are_the_recording(hearts, writer):
-    known, eight = condition_of(hearts, "II"), hearts.pick(*DRAWN_LEADS).signal
+    known, eight = condition_of(hearts, "II"), hearts.pick(*INDEPENDENT_LEADS).signal
     beats = qrs(known)
     joined = writer._joined(writer._around(eight, beats), beats, known)
     there = joined[:, -1:] > 0.999
@@ -89,7 +89,7 @@ def test_louder_hearts_are_written_as_much_louder(hearts, writer):
 
 
 def test_the_error_is_least_for_the_truth(hearts, writer):
-    eight, known = hearts.pick(*DRAWN_LEADS).signal, condition_of(hearts, "I", "II", *DRAWN_LEADS[2:])
+    eight, known = hearts.pick(*INDEPENDENT_LEADS).signal, condition_of(hearts, "I", "II", *INDEPENDENT_LEADS[2:])
     first = writer.error(eight, known, NOTHING).item()
     moving = torch.optim.Adam(writer.parameters(), 1e-2)
     for _ in range(60):
@@ -115,7 +115,7 @@ def test_a_reader_without_training_writes_the_beats_as_they_are(hearts, writer):
 
 def test_players_share_the_reader_out():
     reader = Reader((8, 8), (1, 2), 8, 4, 2, 5, beats=[35, 55, 16, 1])
-    players = reader.players("reader")
-    assert list(players) == ["beats", "reader"]
-    held = [id(one) for own in players.values() for one in own]
+    parameter_groups = reader.parameter_groups("reader")
+    assert list(parameter_groups) == ["beats", "reader"]
+    held = [id(one) for own in parameter_groups.values() for one in own]
     assert sorted(held) == sorted(id(one) for one in reader.parameters())

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecggen import Condition, InputError
-from ecggen.conditioning.condition import agree
+from ecggen.conditioning.condition import project_onto_observed
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.filters import band_pass
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulated_peaks
-from ecggen.training.masking import Exposure
+from ecggen.training.masking import Masking
 
 
 def full(n: int = 3) -> Condition:
@@ -24,14 +24,14 @@ def full(n: int = 3) -> Condition:
         .with_leads(ecg)
         .with_ppg(torch.randn(n, 1250), 125)
         .with_text([f"report {i}" for i in range(n)])
-        .with_facts(age=[50, None, 300], sex=["M", "F", None], heart_rate=70)
+        .with_metadata(age=[50, None, 300], sex=["M", "F", None], heart_rate=70)
     )
 
 
 def test_facts_know_what_is_missing():
     condition = full()
-    assert condition.facts_seen.tolist() == [[True, True, True], [False, True, True], [True, False, True]]
-    assert condition.facts.tolist() == [[50, 0, 70], [0, 1, 70], [90, 0, 70]]
+    assert condition.metadata_mask.tolist() == [[True, True, True], [False, True, True], [True, False, True]]
+    assert condition.metadata.tolist() == [[50, 0, 70], [0, 1, 70], [90, 0, 70]]
 
 
 def test_a_gap_in_a_lead_is_zero_and_unseen():
@@ -40,17 +40,17 @@ def test_a_gap_in_a_lead_is_zero_and_unseen():
     mask[..., 300:400] = False
     condition = Condition.none(1).with_leads(ecg, mask)
     assert condition.leads[0, 1, 300:400].abs().max() == 0
-    assert not condition.leads_seen[0, 1, 350] and condition.leads_seen[0, 1, 200]
+    assert not condition.lead_mask[0, 1, 350] and condition.lead_mask[0, 1, 200]
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 @settings(max_examples=20, deadline=None)
 def test_dropping_leaves_zeros_behind_the_mask(seed, p):
     dropped = full().drop(p, np.random.default_rng(seed))
-    assert dropped.leads[~dropped.leads_seen].abs().sum() == 0
-    assert dropped.ppg[~dropped.ppg_seen].abs().sum() == 0
-    assert dropped.facts[~dropped.facts_seen].abs().sum() == 0
-    assert all(bool(text) == seen for text, seen in zip(dropped.text, dropped.text_seen.tolist(), strict=True))
+    assert dropped.leads[~dropped.lead_mask].abs().sum() == 0
+    assert dropped.ppg[~dropped.ppg_mask].abs().sum() == 0
+    assert dropped.metadata[~dropped.metadata_mask].abs().sum() == 0
+    assert all(bool(text) == seen for text, seen in zip(dropped.text, dropped.text_mask.tolist(), strict=True))
 
 
 def test_repeat_and_slice_and_cat_keep_records_together():
@@ -70,7 +70,7 @@ def test_agreement_is_the_nearest_heart_that_shows_what_is_seen(leads, seed):
     ecg = simulate(2, seconds=2, seed=seed)
     condition = Condition.none(2, 2).with_leads(ecg.pick(*leads))
     drawn = torch.randn(2, 8, 200)
-    agreed = agree(drawn, condition)
+    agreed = project_onto_observed(drawn, condition)
     rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]]
     given_leads = ecg.pick(*leads).signal.double().numpy()
     for i in range(2):
@@ -85,7 +85,7 @@ def test_agreement_follows_a_mask_that_changes_in_time():
     mask[0, 0, :100] = mask[0, 1, 100:] = True
     condition = Condition.none(1, 2).with_leads(ecg.pick("I", "V1"), mask)
     drawn = torch.zeros(1, 8, 200)
-    agreed = ECG(agree(drawn, condition), DRAWN_LEADS, 100)
+    agreed = ECG(project_onto_observed(drawn, condition), INDEPENDENT_LEADS, 100)
     true = ecg.pick("I", "V1").signal * mask
     torch.testing.assert_close(agreed.pick("I", "V1").signal, true)
     assert agreed.pick("II", "V2").signal.abs().max() == 0
@@ -99,9 +99,9 @@ def test_agreement_follows_a_mask_that_changes_in_time():
         (lambda: Condition.none(2).with_leads(simulate(3)), "3 ECGs for 2 records"),
         (lambda: Condition.none(1).with_ppg(torch.full((1000,), torch.nan), 100), "the PPG holds values that are not"),
         (lambda: Condition.none(2).with_text(["a"]), "1 reports for 2 records"),
-        (lambda: Condition.none(1).with_facts(age=400), "age is 400; 0 to 120 was expected"),
-        (lambda: Condition.none(1).with_facts(sex="x"), "sex is 'x'; 'M' or 'F' was expected"),
-        (lambda: Condition.none(1).with_facts(heart_rate=-3), "heart rate is -3"),
+        (lambda: Condition.none(1).with_metadata(age=400), "age is 400; 0 to 120 was expected"),
+        (lambda: Condition.none(1).with_metadata(sex="x"), "sex is 'x'; 'M' or 'F' was expected"),
+        (lambda: Condition.none(1).with_metadata(heart_rate=-3), "heart rate is -3"),
     ],
 )
 def test_bad_input_is_one_error_with_a_sentence(make, message):
@@ -111,7 +111,7 @@ def test_bad_input_is_one_error_with_a_sentence(make, message):
 
 
 def test_a_blank_report_is_not_seen():
-    assert Condition.none(2).with_text(["  ", "AF"]).text_seen.tolist() == [False, True]
+    assert Condition.none(2).with_text(["  ", "AF"]).text_mask.tolist() == [False, True]
 
 
 def test_the_filter_passes_the_heart_and_stops_drift_and_muscle():
@@ -143,34 +143,45 @@ def test_windows_cover_everything_and_overlap(samples):
 def test_exposure_shows_what_it_says():
     rng = np.random.default_rng(0)
     condition = full().repeat(200)
-    shown = Exposure(shown={"II V1 V5": 1.0}, dropped={"text": 1.0, "ppg": 1.0}, cut=0.5)(condition, rng)
-    assert shown.seen_leads() == ("II", "V1", "V5") and not shown.text_seen.any()
-    cut = ~shown.leads_seen[:, 1].all(-1)
+    shown = Masking(lead_masks={"II V1 V5": 1.0}, condition_dropout={"text": 1.0, "ppg": 1.0}, crop_prob=0.5)(
+        condition, rng
+    )
+    assert shown.observed_leads() == ("II", "V1", "V5") and not shown.text_mask.any()
+    cut = ~shown.lead_mask[:, 1].all(-1)
     assert 0.4 < cut.float().mean() < 0.6
-    assert shown.leads_seen[:, 1, :200].all()
-    some = Exposure(shown={"some": 1.0}, dropped={"ppg": 1.0}, cut=0)(condition, rng).leads_seen[..., 0].sum(1)
+    assert shown.lead_mask[:, 1, :200].all()
+    some = (
+        Masking(lead_masks={"some": 1.0}, condition_dropout={"ppg": 1.0}, crop_prob=0)(condition, rng)
+        .lead_mask[..., 0]
+        .sum(1)
+    )
     assert set(some.tolist()) == set(range(1, 12))
-    with pytest.raises(InputError, match="exposure drops 'txt'"):
-        Exposure(dropped={"txt": 1.0})
+    with pytest.raises(InputError, match="masking drops 'txt'"):
+        Masking(condition_dropout={"txt": 1.0})
 
 
 def test_exposure_beside_a_ppg_and_alone():
     rng = np.random.default_rng(0)
     condition = full().repeat(200)
-    beside = Exposure(beside_ppg={"none": 1.0}, dropped={"ppg": 0.5, "text": 1.0}, dropped_alone={})(condition, rng)
-    with_ppg = beside.ppg_seen.any(-1)[:, 0]
+    beside = Masking(
+        lead_masks_with_ppg={"none": 1.0}, condition_dropout={"ppg": 0.5, "text": 1.0}, condition_dropout_alone={}
+    )(condition, rng)
+    with_ppg = beside.ppg_mask.any(-1)[:, 0]
     assert 0.4 < with_ppg.float().mean() < 0.6
-    assert not beside.leads_seen[with_ppg].any() and beside.leads_seen[~with_ppg].any((1, 2)).float().mean() > 0.9
+    assert not beside.lead_mask[with_ppg].any() and beside.lead_mask[~with_ppg].any((1, 2)).float().mean() > 0.9
     # Where no lead is seen, beside a PPG or not, the words are: dropped_alone hides nothing here.
-    with_leads = beside.leads_seen.any((1, 2))
-    assert not beside.text_seen[with_leads].any() and beside.text_seen[~with_leads].all()
-    assert beside.text_seen[with_ppg].all()
-    none = Exposure(shown={"none": 1.0}, dropped={"ppg": 1.0, "text": 1.0}, dropped_alone={}, silent=0.3)(
-        condition, rng
-    )
-    told = none.text_seen.float().mean()
+    with_leads = beside.lead_mask.any((1, 2))
+    assert not beside.text_mask[with_leads].any() and beside.text_mask[~with_leads].all()
+    assert beside.text_mask[with_ppg].all()
+    none = Masking(
+        lead_masks={"none": 1.0},
+        condition_dropout={"ppg": 1.0, "text": 1.0},
+        condition_dropout_alone={},
+        uncond_prob=0.3,
+    )(condition, rng)
+    told = none.text_mask.float().mean()
     assert 0.6 < told < 0.8
-    assert torch.equal(none.facts_seen[:, 0], none.text_seen & condition.facts_seen[:, 0])
+    assert torch.equal(none.metadata_mask[:, 0], none.text_mask & condition.metadata_mask[:, 0])
 
 
 def test_exposure_simulates_pulses_where_there_are_none():
@@ -178,8 +189,10 @@ def test_exposure_simulates_pulses_where_there_are_none():
     heart = simulate(40, seconds=4, seed=1, heart_rate=75)
     condition = Condition.none(40, 4.0).with_leads(heart)
     beats = [simulated_peaks(4.0, 75)] * 40
-    shown = Exposure(pulse=0.5, dropped={}, cut=0)(condition, rng, beats, Preprocessor(seconds=4))
-    with_ppg = shown.ppg_seen.any(-1)[:, 0]
+    shown = Masking(simulated_ppg_prob=0.5, condition_dropout={}, crop_prob=0)(
+        condition, rng, beats, Preprocessor(seconds=4)
+    )
+    with_ppg = shown.ppg_mask.any(-1)[:, 0]
     assert 8 < with_ppg.sum() < 32 and not shown.ppg[~with_ppg].any()
     assert torch.allclose(shown.ppg[with_ppg].square().mean(-1).sqrt(), torch.ones(int(with_ppg.sum()), 1), atol=1e-3)
     slope = shown.ppg[with_ppg][0, 0].diff()

@@ -7,40 +7,40 @@ from conftest import tiny
 from trainable import training_folder
 
 from ecggen import data
-from ecggen.conditioning.condition import FACTS, Condition
-from ecggen.conditioning.patient_prior import COLUMNS, People
+from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.conditioning.patient_prior import COLUMNS, PatientPrior
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
 from ecggen.training import calibration
 
-SOME = People.of(
+SOME = PatientPrior.of(
     ["normal ECG", "atrial fibrillation", "normal ECG", ""],
     np.array([[31.0, 0, 62], [78, 1, 118], [33, 1, np.nan], [np.nan, np.nan, np.nan]]),
 )
 
 
-def drawn(condition: Condition, people: People = SOME, seed: int = 0) -> Condition:
-    return people.draw(condition, seed, range(len(condition)))
+def drawn(condition: Condition, patient_prior: PatientPrior = SOME, seed: int = 0) -> Condition:
+    return patient_prior.draw(condition, seed, range(len(condition)))
 
 
 def test_everybody_is_drawn_as_often_as_in_the_sample():
     found = drawn(Condition.none(400))
-    words = [text for text, seen in zip(found.text, found.text_seen.tolist(), strict=True) if seen]
+    words = [text for text, seen in zip(found.text, found.text_mask.tolist(), strict=True) if seen]
     assert 160 < words.count("normal ECG") < 240 and 70 < words.count("atrial fibrillation") < 130
     ill = torch.tensor([text == "atrial fibrillation" for text in found.text])
-    assert found.facts_seen[ill].all() and (found.facts[ill, 1] == 1).all()  # what goes together stays together
-    assert (found.facts[ill, 0] - 80).abs().max() <= 2.5 and found.facts[ill, 0].std() > 0.5
-    low, high = torch.tensor(list(FACTS.values())).T
-    assert ((found.facts >= low) & (found.facts <= high) | ~found.facts_seen).all()
+    assert found.metadata_mask[ill].all() and (found.metadata[ill, 1] == 1).all()  # what goes together stays together
+    assert (found.metadata[ill, 0] - 80).abs().max() <= 2.5 and found.metadata[ill, 0].std() > 0.5
+    low, high = torch.tensor(list(METADATA.values())).T
+    assert ((found.metadata >= low) & (found.metadata <= high) | ~found.metadata_mask).all()
 
 
 def test_told_facts_stay_and_choose_who_fits():
-    told = Condition.none(60).with_facts(age=79)
+    told = Condition.none(60).with_metadata(age=79)
     found = drawn(told)
     assert set(found.text) == {"atrial fibrillation"}
-    assert (found.facts[:, 0] == 79).all() and found.facts_seen.all()
-    assert set(drawn(Condition.none(60).with_facts(sex="M", age=30)).text) == {"normal ECG"}
+    assert (found.metadata[:, 0] == 79).all() and found.metadata_mask.all()
+    assert set(drawn(Condition.none(60).with_metadata(sex="M", age=30)).text) == {"normal ECG"}
 
 
 @pytest.mark.parametrize("known", ["text", "lead", "ppg"])
@@ -54,37 +54,37 @@ def test_words_and_measurements_speak_for_themselves(known):
     assert drawn(told) is told
     mixed = Condition.cat([told, Condition.none(1)]) if known == "text" else None
     if mixed is not None:
-        assert drawn(mixed).text[:2] == told.text and not drawn(mixed).facts_seen[:2].any()
+        assert drawn(mixed).text[:2] == told.text and not drawn(mixed).metadata_mask[:2].any()
 
 
 def test_the_same_person_whatever_the_batch():
     whole = drawn(Condition.none(5), seed=3)
     alone = SOME.draw(Condition.none(1), 3, [4])
-    assert whole.text[4] == alone.text[0] and torch.equal(whole.facts[4], alone.facts[0])
+    assert whole.text[4] == alone.text[0] and torch.equal(whole.metadata[4], alone.metadata[0])
 
 
 @pytest.mark.parametrize("name", ["vae", "flow"])
 def test_a_draw_out_of_nothing_is_that_of_somebody_told(name):
     made = tiny(name)
     without = made.sample(Condition.none(3, 4.0), seed=1)
-    made.people = SOME
+    made.patient_prior = SOME
     nothing = Condition.none(3, 4.0)
     found = made.sample(nothing, seed=1)
     assert found.provenance.condition == "nothing"
     assert not torch.equal(found.signal, without.signal)
-    told, made.people = SOME.draw(nothing, 1, range(3)), None
+    told, made.patient_prior = SOME.draw(nothing, 1, range(3)), None
     assert torch.equal(found.signal, made.sample(told, seed=1).signal)
 
 
 def test_people_travel_with_the_weights(tmp_path):
     made = tiny("vae")
-    made.people = SOME
-    found = checkpoint.load(checkpoint.save(made, tmp_path / "vae")).people
+    made.patient_prior = SOME
+    found = checkpoint.load(checkpoint.save(made, tmp_path / "vae")).patient_prior
     assert found.texts == SOME.texts
     np.testing.assert_array_equal(found.found, SOME.found)
-    np.testing.assert_array_equal(found.facts, SOME.facts)
-    made.people = None
-    assert checkpoint.load(checkpoint.save(made, tmp_path / "vae")).people is None
+    np.testing.assert_array_equal(found.metadata, SOME.metadata)
+    made.patient_prior = None
+    assert checkpoint.load(checkpoint.save(made, tmp_path / "vae")).patient_prior is None
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,20 @@ def test_people_travel_with_the_weights(tmp_path):
 )
 def test_what_is_no_population_is_refused(broken):
     with pytest.raises(InputError, match="holds no people"):
-        People.from_json(broken, "people.json")
+        PatientPrior.from_json(broken, "people.json")
 
 
 def test_nobodys_report_is_kept(tmp_path):
     made = tiny("vae")
     pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
-    calibration.fit_people(made, pack, pack.rows(range(1, 9)))
-    assert made.people is not None and len(made.people.found) == len(pack.rows(range(1, 9)))
-    kept = " ".join(made.people.texts)
+    calibration.fit_patient_prior(made, pack, pack.rows(range(1, 9)))
+    assert made.patient_prior is not None and len(made.patient_prior.found) == len(pack.rows(range(1, 9)))
+    kept = " ".join(made.patient_prior.texts)
     assert "atrial fibrillation" in kept and not any(report in kept for report in pack.index.report)
-    assert len(made.people.texts) > 2 * pack.index.codes.nunique(), "said always alike, findings make draws alike"
-    rounded = made.people.facts[:, [0, 2]]
+    assert len(made.patient_prior.texts) > 2 * pack.index.codes.nunique(), (
+        "said always alike, findings make draws alike"
+    )
+    rounded = made.patient_prior.metadata[:, [0, 2]]
     assert np.nanmax(rounded % 5) == 0 and np.nanmax(rounded[:, 0]) <= 90
 
 
@@ -126,9 +128,9 @@ def test_of_reports_the_usual_words_are_kept(tmp_path, monkeypatch):
     pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
     monkeypatch.setattr(calibration, "usual_words", lambda reports, _: [report.upper() for report in reports])
     rows = pack.rows(range(1, 9))
-    calibration.fit_people(made, pack, rows, n=3)
-    assert made.people is not None
-    kept = [made.people.texts[at] for at in made.people.found]
+    calibration.fit_patient_prior(made, pack, rows, n=3)
+    assert made.patient_prior is not None
+    kept = [made.patient_prior.texts[at] for at in made.patient_prior.found]
     assert kept == [pack.index.report.iloc[row].upper() for row in calibration.some(rows, 3)]
 
 
@@ -144,5 +146,5 @@ def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsy
     assert told.count("bands widened, I given") == 2 and (twin / "golden.json").is_file()
     assert (twin / "model.safetensors").stat().st_size < 0.1 * (one / "model.safetensors").stat().st_size
     loaded = [checkpoint.load(each) for each in (one, twin)]
-    assert loaded[0].name.split("@")[1] == loaded[1].name.split("@")[1] and loaded[1].people is not None
-    assert (loaded[0].band_scale != 1).any()
+    assert loaded[0].name.split("@")[1] == loaded[1].name.split("@")[1] and loaded[1].patient_prior is not None
+    assert (loaded[0].interval_scale != 1).any()

@@ -9,7 +9,7 @@ from ecggen.conditioning import rhythm_prior
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import pulse_rises, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
@@ -35,7 +35,7 @@ def rates(condition: Condition, heart: Heart, seed: int = 0) -> np.ndarray:
 
 def test_a_told_heart_rate_is_kept():
     asked = [45.0, 72.0, 130.0]
-    assert np.abs(rates(Condition.none(3, 30.0).with_facts(heart_rate=asked), Heart()) / asked - 1).max() < 0.05
+    assert np.abs(rates(Condition.none(3, 30.0).with_metadata(heart_rate=asked), Heart()) / asked - 1).max() < 0.05
 
 
 def test_untold_rates_are_the_populations():
@@ -73,7 +73,7 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
     for text, (interval, _) in words.items():
         found = rates(Condition.none(16, 20.0).with_text(text), heart)
         assert abs(np.median(found) * interval / 60 - 1) < 0.3, text
-    asked = Condition.none(2, 40.0).with_text(["staggering", "creeping"]).with_facts(heart_rate=70)
+    asked = Condition.none(2, 40.0).with_text(["staggering", "creeping"]).with_metadata(heart_rate=70)
     known, _ = rhythm_prior.draw(heart, PREPARED.condition(asked), PREPARED, 1, range(2))
     wild, calm = (np.diff(pulse_rises(wave.numpy(), 100.0)).std() for wave in known.ppg[:, 0])
     assert wild > 3 * calm
@@ -81,7 +81,7 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
 
 def test_a_rhythm_in_whole_samples_is_as_irregular_as_was_learnt():
     """What was learnt was measured on such times; rounding must not come on top a second time."""
-    told = Condition.none(1, 120.0).with_facts(heart_rate=75)
+    told = Condition.none(1, 120.0).with_metadata(heart_rate=75)
     for asked in (0.01, 0.02):
         found = []
         for seed in range(12):
@@ -93,7 +93,7 @@ def test_a_rhythm_in_whole_samples_is_as_irregular_as_was_learnt():
 
 
 def test_r_peaks_are_moved_to_where_they_are_wanted():
-    ecg = simulate(4, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
+    ecg = simulate(4, seconds=10.0, seed=3).pick(*INDEPENDENT_LEADS)
     before = ecg.signal.clone()
     rng = np.random.default_rng(0)
     found = r_peaks(ecg, between=True)
@@ -111,7 +111,7 @@ def test_r_peaks_are_moved_to_where_they_are_wanted():
 
 
 def test_nothing_is_moved_where_nothing_is_near_or_wanted():
-    ecg = simulate(1, seconds=10.0, seed=3).pick(*DRAWN_LEADS)
+    ecg = simulate(1, seconds=10.0, seed=3).pick(*INDEPENDENT_LEADS)
     far = r_peaks(ecg)[0] + 1.5 * rhythm_prior.REACH
     flat = torch.zeros_like(ecg.signal)
     assert rhythm_prior.place(ecg.signal, ecg.fs, {}) is ecg.signal
@@ -122,7 +122,7 @@ def test_nothing_is_moved_where_nothing_is_near_or_wanted():
 
 def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
     flow = checkpoint.load("flow")
-    told = Condition.none(8).with_facts(heart_rate=[65.0] * 8).with_text(["sinus rhythm"] * 8)
+    told = Condition.none(8).with_metadata(heart_rate=[65.0] * 8).with_text(["sinus rhythm"] * 8)
     prepared = flow.preprocessor.condition(told)
     _, wanted = rhythm_prior.draw(flow, prepared, flow.preprocessor, 1, range(8))
     off = []

@@ -182,7 +182,7 @@ def test_what_is_denied_is_not_a_target():
 
 def test_pretraining_learns_and_repeats():
     plan = text_encoder.Plan(
-        width=16, words=16, vocabulary=256, layers=1, steps=40, reports=16, sets=8, rate=1e-2, folds=(1,)
+        width=16, words=16, vocabulary=256, layers=1, steps=40, reports=16, sets=8, lr=1e-2, folds=(1,)
     )
     reader, losses = text_encoder.pretrain(corpus(), plan)
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
@@ -355,7 +355,7 @@ def test_a_language_model_from_a_folder(folder):
     context = encoder(condition)
     assert context.tokens.shape[::2] == (3, 16) and context.tokens.isfinite().all()
     assert not torch.allclose(context.tokens[0, 0], context.tokens[2, 0])
-    assert context.tokens_seen[1].tolist() == [True] + [False] * (context.tokens.shape[1] - 1)
+    assert context.token_mask[1].tolist() == [True] + [False] * (context.tokens.shape[1] - 1)
     assert not any("embeddings" in name for name in encoder.state_dict())
     assert not any(parameter.requires_grad for parameter in encoder.text._frozen[0].parameters())
     text, here = ["atrial fibrillation", "sinus rhythm"], seen(True, False)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecggen import ECG, InputError
-from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
+from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by
 from ecggen.core.simulate import simulate
 
 
 def test_derived_leads_are_einthovens_and_goldbergers():
-    ecg = ECG(torch.randn(2, 8, 100), DRAWN_LEADS, 100).standard()
+    ecg = ECG(torch.randn(2, 8, 100), INDEPENDENT_LEADS, 100).standard()
     lead = dict(zip(STANDARD_LEADS, ecg.signal.unbind(1), strict=True))
     torch.testing.assert_close(lead["III"], lead["II"] - lead["I"])
     torch.testing.assert_close(lead["aVR"], -(lead["I"] + lead["II"]) / 2)

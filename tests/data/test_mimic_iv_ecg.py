@@ -24,7 +24,7 @@ from ecggen.core.simulate import simulate
 from ecggen.data.pack import Rows, load
 from ecggen.generators import checkpoint, registry
 from ecggen.training import trainer
-from ecggen.training.masking import Exposure
+from ecggen.training.masking import Masking
 from ecggen.training.trainer import Plan, train
 
 LEADS = (*STANDARD_LEADS[:4], "aVF", "aVL", *STANDARD_LEADS[6:])
@@ -171,9 +171,13 @@ def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     few = replace(few, validation_records=1, validation_draws=1, validation_leads=("I",))
     generator = registry.generator(name, values["model"], "[model]")
     generator.preprocessor = SHORT
-    before = [sum(parameter.sum().item() for parameter in parameters) for parameters in generator.players().values()]
-    train(generator, packed, few, config.build(Exposure, values["exposure"], "[exposure]"), tmp_path, progress=False)
-    after = [sum(parameter.sum().item() for parameter in parameters) for parameters in generator.players().values()]
+    before = [
+        sum(parameter.sum().item() for parameter in parameters) for parameters in generator.parameter_groups().values()
+    ]
+    train(generator, packed, few, config.build(Masking, values["masking"], "[masking]"), tmp_path, progress=False)
+    after = [
+        sum(parameter.sum().item() for parameter in parameters) for parameters in generator.parameter_groups().values()
+    ]
     assert np.isfinite(after).all() and all(old != new for old, new in zip(before, after, strict=True))
     millions = sum(parameter.numel() for parameter in generator.parameters()) / 1e6
     said = re.search(r"About (\d+) million parameters", place.read_text())
@@ -189,17 +193,20 @@ def train_as_one_of_two(pack: Path, out: Path) -> None:
     torch.set_num_threads(1)
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
     plan = config.build(Plan, values["training"] | {"devices": 2, "validation_folds": [9, 10]}, "[training]")
-    exposure = config.build(Exposure, values["exposure"], "[exposure]")
+    masking = config.build(Masking, values["masking"], "[masking]")
     seen, saved = [], []
-    louder, save = trainer.louder, checkpoint.save
-    trainer.louder = lambda batch, *more: (seen.append(digest([batch.ecg.signal])), louder(batch, *more))[1]
+    jitter_amplitude, save = trainer.jitter_amplitude, checkpoint.save
+    trainer.jitter_amplitude = lambda batch, *more: (
+        seen.append(digest([batch.ecg.signal])),
+        jitter_amplitude(batch, *more),
+    )[1]
     checkpoint.save = lambda *arguments, **more: (saved.append(1), save(*arguments, **more))[1]
     for name in FAMILIES:
         seen.clear()
         saved.clear()
         generator = tiny(name)
         generator.preprocessor = SHORT
-        train(generator, load(pack), plan, exposure, out / name, progress=False)
+        train(generator, load(pack), plan, masking, out / name, progress=False)
         told = {"weights": digest(generator.parameters()), "seen": sorted(set(seen)), "saved": len(saved)}
         (out / f"{name}{os.environ['LOCAL_RANK']}.json").write_text(json.dumps(told))
 

@@ -9,7 +9,7 @@ import torch
 
 from ecggen import InputError, data, write
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.data.batches import Batches
 
@@ -47,7 +47,7 @@ def test_a_plain_folder_is_packed_in_full_windows(folder, tmp_path):
     pack = data.pack(data.recordings(folder), SHORT, tmp_path / "cache")
     assert pack.signal.shape == (12, 8, 400) and len(pack) == 12
     assert list(pack.left_out) == ["short"] and "it lasts 3.00 s" in pack.left_out["short"]
-    first = SHORT.ecg(simulate(1, seconds=9, fs=250, seed=0)).standard().pick(*DRAWN_LEADS).crop(4, 4)
+    first = SHORT.ecg(simulate(1, seconds=9, fs=250, seed=0)).standard().pick(*INDEPENDENT_LEADS).crop(4, 4)
     row = pack.index.index[(pack.index.name == "heart0") & (pack.index.start == 4)]
     np.testing.assert_allclose(pack.ecg(row.to_numpy()).signal.numpy(), first.signal.numpy(), atol=0.0021)
 
@@ -77,8 +77,8 @@ def test_ptb_xl_brings_facts_folds_and_patients(ptb_xl, tmp_path):
     pack = data.pack(data.recordings(ptb_xl), Preprocessor(), tmp_path / "cache")
     assert pack.rows([1]).tolist() == [0, 1] and pack.rows([2]).tolist() == [2, 3]
     batch = next(iter(Batches(pack, pack.rows([1, 2]), 4)))
-    assert batch.condition.facts[:, :2].tolist() == [[56, 1], [90, 0], [0, 1], [8, 0]]
-    assert batch.condition.facts_seen[:, 0].tolist() == [True, True, False, True]
+    assert batch.condition.metadata[:, :2].tolist() == [[56, 1], [90, 0], [0, 1], [8, 0]]
+    assert batch.condition.metadata_mask[:, 0].tolist() == [True, True, False, True]
     assert batch.condition.text == ("sinusrhythmus",) * 4
     torch.testing.assert_close(batch.condition.leads, batch.ecg.standard().signal)
 

@@ -63,8 +63,8 @@ def test_what_is_unknown_of_a_record_is_asked_of_none():
     assert max(asked.age or 0 for asked in by[1]) <= 90, "PTB-XL writes 300 for over 89"
     assert {asked.heart_rate for asked in by[2]} == {None}, "a detector's slip is no fact"
     told = condition(asks[:4], 4, 100)
-    assert len(told) == 4 and bool(told.text_seen.all())
-    assert told.facts_seen[:, 0].tolist() == [asked.age is not None for asked in asks[:4]]
+    assert len(told) == 4 and bool(told.text_mask.all())
+    assert told.metadata_mask[:, 0].tolist() == [asked.age is not None for asked in asks[:4]]
 
 
 def test_codes_that_nobody_knows_are_left_out():

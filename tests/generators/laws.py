@@ -2,8 +2,8 @@
 
 import torch
 
-from ecggen.conditioning.condition import Condition, agree
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS
+from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generators.base import Generator, Noise, truth
 
@@ -16,7 +16,7 @@ def seen(*leads: str, ecg: ECG = HEARTS) -> Condition:
 
 def everything() -> Condition:
     wave = torch.sin(torch.arange(400) / 9)
-    return seen("I").with_ppg(wave, 100).with_text("atrial fibrillation").with_facts(age=70, sex="F", heart_rate=80)
+    return seen("I").with_ppg(wave, 100).with_text("atrial fibrillation").with_metadata(age=70, sex="F", heart_rate=80)
 
 
 def shape(generator: Generator) -> None:
@@ -42,7 +42,7 @@ def unseen_is_silent(generator: Generator) -> None:
     condition = everything()
     hidden = condition.leads.clone()
     hidden[:, 1:] = torch.randn_like(hidden[:, 1:])
-    object.__setattr__(condition, "leads", condition.leads + hidden * ~condition.leads_seen)
+    object.__setattr__(condition, "leads", condition.leads + hidden * ~condition.lead_mask)
     for channel in ("ppg", "facts"):
         mask = torch.zeros_like(getattr(condition, f"{channel}_seen"))
         object.__setattr__(condition, f"{channel}_seen", mask)
@@ -61,9 +61,9 @@ def seen_is_heard(generator: Generator) -> None:
         "leads": seen("I"),
         "ppg": base.with_ppg(wave, 100),
         "text": base.with_text("atrial fibrillation"),
-        "age": base.with_facts(age=70),
-        "sex": base.with_facts(sex="F"),
-        "heart rate": base.with_facts(heart_rate=120),
+        "age": base.with_metadata(age=70),
+        "sex": base.with_metadata(sex="F"),
+        "heart rate": base.with_metadata(heart_rate=120),
     }
     with torch.no_grad():
         silent = generator.draw(base, Noise(1, range(3)))
@@ -73,7 +73,7 @@ def seen_is_heard(generator: Generator) -> None:
 
 def seen_comes_back(generator: Generator) -> None:
     """Seen leads are returned exactly, whichever they are, in sample and in estimate, at any rate."""
-    for leads in (("I",), ("aVR",), ("II", "V1", "V5"), ("III", "aVF", "V2"), DRAWN_LEADS):
+    for leads in (("I",), ("aVR",), ("II", "V1", "V5"), ("III", "aVF", "V2"), INDEPENDENT_LEADS):
         for ecg in (HEARTS, HEARTS.resample(250)):
             condition = seen(*leads, ecg=ecg)
             for answer in (generator.sample(condition), generator.estimate(condition, draws=2).center):
@@ -87,12 +87,12 @@ def lead_laws(generator: Generator) -> None:
 
 def gradient(generator: Generator) -> None:
     """The gradient reaches exactly the player's parameters, the text encoder's included."""
-    for player, parameters in generator.players().items():
+    for group, parameters in generator.parameter_groups().items():
         generator.zero_grad(set_to_none=True)
         others = {id(p) for p in generator.parameters()} - {id(p) for p in parameters}
         for p in generator.parameters():
             p.requires_grad_(id(p) not in others)
-        losses = generator.loss(truth(HEARTS), everything(), player)
+        losses = generator.loss(truth(HEARTS), everything(), group)
         torch.stack(list(losses.values())).sum().backward()
         moved = {id(p) for p in generator.parameters() if p.grad is not None and bool(p.grad.abs().sum() > 0)}
         names = {id(p): name for name, p in generator.named_parameters()}
@@ -103,19 +103,19 @@ def gradient(generator: Generator) -> None:
 def loss_falls(generator: Generator) -> None:
     """Each player lowers its loss on one batch."""
     torch.manual_seed(0)
-    for parameters in generator.players().values():
+    for parameters in generator.parameter_groups().values():
         for p in parameters:
             p.requires_grad_(True)
-    for player, parameters in generator.players().items():
+    for group, parameters in generator.parameter_groups().items():
         optimizer = torch.optim.Adam(parameters, 3e-3)
         totals = []
         for _ in range(60):
-            total = torch.stack(list(generator.loss(truth(HEARTS), seen("I"), player).values())).sum()
+            total = torch.stack(list(generator.loss(truth(HEARTS), seen("I"), group).values())).sum()
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
             totals.append(float(total.detach()))
-        assert sum(totals[-5:]) < 0.9 * sum(totals[:5]), (player, totals[0], totals[-1])
+        assert sum(totals[-5:]) < 0.9 * sum(totals[:5]), (group, totals[0], totals[-1])
 
 
 def missing_equals_dropped(generator: Generator) -> None:
@@ -141,8 +141,8 @@ def agreement_is_idempotent(generator: Generator) -> None:
     """A draw that agrees is left alone."""
     condition = seen("II", "V1", "V5")
     with torch.no_grad():
-        once = agree(generator.draw(condition, Noise(1, range(3))), condition)
-    torch.testing.assert_close(agree(once, condition), once, atol=1e-6, rtol=0)
+        once = project_onto_observed(generator.draw(condition, Noise(1, range(3))), condition)
+    torch.testing.assert_close(project_onto_observed(once, condition), once, atol=1e-6, rtol=0)
 
 
 LAWS = (

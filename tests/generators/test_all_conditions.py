@@ -34,7 +34,7 @@ def told(name: str) -> Condition:
     if "text" in name:
         known = known.with_text(["atrial fibrillation", "sinus rhythm"])
     if "facts" in name:
-        known = known.with_facts(age=74, sex="F", heart_rate=[130, None])
+        known = known.with_metadata(age=74, sex="F", heart_rate=[130, None])
     return known
 
 
@@ -48,9 +48,9 @@ def test_every_generator_takes_every_condition(name, column):
     drawn = generator.sample(known, seed=1)
     assert drawn.leads == STANDARD_LEADS and drawn.fs == FS and drawn.signal.shape == (2, 12, round(SECONDS * FS))
     assert torch.isfinite(drawn.signal).all()
-    assert drawn.provenance is not None and drawn.provenance.measured == known.seen_leads()
+    assert drawn.provenance is not None and drawn.provenance.measured == known.observed_leads()
     silent = generator.sample(Condition.none(2, SECONDS, FS), seed=1)
-    free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.seen_leads())]
+    free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.observed_leads())]
     if column != "nothing":
         assert not torch.equal(drawn.signal[:, free], silent.signal[:, free]), "the condition has no voice"
     estimate = generator.estimate(known, draws=3, seed=1)
@@ -152,14 +152,14 @@ def test_the_readmes_table_is_measured_and_drawn(tmp_path):
     """A truth scored as a draw is perfect; every column is scored; the picture is made."""
     heart = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)
     beats = (simulated_peaks(SECONDS, 75),) * 3
-    everything = Condition.none(3, SECONDS, 100.0).with_leads(heart).with_text("sinus rhythm").with_facts(age=60)
+    everything = Condition.none(3, SECONDS, 100.0).with_leads(heart).with_text("sinus rhythm").with_metadata(age=60)
     known = Batch(truth(heart), everything, beats)
     perfect = conditions.score(heart, known, ())
     assert perfect["valid"] == 1 and perfect["heart_rate_error"] < 1 and perfect["r"] > 0.9999
     flat = conditions.score(ECG(0 * heart.signal, heart.leads, heart.fs), known, ())
     assert flat["valid"] == 0 and flat["heart_rate_error"] > 60 and flat["r"] == 0
-    assert conditions.told(known, "I").seen_leads() == ("I",) and not conditions.told(known, "I").text_seen.any()
-    assert conditions.told(known, "PPG + text").ppg_seen.all() and conditions.told(known, "PPG + text").text_seen.all()
+    assert conditions.told(known, "I").observed_leads() == ("I",) and not conditions.told(known, "I").text_mask.any()
+    assert conditions.told(known, "PPG + text").ppg_mask.all() and conditions.told(known, "PPG + text").text_mask.all()
     assert set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.TOLD) and len(conditions.TOLD) == 7
     conditions.picture({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
     assert (tmp_path / "picture.png").stat().st_size > 10_000

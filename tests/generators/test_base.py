@@ -7,7 +7,7 @@ from conftest import tiny
 
 from ecggen import Condition, InputError
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generators.base import Drawn, Generator, Noise, Sampling
 from ecggen.training import calibration
@@ -25,12 +25,12 @@ class GaussianHeart(Generator):
     def draw(self, condition, noise):
         # Draw freely, then move by the regression on what is seen (Matheron's rule): an exact conditional draw.
         free = self.root @ noise.normal(8, condition.samples)
-        rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)[condition.leads_seen[0, :, 0]]
-        given = condition.leads[:, condition.leads_seen[0, :, 0]]
+        rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)[condition.lead_mask[0, :, 0]]
+        given = condition.leads[:, condition.lead_mask[0, :, 0]]
         gain = self.covariance @ rows.T @ torch.linalg.pinv(rows @ self.covariance @ rows.T)
         return free + gain @ (given - rows @ free)
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         raise AssertionError("nothing to learn")
 
 
@@ -53,7 +53,7 @@ class ShyHeart(Generator):
     def draw(self, condition, noise):
         return self.draw_many(condition, noise).draws
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         raise AssertionError("nothing to learn")
 
 
@@ -109,7 +109,7 @@ def test_few_draws_make_no_narrower_promise(gaussian, draws):
 def test_band_scale_widens_the_band(gaussian):
     condition = Condition.none(1, 4).with_leads(waves(1))
     narrow = gaussian.estimate(condition, draws=64)
-    gaussian.band_scale.fill_(2.0)
+    gaussian.interval_scale.fill_(2.0)
     wide = gaussian.estimate(condition, draws=64)
     ratio = (wide.high.signal - wide.low.signal)[:, 6:] / (narrow.high.signal - narrow.low.signal)[:, 6:]
     assert ratio.median() == pytest.approx(2, abs=1e-3)
@@ -172,7 +172,7 @@ def test_contradicting_leads_are_met_in_the_middle(gaussian):
     assert answer.law_residual().max() < 1e-5
     off = (answer.pick("I", "II", "III").signal - ecg.signal)[0, :, 100]
     np.testing.assert_allclose(off.numpy(), [-0.1, 0.1, -0.1], atol=1e-4)
-    assert set(DRAWN_LEADS) < set(answer.leads)
+    assert set(INDEPENDENT_LEADS) < set(answer.leads)
 
 
 def test_a_window_that_does_not_fold_is_named():
@@ -207,7 +207,7 @@ def test_spread_moves_draws_away_from_the_middle_and_not_what_is_seen():
 def test_a_center_leans_to_the_middle_as_far_as_it_is_told():
     shy, known = ShyHeart(0.1, off=1.0), shown(2)
     for share in (0.0, 0.25, 1.0):
-        shy.middle_share.fill_(share)
+        shy.mean_weight.fill_(share)
         off = (shy.estimate(known, 64).center.pick("V3").signal - waves(2).signal).mean()
         assert abs(float(off) - (1 - share)) < 0.02
 
@@ -218,7 +218,7 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     given = waves(40)
     hearts = given.signal + torch.randn(40, 8, 400, generator=numbers)
     hearts[:, 0] = given.signal[:, 0]
-    truth = ECG(hearts, DRAWN_LEADS, 100.0).standard()
+    truth = ECG(hearts, INDEPENDENT_LEADS, 100.0).standard()
 
     def told(generator, pack, rows, leads, progress):
         picked = truth.pick("I") if leads else None
@@ -228,14 +228,14 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     monkeypatch.setattr(calibration, "told", told)
     shy = ShyHeart(daring, off=1.0, faint=faint)
     calibration.fit_draws(shy, None, np.arange(40))
-    calibration.fit_bands(shy, None, np.arange(40))
-    drawn = shy.sample(Condition.none(40, 4).with_leads(truth.pick("I")), seed=5).pick(*DRAWN_LEADS).signal
-    varied = drawn.var(-1).mean(0) / truth.pick(*DRAWN_LEADS).signal.var(-1).mean(0)
+    calibration.fit_intervals(shy, None, np.arange(40))
+    drawn = shy.sample(Condition.none(40, 4).with_leads(truth.pick("I")), seed=5).pick(*INDEPENDENT_LEADS).signal
+    varied = drawn.var(-1).mean(0) / truth.pick(*INDEPENDENT_LEADS).signal.var(-1).mean(0)
     assert (varied - 1).abs().max() < 0.05
     if not faint:
         assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
     assert (shy.spread[0] == 1).all() and shy.spread[1, 0] == 1  # nothing seen; seen
-    assert (shy.middle_share[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
+    assert (shy.mean_weight[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
 
 
 def test_draws_are_spread_by_other_draws_in_each_batch(monkeypatch):
@@ -246,7 +246,7 @@ def test_draws_are_spread_by_other_draws_in_each_batch(monkeypatch):
 
     seen: list[list[int]] = []
     hearts = torch.randn(2, 8, 400, generator=torch.Generator().manual_seed(0))
-    parts = [(ECG(hearts, DRAWN_LEADS, 100.0).standard(), shown(2))] * 3
+    parts = [(ECG(hearts, INDEPENDENT_LEADS, 100.0).standard(), shown(2))] * 3
     monkeypatch.setattr(calibration, "told", lambda *_: iter(parts))
     calibration.fit_draws(Spied(1.0), None, np.arange(6), draws=2)
     assert seen == [list(range(at, at + 4)) for at in (0, 4, 8)] * 3  # from one, two and three leads
@@ -257,14 +257,14 @@ def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
     hearts = given.signal[:, :1] + torch.randn(40, 8, 400, generator=torch.Generator().manual_seed(0))
     hearts[:, 0] = given.signal[:, 0]
     hearts[7, 1:] += 20 + 40 * torch.sin(torch.arange(400) / 10)  # the middle is right in all but this one
-    truth = ECG(hearts, DRAWN_LEADS, 100.0).standard()
+    truth = ECG(hearts, INDEPENDENT_LEADS, 100.0).standard()
     nothing = Condition.none(40, 4)
     monkeypatch.setattr(
         calibration, "told", lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)])
     )
     shy = ShyHeart(0.1, off=1.0)
-    calibration.fit_bands(shy, None, np.arange(40))
-    assert (shy.middle_share[1, 1:] > 0.8).all()
+    calibration.fit_intervals(shy, None, np.arange(40))
+    assert (shy.mean_weight[1, 1:] > 0.8).all()
 
 
 def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
@@ -282,8 +282,8 @@ def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
         (True, False, Sampling(4)),
     ],
 )
-def test_what_has_no_part_in_sampling_is_not_told(seen, worded, left):
-    assert Sampling(10, 2.1, 4, 0.4, 0.85).used(seen, worded) == left
+def test_what_has_no_part_in_sampling_is_not_told(seen, has_text_or_metadata, left):
+    assert Sampling(10, 2.1, 4, 0.4, 0.85).used(seen, has_text_or_metadata) == left
 
 
 @pytest.mark.parametrize("wrong", [{"coherence": -1}, {"coherence": float("nan")}, {"guided_below": 1.1}])

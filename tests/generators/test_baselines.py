@@ -10,7 +10,7 @@ from conftest import ROOT
 from ecggen import InputError, data
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.generators.base import Noise
@@ -23,7 +23,7 @@ RATES = np.linspace(45, 120, COUNT)
 @pytest.fixture(scope="module")
 def pack():
     """Simulated hearts of known rates; every other has atrial fibrillation by its codes."""
-    waves = [simulate(1, seconds=4, seed=i, heart_rate=RATES[i]).pick(*DRAWN_LEADS).signal for i in range(COUNT)]
+    waves = [simulate(1, seconds=4, seed=i, heart_rate=RATES[i]).pick(*INDEPENDENT_LEADS).signal for i in range(COUNT)]
     index = pandas.DataFrame(
         {
             "name": [str(i) for i in range(COUNT)],
@@ -56,7 +56,7 @@ def test_each_obeys_the_laws_of_generators(name, law, pack):
 @pytest.mark.parametrize("name", names())
 def test_a_record_is_the_same_whatever_the_batch(name, pack):
     made = fitted(name, pack)
-    condition = Condition.none(5, 4.0).with_facts(heart_rate=[60, None, 80, None, 100])
+    condition = Condition.none(5, 4.0).with_metadata(heart_rate=[60, None, 80, None, 100])
     whole = made.sample(condition, seed=3).signal
     alone = [made.sample(condition[i : i + 1], seed=3, first=i).signal for i in range(5)]
     torch.testing.assert_close(whole, torch.cat(alone))
@@ -81,7 +81,7 @@ def brute_force(signal, rows, lags, reach):
     return (weights.T @ x).reshape(8, len(signal), time).transpose(1, 0, 2)
 
 
-@pytest.mark.parametrize("given", [("I",), ("II", "V1", "V5"), ("aVR",), ("III", "V2"), DRAWN_LEADS[1:]])
+@pytest.mark.parametrize("given", [("I",), ("II", "V1", "V5"), ("aVR",), ("III", "V2"), INDEPENDENT_LEADS[1:]])
 @pytest.mark.parametrize(("lags", "reach"), [(1, 0.0), (5, 0.1), (41, 0.4)])
 def test_regression_is_the_plain_closed_form(given, lags, reach, pack):
     """Correlations by Fourier transform, with what moves beyond the ends taken off, give the old table's answer."""
@@ -106,7 +106,7 @@ def test_one_fit_serves_every_choice_of_leads(pack):
 
 
 def test_regression_without_leads_is_each_leads_mean(pack):
-    flat = fitted("regression", pack).sample(Condition.none(2, 4.0)).pick(*DRAWN_LEADS).signal[0].numpy()
+    flat = fitted("regression", pack).sample(Condition.none(2, 4.0)).pick(*INDEPENDENT_LEADS).signal[0].numpy()
     mean = pack.ecg(np.arange(COUNT)).signal.numpy().mean((0, 2))
     np.testing.assert_allclose(flat, np.broadcast_to(mean[:, None], flat.shape), atol=1e-5)
 
@@ -115,7 +115,7 @@ def test_nearest_copies_the_record_that_it_is_shown(pack):
     made = fitted("nearest", pack)
     shown = pack.ecg([7, 31])
     condition = Condition.none(2, 4.0).with_leads(shown.standard().pick("aVR", "V2"))
-    torch.testing.assert_close(made.sample(condition).pick(*DRAWN_LEADS).signal, shown.signal, atol=2e-3, rtol=0)
+    torch.testing.assert_close(made.sample(condition).pick(*INDEPENDENT_LEADS).signal, shown.signal, atol=2e-3, rtol=0)
     spoilt = shown.standard().pick("aVR", "V2").signal.clone()
     spoilt[..., 200:] = 50.0
     seen = torch.ones_like(spoilt, dtype=torch.bool)
@@ -130,7 +130,7 @@ def test_nearest_listens_to_facts_words_and_pulse(pack):
     told = Condition.none(many, 4.0)
     everywhere = chosen(made, told)
     assert len(np.unique(everywhere)) > 15
-    slow = chosen(made, told.with_facts(heart_rate=50))
+    slow = chosen(made, told.with_metadata(heart_rate=50))
     assert RATES[slow].max() < 85 and len(np.unique(slow)) > 5
     words = chosen(made, told.with_text("atrial fibrillation"))
     assert np.all(words % 2 == 0) and len(np.unique(words)) > 10
@@ -149,7 +149,7 @@ def chosen(made: Nearest, condition: Condition) -> np.ndarray:
 
 def test_the_simulator_beats_as_it_is_told(pack):
     made = fitted("simulator", pack)
-    told = made.sample(Condition.none(3, 4.0).with_facts(heart_rate=[60, 75, 100]), seed=2)
+    told = made.sample(Condition.none(3, 4.0).with_metadata(heart_rate=[60, 75, 100]), seed=2)
     assert [heart_rate(peaks) for peaks in r_peaks(told)] == pytest.approx([60, 75, 100], abs=2)
     wave = simulate_ppg(simulated_peaks(4.0, 90), 4.0, 100.0, np.random.default_rng(1))
     pulsed = made.sample(Condition.none(1, 4.0).with_ppg(torch.from_numpy(wave).float(), 100), seed=2)

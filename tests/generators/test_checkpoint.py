@@ -121,7 +121,7 @@ def test_numbers_are_numbers_and_overrides_win(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda path: path.stem)
 def test_every_config_can_be_built(path):
     from ecggen.evaluators import pretrained
-    from ecggen.training.masking import Exposure
+    from ecggen.training.masking import Masking
     from ecggen.training.trainer import Plan
 
     values = config.read_toml(path)
@@ -131,7 +131,7 @@ def test_every_config_can_be_built(path):
         return
     registry.check_tables(values, path)
     registry.generator(values["generator"], values["model"], "[model]")
-    config.build(Exposure, values["exposure"], "[exposure]")
+    config.build(Masking, values["masking"], "[masking]")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_flow_and_diffusion_with_the_same_weights_draw_the_same_in_many_steps():
 def test_where_leads_are_seen_fewer_steps_are_made(name):
     made = tiny(name)
     lead = simulate(1, seconds=4, seed=1).pick("I")
-    seen, unseen = Condition.none(1, 4).with_leads(lead), Condition.none(1, 4).with_facts(heart_rate=70)
+    seen, unseen = Condition.none(1, 4).with_leads(lead), Condition.none(1, 4).with_metadata(heart_rate=70)
     made.sampling = replace(made.sampling, steps=6, seen_steps=2)
     mixed = made.sample(Condition.cat([seen, unseen]), seed=1)
     for at, (known, steps) in enumerate([(seen, 2), (unseen, 6)]):

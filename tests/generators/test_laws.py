@@ -40,13 +40,13 @@ class Toy(Generator):
 
     def features(self, condition: Condition) -> torch.Tensor:
         context = self.encoder(condition)
-        tokens = (context.tokens * context.tokens_seen[..., None]).sum(1)
+        tokens = (context.tokens * context.token_mask[..., None]).sum(1)
         return self.mix(context.aligned) + self.lift(torch.cat([context.vector, tokens], 1))[..., None]
 
     def draw(self, condition: Condition, noise: Noise) -> torch.Tensor:
         return self.features(condition) + noise.normal(8, 1)
 
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, torch.Tensor]:
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, torch.Tensor]:
         return {"error": (self.features(condition) - ecg.signal).square().mean()}
 
 
@@ -80,7 +80,7 @@ class DeafToText(Toy):
     def features(self, condition):
         from dataclasses import replace
 
-        return super().features(replace(condition, text_seen=torch.zeros_like(condition.text_seen)))
+        return super().features(replace(condition, text_mask=torch.zeros_like(condition.text_mask)))
 
 
 class Forgetful(Toy):
@@ -104,14 +104,14 @@ class NoGradConditioner(Toy):
 
 
 class Stuck(Toy):
-    def loss(self, ecg, condition, player):
-        return {"error": super().loss(ecg, condition, player)["error"] * 0 + 1}
+    def loss(self, ecg, condition, group):
+        return {"error": super().loss(ecg, condition, group)["error"] * 0 + 1}
 
 
 class AbsenceSpeaks(Toy):
     def features(self, condition):
-        shown = condition.leads_seen.any((1, 2)) | condition.text_seen.new_tensor(condition.fs > 0)
-        told = torch.tensor([len(text) for text in condition.text]) + condition.facts.sum(1)
+        shown = condition.lead_mask.any((1, 2)) | condition.text_mask.new_tensor(condition.fs > 0)
+        told = torch.tensor([len(text) for text in condition.text]) + condition.metadata.sum(1)
         return super().features(condition) + (shown * (1 + told))[:, None, None] * 0.1
 
     def draw(self, condition, noise):

@@ -13,7 +13,7 @@ import wfdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.io import lead_name, read, records, write
 
@@ -239,17 +239,19 @@ def test_a_batch_in_npz(tmp_path):
 
 
 def test_other_peoples_npz(tmp_path):
-    signal = noise(DRAWN_LEADS).signal[0].numpy()
+    signal = noise(INDEPENDENT_LEADS).signal[0].numpy()
     np.savez(tmp_path / "a.npz", X=signal.T, y=np.zeros(3), anything=np.array(["a"]))
     assert "does not name its leads" in refusal(read, tmp_path / "a.npz", fs=500, unit="mV")
-    ecg = read(tmp_path / "a.npz", fs=500, unit="mV", leads=DRAWN_LEADS)
+    ecg = read(tmp_path / "a.npz", fs=500, unit="mV", leads=INDEPENDENT_LEADS)
     assert np.array_equal(ecg.signal[0], signal)
     message = refusal(read, tmp_path / "a.npz", fs=500, unit="mV", leads="I,II")
     assert "2 leads are named and the array has shape (1200, 8)" in message
     np.savez(tmp_path / "b.npz", X=signal, Y=signal)
-    assert "one array (lead, time), or 'signal', was expected" in refusal(read, tmp_path / "b.npz", leads=DRAWN_LEADS)
+    assert "one array (lead, time), or 'signal', was expected" in refusal(
+        read, tmp_path / "b.npz", leads=INDEPENDENT_LEADS
+    )
     np.savez(tmp_path / "c.npz", X=signal[:, :8])
-    message = refusal(read, tmp_path / "c.npz", fs=500, unit="mV", leads=DRAWN_LEADS)
+    message = refusal(read, tmp_path / "c.npz", fs=500, unit="mV", leads=INDEPENDENT_LEADS)
     assert "one of its last two axes, not both" in message
 
 
@@ -292,7 +294,7 @@ def test_wfdb_opens_what_is_written(tmp_path):
 
 
 def test_lead_laws_survive_the_file(tmp_path):
-    drawn = noise(DRAWN_LEADS, scale=1.5).signal.double()
+    drawn = noise(INDEPENDENT_LEADS, scale=1.5).signal.double()
     twelve = ECG(torch.einsum("kl,blt->bkt", torch.as_tensor(LEAD_MATRIX), drawn), STANDARD_LEADS, 500)
     for suffix, microvolts in ((".hea", 1.5), (".csv", 0.1), (".npz", 0.01)):
         signal = 1e3 * read(write(twelve, tmp_path / f"a{suffix}")[-1]).signal.double()[0]

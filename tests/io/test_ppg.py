@@ -143,12 +143,12 @@ def test_gaps_of_a_pair(tmp_path):
         read_pair(with_gap(tmp_path, 1000, 3000))
 
 
-def bidmc(folder, patients, **facts):
+def bidmc(folder, patients, **metadata):
     """A folder in BIDMC's CSV form: recording i is of ``patients[i]``."""
     folder.mkdir(parents=True, exist_ok=True)
     for at, patient in enumerate(patients, 1):
         shutil.copy((REGULAR, IRREGULAR)[at % 2], folder / f"bidmc_{at:02d}_Signals.csv")
-        age, sex = facts.get(patient, ("64", "F"))
+        age, sex = metadata.get(patient, ("64", "F"))
         text = f"bidmc_{at:02d}\nAge: {age}\nGender: {sex}\nMIMIC II matched wdb ID: {patient}\n"
         if patient:
             (folder / f"bidmc_{at:02d}_Fix.txt").write_text(text)

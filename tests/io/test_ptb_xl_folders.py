@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecggen.conditioning import statements
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data import recordings
@@ -57,12 +57,12 @@ def superclasses(folder: Path, table: pandas.DataFrame) -> list[list[str]]:
 def test_programs_made_for_ptb_xl_read_it(tmp_path):
     folder = PtbXlFolder(tmp_path)
     hearts = [heart(seed) for seed in range(3)]
-    facts = [
+    metadata = [
         About(56, "M", ("NORM", "SR"), "sinusrhythmus", "15709", 3),
         About(95, "F", ("164889003", "IMI", "VCLVH"), 'he said "=1+1",\nund ÄÖ', "anna", 10),
         About(None, None, (), "", "", None),
     ]
-    for ecg, about in zip(hearts, facts, strict=True):
+    for ecg, about in zip(hearts, metadata, strict=True):
         assert folder.add(ecg, about) == ()
     for rate in (100, 500):
         samples, table = loaded(tmp_path, rate)
@@ -151,7 +151,7 @@ def test_rates_and_lengths(tmp_path, fs, seconds, high, samples):
 
 def test_eight_leads_are_completed_and_fewer_are_refused(tmp_path):
     folder = PtbXlFolder(tmp_path)
-    folder.add(heart().pick(*DRAWN_LEADS))
+    folder.add(heart().pick(*INDEPENDENT_LEADS))
     assert loaded(tmp_path, 100)[0].shape == (1, 1000, 12)
     assert "leads V2, V3" in refusal(folder.add, heart().pick("I", "II", "V1"))
     assert "a batch of 2 records; one was expected" in refusal(folder.add, simulate(2))

@@ -361,7 +361,7 @@ def test_what_identifies_somebody_stays_behind(name):
 # Writing
 
 
-FACTS = st.builds(
+METADATA = st.builds(
     About,
     age=st.none() | st.integers(1, 89),
     sex=st.sampled_from([None, "M", "F"]),
@@ -374,7 +374,7 @@ FACTS = st.builds(
     leads=st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, max_size=12, unique=True),
     fs=st.sampled_from([100, 360, 500, 513.25]),
     samples=st.integers(1, 60),
-    about=FACTS,
+    about=METADATA,
     seed=st.integers(0, 999),
 )
 def test_what_is_written_is_read_by_all(tmp_path, leads, fs, samples, about, seed):
@@ -425,11 +425,15 @@ def test_the_programs_of_the_challenges_read_the_header(tmp_path, mark):
     baselines = [float(line[4].split("/")[0]) for line in words[1:13]]
     values = (scipy.io.loadmat(tmp_path / "a.mat")["val"] - np.c_[baselines]) / np.c_[gains]
     np.testing.assert_allclose(values, ecg.signal[0], atol=1e-6)
-    facts = by_key(header, mark)
-    assert (float(facts["Age"]), facts["Sex"], facts["Dx"].split(",")) == (74, "Female", ["164889003", "426783006"])
+    metadata = by_key(header, mark)
+    assert (float(metadata["Age"]), metadata["Sex"], metadata["Dx"].split(",")) == (
+        74,
+        "Female",
+        ["164889003", "426783006"],
+    )
     write(ecg, tmp_path / "b.mat")
-    facts = by_key((tmp_path / "b.hea").read_text(), mark)
-    assert np.isnan(float(facts["Age"])) and (facts["Sex"], facts["Dx"]) == ("Unknown", "")
+    metadata = by_key((tmp_path / "b.hea").read_text(), mark)
+    assert np.isnan(float(metadata["Age"])) and (metadata["Sex"], metadata["Dx"]) == ("Unknown", "")
 
 
 def test_nothing_personal_is_written_unasked(tmp_path):

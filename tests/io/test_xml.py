@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecggen.core.ecg import DRAWN_LEADS, ECG, STANDARD_LEADS, Provenance
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.io import About, contents, read, reading, write
@@ -63,7 +63,7 @@ def decoded(name: str):
     ("name", "form", "leads", "fs", "samples"),
     [
         ("aecg", "HL7 aECG", STANDARD_LEADS, 500, 1000),
-        ("muse", "GE MUSE's XML", DRAWN_LEADS, 500, 1250),
+        ("muse", "GE MUSE's XML", INDEPENDENT_LEADS, 500, 1250),
         ("sierra", "Philips' XML", STANDARD_LEADS, 500, 5264),
         ("sierra_1_04", "Philips' XML", STANDARD_LEADS, 500, 5300),
     ],
@@ -98,7 +98,7 @@ def test_muse_by_a_plain_reading():
         assert lead.findtext("LeadID") == ecg.leads[row]
         np.testing.assert_allclose(ecg.signal[0, row], steps * 4.88e-3, atol=1e-6)
     heart = simulate(1, 2.5, 500, seed=4711)
-    assert float((ecg.signal - heart.pick(*DRAWN_LEADS).signal).abs().max()) <= 4.88e-3 / 2 + 1e-6
+    assert float((ecg.signal - heart.pick(*INDEPENDENT_LEADS).signal).abs().max()) <= 4.88e-3 / 2 + 1e-6
     assert float((ecg.standard().signal - heart.signal).abs().max()) < 0.01
 
 

@@ -71,10 +71,10 @@ CASES = {
     ),
     "r": (lambda: metrics.Pearson(12), pairs(DRAWN, TRUE), mean(waveform.pearson, DRAWN, TRUE), 1),
     "r2": (lambda: metrics.RSquared(12), pairs(DRAWN, TRUE), mean(waveform.r_squared, DRAWN, TRUE), 1),
-    "prd": (lambda: metrics.PercentDifference(12), pairs(DRAWN, TRUE), mean(waveform.prd, DRAWN, TRUE), 0),
-    "crps": (lambda: metrics.RankedProbability(12), draws, mean(probabilistic.crps, DRAWS, TRUE), None),
+    "prd": (lambda: metrics.PRD(12), pairs(DRAWN, TRUE), mean(waveform.prd, DRAWN, TRUE), 0),
+    "crps": (lambda: metrics.CRPS(12), draws, mean(probabilistic.crps, DRAWS, TRUE), None),
     "coverage": (
-        lambda: metrics.BandCoverage(12),
+        lambda: metrics.IntervalCoverage(12),
         pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
         mean(probabilistic.coverage, DRAWN - 0.1, DRAWN + 0.1, TRUE),
         None,
@@ -85,9 +85,9 @@ CASES = {
         mean(probabilistic.interval_score, DRAWN - 0.1, DRAWN + 0.1, TRUE, level=0.8),
         None,
     ),
-    "fd": (lambda: metrics.FrechetGaussian(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
+    "fd": (lambda: metrics.FrechetDistance(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
     "kid": (lambda: metrics.KernelDistance(), sets(REAL, FAKE), lambda: kernel.kernel_distance(REAL, FAKE), None),
-    "manifold": (lambda: metrics.Manifold(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
+    "manifold": (lambda: metrics.PRDC(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
     "marginal": (
         lambda: metrics.Marginal(),
         sets(REAL[:, 0], FAKE[:, 0]),
@@ -215,8 +215,8 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(InputError, match=r"scores of shape \(120, 12\)"):
         metrics.Pearson(8).update(DRAWN, TRUE)
     with pytest.raises(InputError, match="5 features; 6 were expected"):
-        metrics.FrechetGaussian(6).update(REAL, real=True)
-    metric = metrics.FrechetGaussian(5)
+        metrics.FrechetDistance(6).update(REAL, real=True)
+    metric = metrics.FrechetDistance(5)
     metric.update(REAL, real=True)
     metric.update(FAKE[:12], real=False)
     with pytest.raises(InputError, match="12 synthetic records; at least 50"):

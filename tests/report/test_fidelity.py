@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from ecggen import InputError
 from ecggen.conditioning import statements
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Judgement, labels, targets
@@ -81,12 +81,12 @@ def test_an_ecg_finds_its_own_text():
 class Amplitude(Generator):
     """Draws a large first lead where the text says "fibrillation", whatever else it says."""
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         return {}
 
     def draw(self, condition, noise):
         size = torch.tensor([5.0 if "fibrillation" in text else 1.0 for text in condition.text])
-        return size[:, None, None] + 0.1 * noise.normal(len(DRAWN_LEADS), condition.samples)
+        return size[:, None, None] + 0.1 * noise.normal(len(INDEPENDENT_LEADS), condition.samples)
 
 
 class Level:
@@ -99,7 +99,7 @@ class Level:
 
 
 def test_a_generator_that_does_not_hear_no_is_found_out():
-    found = condition_fidelity.worded(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
+    found = condition_fidelity.has_text_or_metadata(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
     assert "fibrillation" in statements.describe("AFIB")
     about = found["AFIB"].summary()
     assert about["said"] > 0.4 > 0.2 > about["nothing"] and about["said_above_nothing"] == 1

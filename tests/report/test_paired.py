@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ecggen import InputError
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.generators.baselines.baselines import LaggedRegression
 from ecggen.report import median_beats
@@ -103,14 +103,14 @@ def test_given_and_determined_leads_are_not_scored(truth, real):
     pairs = Pairs(Material(spoilt, real, truth=truth, given=("I", "aVF")))
     assert pairs.leads == ("V1", "V2", "V3", "V4", "V5", "V6")
     np.testing.assert_allclose(*pairs.waves, atol=1e-6)
-    assert Pairs(Material(spoilt, real, truth=truth)).leads == DRAWN_LEADS
+    assert Pairs(Material(spoilt, real, truth=truth)).leads == INDEPENDENT_LEADS
     with pytest.raises(InputError, match="determine every lead"):
-        _ = Pairs(Material(spoilt, real, truth=truth, given=DRAWN_LEADS)).leads
+        _ = Pairs(Material(spoilt, real, truth=truth, given=INDEPENDENT_LEADS)).leads
 
 
 def test_the_linear_filter_is_the_baselines(truth, real):
     pairs = Pairs(Material(truth, real, truth=truth, given=("II",)))
-    learnt, asked = (median_beats.plain(one.valid.ecg.pick(*DRAWN_LEADS)).signal.numpy() for one in (real, truth))
+    learnt, asked = (median_beats.plain(one.valid.ecg.pick(*INDEPENDENT_LEADS)).signal.numpy() for one in (real, truth))
     baseline = LaggedRegression()
     baseline.moments, baseline.solved, baseline.given = baseline.nothing_yet(100.0), {}, ("II",)
     baseline.moments.add(learnt)
@@ -137,7 +137,7 @@ def test_what_cannot_be_paired_is_not_measured(truth, real):
         (Material(truth, real), "no true ECGs were given"),
         (Material(few, real, truth=truth), "12 synthetic records and 54 true ones"),
         (Material(few, real, truth=few), "12 valid pairs, 50 needed"),
-        (Material(truth, real, truth=truth, given=DRAWN_LEADS), "determine every lead"),
+        (Material(truth, real, truth=truth, given=INDEPENDENT_LEADS), "determine every lead"),
     ):
         section = reconstruction(material)
         assert section.verdict == "not measured" and why in section.headline

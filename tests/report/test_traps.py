@@ -13,7 +13,7 @@ import pandas
 import pytest
 import torch
 
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX
 from ecggen.core.simulate import simulate
 from ecggen.io import read
 from ecggen.report import references
@@ -244,4 +244,4 @@ def test_the_lawful_shuffle_is_lawful():
     """The trap that is meant to hide from the laws does; else it would test nothing new."""
     made = shuffled_but_lawful(hearts(3, 5).signal.numpy(), np.zeros(0), np.random.default_rng(0))
     assert ECG(torch.as_tensor(made, dtype=torch.float32), hearts(1, 5).leads, 100).law_residual().max() < 1e-5
-    assert tuple(hearts(1, 5).leads[row] for row in (0, 1, *range(6, 12))) == DRAWN_LEADS
+    assert tuple(hearts(1, 5).leads[row] for row in (0, 1, *range(6, 12))) == INDEPENDENT_LEADS

@@ -52,7 +52,7 @@ def test_the_decoder_alone_learns_and_all_that_share_it_get_it(pack, tmp_path):
 
 
 def test_it_comes_nearer_to_the_records(pack, tmp_path):
-    sharpen([tiny("flow")], pack, tmp_path, replace(SHORT, epochs=12, rate=3e-3), draws=8, progress=False)
+    sharpen([tiny("flow")], pack, tmp_path, replace(SHORT, epochs=12, lr=3e-3), draws=8, progress=False)
     found = {
         name: [float(row[name]) for row in logged(tmp_path / "log") if row.get(name)]
         for name in ("error", "fooled", "own_features", "drawn_features", "unmasked")

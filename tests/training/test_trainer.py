@@ -9,15 +9,15 @@ from conftest import ROOT, tiny
 from torch import nn
 
 from ecggen import data
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition, project_onto_observed
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator, Noise, independent
 from ecggen.training import calibration, trainer
-from ecggen.training.masking import Exposure
+from ecggen.training.masking import Masking
 from ecggen.training.trainer import Plan, logged, rate_at, train
 
 
@@ -32,16 +32,16 @@ def pack(tmp_path_factory):
     return data.pack(data.recordings(folder), Preprocessor(seconds=4), folder / "cache")
 
 
-def plan_of(name: str, **changes) -> tuple[Plan, Exposure]:
+def plan_of(name: str, **changes) -> tuple[Plan, Masking]:
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{name}.toml")
     plan = config.build(Plan, values["training"], "[training]")
-    return replace(plan, **changes), config.build(Exposure, values["exposure"], "[exposure]")
+    return replace(plan, **changes), config.build(Masking, values["masking"], "[masking]")
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
-    plan, exposure = plan_of(name)
-    best = train(tiny(name), pack, plan, exposure, tmp_path / "run", progress=False)
+    plan, masking = plan_of(name)
+    best = train(tiny(name), pack, plan, masking, tmp_path / "run", progress=False)
     assert checkpoint.load(best).preprocessor == pack.preprocessor
     assert (tmp_path / "run" / "loss.png").stat().st_size > 5000
     errors = [float(row["rmse"]) for row in logged(tmp_path / "run" / "log") if row["rmse"]]
@@ -49,22 +49,22 @@ def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
 
 
 def test_training_lowers_the_error_of_unseen_leads(pack, tmp_path):
-    plan, _ = plan_of("vae", epochs=25, rate=3e-3, validation_leads=("I",), average=0.9)
-    exposure = Exposure(shown={"I": 1.0}, cut=0.0)
+    plan, _ = plan_of("vae", epochs=25, lr=3e-3, validation_leads=("I",), ema_decay=0.9)
+    masking = Masking(lead_masks={"I": 1.0}, crop_prob=0.0)
     torch.manual_seed(0)
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
     generator = registry.generator("vae", values["model"], "[model]")
     generator.preprocessor = pack.preprocessor
-    train(generator, pack, plan, exposure, tmp_path / "run", progress=False)
+    train(generator, pack, plan, masking, tmp_path / "run", progress=False)
     errors = [float(row["rmse"]) for row in logged(tmp_path / "run" / "log") if row["rmse"]]
     assert min(errors) < 0.85 * errors[0]
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack, tmp_path):
     """Weights after 2 + 2 epochs are those after 4."""
-    plan, exposure = plan_of("vae", epochs=4)
+    plan, masking = plan_of("vae", epochs=4)
     whole = tiny("vae")
-    train(whole, pack, plan, exposure, tmp_path / "whole", progress=False)
+    train(whole, pack, plan, masking, tmp_path / "whole", progress=False)
 
     class KilledError(Exception):
         pass
@@ -82,9 +82,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack, tmp_path):
     first = tiny("vae")
     first.__class__ = Mortal
     with pytest.raises(KilledError):
-        train(first, pack, plan, exposure, tmp_path / "parts", progress=False)
+        train(first, pack, plan, masking, tmp_path / "parts", progress=False)
     second = tiny("vae")
-    train(second, pack, plan, exposure, tmp_path / "parts", resume=True, progress=False)
+    train(second, pack, plan, masking, tmp_path / "parts", resume=True, progress=False)
     steps_logged = [int(row["step"]) for row in logged(tmp_path / "parts" / "log") if row["rmse"]]
     assert len(steps_logged) == plan.epochs and steps_logged == sorted(set(steps_logged))
     for (name, a), b in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
@@ -100,17 +100,17 @@ class TwoPlayers(Generator):
         self.artist, self.critic = nn.Conv1d(12, 8, 5, padding=2), nn.Conv1d(8, 1, 5)
         self.asked: list[tuple[str, bool, bool]] = []
 
-    def players(self):
+    def parameter_groups(self):
         return {"artist": list(self.artist.parameters()), "critic": list(self.critic.parameters())}
 
     def draw(self, condition, noise):
         return self.artist(condition.leads) + 0.01 * noise.normal(8, condition.samples)
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         free = [next(part.parameters()).requires_grad for part in (self.artist, self.critic)]
-        self.asked.append((player, *free))
+        self.asked.append((group, *free))
         drawn = self.artist(condition.leads)
-        if player == "artist":
+        if group == "artist":
             return {"fooled": (self.critic(drawn) - 1).square().mean(), "error": (drawn - ecg.signal).abs().mean()}
         real, fake = self.critic(ecg.signal), self.critic(drawn.detach())
         return {"real": (real - 1).square().mean(), "fake": fake.square().mean()}
@@ -118,10 +118,10 @@ class TwoPlayers(Generator):
 
 def test_two_players_move_in_turn_and_only_their_own(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "save", lambda generator, folder: folder)
-    plan, exposure = plan_of("vae", epochs=1)
+    plan, masking = plan_of("vae", epochs=1)
     generator = TwoPlayers()
     before = [p.detach().clone() for p in generator.parameters()]
-    train(generator, pack, plan, exposure, tmp_path / "run", progress=False)
+    train(generator, pack, plan, masking, tmp_path / "run", progress=False)
     assert generator.asked[:2] == [("artist", True, False), ("critic", False, True)]
     assert all(not torch.equal(a, b) for a, b in zip(before, generator.parameters(), strict=True))
     columns = logged(tmp_path / "run" / "log")[0]
@@ -137,7 +137,7 @@ def test_the_rate_rises_then_falls():
 def test_bands_are_set_to_hold_their_share(pack):
     generator = tiny("vae")
     rows = np.arange(len(pack))
-    calibration.fit_bands(generator, pack, rows, draws=4)
+    calibration.fit_intervals(generator, pack, rows, draws=4)
     truth = pack.ecg(rows).standard()
     known = Condition.none(len(rows), truth.seconds, truth.fs).with_leads(truth.pick("I"))
     estimate = generator.estimate(known, 4, seed=1)
@@ -156,11 +156,11 @@ def test_bands_are_set_on_records_of_a_whole_fold():
 
 def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
     batch = data.batches.batch(pack, np.arange(8))
-    turned_ = trainer.turned(batch, 0.3, np.random.default_rng(1))
+    turned_ = trainer.rotate_vcg(batch, 0.3, np.random.default_rng(1))
     assert turned_.ecg.standard().law_residual().max() < 1e-5
     torch.testing.assert_close(turned_.condition.leads, turned_.ecg.standard().signal)
     assert (turned_.ecg.signal - batch.ecg.signal).abs().amax((1, 2)).min() > 0.02
-    assert trainer.turned(batch, 0.0, np.random.default_rng(1)) is batch
+    assert trainer.rotate_vcg(batch, 0.0, np.random.default_rng(1)) is batch
     # A heart that Dower's dipole explains keeps its size, whichever way it lies.
     heart = [(np.linalg.pinv(DOWER) @ one.ecg.signal.double().numpy()) for one in (batch, turned_)]
     np.testing.assert_allclose(np.linalg.norm(heart[0], axis=1), np.linalg.norm(heart[1], axis=1), atol=0.02)
@@ -187,8 +187,8 @@ def test_smaller_shares_of_the_patients_lie_in_larger_ones(pack):
 
 
 def test_parts_of_records_teach_as_well(pack, tmp_path):
-    plan, exposure = plan_of("flow", crop=2.0, turned=0.1, share=0.5)
-    best = train(tiny("flow"), pack, plan, exposure, tmp_path / "run", progress=False)
+    plan, masking = plan_of("flow", crop=2.0, vcg_rotation=0.1, share=0.5)
+    best = train(tiny("flow"), pack, plan, masking, tmp_path / "run", progress=False)
     assert checkpoint.load(best).preprocessor == pack.preprocessor
 
 
@@ -199,10 +199,10 @@ def test_bands_go_by_how_many_leads_are_seen():
     assert independent(limb).tolist() == [2, 2] and independent(one).tolist() == [1, 1]
     assert independent(Condition.none(2, 4).with_leads(heart)).tolist() == [8, 8]
     before = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
-    generator.band_scale[1] = 2.0
+    generator.interval_scale[1] = 2.0
     after = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
     torch.testing.assert_close(after, 2 * before)
-    generator.band_scale[1], generator.band_scale[2] = 1.0, 3.0
+    generator.interval_scale[1], generator.interval_scale[2] = 1.0, 3.0
     again = generator.estimate(one, 4)
     torch.testing.assert_close(again.high.signal - again.center.signal, before)
 
@@ -213,13 +213,13 @@ def test_weights_with_one_band_for_all_are_read(tmp_path):
     weights["band_scale"] = torch.arange(12.0)
     del weights["spread"], weights["middle_share"]
     generator.load_state_dict(weights)
-    assert torch.equal(generator.band_scale, torch.arange(12.0).expand(4, -1))
-    assert (generator.spread == 1).all() and (generator.middle_share == 0).all()
+    assert torch.equal(generator.interval_scale, torch.arange(12.0).expand(4, -1))
+    assert (generator.spread == 1).all() and (generator.mean_weight == 0).all()
 
 
 def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):
-    plan, exposure = plan_of("vae", epochs=2, keep="last", average=0.9)
-    best = train(tiny("vae"), pack, plan, exposure, tmp_path / "run", progress=False)
+    plan, masking = plan_of("vae", epochs=2, keep="last", ema_decay=0.9)
+    best = train(tiny("vae"), pack, plan, masking, tmp_path / "run", progress=False)
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     kept = checkpoint.load(best).state_dict()
     name = "reader.read.enter.weight"
@@ -238,12 +238,15 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     with torch.no_grad():
         answer = generator.draw_many(prepared, Noise(0, range(3))).middle
     assert answer is not None
-    middle = agree(answer, prepared)
+    middle = project_onto_observed(answer, prepared)
     plain = registry.generator("vae", values["model"], "[model]").eval()
     plain.preprocessor = generator.preprocessor
     plain.load_state_dict(generator.state_dict())
-    mean = plain.estimate(known, 4).center.pick(*DRAWN_LEADS).signal
-    found, free = joined.center.pick(*DRAWN_LEADS).signal, [i for i, lead in enumerate(DRAWN_LEADS) if lead != "II"]
+    mean = plain.estimate(known, 4).center.pick(*INDEPENDENT_LEADS).signal
+    found, free = (
+        joined.center.pick(*INDEPENDENT_LEADS).signal,
+        [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead != "II"],
+    )
     torch.testing.assert_close(found[:, free], ((mean + middle) / 2)[:, free], atol=1e-5, rtol=1e-5)
     assert (joined.low.signal <= joined.center.signal + 1e-6).all()
     silent = generator.estimate(Condition.none(2, 4), 3)

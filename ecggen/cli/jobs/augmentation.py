@@ -284,8 +284,8 @@ def draw_pages(folder: Folder, picture: str) -> list[str]:
 
 
 def _asked_of(row: dict[str, str]) -> str:
-    facts = (("age", row["age"]), ("sex", row["sex"]), ("heart rate", row["heart_rate"]))
-    return "asked: " + ("; ".join(f"{name} {value}" for name, value in facts if value) or "nothing else")
+    metadata = (("age", row["age"]), ("sex", row["sex"]), ("heart rate", row["heart_rate"]))
+    return "asked: " + ("; ".join(f"{name} {value}" for name, value in metadata if value) or "nothing else")
 
 
 def numbers_above(recordings: Sequence[tuple[str, str]]) -> tuple[int, int]:

@@ -241,7 +241,7 @@ class Job:
         """Convert a recording, the job's ``number``-th, and tell of it."""
         row = dict.fromkeys(COLUMNS, "") | {"source": self._told(path), "record": record or ""}
         try:
-            new = converted(path, record, self.way, self.facts.get(path))
+            new = converted(path, record, self.way, self.metadata.get(path))
             row["file"], left_out = self._write(new, path, record, number)
         except InputError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
@@ -267,7 +267,7 @@ class Job:
         """Add a recording to a folder of PTB-XL's form, under the number that it had in such a folder."""
         from ecggen.data.ptb_xl import record_name
 
-        had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.facts else None
+        had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.metadata else None
         number = int(had[1]) if had else number
         if number in table:  # it was stopped between the table's row and the list's
             return f"{record_name(number, 'lr')}.hea", []
@@ -299,10 +299,10 @@ class Job:
             raise InputError(f"there is no {self.source}", "a file or a folder was expected", "check its name")
         if self.source.is_file():
             return [self.source]
-        if self.way.form != PTB_XL or not self.facts:
+        if self.way.form != PTB_XL or not self.metadata:
             return records(self.source)
         of_record: dict[str, Path] = {}
-        for path in sorted(path for path in self.facts if path.is_file()):
+        for path in sorted(path for path in self.metadata if path.is_file()):
             of_record[path.stem.removesuffix("_lr").removesuffix("_hr")] = path  # records500 comes last
         return [of_record[stem] for stem in sorted(of_record)]
 
@@ -317,7 +317,7 @@ class Job:
         yield from names or [None]
 
     @cached_property
-    def facts(self) -> dict[Path, About]:
+    def metadata(self) -> dict[Path, About]:
         """What the database of a PTB-XL-shaped folder says of its files."""
         from ecggen.data.sources import DATABASE, abouts
 

@@ -141,11 +141,11 @@ class Job:
 
     def condition(self, indices: range) -> Condition:
         """What the model is told of these records."""
-        from ecggen.conditioning.condition import FACTS, Condition
+        from ecggen.conditioning.condition import METADATA, Condition
 
         prompts = [self.prompt(index) for index in indices]
-        facts = {name: [getattr(prompt, name) for prompt in prompts] for name in FACTS}
-        known = Condition.none(len(prompts), self.samples / self.fs, self.fs).with_facts(**facts)
+        metadata = {name: [getattr(prompt, name) for prompt in prompts] for name in METADATA}
+        known = Condition.none(len(prompts), self.samples / self.fs, self.fs).with_metadata(**metadata)
         return known.with_text([prompt.text or "" for prompt in prompts])
 
 

@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.conditioning.metadata_in_text import facts_in
+from ecggen.conditioning.metadata_in_text import metadata_in
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Prompt:
     def in_words(self) -> str:
         """The prompt as the terminal shows it."""
         parts = [f'text "{shortened(self.text, 200)}"'] if self.text else []
-        facts = {"age": self.age, "sex": self.sex, "heart rate": self.heart_rate}
-        parts += [f"{name} {cell(value)}" for name, value in facts.items() if value is not None]
+        metadata = {"age": self.age, "sex": self.sex, "heart rate": self.heart_rate}
+        parts += [f"{name} {cell(value)}" for name, value in metadata.items() if value is not None]
         return "; ".join(parts) or "nothing"
 
 
@@ -94,24 +94,24 @@ def understand(prompt: Prompt) -> tuple[Prompt, list[str]]:
     Raises:
         InputError: On a blank text, or a fact or a number of records out of range.
     """
-    from ecggen.conditioning.condition import FACTS
+    from ecggen.conditioning.condition import METADATA
 
     if not 1 <= prompt.n <= MOST_RECORDS:
         raise InputError(f"{prompt.where}n is {prompt.n}", f"1 to {MOST_RECORDS:,} records were expected")
     text, notes = _clean(prompt.text, prompt.where)
-    said = facts_in(text or "")
+    said = metadata_in(text or "")
     notes += said.notes
-    facts: dict[str, Any] = {}
-    for name in FACTS:
+    metadata: dict[str, Any] = {}
+    for name in METADATA:
         what = name.replace("_", " ")
         given = _checked(name, getattr(prompt, name), f"{prompt.where}{what}")
         read = _checked(name, getattr(said, name), f"{prompt.where}in the text, {what}")
         if None not in (given, read) and given != read:
             notes.append(f"{what} {cell(given)} was given and wins; the text, left as it is, says {cell(read)}")
-        facts[name] = read if given is None else given
-    if text is None and not any(value is not None for value in facts.values()):
+        metadata[name] = read if given is None else given
+    if text is None and not any(value is not None for value in metadata.values()):
         notes.append("nothing was asked: hearts of any kind are drawn")
-    return replace(prompt, text=text, **facts), [prompt.where + note for note in notes]
+    return replace(prompt, text=text, **metadata), [prompt.where + note for note in notes]
 
 
 def unread(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
@@ -128,7 +128,7 @@ def unread(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
 def supposed(prompts: Iterable[Prompt], generator: Generator) -> list[str]:
     """A note where somebody has to be drawn before an ECG can be."""
     wordless = any(not (prompt.text or "").strip() for prompt in prompts)
-    if generator.people is None or not wordless:
+    if generator.patient_prior is None or not wordless:
         return []
     return ["where no words are told, findings, age, sex and heart rate are drawn as they go together in training data"]
 
@@ -203,7 +203,7 @@ def _clean(text: str | None, where: str) -> tuple[str | None, list[str]]:
 
 def _checked(name: str, value: float | str | None, what: str) -> float | str | None:
     """A fact as the model is told it."""
-    from ecggen.conditioning.condition import FACTS
+    from ecggen.conditioning.condition import METADATA
 
     if value is None:
         return None
@@ -212,7 +212,7 @@ def _checked(name: str, value: float | str | None, what: str) -> float | str | N
         if letter not in ("M", "F"):
             raise InputError(f"{what} is {value!r}", "'M' or 'F' was expected")
         return letter
-    low, high = FACTS[name]
+    low, high = METADATA[name]
     if not low <= float(value) <= high:
         raise InputError(f"{what} is {value:g}", f"{low:g} to {high:g} was expected")
     return float(value)

@@ -66,7 +66,7 @@ class Plan:
         if like is not None:
             return self.like(like, text, n or FEW)
         if text is not None:
-            return self.worded(text, n or FEW), None
+            return self.has_text_or_metadata(text, n or FEW), None
         asks = self.balanced(labels, n) if labels else self.of_classes(classes, n or MANY)
         return asks, self.originals if vary else None
 
@@ -92,7 +92,7 @@ class Plan:
             raise InputError(f"the {labels} are even already", "labels of which some are rarer were expected")
         return asks
 
-    def worded(self, text: str, n: int) -> list[Asked]:
+    def has_text_or_metadata(self, text: str, n: int) -> list[Asked]:
         """``n`` requests in the user's words, told to people as the training data hold them."""
         codes = _said(text)
         asks = _nobody(n, self.folds[0])

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
-    from ecggen.generators.base import Estimate
+    from ecggen.generators.base import Reconstruction
 
 
-def center_of(answer: ECG | Estimate) -> ECG:
+def center_of(answer: ECG | Reconstruction) -> ECG:
     """The ECG itself: one draw, or the middle of an estimate."""
-    from ecggen.generators.base import Estimate
+    from ecggen.generators.base import Reconstruction
 
-    return answer.center if isinstance(answer, Estimate) else answer
+    return answer.center if isinstance(answer, Reconstruction) else answer
 
 
-def describe(answer: ECG | Estimate) -> dict:
+def describe(answer: ECG | Reconstruction) -> dict:
     """What was measured, what was generated and, of an estimate, how wide the band is."""
     from ecggen.core.ecg import determined_by
-    from ecggen.generators.base import Estimate
+    from ecggen.generators.base import Reconstruction
 
     center = center_of(answer)
     origin = center.provenance
     assert origin is not None
-    band = answer if isinstance(answer, Estimate) else None
+    band = answer if isinstance(answer, Reconstruction) else None
     return {
         "measured": list(origin.measured),
         "derived": [lead for lead in determined_by(origin.measured) if lead not in origin.measured],
@@ -44,7 +44,7 @@ def describe(answer: ECG | Estimate) -> dict:
     }
 
 
-def band_of(estimate: Estimate) -> dict:
+def band_of(estimate: Reconstruction) -> dict:
     """The band's half width beside the lead's span, in mV, of each generated lead."""
     center = estimate.center
     assert center.provenance is not None
@@ -63,7 +63,7 @@ def rounded(value: float | None) -> float | None:
 
 
 def store(
-    answer: ECG | Estimate, name: str, about: dict, words: str, out: Path, picture: str, suffixes: Sequence[str]
+    answer: ECG | Reconstruction, name: str, about: dict, words: str, out: Path, picture: str, suffixes: Sequence[str]
 ) -> list[str]:
     """All files of a result, made beside their place and then moved: a stopped run leaves no half result.
 
@@ -81,7 +81,7 @@ def store(
     """
     import json
 
-    from ecggen.generators.base import Estimate
+    from ecggen.generators.base import Reconstruction
     from ecggen.io import write
     from ecggen.viz import ecg as paper
 
@@ -89,7 +89,7 @@ def store(
     making.mkdir(parents=True)
     try:
         center = center_of(answer)
-        if isinstance(answer, Estimate):
+        if isinstance(answer, Reconstruction):
             figure = paper.draw(center, low=answer.low, high=answer.high, level=answer.level, title=name)
             _store_band(answer, making / f"{name}_band.npz")
         else:
@@ -106,7 +106,7 @@ def store(
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _store_band(estimate: Estimate, path: Path) -> None:
+def _store_band(estimate: Reconstruction, path: Path) -> None:
     import numpy as np
 
     center = estimate.center

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.conditioning.condition import FACTS, Condition
-from ecggen.core.ecg import DRAWN_LEADS, ECG, LEAD_MATRIX
+from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, pulse_rises
 from ecggen.core.simulate import simulate
@@ -71,7 +71,7 @@ class Baseline(Generator):
             parts.append(self.draw(condition, Noise(0, range(start, start + len(part)))).numpy())
         return np.concatenate(parts)
 
-    def loss(self, ecg: ECG, condition: Condition, player: str) -> dict[str, Tensor]:
+    def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         """Nothing to minimise.
 
         Raises:
@@ -108,7 +108,7 @@ class Zero(Fixed):
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """Flat lines."""
-        return torch.zeros(len(condition), len(DRAWN_LEADS), condition.samples)
+        return torch.zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples)
 
 
 class TrainingMean(Fixed):
@@ -159,8 +159,8 @@ class LaggedRegression(Fixed):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """The filter's output, a filter for each choice of leads in the batch."""
         moments = self._fitted("moments")
-        answer = torch.zeros(len(condition), len(DRAWN_LEADS), condition.samples)
-        choices, which = torch.unique(condition.leads_seen.any(-1), dim=0, return_inverse=True)
+        answer = torch.zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples)
+        choices, which = torch.unique(condition.lead_mask.any(-1), dim=0, return_inverse=True)
         for place, choice in enumerate(choices):
             leads = independent(choice.nonzero()[:, 0].tolist())
             if leads not in self.solved:
@@ -189,7 +189,7 @@ class Nearest(Baseline):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """Copies of training records."""
         waves, words = self._fitted("waves"), self._fitted("words")
-        shown = condition.leads_seen.flatten(1).any(1).numpy()
+        shown = condition.lead_mask.flatten(1).any(1).numpy()
         uniform = torch.special.ndtr(noise.normal(1)[:, 0].double()).numpy()
         found = waves.nearest(condition)
         if not shown.all():
@@ -221,7 +221,7 @@ class Simulator(Baseline):
             simulate(1, condition.seconds, condition.fs, seed, None if np.isnan(rate) else float(rate))
             for seed, rate in zip(seeds, rates, strict=True)
         ]
-        return ECG.cat(made).pick(*DRAWN_LEADS).signal
+        return ECG.cat(made).pick(*INDEPENDENT_LEADS).signal
 
 
 KINDS: dict[str, Callable[[], Baseline]] = {
@@ -263,9 +263,13 @@ def independent(leads: Sequence[int]) -> tuple[int, ...]:
 
 def rates_of(condition: Condition) -> np.ndarray:
     """(record,) heart rate per minute: the told one, else the PPG's; NaN where neither is known."""
-    column = list(FACTS).index("heart_rate")
-    rates = torch.where(condition.facts_seen[:, column], condition.facts[:, column].double(), torch.nan).numpy().copy()
-    for row in np.flatnonzero(np.isnan(rates) & condition.ppg_seen.any(-1)[:, 0].numpy()):
+    column = list(METADATA).index("heart_rate")
+    rates = (
+        torch.where(condition.metadata_mask[:, column], condition.metadata[:, column].double(), torch.nan)
+        .numpy()
+        .copy()
+    )
+    for row in np.flatnonzero(np.isnan(rates) & condition.ppg_mask.any(-1)[:, 0].numpy()):
         rates[row] = heart_rate(pulse_rises(condition.ppg[row, 0].numpy(), condition.ppg_fs)) or np.nan
     return rates
 

@@ -13,7 +13,7 @@ import torch
 from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 
 RIDGE = 1e-9
 """Share of the trace that is added to the diagonal, so that band-limited leads can be solved for."""
@@ -59,17 +59,17 @@ class Moments:
         """
         given, lags = len(rows), len(self.shifts)
         size = given * lags
-        normal, right = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(DRAWN_LEADS)))
+        normal, right = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(INDEPENDENT_LEADS)))
         normal[:size, :size] = np.einsum("gl,limj,hm->gihj", rows, self._between_lags(), rows, optimize=True).reshape(
             size, size
         )
         normal[:size, -1] = normal[-1, :size] = (rows @ self._lagged_sums()).ravel()
         normal[-1, -1] = self.count
-        right[:size] = np.einsum("gl,lim->gim", rows, self._with_targets()).reshape(size, len(DRAWN_LEADS))
+        right[:size] = np.einsum("gl,lim->gim", rows, self._with_targets()).reshape(size, len(INDEPENDENT_LEADS))
         right[-1] = self.sums
         normal += RIDGE * np.trace(normal) * np.eye(size + 1)
         found = np.linalg.solve(normal, right).T
-        return found[:, :-1].reshape(len(DRAWN_LEADS), given, lags), found[:, -1]
+        return found[:, :-1].reshape(len(INDEPENDENT_LEADS), given, lags), found[:, -1]
 
     def _between_lags(self) -> np.ndarray:
         """(lead, lag, lead, lag): sums over time within the window."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 
 from ecggen.conditioning import statements
-from ecggen.conditioning.condition import FACTS, Condition
+from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.core.ecg import LEAD_MATRIX
 
 CHUNK = 512  # training records at a time
@@ -42,12 +42,12 @@ class Waves:
 
     def nearest(self, condition: Condition) -> np.ndarray:
         """(record,) place of the nearest training record; 0 where no lead is seen."""
-        leads = np.flatnonzero(condition.leads_seen.any(-1).any(0).numpy()).tolist()
+        leads = np.flatnonzero(condition.lead_mask.any(-1).any(0).numpy()).tolist()
         best, nearest = np.full(len(condition), np.inf), np.zeros(len(condition), int)
         if not leads:
             return nearest
         asked = condition.leads[:, leads].flatten(1).numpy()
-        seen = condition.leads_seen[:, leads].flatten(1).numpy()
+        seen = condition.lead_mask[:, leads].flatten(1).numpy()
         start = 0
         for known in self._known(leads, condition.samples):
             power = (known**2).sum(1) if seen.all() else seen.astype(np.float32) @ (known**2).T
@@ -85,9 +85,9 @@ class Words:
         self.index = index
 
     @cached_property
-    def facts(self) -> np.ndarray:
+    def metadata(self) -> np.ndarray:
         """(training record, fact)."""
-        return self.index[list(FACTS)].to_numpy(float)
+        return self.index[list(METADATA)].to_numpy(float)
 
     @cached_property
     def said(self) -> np.ndarray:
@@ -103,12 +103,12 @@ class Words:
             rates: (record,) heart rate per minute, NaN where unknown.
             uniform: (record,) between 0 and 1.
         """
-        told = np.where(condition.facts_seen.numpy(), condition.facts.double().numpy(), np.nan)
-        told[:, list(FACTS).index("heart_rate")] = rates
+        told = np.where(condition.metadata_mask.numpy(), condition.metadata.double().numpy(), np.nan)
+        told[:, list(METADATA).index("heart_rate")] = rates
         asked = self._asked(condition)
         chosen = []
-        for facts, said, share in zip(told, asked, uniform, strict=True):
-            distance = self._distance(facts, said)
+        for metadata, said, share in zip(told, asked, uniform, strict=True):
+            distance = self._distance(metadata, said)
             last = np.partition(distance, min(ENOUGH, len(distance)) - 1)[: min(ENOUGH, len(distance))].max()
             candidates = np.flatnonzero(distance <= last + 1e-9)
             chosen.append(candidates[min(int(share * len(candidates)), len(candidates) - 1)])
@@ -116,14 +116,14 @@ class Words:
 
     def _asked(self, condition: Condition) -> np.ndarray:
         """(record, statement) 1 where the text names it."""
-        shown = zip(condition.text, condition.text_seen.tolist(), strict=True)
+        shown = zip(condition.text, condition.text_mask.tolist(), strict=True)
         texts = [text if seen else "" for text, seen in shown]
         return statements.keywords(texts) if any(texts) else np.zeros((len(texts), len(statements.codes())), np.float32)
 
-    def _distance(self, facts: np.ndarray, said: np.ndarray) -> np.ndarray:
+    def _distance(self, metadata: np.ndarray, said: np.ndarray) -> np.ndarray:
         """(training record,): squared differences in units; 1 for a fact that the training record lacks."""
-        told = np.isfinite(facts)
-        off = (self.facts[:, told] - facts[told]) / np.array(list(UNITS.values()))[told]
+        told = np.isfinite(metadata)
+        off = (self.metadata[:, told] - metadata[told]) / np.array(list(UNITS.values()))[told]
         distance = np.where(np.isnan(off), 1.0, off**2).sum(1)
         if said.any():
             common, either = np.minimum(self.said, said).sum(1), np.maximum(self.said, said).sum(1)

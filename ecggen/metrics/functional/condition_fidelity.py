@@ -181,7 +181,7 @@ class Worded:
         }
 
 
-def worded(
+def has_text_or_metadata(
     generator: Generator, judge: Classifier, codes: Sequence[str], n: int = 16, seconds: float = 10.0, seed: int = 0
 ) -> dict[str, Worded]:
     """How steady a generator is under other words and how it takes a "no", by statement.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ecggen.core.ecg import DRAWN_LEADS, determined_by
+from ecggen.core.ecg import INDEPENDENT_LEADS, determined_by
 from ecggen.core.errors import InputError
 from ecggen.metrics.functional.alignment import over_waves, total
 
@@ -20,7 +20,7 @@ from ecggen.metrics.functional.alignment import over_waves, total
 def free_leads(given: Sequence[str]) -> tuple[str, ...]:
     """The drawn leads that ``given`` does not determine."""
     known = determined_by(given)
-    return tuple(lead for lead in DRAWN_LEADS if lead not in known)
+    return tuple(lead for lead in INDEPENDENT_LEADS if lead not in known)
 
 
 def mean_squared_error(drawn: ArrayLike, true: ArrayLike) -> np.ndarray:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.ecg import DRAWN_LEADS, ECG
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.metrics.utility import logistic
 
@@ -61,7 +61,7 @@ class RandomConvolutions:
         bank = self._bank()
         parts = []
         for start in range(0, len(ecg), CHUNK):
-            part = self.preprocessor.ecg(ecg[start : start + CHUNK].standard().pick(*DRAWN_LEADS))
+            part = self.preprocessor.ecg(ecg[start : start + CHUNK].standard().pick(*INDEPENDENT_LEADS))
             parts.append(torch.cat([_seen(part.signal / SIZE_MV, *kernel) for kernel in bank], 1))
         return torch.cat(parts).numpy().astype(np.float64)
 
@@ -90,7 +90,7 @@ class RandomConvolutions:
         bank = []
         for length, dilation in sorted({*zip(lengths.tolist(), dilations.tolist(), strict=True)}):
             count = int(((lengths == length) & (dilations == dilation)).sum())
-            taps = rng.normal(size=(count, len(DRAWN_LEADS), length))
+            taps = rng.normal(size=(count, len(INDEPENDENT_LEADS), length))
             taps -= taps.mean(-1, keepdims=True)
             taps *= _chosen_leads(count, rng)[..., None] / np.sqrt(length)
             thresholds = rng.uniform(-1, 1, count)
@@ -100,7 +100,7 @@ class RandomConvolutions:
 
 def _chosen_leads(kernels: int, rng: np.random.Generator) -> np.ndarray:
     """(kernel, 8): which leads a kernel sees, from one to all of them, few more often; of length 1."""
-    leads = len(DRAWN_LEADS)
+    leads = len(INDEPENDENT_LEADS)
     counts = (2 ** rng.uniform(0, np.log2(leads + 1), kernels)).astype(int)
     chosen = np.stack([rng.permutation(np.arange(leads) < count) for count in counts])
     return chosen / np.sqrt(chosen.sum(1, keepdims=True))

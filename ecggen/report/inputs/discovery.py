@@ -24,8 +24,8 @@ from ecggen.io.normalise import LEFT_OUT, agreed, millivolts
 from ecggen.report.inputs.open import Said, opened
 
 LISTS = "records*.csv"
-"""Lists of records that ``ecggen generate`` writes; other people's need a column ``file`` and any of ``FACTS``."""
-FACTS = ("patient", "codes", "text", "age", "sex", "heart_rate")
+"""Lists of records that ``ecggen generate`` writes; other people's need a column ``file`` and any of ``METADATA``."""
+METADATA = ("patient", "codes", "text", "age", "sex", "heart_rate")
 """What may be known of a record: columns of a list, or arrays of an archive beside its signal."""
 SEXES = {"m": 0.0, "male": 0.0, "0": 0.0, "0.0": 0.0, "f": 1.0, "female": 1.0, "1": 1.0, "1.0": 1.0}
 
@@ -91,7 +91,7 @@ def _records(path: Path, name: str, said: Said, known: Mapping[str, Any]) -> lis
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """``FACTS`` of a list's or an archive's row as attributes of a ``Record``."""
+    """``METADATA`` of a list's or an archive's row as attributes of a ``Record``."""
     words = {name: str(row.get(name) or "") for name in ("patient", "codes", "text")}
     sex = SEXES.get(str(row.get("sex", "")).strip().lower(), np.nan)
     return words | {"age": _number(row.get("age")), "sex": sex, "asked_rate": _number(row.get("heart_rate"))}
@@ -108,7 +108,9 @@ def _beside(path: Path, n: int) -> list[dict[str, Any]]:
     """What an archive holds beside its signal, a row a record."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            known = {name: arrays[name].tolist() for name in FACTS if name in arrays.files and arrays[name].ndim == 1}
+            known = {
+                name: arrays[name].tolist() for name in METADATA if name in arrays.files and arrays[name].ndim == 1
+            }
     except ValueError as error:
         do = "save words with .astype(str)"
         raise InputError(f"{path.name} holds Python objects", "numbers and words were expected", do) from error

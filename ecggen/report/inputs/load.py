@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecggen.core.ecg import DRAWN_LEADS, check_leads, determined_by
+from ecggen.core.ecg import INDEPENDENT_LEADS, check_leads, determined_by
 from ecggen.core.errors import InputError
 from ecggen.evaluators import foundation, pretrained
 from ecggen.evaluators.classifier import Classifier
@@ -139,7 +139,7 @@ def open_judge(name: str, leads: Sequence[str], notes: list[str]) -> Classifier 
     Raises:
         InputError: Where the judge that is named is none.
     """
-    lacking = [lead for lead in DRAWN_LEADS if lead not in determined_by(leads)]
+    lacking = [lead for lead in INDEPENDENT_LEADS if lead not in determined_by(leads)]
     if name == "none" or lacking:
         why = f"it sees twelve leads, and {', '.join(lacking)} do not follow" if lacking else "none was wanted"
         notes.append(f"There is no judge ({why}): what rests on its features is not measured.")

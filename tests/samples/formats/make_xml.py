@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecggen.core.ecg import DRAWN_LEADS
+from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ def lead(name: str, signal: np.ndarray) -> str:
 
 def muse() -> None:
     """A simulated heart of two and a half seconds, its first 600 ms once more as the median beat."""
-    ecg = simulate(1, 2.5, 500, seed=4711).pick(*DRAWN_LEADS)
+    ecg = simulate(1, 2.5, 500, seed=4711).pick(*INDEPENDENT_LEADS)
     signal = ecg.signal[0].double().numpy()
     parts = (("Median", signal[:, :300]), ("Rhythm", signal))
     waveforms = "".join(WAVEFORM.format(kind=kind, leads="".join(map(lead, ecg.leads, rows))) for kind, rows in parts)

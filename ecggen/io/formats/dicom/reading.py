@@ -202,13 +202,13 @@ def _name(channel: DataSet) -> str | None:
         code = f"2:{int(code) - 2 * 65536}"
     coded = find_lead(f"{scheme} {code}" if scheme == "MDC" else code) if scheme in ("MDC", "SCPECG") else None
     words = [meaning] if scheme in ("MDC", "SCPECG") and meaning else [meaning, channel.text(0x003A0203)]
-    worded = next(filter(None, map(find_lead, words)), None)
-    if coded and worded and coded != worded:
-        found = f"a channel is coded as lead {coded} and called lead {worded}"
+    has_text_or_metadata = next(filter(None, map(find_lead, words)), None)
+    if coded and has_text_or_metadata and coded != has_text_or_metadata:
+        found = f"a channel is coded as lead {coded} and called lead {has_text_or_metadata}"
         raise InputError(found, "one name was expected", "correct the file where it is wrong")
     if coded:
         return f"MDC {code}" if scheme == "MDC" else code
-    return next((word for word in words if word and find_lead(word) == worded), code or None)
+    return next((word for word in words if word and find_lead(word) == has_text_or_metadata), code or None)
 
 
 def _about(whole: DataSet, lines: list[str]) -> About:

@@ -30,7 +30,7 @@ SECONDS = 4.0
 
 _LONGEST_LINE = 2**24
 
-Facts = dict[str, Any]
+TextMetadata = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,17 @@ class Hdf5:
         ask: Gives the answer to a question, and bytes.
     """
 
-    objects: dict[str, Facts]
-    ask: Callable[..., tuple[Facts, bytes]]
+    objects: dict[str, TextMetadata]
+    ask: Callable[..., tuple[TextMetadata, bytes]]
 
     def shape(self, path: str) -> tuple[int, ...] | None:
         """The shape of an array of numbers; None where there is none of this path."""
-        facts = self.objects.get(path, {})
-        return tuple(facts["shape"]) if facts.get("shape") is not None and facts["kind"] in tuple("biuf") else None
+        metadata = self.objects.get(path, {})
+        return (
+            tuple(metadata["shape"])
+            if metadata.get("shape") is not None and metadata["kind"] in tuple("biuf")
+            else None
+        )
 
     def array(self, path: str, row: int | None = None) -> np.ndarray:
         """The values of an array, or of one row of it."""
@@ -81,7 +85,7 @@ def opened(path: Path) -> Iterator[Hdf5]:
             process.kill()
 
 
-def _ask(process: subprocess.Popen[bytes], **question: Any) -> tuple[Facts, bytes]:
+def _ask(process: subprocess.Popen[bytes], **question: Any) -> tuple[TextMetadata, bytes]:
     """The answer of the process, and the bytes behind it."""
     try:
         answer, content = _exchange(process, json.dumps(question).encode() + b"\n")
@@ -99,7 +103,7 @@ def _ask(process: subprocess.Popen[bytes], **question: Any) -> tuple[Facts, byte
     return answer, content
 
 
-def _exchange(process: subprocess.Popen[bytes], question: bytes) -> tuple[Facts, bytes]:
+def _exchange(process: subprocess.Popen[bytes], question: bytes) -> tuple[TextMetadata, bytes]:
     """A question put, its answer taken."""
     assert process.stdin
     # Written without a buffer: nothing is left to be flushed into a process that has ended.
@@ -107,7 +111,7 @@ def _exchange(process: subprocess.Popen[bytes], question: bytes) -> tuple[Facts,
     return _answer(process)
 
 
-def _answer(process: subprocess.Popen[bytes]) -> tuple[Facts, bytes]:
+def _answer(process: subprocess.Popen[bytes]) -> tuple[TextMetadata, bytes]:
     """A line of JSON and the bytes that it announces; anything else is an error."""
     assert process.stdout
     answer = json.loads(process.stdout.readline(_LONGEST_LINE))

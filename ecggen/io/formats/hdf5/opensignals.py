@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.core.errors import InputError
-from ecggen.io.formats.hdf5.file import Facts, Hdf5
+from ecggen.io.formats.hdf5.file import Hdf5, TextMetadata
 from ecggen.io.metadata import About
 from ecggen.io.normalise import Found, listed
 from ecggen.io.source import MOST_SAMPLES
@@ -56,8 +56,8 @@ def devices(file: Hdf5) -> dict[str, str]:
 
 def device(file: Hdf5, group: str) -> Found:
     """The ECG and the PPG of one device; all that it measures where the file does not say what is what."""
-    facts = file.objects.get(group, {}).get("attributes", {})
-    channels = _channels(file, facts, group)
+    metadata = file.objects.get(group, {}).get("attributes", {})
+    channels = _channels(file, metadata, group)
     kept = [channel for channel in channels if channel.is_wanted] or channels
     length = Counter(channel.samples for channel in kept).most_common(1)[0][0]
     kept = [channel for channel in kept if channel.samples == length]
@@ -71,22 +71,22 @@ def device(file: Hdf5, group: str) -> Found:
         notes.append(f"counts of the ECG taken as {SPAN:g} mV over their range, as the maker says")
     units = tuple("mV" if _is_converted(channel) else None for channel in kept)
     names = tuple(channel.sensor for channel in kept)
-    return Found(values, names, units, _rate(facts), about=_about(facts, group), notes=tuple(notes))
+    return Found(values, names, units, _rate(metadata), about=_about(metadata, group), notes=tuple(notes))
 
 
-def _channels(file: Hdf5, facts: Facts, group: str) -> list[_Channel]:
+def _channels(file: Hdf5, metadata: TextMetadata, group: str) -> list[_Channel]:
     """The channels of a device in the order of their numbers, which is that of its lists."""
     found = ((match, path) for path in file.objects if (match := _CHANNEL.fullmatch(path)) and match[1] == group)
     paths = [path for _, path in sorted((int(match[2]), path) for match, path in found if file.shape(path))]
-    return [_channel(file, facts, order, path) for order, path in enumerate(paths)]
+    return [_channel(file, metadata, order, path) for order, path in enumerate(paths)]
 
 
-def _channel(file: Hdf5, facts: Facts, order: int, path: str) -> _Channel:
+def _channel(file: Hdf5, metadata: TextMetadata, order: int, path: str) -> _Channel:
     """What the channel says of itself, else the lists of its device."""
     own = file.objects[path]["attributes"]
-    said = _nth(own.get("sensor") or own.get("label"), 0) or _nth(facts.get("sensor"), order)
+    said = _nth(own.get("sensor") or own.get("label"), 0) or _nth(metadata.get("sensor"), order)
     sensor = said if isinstance(said, str) and said.strip() else None
-    bits = _nth(facts.get("resolution"), order)
+    bits = _nth(metadata.get("resolution"), order)
     known = isinstance(bits, int) and 1 <= bits <= 32
     return _Channel(path, math.prod(file.shape(path) or (0,)), sensor, bits if known else None)
 
@@ -108,13 +108,13 @@ def _values(file: Hdf5, channel: _Channel) -> np.ndarray:
     return (counts / 2.0**channel.bits - 0.5) * SPAN if channel.is_ecg and channel.bits else counts
 
 
-def _rate(facts: Facts) -> float | None:
-    fs = _nth(facts.get("sampling rate"), 0)
+def _rate(metadata: TextMetadata) -> float | None:
+    fs = _nth(metadata.get("sampling rate"), 0)
     return float(fs) if isinstance(fs, int | float) else None
 
 
-def _about(facts: Facts, group: str) -> About:
+def _about(metadata: TextMetadata, group: str) -> About:
     """The device's address, the day and the comment: all of it can identify somebody."""
-    day = " ".join(str(facts.get(name, "")) for name in ("date", "time"))
-    address = str(facts.get("macaddress") or group.strip("/"))
-    return About(personal={"device_serial": address, "recorded": day, "statements": str(facts.get("comments", ""))})
+    day = " ".join(str(metadata.get(name, "")) for name in ("date", "time"))
+    address = str(metadata.get("macaddress") or group.strip("/"))
+    return About(personal={"device_serial": address, "recorded": day, "statements": str(metadata.get("comments", ""))})

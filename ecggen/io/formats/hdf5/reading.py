@@ -57,15 +57,22 @@ def read(source: Source) -> Found:
 def _arrays(file: Hdf5, named: int | None) -> Found:
     """Arrays at the top, and attributes, by the names that npz has; waves of one length are channels."""
     tops = {
-        path[1:]: facts for path, facts in file.objects.items() if path.count("/") == 1 and facts["shape"] is not None
+        path[1:]: metadata
+        for path, metadata in file.objects.items()
+        if path.count("/") == 1 and metadata["shape"] is not None
     }
-    sizes = sum(math.prod(facts["shape"]) for facts in tops.values())
+    sizes = sum(math.prod(metadata["shape"]) for metadata in tops.values())
     if sizes > MOST_SAMPLES:
         raise InputError(f"the file holds {sizes} samples", f"at most {MOST_SAMPLES} are read", "split it")
     arrays = {
-        name: file.array(f"/{name}") for name, facts in tops.items() if facts["kind"] in "biufU" and facts["kind"]
+        name: file.array(f"/{name}")
+        for name, metadata in tops.items()
+        if metadata["kind"] in "biufU" and metadata["kind"]
     }
-    attributes = [file.objects.get("/", {}).get("attributes", {}), *(facts["attributes"] for facts in tops.values())]
+    attributes = [
+        file.objects.get("/", {}).get("attributes", {}),
+        *(metadata["attributes"] for metadata in tops.values()),
+    ]
     for name, others in _ALSO.items():
         said = next((one[other] for one in attributes for other in others if one.get(other) is not None), [])
         values = with_library("HDF5 file", np.array, said)

@@ -53,8 +53,8 @@ def comment_lines(ecg: ECG, about: About) -> list[str]:
         "Dx": ",".join(map(_written, about.codes)) or None,
         **about.personal,
     }
-    facts = [f"{key}: {text}" for key, text in known.items() if text is not None]
-    return [f"# {line}" for line in (*provenance_lines(ecg), *facts)]
+    metadata = [f"{key}: {text}" for key, text in known.items() if text is not None]
+    return [f"# {line}" for line in (*provenance_lines(ecg), *metadata)]
 
 
 def challenge_lines(ecg: ECG, about: About, without: Sequence[str]) -> list[str]:
@@ -71,10 +71,10 @@ def challenge_lines(ecg: ECG, about: About, without: Sequence[str]) -> list[str]
         "Hx": "Unknown",
         "Sx": "Unknown",
     }
-    facts = [f"{mark}{key}: {text}" for mark in ("#", "# ") for key, text in known.items()]
+    metadata = [f"{mark}{key}: {text}" for mark in ("#", "# ") for key, text in known.items()]
     left = [f"# {BARE}: {','.join(map(_written, without))}"] if without else []
     personal = [f"# {kind}: {text}" for kind, text in about.personal.items()]
-    return [*facts, *left, *personal, *(f"# {line}" for line in provenance_lines(ecg))]
+    return [*metadata, *left, *personal, *(f"# {line}" for line in provenance_lines(ecg))]
 
 
 def _said(line: str) -> Iterator[tuple[str, str]]:
