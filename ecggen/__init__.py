@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.core.errors import InputError
-    from ecggen.generators.base import Generator, Reconstruction
+    from ecggen.generators.base import Generator
     from ecggen.generators.checkpoint import load
+    from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import read, write
 
 __version__ = "0.1.0"

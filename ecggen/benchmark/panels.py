@@ -98,7 +98,9 @@ def _drawn(
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
         condition = Condition.none(len(raw), raw.seconds, raw.fs).with_leads(raw.pick(*protocol.given))
-        mean = generator.estimate(condition, protocol.draws, protocol.seed + start).center
+        mean = generator.reconstruct(
+            condition, num_draws=protocol.draws, seed=protocol.seed + start, keep_draws=False
+        ).mean
         answers = generator.sample(condition, protocol.seed, start), mean
         for kept, answer in zip(parts.values(), answers, strict=True):
             kept.append(generator.preprocessor.ecg(answer))

@@ -135,15 +135,17 @@ def score_generator(
         given = raw.pick(*protocol.given)
         condition = Condition.none(len(raw), raw.seconds, raw.fs).with_leads(given)
         began = time.perf_counter()
-        estimate = generator.estimate(condition, protocol.draws, protocol.seed + start, protocol.level)
+        estimate = generator.reconstruct(
+            condition, num_draws=protocol.draws, seed=protocol.seed + start, level=protocol.level, keep_draws=False
+        )
         drawing += time.perf_counter() - began
         single = generator.sample(condition, protocol.seed, first=start)
         true, *answers = (
             ecg.standard().pick(*INDEPENDENT_LEADS).resample(generator.preprocessor.fs).signal.numpy()
-            for ecg in (generator.preprocessor.ecg(raw), estimate.center, single, estimate.low, estimate.high)
+            for ecg in (generator.preprocessor.ecg(raw), estimate.mean, single, estimate.lower, estimate.upper)
         )
         if judged is not None and raw.seconds >= SHORTEST:
-            judged.add({RECORDED: raw, "estimate": estimate.center, "one draw": single})
+            judged.add({RECORDED: raw, "estimate": estimate.mean, "one draw": single})
         truths.append(true)
         centers.append(answers[0])
         singles.append(answers[1])

@@ -92,7 +92,7 @@ def run(
     report = progress or (lambda what, share: None)
     folder = folder_for(settings.get("data", "ptb-xl"), folders)
     generator = opened(model, folder, settings, cache, report)
-    generator.set_sampling(steps, guidance)
+    generator = generator.with_sampling(steps, guidance)
     about, scores = KINDS[kind](
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
     )

@@ -191,7 +191,11 @@ class Drawn(Translator):
         known = Condition.none(len(windows), seconds, windows.lead.fs).with_ppg(windows.ppg, windows.ppg_fs)
         if self.draws == 1:
             return self.generator.sample(known, self.seed, first).pick(LEAD).signal[:, 0]
-        return self.generator.estimate(known, self.draws, self.seed + first).center.pick(LEAD).signal[:, 0]
+        return (
+            self.generator.reconstruct(known, num_draws=self.draws, seed=self.seed + first, keep_draws=False)
+            .mean.pick(LEAD)
+            .signal[:, 0]
+        )
 
 
 def run(

@@ -89,7 +89,7 @@ def augment(
     _check_request(class_, balance, like, text, data, n, vary)
     _check_forms(form, picture)
     generator = checkpoint.load(model)
-    generator.set_sampling(steps, guidance)
+    generator = generator.with_sampling(steps, guidance)
     looker = None if judge == "none" else pretrained.load(judge, "classifier")
     rules = Rules(quantile if looker else 0.0, tries)
     with console.stages(quiet=as_json) as stage:

@@ -67,7 +67,7 @@ def generate(
     job = Job(understood, seconds, fs, seed, form, picture)
     part = job.part(shard)
     generator = checkpoint.load(model)
-    generator.set_sampling(steps, guidance)
+    generator = generator.with_sampling(steps, guidance)
     said = [*dict.fromkeys(note for each in notes for note in each), *unread(understood, generator)]
     said += supposed(understood, generator)
     folder = Folder(out, job, shard, describe(job, generator, storage.find(model), said))
@@ -152,7 +152,7 @@ def readme(about: dict[str, Any], job: Job) -> str:
 
 def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     """Model, prompts and notes in lines, of each kind at most so many."""
-    from ecggen.generators.base import Sampling
+    from ecggen.generators.sampling import Sampling
 
     how = {name: about["asked"][name] for name in SAMPLED}
     told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, has_text_or_metadata=True)}"

@@ -84,13 +84,15 @@ def reconstruct(
     given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
     generator = load(model)
-    generator.set_sampling(steps, guidance)
+    generator = generator.with_sampling(steps, guidance)
     known, notes = condition(given, generator.preprocessor, text, age, sex, heart_rate)
     with console.progress("drawing", quiet=as_json) as share:
-        estimate = generator.estimate(known, draws, seed, level, share)
+        estimate = generator.reconstruct(
+            known, num_draws=draws, level=level, seed=seed, keep_draws=False, progress=share
+        )
     about = describe(estimate) | {"notes": notes}
     if true is not None:
-        about["against_truth"] = compare(estimate.center, true, generator.preprocessor)
+        about["against_truth"] = compare(estimate.mean, true, generator.preprocessor)
     names = store(estimate, file.stem, about, in_words(about), out, picture, suffixes)
     if as_json:
         console.tell_json(about | {"folder": str(out)})

@@ -43,7 +43,7 @@ def train(
     from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
-    from ecggen.generators.base import LeadImputer
+    from ecggen.generators.imputation import LeadImputer
     from ecggen.training.trainer import read
     from ecggen.training.trainer import train as run
 

@@ -99,10 +99,14 @@ def translate(
     ppg = read_ppg(file, record=record, fs=fs, channel=channel, start=start, seconds=seconds)
     true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
     generator = load(model)
-    generator.set_sampling(steps, guidance)
+    generator = generator.with_sampling(steps, guidance)
     known, rates, notes = condition(ppg, generator.preprocessor, text, age, sex, heart_rate)
     with console.progress("drawing", quiet=as_json) as share:
-        answer = generator.sample(known, seed) if draws == 1 else generator.estimate(known, draws, seed, level, share)
+        answer = (
+            generator.sample(known, seed)
+            if draws == 1
+            else generator.reconstruct(known, num_draws=draws, level=level, seed=seed, keep_draws=False, progress=share)
+        )
     drawn = center_of(answer)
     about = describe(answer) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(drawn, generator.preprocessor))}

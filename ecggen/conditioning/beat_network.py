@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.conditioning.condition import METADATA, Condition, project_onto_observed
+from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.networks.dense import DenseNetwork
 from ecggen.networks.losses import amplitude, squared

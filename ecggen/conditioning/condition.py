@@ -7,13 +7,16 @@ absence is never NaN, −1 or an empty string, and what is not seen has no voice
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, check_rate
+from ecggen.conditioning.metadata_in_text import metadata_in
+from ecggen.core.ecg import ECG, STANDARD_LEADS, check_rate
 from ecggen.core.errors import InputError
 
 METADATA = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
@@ -25,23 +28,55 @@ CHANNELS = ("leads", "ppg", *WORDS)
 """What can be dropped or missing, by name."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What a generator is told about each heart of a batch.
+@runtime_checkable
+class Waveform(Protocol):
+    """A wave with its rate, such as ``ecggen.io.ppg.PPG``."""
 
-    Build one from ``Condition.none(n, seconds)`` and the ``with_…`` methods.
+    wave: Tensor
+    fs: float
+
+
+@dataclass(frozen=True, init=False)
+class Condition:
+    """Everything a generator is given about each record of a batch.
+
+    ``Condition(leads=watch, text="atrial fibrillation", age=74)`` infers the number of records and the duration.
+    ``with_leads``, ``with_ppg``, ``with_text`` and ``with_metadata`` return a condition to which something is added.
+
+    Args:
+        leads: Observed leads, at any rate; the ECG that comes out has its rate and duration.
+        ppg: A photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit; or what ``read_ppg`` returns.
+        text: A report or diagnosis for all records, or one each. Age, sex and heart rate are read in it.
+        age: Years, for all records or one each; wins over the text. The same holds for sex and heart rate.
+        sex: "M" or "F", or 0 (male) and 1 (female).
+        heart_rate: Beats per minute.
+        lead_mask: (batch, lead, time) or (batch, lead, 1) bool, True where a lead is observed; everywhere if left out.
+        ppg_fs: Rate of ``ppg`` in Hz.
+        n: Number of records; inferred if left out.
+        seconds: Duration; that of ``leads`` or ``ppg``, else 10 s, if left out.
+        fs: Rate of the ECG that comes out, in Hz; that of ``leads``, else 500 Hz, if left out.
 
     Attributes:
-        leads: (batch, 12, time) mV in standard order, zero where unseen.
-        leads_seen: (batch, 12, time) bool; a gap in a lead is a gap in its mask.
+        leads: (batch, 12, time) float32 mV in standard order, zero where masked.
+        lead_mask: (batch, 12, time) bool, True where observed; a gap in a lead is a gap in its mask.
         fs: Rate of ``leads`` in Hz.
-        ppg: (batch, 1, ppg time), arbitrary unit, zero where unseen.
-        ppg_seen: (batch, 1, ppg time) bool.
+        ppg: (batch, 1, ppg time), arbitrary unit, zero where masked.
+        ppg_mask: (batch, 1, ppg time) bool.
         ppg_fs: Rate of ``ppg`` in Hz.
-        text: One report or diagnosis a record; read only where ``text_mask``.
-        text_seen: (batch,) bool.
-        facts: (batch, 3): age in years, sex (0 male, 1 female), heart rate in beats per minute.
-        facts_seen: (batch, 3) bool.
+        text: One report or diagnosis a record; read only where ``text_mask`` is True.
+        text_mask: (batch,) bool.
+        metadata: (batch, 3): age in years, sex (0 male, 1 female), heart rate in beats per minute.
+        metadata_mask: (batch, 3) bool.
+
+    Raises:
+        InputError: Where sizes or durations do not fit together, or a value is out of range.
+
+    Example:
+        >>> condition = Condition(text="74-year-old woman, sinus bradycardia 40 bpm", n=2)
+        >>> len(condition), condition.seconds, condition.fs
+        (2, 10.0, 500.0)
+        >>> condition.describe()
+        'text 74-year-old woman, sinus bradycardia 40 bpm; age 74; sex F; heart rate 40'
     """
 
     leads: Tensor
@@ -55,13 +90,57 @@ class Condition:
     metadata: Tensor
     metadata_mask: Tensor
 
+    def __init__(
+        self,
+        leads: ECG | None = None,
+        ppg: ArrayLike | Waveform | None = None,
+        text: str | Sequence[str] | None = None,
+        age: float | Sequence[float | None] | None = None,
+        sex: str | float | Sequence[str | float | None] | None = None,
+        heart_rate: float | Sequence[float | None] | None = None,
+        *,
+        lead_mask: Tensor | None = None,
+        ppg_fs: float | None = None,
+        n: int | None = None,
+        seconds: float | None = None,
+        fs: float | None = None,
+    ):
+        if leads is not None and fs not in (None, leads.fs):
+            found = f"leads at {leads.fs:g} Hz and fs {fs:g} Hz were given"
+            raise InputError(found, "the rate of the leads was expected", "leave fs out, or call leads.resample(fs)")
+        wave, rate = (None, 1.0) if ppg is None else _waveform(ppg, ppg_fs)
+        lasts = leads.seconds if leads is not None else 10.0 if wave is None else wave.shape[-1] / rate
+        count = _count(n, leads, wave, text, age, sex, heart_rate)
+        made = Condition.none(
+            count, lasts if seconds is None else seconds, leads.fs if leads is not None else fs or 500.0
+        )
+        if leads is not None:
+            made = made.with_leads(leads, lead_mask)
+        if wave is not None:
+            made = made.with_ppg(wave, rate)
+        made = made.with_metadata(age, sex, heart_rate).with_text("" if text is None else text)
+        for item in fields(Condition):
+            object.__setattr__(self, item.name, getattr(made, item.name))
+
+    @staticmethod
+    def _of(**values: Any) -> Condition:
+        """A condition of all its fields, which are not checked."""
+        made = object.__new__(Condition)
+        for item in fields(Condition):
+            object.__setattr__(made, item.name, values[item.name])
+        return made
+
+    def replace(self, **values: Any) -> Condition:
+        """The same condition with other values in some fields; sizes are the caller's responsibility."""
+        return Condition._of(**{item.name: getattr(self, item.name) for item in fields(Condition)} | values)
+
     @staticmethod
     def none(n: int, seconds: float = 10.0, fs: float = 100.0) -> Condition:
         """Nothing is known of ``n`` hearts, for so many seconds; ``fs`` is the rate the answer will have."""
         samples = round(seconds * check_rate(fs))
         if n < 1 or samples < 1:
             raise InputError(f"{n} records of {seconds:g} s", "at least one record and one sample were expected")
-        return Condition(
+        return Condition._of(
             leads=torch.zeros(n, len(STANDARD_LEADS), samples),
             lead_mask=torch.zeros(n, len(STANDARD_LEADS), samples, dtype=torch.bool),
             fs=float(fs),
@@ -89,25 +168,51 @@ class Condition:
         lead_mask = torch.zeros_like(leads, dtype=torch.bool)
         leads[:, rows] = signal * mask
         lead_mask[:, rows] = mask
-        return replace(self, leads=leads, lead_mask=lead_mask, fs=ecg.fs)
+        return self.replace(leads=leads, lead_mask=lead_mask, fs=ecg.fs)
 
-    def with_ppg(self, wave: Tensor, fs: float) -> Condition:
+    def with_ppg(self, wave: ArrayLike, fs: float) -> Condition:
         """Add a photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit, at ``fs`` Hz."""
-        wave = torch.as_tensor(wave, dtype=torch.float32)
-        wave = wave[None, None] if wave.ndim == 1 else wave[:, None] if wave.ndim == 2 else wave
-        self._check_duration("the PPG", wave.shape[-1] / check_rate(fs))
+        wave, fs = _waveform(wave, fs)
+        self._check_duration("the PPG", wave.shape[-1] / fs)
         if not bool(torch.isfinite(wave).all()):
             raise InputError("the PPG holds values that are not finite", do="crop or interpolate the gap first")
         ppg = self._one_each("PPGs", wave).contiguous()
-        return replace(self, ppg=ppg, ppg_mask=torch.ones_like(ppg, dtype=torch.bool), ppg_fs=float(fs))
+        return self.replace(ppg=ppg, ppg_mask=torch.ones_like(ppg, dtype=torch.bool), ppg_fs=fs)
 
-    def with_text(self, reports: str | Sequence[str]) -> Condition:
-        """Add a report or diagnosis for each record (one string stands for all); blank ones are not seen."""
-        given = [reports] * len(self) if isinstance(reports, str) else list(reports)
+    def with_text(self, text: str | Sequence[str], parse: bool = True) -> Condition:
+        """Add a report or diagnosis.
+
+        Args:
+            text: For all records, or one each; a blank one is masked.
+            parse: Read age, sex and heart rate in the text, for the records of which they are not given yet
+                (``ecggen.conditioning.metadata_in_text``).
+
+        Raises:
+            InputError: Where the numbers of texts and records differ, or a number in the text is out of range.
+
+        Example:
+            >>> condition = Condition.none(1).with_text("sinus bradycardia 40 bpm")
+            >>> condition.metadata[0, 2].item()
+            40.0
+        """
+        given = [text] * len(self) if isinstance(text, str) else list(text)
         if len(given) != len(self):
-            raise InputError(f"{len(given)} reports for {len(self)} records", "one each, or one for all, was expected")
+            raise InputError(f"{len(given)} texts for {len(self)} records", "one each, or one for all, was expected")
         seen = torch.tensor([bool(report.strip()) for report in given], device=self.metadata.device)
-        return replace(self, text=tuple(given), text_mask=seen)
+        added = self.replace(text=tuple(given), text_mask=seen)
+        return added._with_metadata_of_text() if parse and bool(seen.any()) else added
+
+    def _with_metadata_of_text(self) -> Condition:
+        """Age, sex and heart rate as the texts state them, where they are not given."""
+        metadata, mask = self.metadata.clone(), self.metadata_mask.clone()
+        said = {text: metadata_in(text) for text in set(self.text)}
+        for row, text in enumerate(self.text):
+            for column, name in enumerate(METADATA):
+                value = None if mask[row, column] else getattr(said[text], name)
+                if value is not None:
+                    metadata[row, column] = _metadata_value(name, value, "in the text, ") or 0.0
+                    mask[row, column] = True
+        return self.replace(metadata=metadata, metadata_mask=mask)
 
     def with_metadata(
         self,
@@ -135,12 +240,12 @@ class Condition:
             numbers = [_metadata_value(name, value) for value in values]
             metadata[:, column] = torch.tensor([number or 0.0 for number in numbers])
             seen[:, column] = torch.tensor([number is not None for number in numbers])
-        return replace(self, metadata=metadata, metadata_mask=seen)
+        return self.replace(metadata=metadata, metadata_mask=seen)
 
     def mask_leads(self, keep: Tensor) -> Condition:
         """Hide the leads where ``keep`` is False: (batch, 12) or (batch, 12, time) bool."""
         seen = self.lead_mask & (keep[..., None] if keep.ndim == 2 else keep)
-        return replace(self, leads=self.leads * seen, lead_mask=seen)
+        return self.replace(leads=self.leads * seen, lead_mask=seen)
 
     def drop(self, p: float | Mapping[str, float | np.ndarray], rng: np.random.Generator) -> Condition:
         """Forget each channel of each record with probability ``p`` (or ``p[channel]``, for all or each).
@@ -157,8 +262,7 @@ class Condition:
         lead_mask = self.lead_mask & kept["leads"][:, None, None]
         ppg_mask = self.ppg_mask & kept["ppg"][:, None, None]
         text_mask = self.text_mask & kept["text"]
-        return replace(
-            self,
+        return self.replace(
             leads=self.leads * lead_mask,
             lead_mask=lead_mask,
             ppg=self.ppg * ppg_mask,
@@ -182,7 +286,7 @@ class Condition:
     def during(self, first: int, last: int) -> Condition:
         """Samples ``first`` to ``last`` of a condition whose leads and PPG share one rate."""
         part = {name: getattr(self, name)[..., first:last] for name in ("leads", "leads_seen", "ppg", "ppg_seen")}
-        return replace(self, **part)
+        return self.replace(**part)
 
     def to(self, device: torch.device | str) -> Condition:
         """The same condition on another device."""
@@ -238,7 +342,7 @@ class Condition:
                 joined[item.name] = tuple(report for value in values for report in value)
             elif len(set(values)) > 1:
                 raise InputError(f"conditions at {sorted(set(values))} Hz", "one rate was expected in a batch")
-        return replace(first, **joined)
+        return first.replace(**joined)
 
     def _map(self, tensor, text) -> Condition:
         moved = {}
@@ -247,7 +351,7 @@ class Condition:
             moved[item.name] = (
                 tensor(value) if isinstance(value, Tensor) else text(value) if isinstance(value, tuple) else value
             )
-        return Condition(**moved)
+        return Condition._of(**moved)
 
     def _check_duration(self, what: str, seconds: float) -> None:
         if abs(seconds - self.seconds) > 0.05:
@@ -263,47 +367,43 @@ class Condition:
         return values.expand(len(self), *values.shape[1:])
 
 
-def project_onto_observed(eight: Tensor, condition: Condition) -> Tensor:
-    """The nearest drawn leads (batch, 8, time) that show what the condition shows, at its rate.
-
-    The least-squares step x + pinv(rows)(given − rows·x), with ``rows`` the seen rows of the lead matrix at
-    each sample. A seen lead — any, also aVR — comes back exactly as long as the seen leads obey the lead laws.
-    """
-    with torch.autocast(eight.device.type, enabled=False):  # exact means float32
-        return _project(eight.float(), condition)
-
-
-def _project(eight: Tensor, condition: Condition) -> Tensor:
-    matrix = eight.new_tensor(LEAD_MATRIX)
-    seen = condition.lead_mask
-    missing = (condition.leads - matrix @ eight) * seen
-    whole = seen.any(-1)
-    if bool((seen == whole[..., None] & seen.any(1, keepdim=True)).all()):
-        # At every moment a record shows all of its leads or none: one step matrix a record will do.
-        return eight + _projection(whole, matrix) @ missing
-    steps = _projection(seen.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
-    return eight + torch.einsum("btdl,blt->bdt", steps, missing)
+def _count(n: int | None, leads: ECG | None, wave: Tensor | None, *each: Any) -> int:
+    """Number of records that several inputs speak of; inputs of one record serve all."""
+    counts = {len(value) for value in each if isinstance(value, list | tuple)}
+    counts |= {len(value) for value in (leads, wave) if value is not None}
+    counts |= {n} if n is not None else set()
+    if len(counts - {1}) > 1:
+        found = f"inputs for {' and '.join(map(str, sorted(counts - {1})))} records were given"
+        raise InputError(found, "one number of records was expected", "give one value for all, or one each")
+    return max(counts, default=1) if n is None else n
 
 
-def _projection(seen: Tensor, matrix: Tensor) -> Tensor:
-    """(n, 8, 12): the pseudo-inverse of the seen rows, for each of n patterns of seen leads (n, 12)."""
-    codes = (seen * 2 ** torch.arange(seen.shape[1], device=seen.device)).sum(1)
-    found, which = torch.unique(codes, return_inverse=True)
-    patterns = found[:, None].bitwise_right_shift(torch.arange(seen.shape[1], device=seen.device)) % 2
-    return torch.linalg.pinv(patterns[..., None] * matrix.double()).to(matrix.dtype)[which]
+def _waveform(ppg: ArrayLike | Waveform, fs: float | None) -> tuple[Tensor, float]:
+    """A PPG as (batch, 1, time), and its rate."""
+    wave, rate = (ppg.wave, ppg.fs) if isinstance(ppg, Waveform) else (ppg, fs)
+    if rate is None:
+        raise InputError("a PPG without a sampling rate was given", "its rate in Hz was expected", "pass ppg_fs")
+    if fs is not None and fs != rate:
+        raise InputError(f"a PPG at {rate:g} Hz and a rate of {fs:g} Hz were given", "one rate was expected")
+    wave = torch.as_tensor(wave, dtype=torch.float32)
+    if not 1 <= wave.ndim <= 3 or (wave.ndim == 3 and wave.shape[1] != 1):
+        raise InputError(
+            f"a PPG of shape {tuple(wave.shape)}", "(time,), (batch, time) or (batch, 1, time) was expected"
+        )
+    return (wave[None, None] if wave.ndim == 1 else wave[:, None] if wave.ndim == 2 else wave), check_rate(rate)
 
 
-def _metadata_value(name: str, value: float | str | None) -> float | None:
-    """One fact as a number in its range, or None."""
+def _metadata_value(name: str, value: float | str | None, where: str = "") -> float | None:
+    """Age, sex or heart rate as a number in its range, or None."""
     if value is None or value != value:
         return None
     if name == "sex" and isinstance(value, str):
         letter = value.strip()[:1].upper()
         if letter not in ("M", "F"):
-            raise InputError(f"sex is {value!r}", "'M' or 'F' was expected")
+            raise InputError(f"{where}sex is {value!r}", "'M' or 'F' was expected")
         return float(letter == "F")
     number = 90.0 if name == "age" and value == 300 else float(value)
     low, high = METADATA[name]
     if not low <= number <= high:
-        raise InputError(f"{name.replace('_', ' ')} is {number:g}", f"{low:g} to {high:g} was expected")
+        raise InputError(f"{where}{name.replace('_', ' ')} is {number:g}", f"{low:g} to {high:g} was expected")
     return number

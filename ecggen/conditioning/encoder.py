@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ecggen.conditioning.beat_network import WRITTEN, Beatwise
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import ALIGNED, ConditionEncoder, Context
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.core.errors import InputError
 from ecggen.networks.blocks import fold, unfold

@@ -10,14 +10,14 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from ecggen.conditioning.condition import METADATA, Condition
-from ecggen.conditioning.rhythm_prior import own_numbers, silent
+from ecggen.conditioning.rhythm_prior import own_numbers, without_waveforms
 from ecggen.core.errors import InputError
 
 PERSON = 2
@@ -86,7 +86,7 @@ class PatientPrior:
             seed: The user's seed.
             indices: The index of each record: the same person whatever the batch.
         """
-        rows = (silent(condition) & ~condition.text_mask.cpu()).nonzero()[:, 0].tolist()
+        rows = (without_waveforms(condition) & ~condition.text_mask.cpu()).nonzero()[:, 0].tolist()
         if not rows:
             return condition
         texts, text_mask = list(condition.text), condition.text_mask.clone()
@@ -103,9 +103,7 @@ class PatientPrior:
             new = torch.from_numpy(np.nan_to_num(own).clip(lowest, highest)).to(metadata)
             metadata[row] = torch.where(filled, new, metadata[row])
             metadata_mask[row] |= filled
-        return replace(
-            condition, text=tuple(texts), text_mask=text_mask, metadata=metadata, metadata_mask=metadata_mask
-        )
+        return condition.replace(text=tuple(texts), text_mask=text_mask, metadata=metadata, metadata_mask=metadata_mask)
 
     def _fitting(self, metadata: np.ndarray, told: np.ndarray) -> np.ndarray:
         """How likely each record is chosen beside some told facts."""

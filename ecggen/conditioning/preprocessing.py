@@ -67,8 +67,7 @@ class Preprocessor:
         # A PPG has no unit: each record is brought to unit deviation.
         spread = (ppg**2).sum(-1, keepdim=True) / ppg_mask.sum(-1, keepdim=True).clamp(min=1)
         ppg = ppg / spread.sqrt().clamp(min=1e-8)
-        return replace(
-            condition,
+        return condition.replace(
             leads=leads,
             lead_mask=lead_mask,
             fs=self.fs,
@@ -83,7 +82,7 @@ class Preprocessor:
         known = self.condition(known.with_ppg(torch.from_numpy(waves), condition.fs))
         ppg, seen = condition.ppg.clone(), condition.ppg_mask.clone()
         ppg[rows], seen[rows] = known.ppg.to(ppg.device), True
-        return replace(condition, ppg=ppg, ppg_mask=seen)
+        return condition.replace(ppg=ppg, ppg_mask=seen)
 
     def windows(self, samples: int) -> list[tuple[int, int]]:
         """(first, last) sample of each window over a recording of ``samples`` at the model's rate.

@@ -92,7 +92,7 @@ def _measured(times: np.ndarray) -> tuple[float, float]:
     return float(np.log(intervals.mean())), float(np.log(irregularity + STEADIEST))
 
 
-def silent(condition: Condition) -> Tensor:
+def without_waveforms(condition: Condition) -> Tensor:
     """(batch,) bool: neither a lead nor a PPG is seen."""
     return ~(condition.lead_mask.flatten(1).any(1) | condition.ppg_mask.flatten(1).any(1))
 
@@ -111,7 +111,7 @@ def draw(
         indices: The index of each record: the same rhythm whatever the batch.
     """
     encoder = encoder_of(generator)
-    rows = silent(condition).nonzero()[:, 0].tolist()
+    rows = without_waveforms(condition).nonzero()[:, 0].tolist()
     if encoder is None or not rows:
         return condition, {}
     told = encoder.told(condition.to(encoder.beats.device)).cpu()
@@ -141,7 +141,7 @@ def follow(
         seed: The user's seed.
         indices: The index of each record.
     """
-    rows = silent(condition).nonzero()[:, 0].tolist()
+    rows = without_waveforms(condition).nonzero()[:, 0].tolist()
     found = {row: at for row, at in enumerate(r_peaks(ecg, between=True)) if row in rows and len(at) > 1}
     waves = [
         simulate_ppg(peaks, condition.seconds, condition.fs, own_numbers(seed, indices[row], RHYTHM), plain=True)

@@ -73,12 +73,12 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
         Condition.none(len(rows), pack.preprocessor.seconds, pack.preprocessor.fs)
         .with_leads(ecg.standard())
         .with_metadata(age=about.age.tolist(), sex=about.sex.tolist(), heart_rate=_possible(about.heart_rate.tolist()))
-        .with_text(about.report.tolist())
+        .with_text(about.report.tolist(), parse=False)
     )
     if about.paired.any():
         condition = condition.with_ppg(torch.from_numpy(pack.ppg[rows].astype(np.float32)), pack.preprocessor.fs)
         seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_mask
-        condition = replace(condition, ppg_mask=seen)
+        condition = condition.replace(ppg_mask=seen)
     return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
 
 

@@ -179,7 +179,11 @@ class Population:
 def condition(asks: Sequence[Asked], seconds: float, fs: float) -> Condition:
     """What a generator is told of these records."""
     metadata = {name: [getattr(asked, name) for asked in asks] for name in METADATA}
-    return Condition.none(len(asks), seconds, fs).with_metadata(**metadata).with_text([asked.text for asked in asks])
+    return (
+        Condition.none(len(asks), seconds, fs)
+        .with_metadata(**metadata)
+        .with_text([asked.text for asked in asks], parse=False)
+    )
 
 
 def showing(codes: Sequence[Collection[str]], name: str) -> np.ndarray:

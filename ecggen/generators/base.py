@@ -1,152 +1,62 @@
-"""A generator turns a condition — whatever is known of a heart — into an ECG.
+"""A generator turns a condition (leads, PPG, text, metadata) into an ECG.
 
-A family of generators writes two methods, ``loss`` and ``draw``. Everything else is the same for all of them
-and stands here once: windows over long recordings, agreement with the seen leads, the twelve leads from the
-eight, the way back to the recording's own rate, and the band from many draws.
+A generator's file writes two methods, ``loss`` and ``draw``. Everything else is the same for all of them and stands
+here once: windows over long recordings, projection onto the observed leads, twelve leads from eight, the way back to
+the recording's own rate, and the prediction interval from many draws.
 """
 
 from __future__ import annotations
 
+import copy
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from pathlib import Path
+from typing import Any, Self, final
 
-import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ecggen.conditioning import rhythm_prior
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition, Waveform
+from ecggen.conditioning.consistency import follow_measured_rate
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, InputWarning
 from ecggen.core.filters import fit
+from ecggen.generators import checkpoint
+from ecggen.generators.reconstruction import Reconstruction
+from ecggen.generators.sampling import Noise, Sampling
 
 BATCH = 64
 """Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
 
-
-MOST_SEEN = 3
-"""Independent leads from which on the band is scaled alike."""
+MAX_OBSERVED = 3
+"""Number of independent observed leads from which on the interval is scaled alike."""
 
 VARIATION = "variation of an ECG"
 """How the condition of a varied ECG begins in its provenance."""
 
-
-class Noise:
-    """The random numbers of a batch of draws: each record has its own stream, derived from (seed, index).
-
-    A record is therefore the same whatever the batch, the shard or the machine it is drawn in.
-
-    Args:
-        seed: The user's seed.
-        indices: The index of each record.
-        mirrored: Whether every odd index gets the negative of the one before it: the mean of such pairs lies much
-            nearer to the mean of all draws (antithetic variates, Hammersley & Morton 1956).
-    """
-
-    def __init__(self, seed: int, indices: Sequence[int], mirrored: bool = False):
-        self.indices, self.signs = indices, [-1 if mirrored and index % 2 else 1 for index in indices]
-        own = [index - index % 2 if mirrored else index for index in indices]
-        self._streams = [np.random.default_rng((abs(seed), int(seed < 0), index)) for index in own]
-
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers (batch, *shape)."""
-        streams = zip(self._streams, self.signs, strict=True)
-        drawn = [sign * stream.standard_normal(shape, dtype=np.float32) for stream, sign in streams]
-        return torch.from_numpy(np.stack(drawn))
-
-    def __len__(self) -> int:
-        return len(self.indices)
+STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}
+"""Buffers and their names in the weights of checkpoint format 1."""
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How a generator that draws in many small steps goes about it.
-
-    Attributes:
-        steps: Steps of the sampler from noise to ECG.
-        guidance: How much more than asked words and facts are followed: 1 as learnt, above 1 to exaggerate (Ho &
-            Salimans 2022), 0 not at all. What was measured is never exaggerated.
-        seen_steps: Steps where leads are seen, which leave less to be drawn; None for as many.
-        coherence: How much more than learnt a draw is one whole: each step is moved away from what the network answers
-            where no moment looks at the others (perturbed-attention guidance, Ahn et al. 2024, arXiv 2403.17377). Only
-            where words or facts are told and no lead is seen.
-        guided_below: Share of noise below which both act: above it, where a draw's whole is decided, they only make
-            draws alike (guidance in a limited interval, Kynkäänniemi et al. 2024, arXiv 2404.07724); 1 for always.
-    """
-
-    steps: int
-    guidance: float = 1.0
-    seen_steps: int | None = None
-    coherence: float = 0.0
-    guided_below: float = 1.0
-
-    def __post_init__(self):
-        for steps in (self.steps, self.seen_steps):
-            if steps is not None and not 1 <= steps <= 1000:
-                raise InputError(f"{steps} steps", "1 to 1000 were expected")
-        if not 0 <= self.guidance <= 20:
-            raise InputError(f"guidance {self.guidance:g}", "0 to 20 was expected; 1 draws as learnt")
-        if not 0 <= self.coherence <= 5:
-            raise InputError(f"coherence {self.coherence:g}", "0 to 5 was expected; 0 draws as learnt")
-        if not 0 <= self.guided_below <= 1:
-            raise InputError(f"guided below {self.guided_below:g}", "a share of noise from 0 to 1 was expected")
-
-    def where(self, seen: bool) -> int:
-        """Steps where leads are seen, or are not."""
-        return self.seen_steps if seen and self.seen_steps is not None else self.steps
-
-    def used(self, seen: bool, has_text_or_metadata: bool) -> Sampling:
-        """What of it has a part where leads are seen, or words or facts told."""
-        own = replace(self, steps=self.where(seen), seen_steps=None)
-        if not has_text_or_metadata:
-            return Sampling(own.steps)
-        return replace(own, coherence=0.0) if seen else own
-
-    def describe(self, seen: bool, has_text_or_metadata: bool) -> str:
-        """``used`` in words."""
-        own = self.used(seen, has_text_or_metadata)
-        guided = f", guidance {own.guidance:g}" if has_text_or_metadata else ""
-        whole = f", coherence {own.coherence:g}" if own.coherence else ""
-        below = f" below {own.guided_below:g} of noise" if own.guided_below < 1 else ""
-        return f"{own.steps} steps{guided}{whole}{below}"
-
-
-@dataclass(frozen=True)
-class Drawn:
+class Draws:
     """Draws of some records.
 
     Attributes:
         draws: Those of each record next to each other, (draws · batch, 8, time) mV.
-        middle: One answer for each record that was taught to be the mean of hearts, (batch, 8, time) mV; None in a
-            family that has none. ``estimate`` joins it to the mean of the draws: both are off, each in its own way.
+        deterministic: A prediction of the conditional mean for each record by the condition encoder, (batch, 8, time)
+            mV; None in a generator that has none. ``reconstruct`` combines it with the mean of the draws.
     """
 
     draws: Tensor
-    middle: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """One answer with its band.
-
-    Attributes:
-        center: The answer that is nearest to the truth on average: the mean of the draws, joined with the family's own
-            middle answer where it has one.
-        low: Lower end of the band; equal to ``center`` in measured and derived leads.
-        high: Upper end of the band.
-        level: Share of true samples that the band is meant to hold.
-        draws: How many draws it rests on.
-    """
-
-    center: ECG
-    low: ECG
-    high: ECG
-    level: float
-    draws: int
+    deterministic: Tensor | None = None
 
 
 class Generator(nn.Module, ABC):
@@ -156,20 +66,18 @@ class Generator(nn.Module, ABC):
         preprocessor: What recordings go through before ``loss`` and ``draw`` see them.
         config: The constructor's arguments, as they are saved.
         name: Name and weight hash, for provenance.
-        sampling: Steps and guidance; None for a family that draws in one pass.
-        people: Who is drawn where nothing is told; None for a generator that has to choose by itself.
-        band_scale: Per number of independent leads that are seen (0, 1, 2, 3 or more) and standard lead, what the
-            spread of the draws is multiplied by in ``estimate``'s band; set on training records, saved with the
-            weights.
-        spread: Per number of seen leads and drawn lead, what a draw's distance from the middle answer is multiplied
-            by, so that draws vary as hearts do (inflation of an ensemble, as in weather forecasts); set and saved
-            likewise.
-        middle_share: Per number of seen leads and drawn lead, the share of the middle answer in ``estimate``'s center,
-            beside the mean of the draws; set and saved likewise.
+        sampling: The checkpoint's sampling options; None for a generator that draws in one pass.
+        patient_prior: Metadata and statements for unconditional generation; None for a generator without one.
+        interval_scale: (0, 1, 2, 3 or more independent observed leads; 12 leads): factor on the distance of the draws
+            from their mean in the prediction interval. Calibrated on training records, saved with the weights.
+        ensemble_inflation: (the same; 8 leads): factor on a draw's distance from the deterministic prediction, so that
+            draws vary as records do (as the inflation of an ensemble in weather forecasts). Calibrated likewise.
+        mean_weight: (the same; 8 leads): weight of the deterministic prediction in the point estimate, beside the mean
+            of the draws. Calibrated likewise.
     """
 
     interval_scale: Tensor
-    spread: Tensor
+    ensemble_inflation: Tensor
     mean_weight: Tensor
     sampling: Sampling | None = None
     patient_prior: PatientPrior | None = None
@@ -179,61 +87,98 @@ class Generator(nn.Module, ABC):
         self.preprocessor = Preprocessor()
         self.config: Mapping[str, Any] = {}
         self.name = type(self).__name__.lower()
-        self.register_buffer("band_scale", torch.ones(MOST_SEEN + 1, len(STANDARD_LEADS)))
-        self.register_buffer("spread", torch.ones(MOST_SEEN + 1, len(INDEPENDENT_LEADS)))
-        self.register_buffer("middle_share", torch.full((MOST_SEEN + 1, len(INDEPENDENT_LEADS)), 0.5))
+        self.register_buffer("interval_scale", torch.ones(MAX_OBSERVED + 1, len(STANDARD_LEADS)))
+        self.register_buffer("ensemble_inflation", torch.ones(MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)))
+        self.register_buffer("mean_weight", torch.full((MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)), 0.5))
+        self.register_state_dict_post_hook(_under_stored_names)
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
-        scale = state_dict.get(f"{prefix}band_scale")
-        if scale is not None and scale.ndim == 1:  # as in 0.1.0: one for any number of seen leads
-            state_dict[f"{prefix}band_scale"] = scale.expand(MOST_SEEN + 1, -1).clone()
-        state_dict.setdefault(f"{prefix}spread", torch.ones_like(self.spread))
-        state_dict.setdefault(f"{prefix}middle_share", torch.zeros_like(self.mean_weight))
+        for name, stored in STORED.items():
+            if prefix + stored in state_dict:
+                state_dict[prefix + name] = state_dict.pop(prefix + stored)
+        scale = state_dict.get(f"{prefix}interval_scale")
+        if scale is not None and scale.ndim == 1:  # as in the first release: one for any number of observed leads
+            state_dict[f"{prefix}interval_scale"] = scale.expand(MAX_OBSERVED + 1, -1).clone()
+        state_dict.setdefault(f"{prefix}ensemble_inflation", torch.ones_like(self.ensemble_inflation))
+        state_dict.setdefault(f"{prefix}mean_weight", torch.zeros_like(self.mean_weight))
         super()._load_from_state_dict(state_dict, prefix, *others)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path) -> Self:
+        """The generator in a checkpoint folder, or a shipped one by its name, ready to draw.
+
+        Args:
+            name: A folder with config.json and model.safetensors, or one of "gan", "vae", "flow", "diffusion".
+
+        Raises:
+            InputError: Where the folder is missing, incomplete or of another format, or holds another generator.
+
+        Example:
+            >>> Generator.from_pretrained("vae").preprocessor.fs
+            100.0
+        """
+        loaded = checkpoint.load(name)
+        if not isinstance(loaded, cls):
+            found = f"checkpoint {name} is a {type(loaded).__name__}"
+            raise InputError(found, f"a {cls.__name__} was expected", "call Generator.from_pretrained, or ecggen.load")
+        return loaded
+
+    def save_pretrained(self, folder: str | Path, card: str = "") -> Path:
+        """Write the generator to a folder, whole or not at all: weights, config, preprocessing and card.
+
+        Args:
+            folder: Where to; an older checkpoint there is replaced.
+            card: Text of README.md.
+        """
+        return checkpoint.save(self, Path(folder), card)
 
     @abstractmethod
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
-        """Named losses whose sum ``group`` minimises.
+        """Named losses whose sum is minimised over the parameters of one group.
 
         Args:
-            ecg: The truth: the eight drawn leads at the model's rate and length.
-            condition: What the model may see of it, at the same rate and length.
-            player: One of ``parameter_groups()``.
+            ecg: The target: the eight independent leads at the model's rate and length.
+            condition: What the model is given of it, at the same rate and length.
+            group: One of ``parameter_groups()``.
         """
 
     @abstractmethod
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """One draw for each record of the condition: (batch, 8, time) mV in the order of ``INDEPENDENT_LEADS``."""
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
-        """Several draws for each record, and its middle answer.
+    def draw_many(self, condition: Condition, noise: Noise) -> Draws:
+        """Several draws for each record, and its deterministic prediction.
 
-        A family may override it to read the condition once for all of them; the draws must be those that ``draw``
+        A generator may override it to encode the condition once for all of them; the draws must be those that ``draw``
         makes of ``condition.repeat(draws)``.
         """
-        return Drawn(self.draw(condition.repeat(len(noise) // len(condition)), noise))
+        return Draws(self.draw(condition.repeat(len(noise) // len(condition)), noise))
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The players of the training game, each with the parameters it may move; one, unless overridden."""
+        """The parameter groups, each optimised by its own losses; one, unless overridden."""
         return {"generator": list(self.parameters())}
 
-    def set_sampling(self, steps: int | None = None, guidance: float | None = None) -> None:
-        """Other steps (leads seen or not) or another guidance than the checkpoint's own; None leaves one as it is.
+    def with_sampling(self, num_steps: int | None = None, guidance_scale: float | None = None) -> Self:
+        """The same generator with other sampling options; the weights are shared, and this one stays as it is.
+
+        Args:
+            num_steps: Steps of the sampler, with and without observed leads; None for the checkpoint's own.
+            guidance_scale: How strongly text and metadata are followed; None for the checkpoint's own.
 
         Raises:
-            InputError: Where a number is impossible, or the family draws in one pass and has neither.
+            InputError: Where a number is impossible, or the generator draws in one pass and has neither.
         """
-        if steps is None and guidance is None:
-            return
+        if num_steps is None and guidance_scale is None:
+            return self
         if self.sampling is None:
             raise InputError(
                 f"{self.name} draws in one pass: it has no steps and no guidance",
                 "neither was expected",
-                "leave --steps and --guidance out, or choose flow or diffusion",
+                "leave num_steps and guidance_scale out, or choose flow or diffusion",
             )
-        own = self.sampling
-        how = own if steps is None else replace(own, steps=steps, seen_steps=None)
-        self.sampling = how if guidance is None else replace(how, guidance=guidance)
+        changed = copy.copy(self)
+        changed.sampling = self.sampling.changed(num_steps, guidance_scale)
+        return changed
 
     @property
     def device(self) -> torch.device:
@@ -241,25 +186,135 @@ class Generator(nn.Module, ABC):
         return self.interval_scale.device
 
     @final
-    @torch.no_grad()
-    def sample(self, condition: Condition, seed: int = 0, first: int = 0, indices: Sequence[int] | None = None) -> ECG:
-        """One ECG for each record of the condition; ``condition.repeat(n)`` asks for more.
+    def generate(
+        self,
+        text: str | Sequence[str] | None = None,
+        n: int | None = None,
+        *,
+        age: float | Sequence[float | None] | None = None,
+        sex: str | Sequence[str | None] | None = None,
+        heart_rate: float | Sequence[float | None] | None = None,
+        seconds: float = 10.0,
+        fs: float = 500.0,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+    ) -> ECG:
+        """ECGs from text and metadata, or from nothing.
 
         Args:
-            condition: At any rate and length; the answer has the same.
+            text: What the ECG is to show, in words; age, sex and heart rate in it are read. One text for all records,
+                or one each.
+            n: Number of records.
+            age: Years; wins over the text, as do sex and heart rate.
+            sex: "M" or "F".
+            heart_rate: Beats per minute.
+            seconds: Duration of each record.
+            fs: Sampling rate in Hz.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
+            seed: The same seed gives the same records.
+
+        Returns:
+            Twelve leads in mV, marked as generated.
+
+        Raises:
+            InputError: Where a value is out of range.
+
+        Example:
+            >>> ecgs = Generator.from_pretrained("gan").generate("74-year-old woman, sinus rhythm", n=2, fs=100)
+            >>> ecgs.signal.shape, ecgs.provenance.condition
+            (torch.Size([2, 12, 1000]), 'text 74-year-old woman, sinus rhythm; age 74; sex F')
+        """
+        condition = Condition(text=text, age=age, sex=sex, heart_rate=heart_rate, n=n, seconds=seconds, fs=fs)
+        return self.sample(condition, seed, num_steps=num_steps, guidance_scale=guidance_scale)
+
+    @final
+    def translate(
+        self,
+        ppg: ArrayLike | Waveform,
+        fs: float | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
+        age: float | Sequence[float | None] | None = None,
+        sex: str | Sequence[str | None] | None = None,
+        heart_rate: float | None = None,
+        output_fs: float | None = None,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+    ) -> ECG:
+        """One draw of an ECG for each PPG: the beats follow the pulses, the waveform is drawn.
+
+        Args:
+            ppg: (time,), (batch, time) or (batch, 1, time), any unit; or what ``ecggen.read_ppg`` returns.
+            fs: Its rate in Hz; not needed with ``read_ppg``.
+            text: As in ``generate``.
+            age: As in ``generate``.
+            sex: As in ``generate``.
+            heart_rate: Beats per minute; the rate of the pulses is followed where both contradict.
+            output_fs: Rate of the ECG in Hz; the model's own if left out.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
+            seed: The same seed gives the same ECG.
+
+        Returns:
+            Twelve leads in mV, marked as generated.
+
+        Raises:
+            InputError: Where the PPG is too short or not finite, or a value is out of range.
+
+        Example:
+            >>> pulses = torch.sin(2 * torch.pi * 1.2 * torch.arange(1250) / 125)
+            >>> Generator.from_pretrained("gan").translate(pulses, fs=125).signal.shape
+            torch.Size([1, 12, 1000])
+        """
+        condition = Condition(
+            ppg=ppg,
+            ppg_fs=fs,
+            text=text,
+            age=age,
+            sex=sex,
+            heart_rate=heart_rate,
+            fs=self.preprocessor.fs if output_fs is None else output_fs,
+        )
+        condition, notes = follow_measured_rate(condition, self.preprocessor)
+        for note in notes:
+            warnings.warn(note, InputWarning, stacklevel=2)
+        return self.sample(condition, seed, num_steps=num_steps, guidance_scale=guidance_scale)
+
+    @final
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: Condition,
+        seed: int = 0,
+        first: int = 0,
+        indices: Sequence[int] | None = None,
+        *,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> ECG:
+        """One draw for each record of the condition; ``condition.repeat(n)`` asks for more.
+
+        Args:
+            condition: At any rate and length; the ECG has the same.
             seed: The same seed gives the same records, whatever the batch size.
             first: Index of the condition's first record, where it is a part of a larger job.
             indices: Index of each record instead, where they do not follow one another.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
 
         Returns:
-            Twelve leads, with seen leads as given, and provenance.
+            Twelve leads, observed leads as given, and provenance.
         """
+        generator = self.with_sampling(num_steps, guidance_scale)
         own = range(first, first + len(condition)) if indices is None else indices
-        prepared, wanted = self._prepared(condition, seed, own)
-        (eight,) = self._along(
-            prepared, lambda window: (torch.cat([part.draws for part in self._draw(window, seed, own)]),)
+        prepared, wanted = generator._prepared(condition, seed, own)
+        (eight,) = generator._along(
+            prepared, lambda window: (torch.cat([part.draws for part in generator._draw(window, seed, own)]),)
         )
-        return self._answer(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
+        return generator._answer(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
 
     @final
     @torch.no_grad()
@@ -324,56 +379,113 @@ class Generator(nn.Module, ABC):
 
     @final
     @torch.no_grad()
-    def estimate(
+    def reconstruct(
         self,
-        condition: Condition,
-        draws: int = 32,
-        seed: int = 0,
+        given: ECG | Condition,
+        *,
+        text: str | Sequence[str] | None = None,
+        age: float | Sequence[float | None] | None = None,
+        sex: str | Sequence[str | None] | None = None,
+        heart_rate: float | Sequence[float | None] | None = None,
+        num_draws: int = 32,
         level: float = 0.9,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int = 0,
+        keep_draws: bool = True,
         progress: Callable[[float], None] | None = None,
     ) -> Reconstruction:
-        """Many draws, one answer with its band.
+        """Twelve leads from some leads (or from any condition): many draws, a point estimate, a prediction interval.
 
         Args:
-            condition: At any rate and length; the answer has the same.
-            draws: Draws per record, at least 2.
-            seed: As in ``sample``.
-            level: Share of true samples that the band is to hold, between 0 and 1.
+            given: The recorded leads, at any rate and length; or a condition, which may be a batch.
+            text: What else is known, in words; as in ``generate``.
+            age: Years.
+            sex: "M" or "F".
+            heart_rate: Beats per minute; what the leads show is followed where both contradict.
+            num_draws: Draws per record, at least 2.
+            level: Share of true samples that the interval is to hold, between 0 and 1.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
+            seed: The same seed gives the same draws.
+            keep_draws: Return the draws as well; False saves memory on long recordings.
             progress: Called with the share done.
+
+        Raises:
+            InputError: Where a number is out of range, or a condition and text or metadata beside it are given.
+
+        Example:
+            >>> from ecggen.core.simulate import simulate
+            >>> watch = simulate(1, seconds=10, fs=250, seed=0).pick("I")
+            >>> twelve = Generator.from_pretrained("gan").reconstruct(watch, age=74, sex="F", num_draws=4)
+            >>> twelve.mean.leads[:3], twelve.mean.fs, twelve.draws.signal.shape
+            (('I', 'II', 'III'), 250.0, torch.Size([4, 12, 2500]))
+            >>> bool((twelve.lower.signal <= twelve.upper.signal).all())
+            True
         """
-        if draws < 2 or not 0 < level < 1:
-            raise InputError(f"{draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
-        if bool(rhythm_prior.silent(condition).any()):  # each draw then has its own rhythm
+        if num_draws < 2 or not 0 < level < 1:
+            raise InputError(f"{num_draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
+        beside = {"text": text, "age": age, "sex": sex, "heart_rate": heart_rate}
+        notes: list[str] = []
+        if isinstance(given, Condition):
+            named = [name for name, value in beside.items() if value is not None]
+            if named:
+                found = f"a condition and {', '.join(named)} beside it were given"
+                raise InputError(found, "one of them was expected", "put all of it into the condition")
+            condition = given
+        else:
+            condition, notes = follow_measured_rate(Condition(given, **beside), self.preprocessor)
+        generator = self.with_sampling(num_steps, guidance_scale)
+        found = generator._estimated(condition, num_draws, level, seed, keep_draws, progress)
+        return replace(found, notes=tuple(notes))
+
+    def _estimated(
+        self,
+        condition: Condition,
+        num_draws: int,
+        level: float,
+        seed: int,
+        keep_draws: bool,
+        progress: Callable[[float], None] | None,
+    ) -> Reconstruction:
+        """Point estimate and interval of a condition, window by window."""
+        draws = num_draws
+        if bool(rhythm_prior.without_waveforms(condition).any()):  # each draw then has its own rhythm
             prepared, _ = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
         quantiles = _plotting_positions(level, draws)
-        scale = _by_seen(self.interval_scale, condition)[:, None]
+        scale = _by_observed(self.interval_scale, condition)[:, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
-            shares = _by_seen(self.mean_weight, window)
-            drawn: Iterable[Drawn] = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
+            weights = _by_observed(self.mean_weight, window)
+            drawn: Iterable[Draws] = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
             if len(window) != len(condition):
-                drawn = [Drawn(torch.cat([part.draws for part in drawn]))]
+                drawn = [Draws(torch.cat([part.draws for part in drawn]))]
             for part in drawn:
-                eight, middle = part.draws.unflatten(0, (-1, draws)), part.middle
-                center = eight.mean(1)
-                spread = (matrix @ (eight - center[:, None])) * scale[done : done + len(eight)]
-                if middle is not None:
-                    center = torch.lerp(center, middle, shares[done : done + len(eight)])
+                eight, deterministic = part.draws.unflatten(0, (-1, draws)), part.deterministic
+                mean = eight.mean(1)
+                spread = (matrix @ (eight - mean[:, None])) * scale[done : done + len(eight)]
+                if deterministic is not None:
+                    mean = torch.lerp(mean, deterministic, weights[done : done + len(eight)])
                 done += len(eight)
                 low, high = torch.quantile(spread, quantiles, dim=1)
-                parts.append((center, low.clamp(max=0), high.clamp(min=0)))
+                kept = (part.draws.unflatten(0, (-1, draws)).flatten(1, 2),) if keep_draws else ()
+                parts.append((mean, low.clamp(max=0), high.clamp(min=0), *kept))
             return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-        eight, below, above = self._along(prepared, summarise, progress)
-        center = self._answer(eight, condition, seed)
-        # Moving to another rate may ring a little past the center.
+        eight, below, above, *kept = self._along(prepared, summarise, progress)
+        mean = self._answer(eight, condition, seed)
+        # Moving to another rate may ring a little past the point estimate.
         widths = self._at_rate_of(below, condition).clamp(max=0), self._at_rate_of(above, condition).clamp(min=0)
-        edges = [ECG(center.signal + width, center.leads, center.fs, center.provenance) for width in widths]
-        return Reconstruction(center, edges[0], edges[1], level, draws)
+        edges = [ECG(mean.signal + width, mean.leads, mean.fs, mean.provenance) for width in widths]
+        single = None
+        if keep_draws:
+            each = kept[0].unflatten(1, (draws, -1)).flatten(0, 1)
+            single = self._answer(each, condition.repeat(draws), seed)
+        return Reconstruction(mean, edges[0], edges[1], level, draws, single)
 
     def _prepared(
         self, condition: Condition, seed: int, indices: Sequence[int]
@@ -384,7 +496,7 @@ class Generator(nn.Module, ABC):
             prepared = self.patient_prior.draw(prepared, seed, indices)
         return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
-    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Drawn]:
+    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Draws]:
         """Draws for one window, agreeing with what it shows, some records at a time.
 
         The number of draws per record follows from the indices; a short window is padded, and its draws cut.
@@ -395,12 +507,15 @@ class Generator(nn.Module, ABC):
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
             drawn = self.draw_many(part, Noise(seed, indices[start * draws : (start + size) * draws], mirrored))
-            eight, middle = drawn.draws, drawn.middle
+            eight, middle = drawn.draws, drawn.deterministic
             if middle is not None:
-                own, spread = middle.repeat_interleave(draws, 0), _by_seen(self.spread, part).to(self.device)
+                own, spread = (
+                    middle.repeat_interleave(draws, 0),
+                    _by_observed(self.ensemble_inflation, part).to(self.device),
+                )
                 eight = own + spread.repeat_interleave(draws, 0) * (eight - own)
                 middle = project_onto_observed(middle, part).cpu()[..., : window.samples]
-            yield Drawn(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
+            yield Draws(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
 
     def _along(
         self,
@@ -433,8 +548,8 @@ class Generator(nn.Module, ABC):
         """How it was sampled, for provenance; where nothing is told, somebody's words are."""
         if self.sampling is None:
             return ""
-        has_text_or_metadata = bool((condition.has_text_or_metadata() | rhythm_prior.silent(condition)).any())
-        return f", {self.sampling.describe(bool(condition.observed_leads()), has_text_or_metadata)}"
+        told = bool((condition.has_text_or_metadata() | rhythm_prior.without_waveforms(condition)).any())
+        return f", {self.sampling.describe(bool(condition.observed_leads()), told)}"
 
     def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate, with what it shows as it was given."""
@@ -453,15 +568,15 @@ class Generator(nn.Module, ABC):
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
 
 
-def independent(condition: Condition) -> Tensor:
+def num_observed(condition: Condition) -> Tensor:
     """How many leads each record shows that do not follow from the others, (batch,)."""
     rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.lead_mask.any(-1).cpu()[..., None]
     return torch.linalg.matrix_rank(rows)
 
 
-def _by_seen(table: Tensor, condition: Condition) -> Tensor:
+def _by_observed(table: Tensor, condition: Condition) -> Tensor:
     """Each record's row of a table by the number of seen leads: (batch, lead, 1)."""
-    return table.cpu()[independent(condition).clamp(max=MOST_SEEN)][..., None]
+    return table.cpu()[num_observed(condition).clamp(max=MAX_OBSERVED)][..., None]
 
 
 def _plotting_positions(level: float, draws: int) -> Tensor:
@@ -473,22 +588,7 @@ def _plotting_positions(level: float, draws: int) -> Tensor:
     return torch.tensor([tail, 1 - tail]).clamp(0, 1)
 
 
-class LeadImputer:
-    """Draws the leads that a recording lacks: how a data set of few leads teaches twelve.
-
-    Args:
-        generator: What draws them; its name stands for the answer.
-    """
-
-    def __init__(self, generator: Generator):
-        self.generator, self.name = generator, generator.name
-
-    def __call__(self, ecg: ECG) -> ECG:
-        """Twelve leads, those of ``ecg`` as they are; one draw, always the same."""
-        return self.generator.sample(Condition.none(len(ecg), ecg.seconds, ecg.fs).with_leads(ecg))
-
-
-def truth(ecg: ECG) -> ECG:
+def independent_leads(ecg: ECG) -> ECG:
     """The eight drawn leads of a twelve-lead ECG, as ``Generator.loss`` wants them."""
     return ecg.standard().pick(*INDEPENDENT_LEADS)
 
@@ -508,3 +608,9 @@ def _fade(size: int, overlap: int) -> Tensor:
     """Weights of a window: a straight rise over the overlap, flat, a straight fall."""
     rise = torch.arange(1, size + 1, dtype=torch.float32)
     return torch.minimum(rise, rise.flip(0)).clamp(max=max(1, overlap)) / max(1, overlap)
+
+
+def _under_stored_names(_: nn.Module, state_dict: dict[str, Tensor], prefix: str, __: Any) -> None:
+    """Buffers go into weights under the names of checkpoint format 1."""
+    for name, stored in STORED.items():
+        state_dict[prefix + stored] = state_dict.pop(prefix + name)

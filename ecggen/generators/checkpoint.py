@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.patient_prior import PatientPrior
@@ -18,8 +18,10 @@ from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generators import registry
-from ecggen.generators.base import Generator
 from ecggen.networks import storage
+
+if TYPE_CHECKING:
+    from ecggen.generators.base import Generator
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused, never guessed at."""

@@ -22,11 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import ALIGNED
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, MIXTURE, Read, Reader, mixed
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
-from ecggen.generators.base import Drawn, Generator, Noise
+from ecggen.generators.base import Draws, Generator
+from ecggen.generators.sampling import Noise
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 
@@ -85,14 +87,14 @@ class GAN(Generator):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+    def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         whole, along = self.noise
         numbers = noise.normal(whole), noise.normal(along, condition.samples // self.steps)
         read = self.reader(condition)
         draws = len(noise) // len(condition)
         guess = self.reader.guess(condition, read)
         told = read.repeat(draws), guess.repeat_interleave(draws, 0)
-        return Drawn(self.artist(*told, *(part.to(self.device) for part in numbers)), guess)
+        return Draws(self.artist(*told, *(part.to(self.device) for part in numbers)), guess)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, Read, Reader
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
-from ecggen.generators.base import Drawn, Generator, Noise, Sampling
+from ecggen.generators.base import Draws, Generator
+from ecggen.generators.sampling import Noise, Sampling
 from ecggen.networks.latent import Autoencoder, Denoiser, divergence
 from ecggen.networks.losses import amplitude, squared
 
@@ -171,25 +172,25 @@ class LatentGenerator(Generator):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+    def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         numbers, draws = self._numbers(condition, noise), len(noise) // len(condition)
         seen = condition.lead_mask.flatten(1).any(1).tolist()
-        alike = self.sampling.seen_steps is None or len(set(seen)) == 1
+        alike = self.sampling.num_steps_with_leads is None or len(set(seen)) == 1
         size, drawn, guesses = len(condition) if alike else 1, [], []
         for at in range(0, len(condition), size):
             part = condition[at : at + size]
             known, guess = self._read(part)
             begin = Beginning(numbers[at * draws : (at + size) * draws])
-            way = self._backwards(begin, self._predicting(part, known, draws), self.sampling.where(seen[at]))
+            way = self._backwards(begin, self._predicting(part, known, draws), self.sampling.steps(seen[at]))
             drawn.append(self._written(way))
             guesses.append(guess)
-        return Drawn(torch.cat(drawn), torch.cat(guesses))
+        return Draws(torch.cat(drawn), torch.cat(guesses))
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
         begin = Beginning(self._numbers(condition, noise), self._told(eight), strength)
         predict = self._predicting(condition, self._read(condition)[0], 1)
-        return self._written(self._backwards(begin, predict, self.sampling.steps))
+        return self._written(self._backwards(begin, predict, self.sampling.num_steps))
 
     def _numbers(self, condition: Condition, noise: Noise) -> Tensor:
         return noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
@@ -205,17 +206,17 @@ class LatentGenerator(Generator):
         """
         known, plain = known.repeat(draws), self._plain(condition, draws)
         alone = condition.has_text_or_metadata() & ~condition.lead_mask.flatten(1).any(1)
-        whole = self.sampling.coherence * alone.repeat_interleave(draws)[:, None, None].to(known.along)
+        whole = self.sampling.pag_scale * alone.repeat_interleave(draws)[:, None, None].to(known.along)
         coherent = bool(whole.any())
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
             told = self._denoise(x, time, known)
-            if float(time[0]) > self.sampling.guided_below:
+            if float(time[0]) > self.sampling.guidance_interval:
                 return told
             answer = told
             if plain is not None:
                 untold = self._denoise(x, time, plain)
-                answer = untold + self.sampling.guidance * (told - untold)
+                answer = untold + self.sampling.guidance_scale * (told - untold)
             if coherent:
                 answer = answer + whole * (told - self._denoise(x, time, known, apart=True))
             return answer
@@ -224,13 +225,12 @@ class LatentGenerator(Generator):
 
     def _plain(self, condition: Condition, draws: int) -> Known | None:
         """What is known without words and facts; None where guidance has nothing to do."""
-        silent = replace(
-            condition,
+        silent = condition.replace(
             text_mask=torch.zeros_like(condition.text_mask),
             metadata=torch.zeros_like(condition.metadata),
             metadata_mask=torch.zeros_like(condition.metadata_mask),
         )
-        if self.sampling.guidance == 1 or not bool(condition.has_text_or_metadata().any()):
+        if self.sampling.guidance_scale == 1 or not bool(condition.has_text_or_metadata().any()):
             return None
         return self._read(silent)[0].repeat(draws)
 

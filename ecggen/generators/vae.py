@@ -32,10 +32,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
-from ecggen.generators.base import Drawn, Generator, Noise
+from ecggen.generators.base import Draws, Generator
+from ecggen.generators.sampling import Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 from ecggen.networks.unet import Down
@@ -91,7 +93,7 @@ class VAE(Generator):
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+    def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         draws = len(noise) // len(condition)
         once = self.reader(condition)
         read, middle = once.repeat(draws), None
@@ -100,7 +102,7 @@ class VAE(Generator):
         whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
         shown = condition.lead_mask.any((1, 2)).repeat_interleave(draws)[:, None, None]
         along = torch.where(shown, along, along[..., :1])
-        return Drawn(self.reader.write(read, read.prior.at(whole, along)), middle)
+        return Draws(self.reader.write(read, read.prior.at(whole, along)), middle)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         if group == BEATS:

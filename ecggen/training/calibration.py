@@ -18,13 +18,15 @@ from torch import Tensor
 
 from ecggen import data
 from ecggen.conditioning import rhythm_prior, statements
-from ecggen.conditioning.condition import WORDS, Condition, project_onto_observed
+from ecggen.conditioning.condition import WORDS, Condition
 from ecggen.conditioning.patient_prior import PatientPrior
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
-from ecggen.generators.base import Generator, Noise
+from ecggen.generators.base import Generator
+from ecggen.generators.sampling import Noise
 from ecggen.networks import storage
 from ecggen.training.masking import Masking
 
@@ -74,20 +76,20 @@ def usual_words(reports: Sequence[str], patients: Sequence[str], least: int = US
 
 @torch.no_grad()
 def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1, progress: bool = False) -> None:
-    """Set ``spread`` so that draws vary as the hearts of ``rows`` do, where leads are seen.
+    """Set ``ensemble_inflation`` so that draws vary as the hearts of ``rows`` do, where leads are seen.
 
     A denoiser or a latent that learnt for a short time draws too much of the usual. The variance of a draw along time,
     summed over records, becomes that of the truth. Nothing is set in a family that has no middle answer.
 
     Args:
-        generator: Its ``spread`` is set.
+        generator: Its ``ensemble_inflation`` is set.
         pack: The packed data set.
         rows: Records to set it on; they must not be those it is judged on. Thousands: a few large hearts are half of
             a variance.
         draws: Draws per record; few of many records tell more than many of few.
         progress: Show progress bars.
     """
-    generator.spread.fill_(1.0)
+    generator.ensemble_inflation.fill_(1.0)
     for count, leads in list(enumerate(GIVEN))[1:]:
         sums, done = torch.zeros(3, len(INDEPENDENT_LEADS), dtype=torch.float64), 0
         for truth, condition in told(generator, pack, rows, leads.split(), progress):
@@ -102,7 +104,7 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1
         a, b, c = sums  # variance of middle + k · away = that of the truth
         spread = (-b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / (2 * a).clamp(min=1e-9)
         known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
-        generator.spread[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.spread)
+        generator.ensemble_inflation[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.ensemble_inflation)
 
 
 def some(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -155,11 +157,11 @@ def fit_intervals(
     for count, leads in enumerate(GIVEN):
         parts, sizes = [], []
         for seed, (truth, condition) in enumerate(told(generator, pack, rows, leads.split(), progress)):
-            estimate = generator.estimate(condition, draws, seed, level)
+            estimate = generator.reconstruct(condition, num_draws=draws, seed=seed, level=level, keep_draws=False)
             _, middle = _drawn(generator, condition, range(len(truth)))
-            mean = estimate.center.pick(*INDEPENDENT_LEADS).signal
+            mean = estimate.mean.pick(*INDEPENDENT_LEADS).signal
             moved = torch.zeros_like(mean) if middle is None else middle.float() - mean
-            edges = (edge.signal - estimate.center.signal for edge in (estimate.low, estimate.high))
+            edges = (edge.signal - estimate.mean.signal for edge in (estimate.lower, estimate.upper))
             sizes.append(truth.pick(*INDEPENDENT_LEADS).signal.std(-1, keepdim=True))
             parts.append((truth.signal - matrix @ mean, moved, *edges))
         off, moved, below, above = (torch.cat(each) for each in zip(*parts, strict=True))
@@ -180,7 +182,9 @@ def _drawn(generator: Generator, condition: Condition, indices: Sequence[int]) -
     drawn = generator.draw_many(prepared.to(generator.device), Noise(1, indices))
     draws = len(indices) // len(prepared)
     eight = project_onto_observed(drawn.draws.cpu(), prepared.repeat(draws)).double()
-    return eight, None if drawn.middle is None else project_onto_observed(drawn.middle.cpu(), prepared).double()
+    return eight, None if drawn.deterministic is None else project_onto_observed(
+        drawn.deterministic.cpu(), prepared
+    ).double()
 
 
 def main() -> None:
@@ -206,7 +210,7 @@ def main() -> None:
     checkpoint.write_golden(words.out)
     if words.beside:
         storage.share(words.out, words.out.parent / words.beside)
-    for name, what in (("band_scale", "bands widened"), ("spread", "draws spread"), ("middle_share", "middle's share")):
+    for name, what in (("interval_scale", "interval scale"), ("ensemble_inflation", "ensemble inflation"), ("mean_weight", "weight of the deterministic prediction")):
         for leads, row in zip(GIVEN, getattr(generator, name).tolist(), strict=True):
             print(f"{what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])
 

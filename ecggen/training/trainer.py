@@ -25,15 +25,17 @@ from torch import Tensor
 from torchmetrics.functional import pearson_corrcoef
 
 from ecggen.conditioning import rhythm_prior, statements
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core import config
 from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
 from ecggen.generators import checkpoint, registry
-from ecggen.generators.base import Generator, Noise
+from ecggen.generators.base import Generator
+from ecggen.generators.sampling import Noise
 from ecggen.training import calibration
 from ecggen.training.masking import Masking
 
@@ -334,7 +336,7 @@ def jitter_amplitude(batch: Batch, deviation: float, rng: np.random.Generator) -
     return replace(
         batch,
         ecg=replace(batch.ecg, signal=batch.ecg.signal * factor),
-        condition=replace(batch.condition, leads=batch.condition.leads * factor),
+        condition=batch.condition.replace(leads=batch.condition.leads * factor),
     )
 
 
@@ -351,7 +353,7 @@ def rotate_vcg(batch: Batch, deviation: float, rng: np.random.Generator) -> Batc
     turns = np.stack([np.eye(8) + dower @ (rotation(one) - np.eye(3)) @ inverse for one in angles])
     eight = torch.as_tensor(turns, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
     twelve = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32).to(eight.device) @ eight
-    condition = replace(batch.condition, leads=twelve * batch.condition.lead_mask)
+    condition = batch.condition.replace(leads=twelve * batch.condition.lead_mask)
     return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
 
 
@@ -392,7 +394,7 @@ def vary_text(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
             texts[at] = statements.write_anyhow(said, denied.tolist(), rng)
     if texts == list(batch.condition.text):
         return batch
-    return replace(batch, condition=batch.condition.with_text(texts))
+    return replace(batch, condition=batch.condition.with_text(texts, parse=False))
 
 
 class KeepAveraged(Callback):

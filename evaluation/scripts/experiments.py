@@ -35,9 +35,10 @@ from ecggen.data import Pack
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators import checkpoint
-from ecggen.generators.base import Generator, Sampling
+from ecggen.generators.base import Generator
 from ecggen.generators.flow import Flow
 from ecggen.generators.latent import LatentGenerator
+from ecggen.generators.sampling import Sampling
 from ecggen.io.results import commit, store
 from ecggen.training import trainer
 from evaluation.scripts import gained
@@ -210,7 +211,7 @@ def drawing(experiment: Experiment) -> Generator:
         assert isinstance(generator, Flow)
         generator.heun = bool(how.pop("heun"))
     assert generator.sampling is not None
-    steps = int(how.pop("steps", generator.sampling.steps))
+    steps = int(how.pop("steps", generator.sampling.num_steps))
     generator.sampling = replace(Sampling(steps), **how)
     return generator
 

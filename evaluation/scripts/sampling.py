@@ -167,7 +167,7 @@ def score(
         raise InputError(f"folds {list(settings.folds)} hold no record", "records to score were expected")
     own, done = generator.sampling, [(row["steps"], row["given"]) for row in before]
     for steps in (None,) if own is None else settings.steps:
-        generator.set_sampling(steps)
+        generator = generator.with_sampling(steps)
         for given in settings.given:
             if (steps, list(given)) in done:
                 continue

@@ -61,7 +61,7 @@ def _condition(ecg: ECG) -> Condition:
 
 
 def _estimate(generator: Generator, ecg: ECG, draws: int) -> None:
-    generator.estimate(_condition(ecg), draws)
+    generator.reconstruct(_condition(ecg), num_draws=draws)
 
 
 def _python(*words: str) -> None:

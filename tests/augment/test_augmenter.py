@@ -17,7 +17,8 @@ from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
 from ecggen.evaluators.classifier import Judgement, labels
 from ecggen.generators import checkpoint
-from ecggen.generators.base import Generator, Noise
+from ecggen.generators.base import Generator
+from ecggen.generators.sampling import Noise
 
 
 class Hearts(Generator):
@@ -137,7 +138,7 @@ class TestVariations:
 
     def test_the_weaker_the_nearer(self, name):
         generator = tiny(name)
-        generator.set_sampling(steps=16)
+        generator = generator.with_sampling(num_steps=16)
         seconds = generator.preprocessor.seconds
         told = generator.preprocessor.condition(Condition.none(3, seconds))
         eight = simulate(3, seconds=seconds, seed=2).pick(*INDEPENDENT_LEADS).signal
@@ -152,7 +153,7 @@ class TestVariations:
 
     def test_the_weaker_the_nearer_to_the_original(self, name):
         generator = checkpoint.load(name)
-        generator.set_sampling(steps=16)
+        generator = generator.with_sampling(num_steps=16)
         heart, told = simulate(3, seconds=10.0, seed=2), Condition.none(3, 10.0)
         weakest = generator.vary(heart, told, 0.01, seed=1).signal
         gaps = [

@@ -146,7 +146,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
 
 def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
     """The whole way — read, given, estimated, compared at the model's rate — loses nothing."""
-    from ecggen.generators.base import Drawn, Generator
+    from ecggen.generators.base import Draws, Generator
     from ecggen.io import read
 
     class Oracle(Generator):
@@ -162,7 +162,7 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
             return truth[apart.argmin(1)]
 
         def draw_many(self, condition, noise):
-            return Drawn(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
+            return Draws(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
 
     rows = pack.rows([4, 5, 6])
     truth = pack.ecg(rows).signal

@@ -434,7 +434,7 @@ def test_guidance_counts_twice(monkeypatch):
     """Two evaluations a step where words are followed more than learnt; the count leaves no hook behind."""
     monkeypatch.setattr(sampling, "BATCH", 2)
     generator = tiny("flow")
-    generator.set_sampling(steps=3, guidance=2)
+    generator = generator.with_sampling(num_steps=3, guidance_scale=2)
     told = sampling.speed(generator, runs=1)
     assert told["nothing"]["evaluations_per_draw"] == 3 and told["words and facts"]["evaluations_per_draw"] == 6
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in generator.modules())

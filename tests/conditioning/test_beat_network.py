@@ -1,7 +1,5 @@
 """What is written beat by beat: QRS where they are, no voice to what is unseen, the truth put together again."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -46,8 +44,7 @@ def test_each_lead_alone_tells_where_the_qrs_are(lead, hearts):
 def test_a_short_recording_has_the_beats_it_would_have_in_a_window_of_its_own(hearts):
     """What is unseen has no voice in what is usual: a T wave must not pass for a QRS."""
     alone = condition_of(hearts.crop(0, 2.5), "I")
-    padded = replace(
-        alone,
+    padded = alone.replace(
         leads=torch.nn.functional.pad(alone.leads, (0, 750)),
         lead_mask=torch.nn.functional.pad(alone.lead_mask, (0, 750)),
     )
@@ -60,7 +57,7 @@ def test_nothing_is_written_where_no_lead_is_seen(hearts, writer):
     half = condition_of(hearts, "I")
     seen = half.lead_mask.clone()
     seen[..., 300:] = False
-    written = writer(replace(half, leads=half.leads * seen, lead_mask=seen), NOTHING)
+    written = writer(half.replace(leads=half.leads * seen, lead_mask=seen), NOTHING)
     assert written[..., :250].any() and not written[..., 300 + 55 :].any()
 
 
@@ -82,7 +79,7 @@ def test_a_record_is_written_alike_in_any_batch(hearts, writer):
 def test_louder_hearts_are_written_as_much_louder(hearts, writer):
     """All but the little that the quietest amplitude and the logarithm of loudness change."""
     known = condition_of(hearts, "II", "V2")
-    doubled = replace(known, leads=2 * known.leads)
+    doubled = known.replace(leads=2 * known.leads)
     one, two = writer(known, NOTHING)[:, :-1], writer(doubled, NOTHING)[:, :-1]
     assert torch.cosine_similarity(one.flatten(1), two.flatten(1)).min() > 0.99
     assert 1.7 < (two.norm() / one.norm()) < 2.3

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecggen import Condition, InputError
-from ecggen.conditioning.condition import project_onto_observed
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.filters import band_pass
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulated_peaks

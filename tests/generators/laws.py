@@ -2,10 +2,12 @@
 
 import torch
 
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.generators.base import Generator, Noise, truth
+from ecggen.generators.base import Generator, independent_leads
+from ecggen.generators.sampling import Noise
 
 HEARTS = simulate(3, seconds=4, seed=5)
 
@@ -76,7 +78,7 @@ def seen_comes_back(generator: Generator) -> None:
     for leads in (("I",), ("aVR",), ("II", "V1", "V5"), ("III", "aVF", "V2"), INDEPENDENT_LEADS):
         for ecg in (HEARTS, HEARTS.resample(250)):
             condition = seen(*leads, ecg=ecg)
-            for answer in (generator.sample(condition), generator.estimate(condition, draws=2).center):
+            for answer in (generator.sample(condition), generator.reconstruct(condition, num_draws=2).mean):
                 torch.testing.assert_close(answer.pick(*leads).signal, ecg.pick(*leads).signal, atol=3e-6, rtol=0)
 
 
@@ -92,7 +94,7 @@ def gradient(generator: Generator) -> None:
         others = {id(p) for p in generator.parameters()} - {id(p) for p in parameters}
         for p in generator.parameters():
             p.requires_grad_(id(p) not in others)
-        losses = generator.loss(truth(HEARTS), everything(), group)
+        losses = generator.loss(independent_leads(HEARTS), everything(), group)
         torch.stack(list(losses.values())).sum().backward()
         moved = {id(p) for p in generator.parameters() if p.grad is not None and bool(p.grad.abs().sum() > 0)}
         names = {id(p): name for name, p in generator.named_parameters()}
@@ -110,7 +112,7 @@ def loss_falls(generator: Generator) -> None:
         optimizer = torch.optim.Adam(parameters, 3e-3)
         totals = []
         for _ in range(60):
-            total = torch.stack(list(generator.loss(truth(HEARTS), seen("I"), group).values())).sum()
+            total = torch.stack(list(generator.loss(independent_leads(HEARTS), seen("I"), group).values())).sum()
             optimizer.zero_grad()
             total.backward()
             optimizer.step()

@@ -12,7 +12,7 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, determined_by
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 from ecggen.data import Batch
 from ecggen.generators import registry
-from ecggen.generators.base import truth
+from ecggen.generators.base import independent_leads
 from ecggen.generators.latent import Beginning
 from ecggen.networks.blocks import Attention
 from evaluation.scripts import conditions
@@ -53,19 +53,19 @@ def test_every_generator_takes_every_condition(name, column):
     free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.observed_leads())]
     if column != "nothing":
         assert not torch.equal(drawn.signal[:, free], silent.signal[:, free]), "the condition has no voice"
-    estimate = generator.estimate(known, draws=3, seed=1)
-    assert (estimate.low.signal <= estimate.high.signal + 1e-6).all()
+    estimate = generator.reconstruct(known, num_draws=3, seed=1)
+    assert (estimate.lower.signal <= estimate.upper.signal + 1e-6).all()
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
 def test_steps_and_guidance_are_followed_and_told(name):
     generator, known = tiny(name), told("I+text+facts")
     before = generator.sample(known, seed=1)
-    generator.set_sampling(steps=5)
+    generator = generator.with_sampling(num_steps=5)
     after = generator.sample(known, seed=1)
     assert not torch.equal(before.signal, after.signal)
     assert after.provenance is not None and "5 steps" in after.provenance.model
-    generator.set_sampling(guidance=4)
+    generator = generator.with_sampling(guidance_scale=4)
     assert not torch.equal(after.signal, generator.sample(known, seed=1).signal)
 
 
@@ -73,7 +73,7 @@ def test_guidance_leaves_alone_what_was_measured():
     """Where neither words nor facts are seen, no guidance changes anything."""
     generator, known = tiny("diffusion"), told("PPG")
     before = generator.sample(known, seed=1)
-    generator.set_sampling(guidance=7)
+    generator = generator.with_sampling(guidance_scale=7)
     assert torch.equal(before.signal, generator.sample(known, seed=1).signal)
 
 
@@ -82,9 +82,9 @@ def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
     generator, columns = tiny(name), ("text", "facts", "PPG", "I", "I+text+facts")
     for attention in (part for part in generator.modules() if isinstance(part, Attention)):
         torch.nn.init.normal_(attention.out_self.weight)  # it has no voice before training
-    generator.sampling = replace(generator.sampling, coherence=0.0)
+    generator.sampling = replace(generator.sampling, pag_scale=0.0)
     before = [generator.sample(told(column), seed=1) for column in columns]
-    generator.sampling = replace(generator.sampling, coherence=0.5)
+    generator.sampling = replace(generator.sampling, pag_scale=0.5)
     after = [generator.sample(told(column), seed=1) for column in columns]
     same = [torch.equal(*(each.signal for each in pair)) for pair in zip(before, after, strict=True)]
     assert same == [False, False, True, True, True]
@@ -99,7 +99,7 @@ def test_nothing_guides_above_its_share_of_noise(name):
     generator, known = tiny(name), told("text")
     drawn = {}
     for below, guidance in ((1.0, 1.0), (0.0, 5.0), (0.6, 5.0), (1.0, 5.0)):
-        generator.sampling = replace(generator.sampling, guidance=guidance, guided_below=below, steps=8)
+        generator.sampling = replace(generator.sampling, guidance_scale=guidance, guidance_interval=below, num_steps=8)
         drawn[below, guidance] = generator.sample(known, seed=1).signal
     learnt = drawn[1.0, 1.0]
     assert torch.equal(drawn[0.0, 5.0], learnt)
@@ -153,7 +153,7 @@ def test_the_readmes_table_is_measured_and_drawn(tmp_path):
     heart = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)
     beats = (simulated_peaks(SECONDS, 75),) * 3
     everything = Condition.none(3, SECONDS, 100.0).with_leads(heart).with_text("sinus rhythm").with_metadata(age=60)
-    known = Batch(truth(heart), everything, beats)
+    known = Batch(independent_leads(heart), everything, beats)
     perfect = conditions.score(heart, known, ())
     assert perfect["valid"] == 1 and perfect["heart_rate_error"] < 1 and perfect["r"] > 0.9999
     flat = conditions.score(ECG(0 * heart.signal, heart.leads, heart.fs), known, ())

@@ -9,7 +9,8 @@ from ecggen import Condition, InputError
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.simulate import simulate
-from ecggen.generators.base import Drawn, Generator, Noise, Sampling
+from ecggen.generators.base import Draws, Generator
+from ecggen.generators.sampling import Noise, Sampling
 from ecggen.training import calibration
 
 
@@ -48,7 +49,7 @@ class ShyHeart(Generator):
     def draw_many(self, condition, noise):
         middle = condition.leads[:, :1].expand(-1, 8, -1)
         known = middle.repeat_interleave(len(noise) // len(condition), 0)
-        return Drawn((1 - self.faint) * known + self.off + self.daring * noise.normal(8, condition.samples), middle)
+        return Draws((1 - self.faint) * known + self.off + self.daring * noise.normal(8, condition.samples), middle)
 
     def draw(self, condition, noise):
         return self.draw_many(condition, noise).draws
@@ -73,25 +74,27 @@ def waves(n: int, fs: float = 100, seconds: float = 4) -> ECG:
 
 def test_the_estimate_finds_the_conditional_mean_of_a_gaussian_heart(gaussian):
     ecg = waves(2)
-    estimate = gaussian.estimate(Condition.none(2, 4).with_leads(ecg), draws=400, level=0.9)
+    estimate = gaussian.reconstruct(Condition.none(2, 4).with_leads(ecg), num_draws=400, level=0.9)
     weights = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ gaussian.covariance[:, 0] / gaussian.covariance[0, 0]
     expected = weights[:, None] * ecg.signal
     deviation = gaussian.covariance.diag().max().sqrt()
-    error = (estimate.center.signal - expected)[..., 50:-50]
+    error = (estimate.mean.signal - expected)[..., 50:-50]
     assert error.abs().mean() < 0.1 * deviation
-    assert estimate.center.leads == STANDARD_LEADS
+    assert estimate.mean.leads == STANDARD_LEADS
 
 
 def test_the_band_holds_what_it_says(gaussian):
     """New hearts with the same lead I fall into the 90 % band 90 % of the time."""
     ecg = waves(1)
     condition = Condition.none(1, 4).with_leads(ecg)
-    estimate = gaussian.estimate(condition, draws=400, seed=1, level=0.9)
+    estimate = gaussian.reconstruct(condition, num_draws=400, seed=1, level=0.9)
     fresh = gaussian.sample(condition.repeat(50), seed=999).signal
-    inside = (fresh >= estimate.low.signal) & (fresh <= estimate.high.signal)
+    inside = (fresh >= estimate.lower.signal) & (fresh <= estimate.upper.signal)
     assert inside[:, 1:].float().mean() == pytest.approx(0.9, abs=0.015)
     measured = STANDARD_LEADS.index("I")
-    torch.testing.assert_close(estimate.low.signal[:, measured], estimate.high.signal[:, measured], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        estimate.lower.signal[:, measured], estimate.upper.signal[:, measured], atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("draws", [24, 32, 100])
@@ -100,18 +103,18 @@ def test_few_draws_make_no_narrower_promise(gaussian, draws):
     condition = Condition.none(1, 4).with_leads(waves(1))
     shares = []
     for seed in range(20):
-        estimate = gaussian.estimate(condition, draws=draws, seed=seed, level=0.9)
+        estimate = gaussian.reconstruct(condition, num_draws=draws, seed=seed, level=0.9)
         fresh = gaussian.sample(condition.repeat(4), seed=1000 + seed).signal
-        shares.append(((fresh >= estimate.low.signal) & (fresh <= estimate.high.signal))[:, 6:].float().mean())
+        shares.append(((fresh >= estimate.lower.signal) & (fresh <= estimate.upper.signal))[:, 6:].float().mean())
     assert torch.stack(shares).mean() == pytest.approx(0.9, abs=0.012)
 
 
 def test_band_scale_widens_the_band(gaussian):
     condition = Condition.none(1, 4).with_leads(waves(1))
-    narrow = gaussian.estimate(condition, draws=64)
+    narrow = gaussian.reconstruct(condition, num_draws=64)
     gaussian.interval_scale.fill_(2.0)
-    wide = gaussian.estimate(condition, draws=64)
-    ratio = (wide.high.signal - wide.low.signal)[:, 6:] / (narrow.high.signal - narrow.low.signal)[:, 6:]
+    wide = gaussian.reconstruct(condition, num_draws=64)
+    ratio = (wide.upper.signal - wide.lower.signal)[:, 6:] / (narrow.upper.signal - narrow.lower.signal)[:, 6:]
     assert ratio.median() == pytest.approx(2, abs=1e-3)
 
 
@@ -126,9 +129,9 @@ def test_the_answer_has_the_recordings_rate_and_length(fs, seconds):
 def test_long_recordings_are_joined_without_a_seam(gaussian):
     """Where the mean is a fixed mixture of the seen lead, windows must give what one window gives everywhere."""
     ecg = waves(1, seconds=23)
-    estimate = gaussian.estimate(Condition.none(1, 23).with_leads(ecg), draws=300)
+    estimate = gaussian.reconstruct(Condition.none(1, 23).with_leads(ecg), num_draws=300)
     weight = gaussian.covariance[1, 0] / gaussian.covariance[0, 0]
-    error = (estimate.center.pick("II").signal - weight * ecg.signal).abs()
+    error = (estimate.mean.pick("II").signal - weight * ecg.signal).abs()
     deviation = gaussian.covariance[1, 1].sqrt()
     assert error[..., 50:-50].amax() < 0.4 * deviation
 
@@ -155,14 +158,14 @@ def test_mirrored_noise_comes_in_pairs_of_opposites():
 
 def test_progress_ends_at_one(gaussian):
     shares = []
-    gaussian.estimate(Condition.none(1, 13).with_leads(waves(1, seconds=13)), draws=2, progress=shares.append)
+    gaussian.reconstruct(Condition.none(1, 13).with_leads(waves(1, seconds=13)), num_draws=2, progress=shares.append)
     assert len(shares) > 2 and shares == sorted(shares) and shares[-1] == 1.0
 
 
 @pytest.mark.parametrize(("draws", "level"), [(1, 0.9), (8, 0.0), (8, 1.0)])
 def test_estimate_refuses_what_makes_no_band(gaussian, draws, level):
     with pytest.raises(InputError, match="at least 2 draws and a level between 0 and 1"):
-        gaussian.estimate(Condition.none(1, 4), draws=draws, level=level)
+        gaussian.reconstruct(Condition.none(1, 4), num_draws=draws, level=level)
 
 
 def test_contradicting_leads_are_met_in_the_middle(gaussian):
@@ -208,7 +211,7 @@ def test_a_center_leans_to_the_middle_as_far_as_it_is_told():
     shy, known = ShyHeart(0.1, off=1.0), shown(2)
     for share in (0.0, 0.25, 1.0):
         shy.mean_weight.fill_(share)
-        off = (shy.estimate(known, 64).center.pick("V3").signal - waves(2).signal).mean()
+        off = (shy.reconstruct(known, num_draws=64).mean.pick("V3").signal - waves(2).signal).mean()
         assert abs(float(off) - (1 - share)) < 0.02
 
 

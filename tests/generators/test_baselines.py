@@ -13,8 +13,8 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
-from ecggen.generators.base import Noise
 from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, baseline, baselines, independent, names
+from ecggen.generators.sampling import Noise
 
 COUNT = 50
 RATES = np.linspace(45, 120, COUNT)

@@ -46,8 +46,8 @@ def test_flow_and_diffusion_with_the_same_weights_draw_the_same_in_many_steps():
     known = Condition.none(2, 4).with_leads(simulate(2, seconds=4, seed=1).pick("I"))
 
     def apart(steps: int) -> float:
-        made.set_sampling(steps, 1.0)
-        flow.set_sampling(steps, 1.0)
+        made = made.with_sampling(steps, 1.0)
+        flow = flow.with_sampling(steps, 1.0)
         one, other = (generator.sample(known, seed=3).signal for generator in (made, flow))
         return float((one - other).abs().mean())
 
@@ -59,14 +59,14 @@ def test_where_leads_are_seen_fewer_steps_are_made(name):
     made = tiny(name)
     lead = simulate(1, seconds=4, seed=1).pick("I")
     seen, unseen = Condition.none(1, 4).with_leads(lead), Condition.none(1, 4).with_metadata(heart_rate=70)
-    made.sampling = replace(made.sampling, steps=6, seen_steps=2)
+    made.sampling = replace(made.sampling, num_steps=6, num_steps_with_leads=2)
     mixed = made.sample(Condition.cat([seen, unseen]), seed=1)
     for at, (known, steps) in enumerate([(seen, 2), (unseen, 6)]):
-        made.sampling = replace(made.sampling, steps=6, seen_steps=2)
+        made.sampling = replace(made.sampling, num_steps=6, num_steps_with_leads=2)
         alone = made.sample(known, seed=1, first=at)
         assert f"{steps} steps" in alone.provenance.model
-        made.set_sampling(steps=steps)
-        assert made.sampling.seen_steps is None
+        made = made.with_sampling(num_steps=steps)
+        assert made.sampling.num_steps_with_leads is None
         asked = made.sample(known, seed=1, first=at)
         for other in (alone, asked):
             torch.testing.assert_close(mixed.signal[at : at + 1], other.signal, atol=1e-5, rtol=1e-5)

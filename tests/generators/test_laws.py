@@ -10,7 +10,8 @@ from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
 from ecggen.generators import checkpoint, registry
-from ecggen.generators.base import Drawn, Generator, Noise
+from ecggen.generators.base import Draws, Generator
+from ecggen.generators.sampling import Noise
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -78,9 +79,8 @@ class Deaf(Toy):
 
 class DeafToText(Toy):
     def features(self, condition):
-        from dataclasses import replace
 
-        return super().features(replace(condition, text_mask=torch.zeros_like(condition.text_mask)))
+        return super().features(condition.replace(text_mask=torch.zeros_like(condition.text_mask)))
 
 
 class Forgetful(Toy):
@@ -128,7 +128,7 @@ class Remembering(Toy):
 
 class OwnDraws(Toy):
     def draw_many(self, condition, noise):
-        return Drawn(super().draw_many(condition, noise).draws.flip(0))
+        return Draws(super().draw_many(condition, noise).draws.flip(0))
 
 
 class Unagreeable(Toy):

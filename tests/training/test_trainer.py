@@ -9,13 +9,15 @@ from conftest import ROOT, tiny
 from torch import nn
 
 from ecggen import data
-from ecggen.conditioning.condition import Condition, project_onto_observed
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core import config
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.generators import checkpoint, registry
-from ecggen.generators.base import Generator, Noise, independent
+from ecggen.generators.base import Generator, num_observed
+from ecggen.generators.sampling import Noise
 from ecggen.training import calibration, trainer
 from ecggen.training.masking import Masking
 from ecggen.training.trainer import Plan, logged, rate_at, train
@@ -140,8 +142,8 @@ def test_bands_are_set_to_hold_their_share(pack):
     calibration.fit_intervals(generator, pack, rows, draws=4)
     truth = pack.ecg(rows).standard()
     known = Condition.none(len(rows), truth.seconds, truth.fs).with_leads(truth.pick("I"))
-    estimate = generator.estimate(known, 4, seed=1)
-    held = (truth.signal >= estimate.low.signal - 1e-6) & (truth.signal <= estimate.high.signal + 1e-6)
+    estimate = generator.reconstruct(known, num_draws=4, seed=1)
+    held = (truth.signal >= estimate.lower.signal - 1e-6) & (truth.signal <= estimate.upper.signal + 1e-6)
     assert abs(float(held[:, 1:].float().mean()) - 0.9) < 0.05
 
 
@@ -196,15 +198,15 @@ def test_bands_go_by_how_many_leads_are_seen():
     generator = tiny("vae")
     heart = simulate(2, seconds=4, seed=3)
     limb, one = (Condition.none(2, 4).with_leads(heart.pick(*leads)) for leads in (("I", "II", "III", "aVF"), ("V2",)))
-    assert independent(limb).tolist() == [2, 2] and independent(one).tolist() == [1, 1]
-    assert independent(Condition.none(2, 4).with_leads(heart)).tolist() == [8, 8]
-    before = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
+    assert num_observed(limb).tolist() == [2, 2] and num_observed(one).tolist() == [1, 1]
+    assert num_observed(Condition.none(2, 4).with_leads(heart)).tolist() == [8, 8]
+    before = generator.reconstruct(one, num_draws=4).upper.signal - generator.reconstruct(one, num_draws=4).mean.signal
     generator.interval_scale[1] = 2.0
-    after = generator.estimate(one, 4).high.signal - generator.estimate(one, 4).center.signal
+    after = generator.reconstruct(one, num_draws=4).upper.signal - generator.reconstruct(one, num_draws=4).mean.signal
     torch.testing.assert_close(after, 2 * before)
     generator.interval_scale[1], generator.interval_scale[2] = 1.0, 3.0
-    again = generator.estimate(one, 4)
-    torch.testing.assert_close(again.high.signal - again.center.signal, before)
+    again = generator.reconstruct(one, num_draws=4)
+    torch.testing.assert_close(again.upper.signal - again.mean.signal, before)
 
 
 def test_weights_with_one_band_for_all_are_read(tmp_path):
@@ -233,7 +235,7 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     generator = registry.generator("vae", values["model"] | {"middle": 1.0}, "[model]").eval()
     generator.preprocessor = Preprocessor(seconds=4)
     known = Condition.none(3, 4).with_leads(simulate(3, seconds=4, seed=3).pick("II"))
-    joined = generator.estimate(known, 4)
+    joined = generator.reconstruct(known, num_draws=4)
     prepared = generator.preprocessor.condition(known)
     with torch.no_grad():
         answer = generator.draw_many(prepared, Noise(0, range(3))).middle
@@ -242,12 +244,12 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     plain = registry.generator("vae", values["model"], "[model]").eval()
     plain.preprocessor = generator.preprocessor
     plain.load_state_dict(generator.state_dict())
-    mean = plain.estimate(known, 4).center.pick(*INDEPENDENT_LEADS).signal
+    mean = plain.reconstruct(known, num_draws=4).mean.pick(*INDEPENDENT_LEADS).signal
     found, free = (
-        joined.center.pick(*INDEPENDENT_LEADS).signal,
+        joined.mean.pick(*INDEPENDENT_LEADS).signal,
         [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead != "II"],
     )
     torch.testing.assert_close(found[:, free], ((mean + middle) / 2)[:, free], atol=1e-5, rtol=1e-5)
-    assert (joined.low.signal <= joined.center.signal + 1e-6).all()
-    silent = generator.estimate(Condition.none(2, 4), 3)
-    assert torch.isfinite(silent.center.signal).all()
+    assert (joined.lower.signal <= joined.mean.signal + 1e-6).all()
+    silent = generator.reconstruct(Condition.none(2, 4), num_draws=3)
+    assert torch.isfinite(silent.mean.signal).all()

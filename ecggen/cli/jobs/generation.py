@@ -146,7 +146,7 @@ class Job:
         prompts = [self.prompt(index) for index in indices]
         metadata = {name: [getattr(prompt, name) for prompt in prompts] for name in METADATA}
         known = Condition.none(len(prompts), self.samples / self.fs, self.fs).with_metadata(**metadata)
-        return known.with_text([prompt.text or "" for prompt in prompts])
+        return known.with_text([prompt.text or "" for prompt in prompts], parse=False)
 
 
 class Folder:

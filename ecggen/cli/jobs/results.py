@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
-    from ecggen.generators.base import Reconstruction
+    from ecggen.generators.reconstruction import Reconstruction
 
 
 def center_of(answer: ECG | Reconstruction) -> ECG:
     """The ECG itself: one draw, or the middle of an estimate."""
-    from ecggen.generators.base import Reconstruction
+    from ecggen.generators.reconstruction import Reconstruction
 
-    return answer.center if isinstance(answer, Reconstruction) else answer
+    return answer.mean if isinstance(answer, Reconstruction) else answer
 
 
 def describe(answer: ECG | Reconstruction) -> dict:
     """What was measured, what was generated and, of an estimate, how wide the band is."""
     from ecggen.core.ecg import determined_by
-    from ecggen.generators.base import Reconstruction
+    from ecggen.generators.reconstruction import Reconstruction
 
     center = center_of(answer)
     origin = center.provenance
@@ -46,9 +46,9 @@ def describe(answer: ECG | Reconstruction) -> dict:
 
 def band_of(estimate: Reconstruction) -> dict:
     """The band's half width beside the lead's span, in mV, of each generated lead."""
-    center = estimate.center
+    center = estimate.mean
     assert center.provenance is not None
-    width = (estimate.high.signal - estimate.low.signal)[0].mean(-1) / 2
+    width = (estimate.upper.signal - estimate.lower.signal)[0].mean(-1) / 2
     span = center.signal[0].amax(-1) - center.signal[0].amin(-1)
     return {
         lead: {"half_width": round(float(width[i]), 4), "span_of_lead": round(float(span[i]), 3)}
@@ -81,7 +81,7 @@ def store(
     """
     import json
 
-    from ecggen.generators.base import Reconstruction
+    from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import write
     from ecggen.viz import ecg as paper
 
@@ -90,7 +90,7 @@ def store(
     try:
         center = center_of(answer)
         if isinstance(answer, Reconstruction):
-            figure = paper.draw(center, low=answer.low, high=answer.high, level=answer.level, title=name)
+            figure = paper.draw(center, low=answer.lower, high=answer.upper, level=answer.level, title=name)
             _store_band(answer, making / f"{name}_band.npz")
         else:
             figure = paper.draw(center, title=name)
@@ -109,11 +109,11 @@ def store(
 def _store_band(estimate: Reconstruction, path: Path) -> None:
     import numpy as np
 
-    center = estimate.center
+    center = estimate.mean
     np.savez_compressed(
         path,
-        low=estimate.low.signal.numpy(),
-        high=estimate.high.signal.numpy(),
+        low=estimate.lower.signal.numpy(),
+        high=estimate.upper.signal.numpy(),
         leads=np.array(center.leads),
         fs=center.fs,
         unit="mV",

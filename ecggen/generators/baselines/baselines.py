@@ -22,9 +22,10 @@ from ecggen.core.rhythm import heart_rate, pulse_rises
 from ecggen.core.simulate import simulate
 from ecggen.data import Pack
 from ecggen.data.pack import MICROVOLT
-from ecggen.generators.base import Drawn, Generator, Noise
+from ecggen.generators.base import Draws, Generator
 from ecggen.generators.baselines.lagged_regression import Moments, filtered
 from ecggen.generators.baselines.nearest_records import Waves, Words
+from ecggen.generators.sampling import Noise
 
 CHUNK = 128  # records at a time
 PREFIX = "baseline:"
@@ -89,9 +90,9 @@ class Baseline(Generator):
 class Fixed(Baseline):
     """A baseline that has one answer to a condition: all its draws are alike."""
 
-    def draw_many(self, condition: Condition, noise: Noise) -> Drawn:
+    def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         """The one answer, as often as asked for."""
-        return Drawn(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
+        return Draws(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
 
 
 class Zero(Fixed):

@@ -200,7 +200,7 @@ def has_text_or_metadata(
         denial = statements.HELD_DENIED[place % len(statements.HELD_DENIED)].format(x=says)
         probabilities = []
         for text in (says, statements.held_out(code), denial, ""):
-            condition = Condition.none(n, seconds, generator.preprocessor.fs).with_text(text)
+            condition = Condition.none(n, seconds, generator.preprocessor.fs).with_text(text, parse=False)
             probabilities.append(judge.judge(generator.sample(condition, seed)).of([code])[:, 0])
         found[code] = Worded(*probabilities)
     return found
