@@ -58,14 +58,14 @@ class Drawn:
     """A request and what came of it.
 
     Attributes:
-        asked: The request.
+        requested: The request.
         ecg: Twelve leads at the model's rate; None where every try was refused.
         tries: How often it was drawn.
         refused: Why each refused draw was refused.
         probability: The judge's probability of the class that was asked for; None without a judge or a class.
     """
 
-    asked: Asked
+    requested: Asked
     ecg: ECG | None
     tries: int
     refused: tuple[str, ...]
@@ -86,12 +86,12 @@ class Augmenter:
     def __init__(
         self,
         generator: Generator,
-        judge: Classifier | None = None,
+        classifier: Classifier | None = None,
         rules: Rules | None = None,
         seed: int = 0,
         limits: Limits | None = None,
     ):
-        self.generator, self.judge, self.rules, self.seed = generator, judge, rules or Rules(), seed
+        self.generator, self.classifier, self.rules, self.seed = generator, classifier, rules or Rules(), seed
         self.limits: Limits = limits or {}
 
     def draw(
@@ -148,7 +148,7 @@ class Augmenter:
     def _judged(self, ecg: ECG) -> np.ndarray | None:
         """The judge's probabilities (record, label); None without a judge."""
         sound = ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs)
-        return None if self.judge is None else self.judge.judge(sound).probability
+        return None if self.classifier is None else self.classifier.predict(sound).probability
 
     def _refusals(self, asks: Sequence[Asked], ecg: ECG, found: np.ndarray | None) -> list[str]:
         """Why each draw is refused; "" where it is not."""
@@ -184,7 +184,9 @@ def told(ecg: ECG, asked: Asked) -> ECG:
     return replace(ecg, provenance=replace(origin, condition=way + varied + own))
 
 
-def limits_of(judge: Classifier, ecg: ECG, population: Population, names: Sequence[str], quantile: float) -> Limits:
+def limits_of(
+    classifier: Classifier, ecg: ECG, population: Population, names: Sequence[str], quantile: float
+) -> Limits:
     """The judge's limits from real records: quantiles of its probability with each class, and without it.
 
     Args:
@@ -196,7 +198,7 @@ def limits_of(judge: Classifier, ecg: ECG, population: Population, names: Sequen
     """
     if not quantile:
         return {}
-    found, limits = judge.judge(ecg).probability, {}
+    found, limits = classifier.predict(ecg).probability, {}
     for name in dict.fromkeys((*names, *statements.superclasses())):
         enough = statements_of(name)
         shown = np.array([bool(codes & enough) for codes in population.codes[: len(ecg)]])

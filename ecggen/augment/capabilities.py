@@ -34,7 +34,7 @@ class Drawable:
             the others; None where not measured.
         interval: Its 95 % interval.
         real: The same area of real held-out records that show the class against others.
-        asked: Draws that were asked to show it.
+        requested: Draws that were asked to show it.
         training: Training records that show it.
         why: Why it was not measured, or "".
     """
@@ -43,7 +43,7 @@ class Drawable:
     auroc: float | None = None
     interval: Sequence[float] | None = None
     real: float | None = None
-    asked: int = 0
+    requested: int = 0
     training: int = 0
     why: str = ""
 

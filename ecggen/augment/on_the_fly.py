@@ -41,7 +41,7 @@ class Draws(Protocol):
     """
 
     generator: Any
-    judge: Any
+    classifier: Any
     rules: Any
     seed: int
 
@@ -131,9 +131,9 @@ class DrawnRecords(Dataset):
     def _fingerprint(self, asks: Sequence[Asked]) -> str:
         """Changes with the requests and with all that draws them."""
         own = self.augmenter
-        judge = getattr(own.judge, "name", None)
+        classifier = getattr(own.classifier, "name", None)
         limits = sorted(getattr(own, "limits", {}).items())
-        maker = (own.generator.name, own.generator.sampling, judge, own.rules, limits, own.seed)
+        maker = (own.generator.name, own.generator.sampling, classifier, own.rules, limits, own.seed)
         return hashlib.sha256(repr((maker, asks)).encode()).hexdigest()[:24]
 
     def __getstate__(self) -> dict[str, Any]:

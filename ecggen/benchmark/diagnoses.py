@@ -86,7 +86,7 @@ class Protocol:
     n: int = 24
     least: int = 20
     least_real: int = 5
-    judge: str = "judge"
+    classifier: str = "classifier"
     seed: int = 1
 
     def __post_init__(self):
@@ -121,7 +121,7 @@ class Judged:
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was scored, and the scores of one generator."""
-    judge = pretrained.load(protocol.judge, "classifier")
+    classifier = pretrained.load(protocol.classifier, "classifier")
     train, held = pack.rows(protocol.train_folds), pack.rows(protocol.folds)
     asks = requests(Population.of(pack, train), protocol)
     began = time.perf_counter()
@@ -132,16 +132,16 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
     if not len(usable):
         raise InputError(f"none of {len(asks)} draws of {generator.name} holds finite samples only")
     synthetic = Judged(
-        judge.judge(drawn[torch.from_numpy(usable)]).probability,
+        classifier.predict(drawn[torch.from_numpy(usable)]).probability,
         targets([" ".join(asks[row].codes) for row in usable]),
         tuple(pack.index.patient.iloc[train[asks[row].like]] for row in usable),
     )
-    real = _held_out(judge, pack, alike(pack, held, protocol))
+    real = _held_out(classifier, pack, alike(pack, held, protocol))
     training = targets(pack.index.codes.iloc[train].tolist()).sum(0)
     found = compared(synthetic, real, training, protocol)
     about = {"definitions": DEFINITIONS, "n": len(asks), "patients": len(set(real.patients))}
     return about, {
-        "judge": judge.name,
+        "classifier": classifier.name,
         "not_finite": len(asks) - len(usable),
         "real_records": len(real.patients),
         "seconds": round(seconds, 2),
@@ -195,9 +195,9 @@ def alike(pack: Pack, rows: np.ndarray, protocol: Protocol) -> np.ndarray:
     return np.array(sorted(chosen))
 
 
-def _held_out(judge: Classifier, pack: Pack, rows: np.ndarray) -> Judged:
+def _held_out(classifier: Classifier, pack: Pack, rows: np.ndarray) -> Judged:
     index = pack.index.iloc[rows]
-    return Judged(judge.judge(pack.ecg(rows)).probability, targets(index.codes.tolist()), tuple(index.patient))
+    return Judged(classifier.predict(pack.ecg(rows)).probability, targets(index.codes.tolist()), tuple(index.patient))
 
 
 def compared(synthetic: Judged, real: Judged, training: np.ndarray, protocol: Protocol) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _class(
 ) -> dict[str, Any]:
     """One label's scores, or why they were not measured."""
     asked, having = int(synthetic.truth[:, place].sum()), int(real.truth[:, place].sum())
-    about = {"training": training, "asked": asked, "real_records": having}
+    about = {"training": training, "requested": asked, "real_records": having}
     (drawn, drawn_interval), (known, known_interval) = areas
     why = _too_little(training, asked, having, len(synthetic.truth) - asked, len(real.truth) - having, protocol)
     if not why and known[place] < KNOWN:
@@ -276,7 +276,7 @@ def verdict(auroc: float, low: float, real: float, as_probable: float) -> str:
 def _probabilities(judged: Judged, place: int) -> dict[str, float]:
     """Means of the judge's probability of a label."""
     asked, value = judged.truth[:, place] > 0, judged.probability[:, place]
-    return {"asked": _short(value[asked].mean()), "not_asked": _short(value[~asked].mean())}
+    return {"requested": _short(value[asked].mean()), "not_requested": _short(value[~asked].mean())}
 
 
 def _above(synthetic: Judged, real: Judged, place: int) -> float:
@@ -316,7 +316,7 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
         for kind in capabilities.KINDS
     }
     settings = {"n": results["settings"]["n"], "seed": results["settings"]["seed"]}
-    about = {**settings, **{key: score[key] for key in ("judge", "commit", "date", "sampling")}}
+    about = {**settings, **{key: score[key] for key in ("classifier", "commit", "date", "sampling")}}
     return capabilities.write(folder, about | {"definitions": DEFINITIONS}, found)
 
 

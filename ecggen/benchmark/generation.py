@@ -35,7 +35,7 @@ class Protocol:
     Attributes:
         kind: "generation".
         data: The data set, "ptb-xl".
-        told: What is told of each record: some of text, age, sex, heart_rate; nothing if empty.
+        conditions: What is given of each record: some of text, age, sex, heart_rate; nothing if empty.
         metrics: Sections of the report that are measured.
         train_folds: Folds of the real records that the draws are compared with.
         folds: Folds whose records lend their words, and that are the held-out records.
@@ -47,19 +47,21 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    told: Sequence[str] = WORDS
+    conditions: Sequence[str] = WORDS
     metrics: Sequence[str] = ("validity", "amplitude", "rhythm", "intervals", "distribution", "fidelity")
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
     n: int = 1000
-    judge: str = "judge"
-    pair: str = "pair"
+    classifier: str = "classifier"
+    ecg_text: str = "ecg_text"
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.told if name not in WORDS]
+        unknown = [name for name in self.conditions if name not in WORDS]
         if self.kind != "generation" or unknown:
-            raise InputError(f"kind {self.kind!r}, told {list(self.told)}", f"'generation' and some of {WORDS}")
+            raise InputError(
+                f"kind {self.kind!r}, conditions {list(self.conditions)}", f"'generation' and some of {WORDS}"
+            )
 
 
 def run(
@@ -83,14 +85,14 @@ def run(
         chosen(pack, protocol.train_folds, 2 * protocol.n, protocol.seed),
     )
     began = time.perf_counter()
-    drawn, evaluations = draw(generator, pack, rows, protocol.told, protocol.seed, report)
+    drawn, evaluations = draw(generator, pack, rows, protocol.conditions, protocol.seed, report)
     seconds = time.perf_counter() - began
-    judge = pretrained.load(protocol.judge, "classifier")
+    classifier = pretrained.load(protocol.classifier, "classifier")
     material = Material(
-        Studied(asked(pack, rows, drawn, generator.name, protocol.told), judge, report),
-        Studied(recorded(pack, real, "training records"), judge, report),
-        Studied(recorded(pack, rows, "held-out records"), judge, report),
-        pair=pretrained.load(protocol.pair, "pair"),
+        Studied(asked(pack, rows, drawn, generator.name, protocol.conditions), classifier, report),
+        Studied(recorded(pack, real, "training records"), classifier, report),
+        Studied(recorded(pack, rows, "held-out records"), classifier, report),
+        ecg_text=pretrained.load(protocol.ecg_text, "ecg_text"),
         seed=protocol.seed,
         about={"generator": generator.name},
     )
@@ -98,8 +100,8 @@ def run(
     return {
         "n": len(rows),
         "n_real": len(real),
-        "judge": judge.name,
-        "pair": material.pair.name if material.pair else "",
+        "classifier": classifier.name,
+        "ecg_text": material.ecg_text.name if material.ecg_text else "",
         "evaluations_per_draw": evaluations,
         "seconds": round(seconds, 2),
         "ms_per_ecg": round(1000 * seconds / len(rows), 2),
@@ -123,7 +125,7 @@ def draw(
     generator: Generator,
     pack: Pack,
     rows: np.ndarray,
-    told: Sequence[str],
+    conditions: Sequence[str],
     seed: int,
     report: Callable[[str, float], None] = lambda what, share: None,
 ) -> tuple[ECG, float]:
@@ -131,7 +133,7 @@ def draw(
     parts = []
     with counted(generator) as evaluations:
         for start in range(0, len(rows), CHUNK):
-            condition = telling(pack, rows[start : start + CHUNK], told)
+            condition = telling(pack, rows[start : start + CHUNK], conditions)
             parts.append(generator.sample(condition, seed, first=start))
             report(f"drawing with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
     return ECG.cat(parts), max(evaluations.values(), default=0) / len(rows)
@@ -153,20 +155,20 @@ def recorded(pack: Pack, rows: np.ndarray, source: str) -> ECGSet:
     )
 
 
-def asked(pack: Pack, rows: np.ndarray, drawn: ECG, source: str, told: Sequence[str]) -> ECGSet:
+def asked(pack: Pack, rows: np.ndarray, drawn: ECG, source: str, conditions: Sequence[str]) -> ECGSet:
     """Drawn ECGs, with what was asked for and nothing else."""
     lender, index = recorded(pack, rows, source), pack.index.iloc[rows]
     nothing, unknown = ("",) * len(rows), np.full(len(rows), np.nan)
-    told_text = "text" in told
+    with_text = "text" in conditions
     return ECGSet(
         ecg=drawn.resample(pack.preprocessor.fs),
         names=lender.names,
         patients=lender.patients,
-        codes=lender.codes if told_text else nothing,
-        texts=lender.texts if told_text else nothing,
-        age=lender.age if "age" in told else unknown,
-        sex=lender.sex if "sex" in told else unknown,
-        asked_rate=index.heart_rate.to_numpy(float) if "heart_rate" in told else unknown,
+        codes=lender.codes if with_text else nothing,
+        texts=lender.texts if with_text else nothing,
+        age=lender.age if "age" in conditions else unknown,
+        sex=lender.sex if "sex" in conditions else unknown,
+        asked_rate=index.heart_rate.to_numpy(float) if "heart_rate" in conditions else unknown,
         source=source,
     )
 

@@ -46,7 +46,7 @@ class Protocol:
     Attributes:
         kind: "memorisation".
         data: The data set, "ptb-xl".
-        told: What is told of each record: some of text, age, sex, heart_rate.
+        conditions: What is given of each record: some of text, age, sex, heart_rate.
         train_folds: Folds that the generator was trained on.
         folds: Folds that it never saw.
         n: Records of either kind that lend their words.
@@ -58,19 +58,19 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    told: Sequence[str] = WORDS
+    conditions: Sequence[str] = WORDS
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
     n: int = 500
     variations: int = 100
     strengths: Sequence[float] = (0.5, 0.8, 1.0)
-    judge: str = "judge"
+    classifier: str = "classifier"
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.told if name not in WORDS]
+        unknown = [name for name in self.conditions if name not in WORDS]
         if self.kind != "memorisation" or unknown or self.n < 1:
-            found = f"kind {self.kind!r}, told {list(self.told)}, n {self.n}"
+            found = f"kind {self.kind!r}, conditions {list(self.conditions)}, n {self.n}"
             raise InputError(found, f"'memorisation', some of {WORDS} and at least 1 were expected")
 
 
@@ -79,7 +79,7 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
     seen, unseen = (chosen(pack, folds, protocol.n, protocol.seed) for folds in (protocol.train_folds, protocol.folds))
     lenders = np.r_[seen, unseen]
     began = time.perf_counter()
-    drawn, evaluations = draw(generator, pack, lenders, protocol.told, protocol.seed, report)
+    drawn, evaluations = draw(generator, pack, lenders, protocol.conditions, protocol.seed, report)
     seconds = time.perf_counter() - began
     material = _material(protocol, pack, seen, unseen, drawn, generator.name, report)
     known = Known.of(pack, pack.rows(protocol.train_folds), report)
@@ -91,9 +91,9 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
     about = {"n": len(seen), "patients": int(pack.index.patient.iloc[lenders].nunique())}
     return about, {
         **short(section),
-        "told": {"training records": len(seen), "held-out records": len(unseen)},
+        "conditions": {"training records": len(seen), "held-out records": len(unseen)},
         "variations": variations(
-            generator, pack, varied, protocol.told, protocol.strengths, protocol.seed, known, report
+            generator, pack, varied, protocol.conditions, protocol.strengths, protocol.seed, known, report
         ),
         "evaluations_per_draw": evaluations,
         "seconds": round(seconds, 2),
@@ -104,11 +104,11 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
 def _material(
     protocol: Protocol, pack: Pack, seen: np.ndarray, unseen: np.ndarray, drawn: ECG, name: str, report: Report
 ) -> Material:
-    judge = pretrained.load(protocol.judge, "classifier")
+    classifier = pretrained.load(protocol.classifier, "classifier")
     return Material(
-        Studied(asked(pack, np.r_[seen, unseen], drawn, name, protocol.told), judge, report),
-        Studied(recorded(pack, seen, "training records"), judge, report),
-        Studied(recorded(pack, unseen, "held-out records"), judge, report),
+        Studied(asked(pack, np.r_[seen, unseen], drawn, name, protocol.conditions), classifier, report),
+        Studied(recorded(pack, seen, "training records"), classifier, report),
+        Studied(recorded(pack, unseen, "held-out records"), classifier, report),
         seed=protocol.seed,
     )
 

@@ -41,7 +41,7 @@ class Protocol:
     statements: Sequence[str] = USUAL
     folds: Sequence[int] = ()
     n: int = 16
-    judge: str = "judge"
+    classifier: str = "classifier"
     seed: int = 1
 
     def __post_init__(self):
@@ -51,11 +51,11 @@ class Protocol:
 
 def run(protocol: Protocol, generator: Generator) -> dict[str, Any]:
     """Means over the statements, and each statement's own."""
-    judge = pretrained.load(protocol.judge, "classifier")
+    classifier = pretrained.load(protocol.classifier, "classifier")
     began = time.perf_counter()
     found = condition_fidelity.has_text_or_metadata(
-        generator, judge, protocol.statements, protocol.n, seed=protocol.seed
+        generator, classifier, protocol.statements, protocol.n, seed=protocol.seed
     )
     each = {code: {name: round(value, 4) for name, value in one.summary().items()} for code, one in found.items()}
     mean = {name: float(np.mean([one[name] for one in each.values()])) for name in next(iter(each.values()))}
-    return {"judge": judge.name, "mean": mean, "each": each, "seconds": round(time.perf_counter() - began, 2)}
+    return {"classifier": classifier.name, "mean": mean, "each": each, "seconds": round(time.perf_counter() - began, 2)}

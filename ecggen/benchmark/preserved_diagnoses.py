@@ -29,14 +29,14 @@ class Judged:
         judge: Has seen recorded ECGs only.
     """
 
-    def __init__(self, judge: Classifier):
-        self.judge = judge
+    def __init__(self, classifier: Classifier):
+        self.classifier = classifier
         self.found: dict[str, list[np.ndarray]] = {}
 
     def add(self, ecgs: Mapping[str, ECG]) -> None:
         """The next records, by how they were made; ``RECORDED`` among them."""
         for name, ecg in ecgs.items():
-            self.found.setdefault(name, []).append(self.judge.judge(ecg).of(CLASSES))
+            self.found.setdefault(name, []).append(self.classifier.predict(ecg).of(CLASSES))
 
     def scores(self, codes: Sequence[str], patients: Sequence[str], seed: int) -> dict[str, Any]:
         """Macro AUROC of the superclasses, and what is lost beside the recorded ECGs, with its 95 % interval.
@@ -50,7 +50,7 @@ class Judged:
         truth = targets(codes)[:, at]
         probability = {name: np.concatenate(parts) for name, parts in self.found.items()}
         recorded = probability[RECORDED]
-        found: dict[str, Any] = {"judge": self.judge.name, "classes": [name.split()[1] for name in CLASSES]}
+        found: dict[str, Any] = {"classifier": self.classifier.name, "classes": [name.split()[1] for name in CLASSES]}
         for name, one in probability.items():
             areas = auroc(one, truth)
             found[name] = {"macro": float(np.nanmean(areas)), "each": [round(float(area), 4) for area in areas]}

@@ -55,7 +55,7 @@ class Protocol:
     seed: int = 1
     limit: int = 0
     data: str = "ptb-xl"
-    judge: str = ""
+    classifier: str = ""
 
     def __post_init__(self):
         if self.kind != "reconstruction":
@@ -65,11 +65,11 @@ class Protocol:
 DEFINITIONS = {
     "r": "mean over records and scored leads of Pearson's r",
     "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
-    "inside": "share of true samples inside the band",
+    "coverage": "share of true samples inside the band",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
     "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
-    "judged": "macro AUROC of the judge's five superclasses on the twelve leads, measured ones included",
+    "preserved": "macro AUROC of the judge's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
 """On how many records, evenly spread, the ranked probability is scored, and with how many draws."""
@@ -128,7 +128,7 @@ def score_generator(
         progress: Called with the share done.
     """
     centers, singles, truths, insides = [], [], [], []
-    judged = Judged(pretrained.load(protocol.judge, "classifier")) if protocol.judge else None
+    judged = Judged(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
@@ -145,7 +145,7 @@ def score_generator(
             for ecg in (generator.preprocessor.ecg(raw), estimate.mean, single, estimate.lower, estimate.upper)
         )
         if judged is not None and raw.seconds >= SHORTEST:
-            judged.add({RECORDED: raw, "estimate": estimate.mean, "one draw": single})
+            judged.add({RECORDED: raw, "point_estimate": estimate.mean, "one draw": single})
         truths.append(true)
         centers.append(answers[0])
         singles.append(answers[1])
@@ -169,7 +169,7 @@ def score_generator(
         **(
             {}
             if judged is None or not judged.found
-            else {"judged": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
+            else {"preserved": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
         ),
     }
 
@@ -211,7 +211,7 @@ def _band(share: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dic
     share = share[:, [INDEPENDENT_LEADS.index(lead) for lead in leads]]
     return {
         "level": protocol.level,
-        "inside": float(share.mean()),
-        "inside_interval": patient_interval(share, patients, protocol.seed),
+        "coverage": float(share.mean()),
+        "coverage_interval": patient_interval(share, patients, protocol.seed),
         "per_lead": {lead: float(share[:, i].mean()) for i, lead in enumerate(leads)},
     }

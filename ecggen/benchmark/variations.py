@@ -34,7 +34,7 @@ def variations(
     generator: Generator,
     pack: Pack,
     rows: np.ndarray,
-    told: Sequence[str],
+    conditions: Sequence[str],
     strengths: Sequence[float],
     seed: int,
     known: Known,
@@ -46,7 +46,7 @@ def variations(
         generator: One that can vary, or another.
         pack: The recordings.
         rows: Training records, varied once at each strength.
-        told: What is told of each beside its waves.
+        conditions: What is given of each beside its waves.
         strengths: How far, as in ``Generator.vary``.
         seed: Seed of the variations.
         known: Every training record.
@@ -60,10 +60,10 @@ def variations(
     for done, strength in enumerate(strengths):
         report(f"varying with {generator.name}", done / len(strengths))
         try:
-            ecg = generator.vary(pack.ecg(rows).standard(), telling(pack, rows, told), strength, seed)
+            ecg = generator.vary(pack.ecg(rows).standard(), telling(pack, rows, conditions), strength, seed)
         except InputError as error:
             return {"not_measured": str(error)}
-        varied = Studied(asked(pack, rows, ecg, generator.name, told), None)
+        varied = Studied(asked(pack, rows, ecg, generator.name, conditions), None)
         found[f"{strength:g}"] = _beside(varied, originals, other)
     return {"definitions": DEFINITIONS, "strengths": found}
 

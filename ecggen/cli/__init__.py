@@ -22,7 +22,7 @@ from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.report import report
 from ecggen.cli.train import train
-from ecggen.cli.train_judge import train_judge
+from ecggen.cli.train_evaluator import train_evaluator
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.cli.turing import turing
@@ -50,7 +50,7 @@ for command in (
     turing,
     train,
     train_text,
-    train_judge,
+    train_evaluator,
 ):
     app.command()(command)
 

@@ -47,9 +47,9 @@ def augment(
     vary: Annotated[bool, Option("--vary", help="Vary the training records themselves, not only their facts.")] = False,
     strength: Annotated[float, Option(help="How far a variation may go, to 1: any heart with its beats.")] = 0.8,
     model: Model = "flow",
-    judge: Annotated[
+    classifier: Annotated[
         str, Option(help="The classifier that looks at each record: a name, a folder, or none.")
-    ] = "judge",
+    ] = "classifier",
     quantile: Annotated[
         float,
         Option(
@@ -90,7 +90,7 @@ def augment(
     _check_forms(form, picture)
     generator = checkpoint.load(model)
     generator = generator.with_sampling(steps, guidance)
-    looker = None if judge == "none" else pretrained.load(judge, "classifier")
+    looker = None if classifier == "none" else pretrained.load(classifier, "classifier")
     rules = Rules(quantile if looker else 0.0, tries)
     with console.stages(quiet=as_json) as stage:
         plan = Plan(generator, data, _folds(folds), seed, cache, lambda share: stage("reading", share))
@@ -104,7 +104,7 @@ def augment(
         doubts = [] if originals else _doubts(storage.find(model), sought or sorted({*asks[0].codes}))
         job = Job(asks, plan.likes(asks), *plan.numbers(), form, high or None)
         about = describe(job, generator, storage.find(model), looker, rules, limits, [*plan.notes, *doubts])
-        about["asked"] |= {"seed": seed, "varied": strength if originals is not None else None}
+        about["requested"] |= {"seed": seed, "varied": strength if originals is not None else None}
         folder = Folder(out, job, shard, about, data)
         folder.open(resume)
         augmenter = Augmenter(generator, looker, rules, seed, limits)
@@ -125,7 +125,7 @@ def describe(
     job: Job,
     generator: Generator,
     folder: Path,
-    judge: Classifier | None,
+    classifier: Classifier | None,
     rules: Any,
     limits: Limits,
     notes: Sequence[str],
@@ -142,13 +142,13 @@ def describe(
         "ecggen": __version__,
         "model": generator.name,
         "licence": licence(folder),
-        "asked": {
+        "requested": {
             "records": len(job.asks),
             "requests": digest(repr((job.asks, job.likes)).encode()),
             "sought": dict(Counter(asked.sought for asked in job.asks if asked.sought).most_common()),
             "form": job.form,
             "high": job.high,
-            "judge": judge.name if judge else None,
+            "classifier": classifier.name if classifier else None,
             "quantile": rules.quantile,
             "tries": rules.tries,
             **how,
@@ -179,7 +179,7 @@ def readme(about: dict[str, Any]) -> str:
     varied = "Each varies a person's record, which augment.csv names (like), and which may be recognised in it."
     lines = [
         "SYNTHETIC electrocardiograms; not for diagnosis.",
-        *([varied] if about["asked"]["varied"] else []),
+        *([varied] if about["requested"]["varied"] else []),
         "No record here is a person's. A model drew what usually goes with the words and facts it was told, and which",
         "statements a record shows is what was asked for, not what anybody found in it.",
         "",

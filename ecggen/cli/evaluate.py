@@ -158,7 +158,7 @@ def _generation(results: dict[str, Any]) -> Table:
     """The verdict of each section, and the features' distance."""
     from rich.table import Table
 
-    told = ", ".join(results["settings"]["told"]) or "nothing"
+    told = ", ".join(results["settings"]["conditions"]) or "nothing"
     shown = Table(title=f"{results['protocol']}: told {told}; {results['n']} ECGs drawn for each generator")
     for column in ("", *results["settings"]["metrics"], "ms per ECG"):
         shown.add_column(column, justify="left" if not column else "right")

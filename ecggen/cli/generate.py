@@ -93,7 +93,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
         "ecggen": __version__,
         "model": generator.name,
         "licence": licence(checkpoint),
-        "asked": {"records": job.total, **asked, **how, "prompts": [asdict(prompt) for prompt in job.prompts]},
+        "requested": {"records": job.total, **asked, **how, "prompts": [asdict(prompt) for prompt in job.prompts]},
         "notes": list(notes),
     }
 
@@ -102,7 +102,7 @@ def summary(job: Job, rows: Sequence[dict[str, str]], pages: Sequence[str]) -> d
     """What came out: how many, and the heart rates beside those that were asked for."""
     from ecggen.core.rhythm import DETECTOR
 
-    beating = [(float(row["heart_rate_obtained"]), row["heart_rate"]) for row in rows if row["heart_rate_obtained"]]
+    beating = [(float(row["heart_rate_measured"]), row["heart_rate"]) for row in rows if row["heart_rate_measured"]]
     rates = {
         "asked_median": [prompt.heart_rate for prompt in job.prompts if prompt.heart_rate is not None],
         "obtained_median": [obtained for obtained, _ in beating],
@@ -154,8 +154,8 @@ def _asked(about: dict[str, Any], job: Job, most: int) -> list[str]:
     """Model, prompts and notes in lines, of each kind at most so many."""
     from ecggen.generators.sampling import Sampling
 
-    how = {name: about["asked"][name] for name in SAMPLED}
-    told = "" if how["steps"] is None else f", {Sampling(**how).describe(seen=False, has_text_or_metadata=True)}"
+    how = {name: about["requested"][name] for name in SAMPLED}
+    told = "" if how["num_steps"] is None else f", {Sampling(**how).describe(observed=False, text_or_metadata=True)}"
     return [
         f"model {about['model']}{told}, seed {job.seed}",
         *_shown((f"understood: {prompt.in_words()}" for prompt in job.prompts), most),

@@ -40,7 +40,7 @@ def report(
     real_folds: Annotated[str | None, Option(help="Of a PTB-XL folder in --real, these folds only, as 1-8.")] = None,
     holdout_folds: Annotated[str | None, Option(help="Of a PTB-XL folder in --holdout, these folds only.")] = None,
     limit: Annotated[int, Option(help="Most records of each set, drawn at random; 0 for all.", min=0)] = 1000,
-    judge: Annotated[
+    classifier: Annotated[
         str | None, Option(help="Name or folder of a judging network, or none (default: the shipped one).")
     ] = None,
     features: Annotated[
@@ -70,7 +70,7 @@ def report(
         Said.of(fs, unit, leads),
         limit,
         seed,
-        judge or "",
+        classifier or "",
         Said.of(None, None, given).leads,
         folds(real_folds),
         folds(holdout_folds),

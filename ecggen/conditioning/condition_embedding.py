@@ -79,7 +79,7 @@ class ConditionEncoder(nn.Module):
         tokens, token_mask = self.text(condition.text, condition.text_mask)
         return Context(torch.cat(aligned, 1), self.facts(self.numbers(condition)), tokens, token_mask)
 
-    def told(self, condition: Condition) -> Tensor:
+    def condition_features(self, condition: Condition) -> Tensor:
         """Words and facts as one row of numbers, zero where unseen, the last of them 1: (batch, width + 8)."""
         tokens, _ = self.text(condition.text, condition.text_mask)
         seen, facts = condition.text_mask.float()[:, None], self.numbers(condition)

@@ -70,7 +70,7 @@ def fit(generator: nn.Module, rhythms: Iterable[Rhythms], rng: np.random.Generat
     for condition, beats in rhythms:
         known = [i for i, times in enumerate(beats) if len(times) > 3]
         hidden = condition.drop({"text": 0.3, "age": 0.3, "sex": 0.3, "heart_rate": 1.0}, rng)
-        rows.append(encoder.told(hidden.to(encoder.beats.device)).double().cpu()[known])
+        rows.append(encoder.condition_features(hidden.to(encoder.beats.device)).double().cpu()[known])
         answers.append(torch.tensor([_measured(beats[i]) for i in known], dtype=torch.float64).reshape(-1, 2))
     told, measured = torch.cat(rows), torch.cat(answers)
     wild = measured[:, 1] > np.log(IRREGULAR)
@@ -114,7 +114,7 @@ def draw(
     rows = without_waveforms(condition).nonzero()[:, 0].tolist()
     if encoder is None or not rows:
         return condition, {}
-    told = encoder.told(condition.to(encoder.beats.device)).cpu()
+    told = encoder.condition_features(condition.to(encoder.beats.device)).cpu()
     answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
     waves, wanted = [], {}
     for row, (log_interval, width, chance) in zip(rows, answers, strict=True):

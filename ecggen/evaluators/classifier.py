@@ -47,7 +47,7 @@ def targets(codes: Sequence[str]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Predictions:
     """What the judge finds in each of several records.
 
     Attributes:
@@ -129,7 +129,7 @@ class Classifier(nn.Module):
         }
 
     @torch.inference_mode()
-    def judge(self, ecg: ECG, batch: int = 64, progress: Callable[[float], None] | None = None) -> Judgement:
+    def predict(self, ecg: ECG, batch: int = 64, progress: Callable[[float], None] | None = None) -> Predictions:
         """Judge records of ten seconds each, or the mean over the windows of longer ones.
 
         Args:
@@ -142,11 +142,11 @@ class Classifier(nn.Module):
         """
         parts = []
         for start in range(0, len(ecg), batch):
-            parts.append(self._judge(ecg[start : start + batch]))
+            parts.append(self._predict(ecg[start : start + batch]))
             if progress is not None:
                 progress(min(1.0, (start + batch) / len(ecg)))
         features, logits = (torch.cat(part).double() for part in zip(*parts, strict=True))
-        return Judgement(
+        return Predictions(
             features.numpy(),
             logits[:, :-2].sigmoid().numpy(),
             logits[:, -2].sigmoid().numpy(),
@@ -155,9 +155,9 @@ class Classifier(nn.Module):
 
     def features(self, ecg: ECG, batch: int = 64) -> np.ndarray:
         """Features (record, width) float64."""
-        return self.judge(ecg, batch).features
+        return self.predict(ecg, batch).features
 
-    def _judge(self, ecg: ECG) -> tuple[Tensor, Tensor]:
+    def _predict(self, ecg: ECG) -> tuple[Tensor, Tensor]:
         """Features and logits of a few records, averaged over windows."""
         check(ecg)
         eight = self.preprocessor.ecg(ecg.standard().pick(*INDEPENDENT_LEADS)).signal

@@ -25,7 +25,7 @@ from ecggen.networks.classifier import Look
 from ecggen.networks.text import WordEncoder
 
 
-class Pair(nn.Module):
+class ECGTextEncoder(nn.Module):
     """An encoder of ECGs and one of texts into one space.
 
     Args:
@@ -51,7 +51,7 @@ class Pair(nn.Module):
         super().__init__()
         self.preprocessor = Preprocessor()
         self.config: dict[str, Any] = {}
-        self.name, self.has_text_or_metadata = "pair", has_text_or_metadata
+        self.name, self.has_text_or_metadata = "ecg_text", has_text_or_metadata
         self.look = Look(len(INDEPENDENT_LEADS), tuple(widths), features, blocks, kernel)
         self.text = WordEncoder(width)
         self.of_ecg = nn.Sequential(

@@ -36,7 +36,7 @@ class Release:
     """How a model was published.
 
     Attributes:
-        judge: Its extractor.
+        extractor: What turns ECGs into features.
         network: Its network.
         stored_under: The key of the authors' checkpoint under which the tensors lie.
         prefix: What stands before each name in some of the published files.
@@ -44,7 +44,7 @@ class Release:
         renamed: Older names of tensors, and those of today.
     """
 
-    judge: type[WindowExtractor]
+    extractor: type[WindowExtractor]
     network: type[ECGFounderNetwork] | type[ECGFMNetwork]
     stored_under: str
     prefix: str
@@ -104,7 +104,7 @@ def load(folder: Path | str, device: torch.device | str = "cpu", batch: int = 32
     with file.open("rb") as bytes_of:
         digits = hashlib.file_digest(bytes_of, "sha256").hexdigest()[:12]
     name = f"{about['model']}@{digits}"
-    return release.judge(network, name, about.get("leads"), about.get("seconds"), device, batch)
+    return release.extractor(network, name, about.get("leads"), about.get("seconds"), device, batch)
 
 
 def matched(release: Release, given: dict[str, Tensor], wanted: dict[str, Tensor], where: str) -> dict[str, Tensor]:
@@ -135,7 +135,7 @@ def _complain(what: str, names: list[str], release: Release, where: str) -> None
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise InputError(
             f"{where} {what} {', '.join(names[:3])}{more}",
-            f"the tensors of {release.judge.title} in the size of config.json were expected",
+            f"the tensors of {release.extractor.title} in the size of config.json were expected",
             "convert the authors' checkpoint again, with their names",
         )
 
@@ -147,7 +147,7 @@ def _refuse_pickled(folder: Path) -> None:
     else:
         pickled = [folder] if folder.suffix in PICKLED else []
     if pickled:
-        keys = " or ".join(f'"{one.stored_under}" ({one.judge.title})' for one in RELEASES.values())
+        keys = " or ".join(f'"{one.stored_under}" ({one.extractor.title})' for one in RELEASES.values())
         raise InputError(
             f"{pickled[0]} is a pickled checkpoint, which can run code when it is opened, so it is not opened",
             "model.safetensors was expected beside config.json",

@@ -99,13 +99,13 @@ def make(
         progress(f"{chapter.title.lower()}", done / len(chapters))
         sections.append(measured(chapter, material))
     progress("writing", 1.0)
-    judge = material.synthetic.judge
+    classifier = material.synthetic.classifier
     return Report(
         sections,
         sets_of(material),
         material.seed,
-        judge.name if judge else "",
-        material.pair.name if material.pair else "",
+        classifier.name if classifier else "",
+        material.ecg_text.name if material.ecg_text else "",
         datetime.date.today().isoformat(),
         commit(),
         time.monotonic() - began,

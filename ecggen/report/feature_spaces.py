@@ -40,12 +40,12 @@ def judged(material: Material) -> FeatureSets:
     Raises:
         InputError: Where there is no judge, too few records, or leads that it needs are missing.
     """
-    if material.real.judge is None:
+    if material.real.classifier is None:
         raise InputError("no judging network was used")
     few(material.synthetic, material.real)
-    found = [one.judgement for one in (material.synthetic, material.real)]
+    found = [one.predictions for one in (material.synthetic, material.real)]
     synthetic, real = (one.features for one in found if one is not None)
-    name = f"{material.real.judge.name}, {material.real.judge.preprocessing['band']}"
+    name = f"{material.real.classifier.name}, {material.real.classifier.preprocessing['band']}"
     return FeatureSets("the judge's features", "FID", name, synthetic, real, list(material.real.valid.patients))
 
 

@@ -35,7 +35,7 @@ def distances(material: Material) -> list[Score]:
     """The scores that rest on distances, on each kind of features."""
     scores = []
     for name, features in {"median beats": median_beats, "the judge's features": judged}.items():
-        if name != "median beats" and material.real.judge is None:
+        if name != "median beats" and material.real.classifier is None:
             continue
         for measure, of_set in MEASURES.items():
             title = f"{measure}, {name}"
@@ -56,7 +56,7 @@ def median_beats(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
 
 def judged(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
     """The judge's features."""
-    found = studied.judgement
+    found = studied.predictions
     if found is None:
         raise InputError("no valid record")
     return found.features, np.arange(len(found.features))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.core.errors import InputError
-from ecggen.evaluators.classifier import Judgement
+from ecggen.evaluators.classifier import Predictions
 from ecggen.metrics.functional import condition_fidelity as obtained
 from ecggen.metrics.functional.bootstrap import redrawn, resampled_interval
 from ecggen.report.inputs.cohort import LEAST, ECGSet, Material, Studied
@@ -60,25 +60,25 @@ class Asked:
         return rows, [self.set.patients[row] for row in rows]
 
     @property
-    def judgement(self) -> Judgement:
+    def predictions(self) -> Predictions:
         """What the classifier finds; an InputError without one."""
-        if self.studied.judge is None:
+        if self.studied.classifier is None:
             raise InputError("no classifier was given to judge the ECGs")
-        if self.studied.judgement is None:
+        if self.studied.predictions is None:
             raise InputError(f"0 valid records, {LEAST} needed")
-        return self.studied.judgement
+        return self.studied.predictions
 
     @cached_property
     def vectors(self) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
         """Unit vectors of the ECGs with a text and of their texts, the texts, and the patients."""
-        if self.material.pair is None:
+        if self.material.ecg_text is None:
             raise InputError("no ECG-text pair was given to judge the ECGs")
         rows = [row for row, text in enumerate(self.set.texts) if text.strip()]
         if len(rows) < LEAST:
             raise InputError(f"{len(rows)} records with a text, {LEAST} needed")
         part = self.set.at(rows)
-        pair = self.material.pair
-        return pair.ecgs(part.ecg), pair.texts(part.texts), list(part.texts), list(part.patients)
+        ecg_text = self.material.ecg_text
+        return ecg_text.ecgs(part.ecg), ecg_text.texts(part.texts), list(part.texts), list(part.patients)
 
 
 def lenders(material: Material) -> Studied:

@@ -92,7 +92,7 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1
     generator.ensemble_inflation.fill_(1.0)
     for count, leads in list(enumerate(GIVEN))[1:]:
         sums, done = torch.zeros(3, len(INDEPENDENT_LEADS), dtype=torch.float64), 0
-        for truth, condition in told(generator, pack, rows, leads.split(), progress):
+        for truth, condition in conditions_given(generator, pack, rows, leads.split(), progress):
             eight, middle = _drawn(generator, condition, range(done, done + draws * len(truth)))
             if middle is None:
                 return
@@ -104,7 +104,9 @@ def fit_draws(generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 1
         a, b, c = sums  # variance of middle + k · away = that of the truth
         spread = (-b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / (2 * a).clamp(min=1e-9)
         known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
-        generator.ensemble_inflation[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(generator.ensemble_inflation)
+        generator.ensemble_inflation[count] = torch.where(known, 1.0, spread.clamp(*SPREADS)).to(
+            generator.ensemble_inflation
+        )
 
 
 def some(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -112,7 +114,7 @@ def some(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
-def told(
+def conditions_given(
     generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str], progress: bool = False
 ) -> Iterator[tuple[ECG, Condition]]:
     """Records of a pack, and what is told of each: some leads, or a simulated PPG where none are given."""
@@ -156,7 +158,7 @@ def fit_intervals(
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
         parts, sizes = [], []
-        for seed, (truth, condition) in enumerate(told(generator, pack, rows, leads.split(), progress)):
+        for seed, (truth, condition) in enumerate(conditions_given(generator, pack, rows, leads.split(), progress)):
             estimate = generator.reconstruct(condition, num_draws=draws, seed=seed, level=level, keep_draws=False)
             _, middle = _drawn(generator, condition, range(len(truth)))
             mean = estimate.mean.pick(*INDEPENDENT_LEADS).signal
@@ -210,7 +212,11 @@ def main() -> None:
     checkpoint.write_golden(words.out)
     if words.beside:
         storage.share(words.out, words.out.parent / words.beside)
-    for name, what in (("interval_scale", "interval scale"), ("ensemble_inflation", "ensemble inflation"), ("mean_weight", "weight of the deterministic prediction")):
+    for name, what in (
+        ("interval_scale", "interval scale"),
+        ("ensemble_inflation", "ensemble inflation"),
+        ("mean_weight", "weight of the deterministic prediction"),
+    ):
         for leads, row in zip(GIVEN, getattr(generator, name).tolist(), strict=True):
             print(f"{what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])
 

@@ -18,7 +18,7 @@ from ecggen.training.trainer import Plan, Shuffled, jitter_amplitude, quiet_ligh
 
 
 def train(
-    judge: pretrained.Judge, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True
+    evaluator: pretrained.Evaluator, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True
 ) -> Path:
     """Train; the folder of the checkpoint is returned.
 
@@ -33,7 +33,7 @@ def train(
     lightning.seed_everything(plan.seed, verbose=False)
     quiet_lightning()
     rows = pack.rows(plan.train_folds)
-    course = Course(judge.train(), plan)
+    course = Course(evaluator.train(), plan)
     trainer = trainer_for(plan, out, len(rows), progress, gradient_clip_val=plan.clip)
     trainer.fit(
         course,
@@ -41,19 +41,19 @@ def train(
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    return pretrained.save(course.judge.eval(), out / "checkpoint")
+    return pretrained.save(course.evaluator.eval(), out / "checkpoint")
 
 
 class Course(lightning.LightningModule):
     """A judge on its way through the training records."""
 
-    def __init__(self, judge: pretrained.Judge, plan: Plan):
+    def __init__(self, evaluator: pretrained.Evaluator, plan: Plan):
         super().__init__()
-        self.judge, self.plan = judge, plan
+        self.evaluator, self.plan = evaluator, plan
 
     def configure_optimizers(self):
         """AdamW over what may move."""
-        moving = [parameter for parameter in self.judge.parameters() if parameter.requires_grad]
+        moving = [parameter for parameter in self.evaluator.parameters() if parameter.requires_grad]
         return torch.optim.AdamW(moving, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
@@ -63,7 +63,7 @@ class Course(lightning.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = self.plan.lr * rate_at(self.plan, self.current_epoch, index, self._steps)
-        losses = self.judge.loss(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), rng)
+        losses = self.evaluator.loss(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), rng)
         self.log_dict({name: loss.detach() for name, loss in losses.items()}, prog_bar=True)
         return torch.stack(list(losses.values())).sum()
 

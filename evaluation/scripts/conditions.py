@@ -37,7 +37,7 @@ TOLD = {
     "PPG": ("", True, ()),
     "text": ("", False, ("text",)),
     "PPG + text": ("", True, ("text",)),
-    "I + text + facts": ("I", False, ("text", "age", "sex", "heart_rate")),
+    "I + text + metadata": ("I", False, ("text", "age", "sex", "heart_rate")),
 }
 """Each column of the table: leads, whether there is a PPG, and which words and facts."""
 
@@ -50,7 +50,7 @@ DEFINITIONS = {
 }
 
 
-def told(known: Batch, column: str, seed: int = 0) -> Condition:
+def condition_of(known: Batch, column: str, seed: int = 0) -> Condition:
     """What a column of the table tells of the records of a batch."""
     leads, ppg, words = TOLD[column]
     everything = known.condition
@@ -90,7 +90,7 @@ def measure(generator: Generator, known: Batch, seed: int) -> dict[str, dict[str
     """The row of a generator."""
     row = {}
     for column in TOLD:
-        condition = told(known, column)
+        condition = condition_of(known, column)
         began = time.perf_counter()
         drawn = generator.sample(condition, seed)
         seconds = time.perf_counter() - began
@@ -108,7 +108,7 @@ def picture(generators: dict[str, Generator], known: Batch, out: Path, seed: int
     rows: dict[str, Generator | None] = {"the record": None, **generators}
     for i, (name, generator) in enumerate(rows.items()):
         for j, column in enumerate(TOLD):
-            panel, condition = panels[i, j], told(one, column)
+            panel, condition = panels[i, j], condition_of(one, column)
             ecg = one.ecg.standard() if generator is None else generator.sample(condition, seed)
             for lead, offset in (("II", 0.0), ("V2", -2.5)):
                 measured = generator is None or lead in condition.observed_leads()

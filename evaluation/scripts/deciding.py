@@ -82,11 +82,11 @@ def judged(results: Path) -> str:
     """Macro AUROC of the judge on recorded and reconstructed ECGs, and what is lost."""
 
     def cells(score: dict[str, Any]) -> list[str]:
-        said = score["judged"]
+        said = score["preserved"]
         lost = [f"{said[kind]['macro']:.3f}; lost {within(said[kind], 'lost')}" for kind in KINDS]
         return [f"{said['recorded']['macro']:.3f}", *lost]
 
-    return _reconstructed(results, "judged", ["recorded", *KINDS], cells)
+    return _reconstructed(results, "preserved", ["recorded", *KINDS], cells)
 
 
 def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
@@ -118,7 +118,7 @@ def reconstructed_of(results: Path, model: str) -> str:
     found, rows = _of(results, model), []
     for given, _, score in found:
         held, single = score["band"]["per_lead"].values(), score["single_draw"]
-        varied, lost = single.get("variance", {}).values(), score.get("judged", {})
+        varied, lost = single.get("variance", {}).values(), score.get("preserved", {})
         rows.append(
             [
                 given,
@@ -156,7 +156,7 @@ def _made_with(found: list[tuple[str, str, dict[str, Any]]]) -> str:
     return f"\n\n*PTB-XL fold 9, seed 1; {told}*"
 
 
-KINDS = ("estimate", "one draw")
+KINDS = ("point_estimate", "one draw")
 
 
 def _checkpoints(found: dict[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.data import Pack
 from ecggen.evaluators import pretrained
-from ecggen.evaluators.classifier import Classifier, Judgement, labels, targets
-from ecggen.evaluators.ecg_text import Pair
+from ecggen.evaluators.classifier import Classifier, Predictions, labels, targets
+from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.io.results import commit, store
 from ecggen.metrics.functional.bootstrap import patient_interval, redrawn
 from ecggen.metrics.functional.ranking import auroc
@@ -43,9 +43,11 @@ DEFINITIONS = {
 }
 
 
-def measure_classifier(judge: Classifier, known: ECG, pack: Pack, rows: np.ndarray, seed: int = 0) -> dict[str, Any]:
+def measure_classifier(
+    evaluator: Classifier, known: ECG, pack: Pack, rows: np.ndarray, seed: int = 0
+) -> dict[str, Any]:
     """Areas of superclasses, subclasses and statements, sex and age."""
-    found = judge.judge(known)
+    found = evaluator.predict(known)
     index = pack.index.iloc[rows]
     truth, patients = targets(index.codes.tolist()), index.patient.tolist()
     names = list(labels())
@@ -90,7 +92,7 @@ def classes(
     }
 
 
-def _person(found: Judgement, sex: np.ndarray, age: np.ndarray, patients: Sequence[str], seed: int) -> dict[str, Any]:
+def _person(found: Predictions, sex: np.ndarray, age: np.ndarray, patients: Sequence[str], seed: int) -> dict[str, Any]:
     known = np.isfinite(age)
     off = np.abs(found.age - np.minimum(age, 90))[known]
     own = [patient for patient, here in zip(patients, known, strict=True) if here]
@@ -103,7 +105,7 @@ def _person(found: Judgement, sex: np.ndarray, age: np.ndarray, patients: Sequen
     }
 
 
-def measure_pair(pair: Pair, known: ECG, pack: Pack, rows: np.ndarray, seed: int = 0) -> dict[str, Any]:
+def measure_pair(pair: ECGTextEncoder, known: ECG, pack: Pack, rows: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """Similarity of real pairs, retrieval, and statements by their description alone."""
     index = pack.index.iloc[rows]
     told = np.array([bool(report.strip()) for report in index.report])
@@ -145,31 +147,31 @@ def retrieval(waves: np.ndarray, texts: np.ndarray, codes: Sequence[str], k: int
 def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judge", default="judge", help="a classifier's name or folder")
-    parser.add_argument("--pair", default="pair", help="an ECG-text pair's name or folder; 'none' for not")
+    parser.add_argument("--classifier", default="judge", help="a classifier's name or folder")
+    parser.add_argument("--pair", default="ecg_text", help="an ECG-text pair's name or folder; 'none' for not")
     parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
     parser.add_argument("--cache", type=Path, help="where packed data sets are kept")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     words = parser.parse_args()
     torch.set_num_threads(1)
-    judge = pretrained.load(words.judge, "classifier")
-    pack = data.pack(data.recordings(words.data), judge.preprocessor, words.cache)
+    evaluator = pretrained.load(words.evaluator, "classifier")
+    pack = data.pack(data.recordings(words.data), evaluator.preprocessor, words.cache)
     rows = pack.rows([9])
     known = pack.ecg(rows)
     results = {
         "definitions": DEFINITIONS,
-        "classifier": judge.name,
+        "classifier": evaluator.name,
         "folds": [9],
         "n": len(rows),
         "patients": int(pack.index.patient.iloc[rows].nunique()),
         "seed": 0,
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
-        "scores": measure_classifier(judge, known, pack, rows),
+        "scores": measure_classifier(evaluator, known, pack, rows),
     }
     if words.pair != "none":
-        pair = pretrained.load(words.pair, "pair")
-        results |= {"pair": pair.name, "pair_scores": measure_pair(pair, known, pack, rows)}
+        pair = pretrained.load(words.pair, "ecg_text")
+        results |= {"ecg_text": pair.name, "pair_scores": measure_pair(pair, known, pack, rows)}
     store(results, words.out, overwrite=True)
     print(json.dumps(results, indent=1))
 

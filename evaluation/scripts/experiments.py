@@ -245,14 +245,14 @@ def simulated(real: Pack, n: int = 8192) -> Pack:
 
 
 def measured(
-    experiment: Experiment, generator: Generator, pack: Pack, rows: np.ndarray, judge: Classifier
+    experiment: Experiment, generator: Generator, pack: Pack, rows: np.ndarray, classifier: Classifier
 ) -> gained.Scores:
     """What is compared record by record, by the experiment's kind."""
     if experiment.kind == WORDS:
         told = [name for name in condition.WORDS if name not in experiment.untold]
-        return gained.of_words(generator, pack, rows, told, judge)
+        return gained.of_words(generator, pack, rows, told, classifier)
     if experiment.kind == SPACE:
-        return gained.of_space(generator, pack, rows, judge)
+        return gained.of_space(generator, pack, rows, classifier)
     return gained.of_beats(generator, pack, rows, experiment.given)
 
 
@@ -276,7 +276,7 @@ def main() -> None:
     def pack(preprocessor: Preprocessor) -> Pack:
         return data.pack(data.recordings(words.data), preprocessor, words.cache)
 
-    judge, real = pretrained.load("judge", "classifier"), None
+    classifier, real = pretrained.load("classifier", "classifier"), None
     for experiment in read(words.list):
         if experiment.name in results["experiments"] or (words.only and experiment.name not in words.only):
             continue
@@ -285,9 +285,9 @@ def main() -> None:
         known = pack(generator.preprocessor)
         rows = np.sort(np.random.default_rng(0).permutation(known.rows((9,)))[: words.records])
         if real is None and experiment.kind != BEATS:
-            real = judge.judge(known.ecg(chosen(known, range(1, 9), 1000, 1)).standard()).features
+            real = classifier.predict(known.ecg(chosen(known, range(1, 9), 1000, 1)).standard()).features
         found, kept = {}, {}
-        for place, own in measured(experiment, generator, known, rows, judge).items():
+        for place, own in measured(experiment, generator, known, rows, classifier).items():
             kept |= {f"{place}/{name}": values for name, values in own.items()}
             other = words.work / f"{experiment.against}.npz"
             before = np.load(other) if experiment.against and other.is_file() else {}

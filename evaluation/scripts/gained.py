@@ -59,19 +59,19 @@ def of_beats(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence
 
 
 @torch.no_grad()
-def of_space(generator: Generator, pack: Pack, rows: np.ndarray, judge: Classifier) -> Scores:
+def of_space(generator: Generator, pack: Pack, rows: np.ndarray, classifier: Classifier) -> Scores:
     """ECGs that went through the latent space."""
     true, space = pack.ecg(rows), generator.get_submodule("space")
     assert isinstance(space, Autoencoder)
     eight = torch.cat([space.decode(space.encode(part)[0]) for part in true.signal.split(64)])
-    features = judge.judge(replace(true, signal=eight).standard()).features
+    features = classifier.predict(replace(true, signal=eight).standard()).features
     return {"autoencoded": scores(eight.numpy(), true.signal.numpy(), ()) | {"features": features}}
 
 
-def of_words(generator: Generator, pack: Pack, rows: np.ndarray, told: Sequence[str], judge: Classifier) -> Scores:
+def of_words(generator: Generator, pack: Pack, rows: np.ndarray, told: Sequence[str], classifier: Classifier) -> Scores:
     """Draws that are told words and facts of the records."""
     drawn, _ = draw(generator, pack, rows, told, seed=1)
-    return {"told": {"features": judge.judge(drawn).features}}
+    return {"told": {"features": classifier.predict(drawn).features}}
 
 
 def compared(

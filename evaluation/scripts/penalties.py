@@ -52,11 +52,11 @@ PENALTIES: dict[str, Penalty] = {
 
 def look_at_features(generator: LatentGenerator, weight: float) -> None:
     """Add the distance of the judge's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
-    judge, plain = pretrained.load("judge", "classifier").requires_grad_(False), generator._space_losses
+    classifier, plain = pretrained.load("classifier", "classifier").requires_grad_(False), generator._space_losses
 
     def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         own = generator.space.decode(drawn(generator.space.encode(ecg.signal)))
-        seen, true = judge(own)[0], judge(ecg.signal)[0]
+        seen, true = classifier(own)[0], classifier(ecg.signal)[0]
         return plain(ecg, condition) | {"perceptual": weight * (seen - true).square().mean() / true.var()}
 
     generator._space_losses = losses  # type: ignore[method-assign]

@@ -148,7 +148,7 @@ def speed(generator: Generator, runs: int = 3) -> dict[str, Any]:
     nothing = Condition.none(BATCH, hearts.seconds, hearts.fs)
     told = {
         "lead I": nothing.with_leads(hearts.pick("I")),
-        "words and facts": nothing.with_text("atrial fibrillation").with_metadata(age=74, sex="F", heart_rate=130),
+        "text and metadata": nothing.with_text("atrial fibrillation").with_metadata(age=74, sex="F", heart_rate=130),
         "nothing": nothing,
     }
     return {name: _speed(generator, condition, runs) for name, condition in told.items()}
@@ -165,7 +165,7 @@ def score(
     rows = recordings.pack.rows(settings.folds)[: settings.limit]
     if not len(rows):
         raise InputError(f"folds {list(settings.folds)} hold no record", "records to score were expected")
-    own, done = generator.sampling, [(row["steps"], row["given"]) for row in before]
+    own, done = generator.sampling, [(row["num_steps"], row["given"]) for row in before]
     for steps in (None,) if own is None else settings.steps:
         generator = generator.with_sampling(steps)
         for given in settings.given:
@@ -173,7 +173,7 @@ def score(
                 continue
             protocol = Protocol("reconstruction", given, folds=settings.folds, draws=settings.draws, seed=settings.seed)
             scores = score_generator(generator, recordings, recordings.pack, protocol, rows)
-            yield {"steps": steps, "given": list(given)} | _shortened(scores)
+            yield {"num_steps": steps, "given": list(given)} | _shortened(scores)
     generator.sampling = own
 
 
@@ -204,10 +204,10 @@ def _about(generator: Generator) -> dict[str, Any]:
     return {
         "model": generator.name,
         "family": type(generator).__name__.lower(),
-        "steps": None if own is None else own.steps,
-        "guidance": None if own is None else own.guidance,
-        "coherence": None if own is None else own.coherence,
-        "guided_below": None if own is None else own.guided_below,
+        "num_steps": None if own is None else own.num_steps,
+        "guidance_scale": None if own is None else own.guidance_scale,
+        "pag_scale": None if own is None else own.pag_scale,
+        "guidance_interval": None if own is None else own.guidance_interval,
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
@@ -222,11 +222,11 @@ def _shortened(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores without what is told per lead."""
     kept = {name: scores[name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval", "n", "draws", "seconds")}
     single = {name: scores["single_draw"][name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval")}
-    return kept | {"inside": scores["band"]["inside"], "single_draw": single}
+    return kept | {"coverage": scores["band"]["coverage"], "single_draw": single}
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    steps = "one pass" if row["steps"] is None else f"{row['steps']} steps"
+    steps = "one pass" if row["num_steps"] is None else f"{row['num_steps']} steps"
     return (
         f"{steps}, {' '.join(row['given'])} given: r {row['r']:.3f}, RMSE {row['rmse_mv']:.3f} mV, "
         f"one draw r {row['single_draw']['r']:.3f}, n {row['n']}, {row['seconds']:.0f} s"

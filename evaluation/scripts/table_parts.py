@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-HOW = {"steps": None, "guidance": 1, "coherence": 0}
+HOW = {"num_steps": None, "guidance_scale": 1, "pag_scale": 0}
 """How draws are made, unless a score tells otherwise."""
 
 

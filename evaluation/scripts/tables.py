@@ -88,12 +88,12 @@ def _steps(results: Path) -> str:
     rows = []
     for name, about in models.items():
         for given in (["I"], ["II", "V1", "V5"]):
-            found = {row["steps"]: row for row in about["scores"] if row["given"] == given}
+            found = {row["num_steps"]: row for row in about["scores"] if row["given"] == given}
             if len(found) > 1:
                 cells = [f"{row['r']:.3f} / {row['single_draw']['r']:.3f}" for row in found.values()]
                 rows.append([f"**{name}**, {', '.join(given)}", *cells])
     scored = next(row for about in models.values() for row in about["scores"])
-    steps = sorted({row["steps"] for about in models.values() for row in about["scores"] if row["steps"]})
+    steps = sorted({row["num_steps"] for about in models.values() for row in about["scores"] if row["num_steps"]})
     told = f"r of the mean of {scored['draws']} draws / r of one draw; n {scored['n']} of fold 9"
     return table(["steps", *map(str, steps)], rows) + f"\n\n*{told}*"
 
@@ -118,9 +118,9 @@ def _mean(value: Any) -> float | None:
     return value.get("mean") if isinstance(value, dict) else None
 
 
-def _judge(results: Path) -> str:
+def _classifier(results: Path) -> str:
     """What the judge tells apart in real records."""
-    found = read(results, "judge")
+    found = read(results, "classifier")
     scores, pair = found["scores"], found["pair_scores"]
     low, high = scores["age_error_interval"]
     rows = [
@@ -269,7 +269,7 @@ def _diagnoses_of(results: Path, model: str) -> str:
     rows = []
     for kind in ("statements", "superclasses"):
         for name, one in _measured(score[kind]):
-            asked, real = one["probability"]["asked"], one["real_probability"]["asked"]
+            asked, real = one["probability"]["requested"], one["real_probability"]["requested"]
             cells = [within({**one, "auroc_interval": one["interval"]}, "auroc", 2), f"{one['real']:.2f}"]
             label = name if kind == "statements" else f"superclass {name}"
             rows.append([label, *cells, f"{asked:.2f} / {real:.2f}", f"{one['training']}", one["verdict"]])
@@ -429,7 +429,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "one_lead": lambda results: _reconstruction(results, "one_lead"),
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,
-    "judge": _judge,
+    "classifier": _classifier,
     "wording": _wording,
     "delineation": _delineation,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
@@ -445,7 +445,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "memorisation": _memorisation,
     "which": best_for_jobs,
     "uncertainty": uncertainty,
-    "judged": judged,
+    "preserved": judged,
 }
 
 CARDS: dict[str, Callable[[Path], str]] = {

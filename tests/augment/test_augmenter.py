@@ -15,7 +15,7 @@ from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
-from ecggen.evaluators.classifier import Judgement, labels
+from ecggen.evaluators.classifier import Predictions, labels
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.sampling import Noise
@@ -44,10 +44,10 @@ class Lot:
     def __init__(self, probability: float | None = None):
         self.probability = probability
 
-    def judge(self, ecg, batch=64, progress=None):
+    def classifier(self, ecg, batch=64, progress=None):
         sure = np.full(len(ecg), self.probability, float) if self.probability is not None else self.dice(ecg)
         found = np.repeat(sure[:, None], len(labels()), 1)
-        return Judgement(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
+        return Predictions(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
 
     @staticmethod
     def dice(ecg):
@@ -61,7 +61,7 @@ def asks():
 
 def test_what_no_electrode_gives_is_drawn_again(asks):
     drawn = Augmenter(Hearts(flat=0.0), rules=Rules(tries=20), seed=1).draw(asks)
-    assert [one.asked for one in drawn] == asks
+    assert [one.requested for one in drawn] == asks
     assert all(one.ecg is not None and one.refused == ("invalid",) * (one.tries - 1) for one in drawn)
     assert 1.5 < np.mean([one.tries for one in drawn]) < 2.6, "half of the draws are flat"
 
@@ -86,10 +86,10 @@ def test_the_judges_limits_refuse(asks):
 
 def test_limits_are_quantiles_of_real_records():
     class Known(Lot):
-        def judge(self, ecg, batch=64, progress=None):
+        def classifier(self, ecg, batch=64, progress=None):
             self.probability = None
             found = np.repeat(np.linspace(0, 1, len(ecg))[:, None], len(labels()), 1)
-            return Judgement(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
+            return Predictions(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
 
     pack = packed(["NORM"] * 50 + ["AFIB"] * 51)
     limits = limits_of(Known(), pack.ecg(np.arange(101)), Population.of(pack, np.arange(101)), ["AFIB", "WPW"], 0.1)
@@ -119,8 +119,8 @@ def test_each_record_says_what_was_asked_of_it(asks):
     drawn = Augmenter(tiny("flow"), rules=Rules(tries=30)).draw(asks[:6])
     for one in drawn:
         if one.ecg is not None and one.ecg.provenance is not None:
-            assert one.asked.text in one.ecg.provenance.condition
-            assert f"age {one.asked.age:g}" in one.ecg.provenance.condition
+            assert one.requested.text in one.ecg.provenance.condition
+            assert f"age {one.requested.age:g}" in one.ecg.provenance.condition
     assert any(one.ecg is not None for one in drawn)
 
 

@@ -274,7 +274,7 @@ class Flat:
     refuses: frozenset = frozenset()
     seed: int = 0
     drawn: int = 0
-    judge: None = None
+    classifier: None = None
     rules: None = None
 
     def __post_init__(self):

@@ -40,7 +40,7 @@ def folders(tmp_path_factory):
     base = tmp_path_factory.mktemp("outside")
     real = training_folder(base / "real")
     checkpoint.save(tiny("flow"), base / "flow")
-    common = ("--data", real, "--model", base / "flow", "--judge", "none", "--cache", base / "cache")
+    common = ("--data", real, "--model", base / "flow", "--classifier", "none", "--cache", base / "cache")
     augment(*common, "--class", "AFIB", "-n", N, "--high", "--out", base / "afib")
     augment(*common, "--balance", "superclasses", "--out", base / "even")
     augment(*common, "--class", "MI", "--class", "AFIB", "-n", 6, "--form", "challenge", "--out", base / "challenge")

@@ -113,7 +113,7 @@ def test_areas_of_redraws_are_those_of_the_records_drawn_again():
                 expected = np.mean([theirs(labels[at, label], one[at, label]) for one in probabilities])
                 assert ours[row, label] == pytest.approx(expected, abs=1e-6)
     assert np.isnan(redraws.areas(probabilities, labels * [1, 0], redraws.weights(patients, 3, 2)).auroc[:, 1]).all()
-    assert redraws.told(np.array([0.5, 0.1, 0.9]), 1.0) == (0.5, (0.1, 0.9))
+    assert redraws.summary(np.array([0.5, 0.1, 0.9]), 1.0) == (0.5, (0.1, 0.9))
 
 
 def test_a_cell_is_made_once_and_again_where_it_depends_on_something_else(tmp_path):
@@ -240,7 +240,7 @@ SMALL = {
     "fractions": [0.5, 1.0],
     "shares": [0.5, 1.0],
     "repeats": 2,
-    "judge": "",
+    "classifier": "",
     "drawn_test": 30,
     "redraws": 20,
 }
@@ -259,7 +259,7 @@ def test_the_whole_way_and_on_from_where_it_stopped(folder, tmp_path, run, monke
     assert score["transfer"]["synthetic"]["tstr"]["auroc"] > 0.8, "copies of real records teach what real ones teach"
     arms = {point["arm"] for point in score["points"]}
     assert arms == {"nothing", "synthetic", *training_sets.CLASSICAL}, "a baseline varies nothing"
-    assert len(score["points"]) == 2 * (1 + 2 * 10) and score["drawing"]["synthetic"]["asked"] == 2 * 60
+    assert len(score["points"]) == 2 * (1 + 2 * 10) and score["drawing"]["synthetic"]["requested"] == 2 * 60
     assert (tmp_path / "out" / "proof.png").stat().st_size > 10_000
     (tmp_path / "out" / "proof.json").rename(tmp_path / "out" / "augmentation.json")
     table = tables.TABLES["augmentation"](tmp_path / "out")

@@ -23,7 +23,7 @@ from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.data.population import Population
-from ecggen.evaluators.classifier import Judgement, labels, targets
+from ecggen.evaluators.classifier import Predictions, labels, targets
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline
@@ -69,15 +69,15 @@ class Rates:
 
     name = "rates"
 
-    def judge(self, ecg, batch=64, progress=None):
+    def classifier(self, ecg, batch=64, progress=None):
         rates = np.array([heart_rate(peaks) or 80 for peaks in r_peaks(ecg)])
         fast = 1 / (1 + np.exp((80 - rates) / 10))
         probability = np.where(targets(["STACH IMI"]) > 0, fast[:, None], 1 - fast[:, None])
-        return Judgement(ecg.signal.mean(-1).double().numpy(), probability, fast, rates)
+        return Predictions(ecg.signal.mean(-1).double().numpy(), probability, fast, rates)
 
 
 @pytest.fixture(autouse=True)
-def judge(monkeypatch):
+def classifier(monkeypatch):
     monkeypatch.setattr("ecggen.evaluators.pretrained.load", lambda name, kind: Rates())
 
 
@@ -131,8 +131,8 @@ def test_a_model_that_draws_what_it_is_asked_can_draw_it(pack):
     for code in ("SBRAD", "STACH", "NORM", "IMI"):
         one = found["statements"][code]
         assert one["verdict"] == capabilities.CAN and one["auroc"] > 0.95 and one["real"] > 0.95, code
-        assert one["training"] == 60 and one["asked"] == 24
-        assert one["probability"]["asked"] > 0.5 > one["probability"]["not_asked"]
+        assert one["training"] == 60 and one["requested"] == 24
+        assert one["probability"]["requested"] > 0.5 > one["probability"]["not_requested"]
     assert found["overall"]["statements"]["verdicts"] == {
         "can draw": 4,
         "partly": 0,
@@ -141,7 +141,7 @@ def test_a_model_that_draws_what_it_is_asked_can_draw_it(pack):
     }
     assert found["superclasses"]["MI"]["verdict"] == found["subclasses"]["IMI"]["verdict"] == capabilities.CAN
     assert found["statements"]["AFIB"] == {
-        "verdict": "not measured", "why": "0 training records, 20 needed", "training": 0, "asked": 0, "real_records": 0
+        "verdict": "not measured", "why": "0 training records, 20 needed", "training": 0, "requested": 0, "real_records": 0
     }  # fmt: skip
 
 
@@ -155,9 +155,9 @@ def test_a_model_that_does_not_listen_cannot_draw_it(pack):
 def test_what_the_judge_does_not_know_is_not_measured(pack, monkeypatch):
     def unsure(self, ecg, batch=64, progress=None):
         probability = np.random.default_rng(0).random((len(ecg), len(labels())))
-        return Judgement(np.zeros((len(ecg), 4)), probability, probability[:, 0], probability[:, 0])
+        return Predictions(np.zeros((len(ecg), 4)), probability, probability[:, 0], probability[:, 0])
 
-    monkeypatch.setattr(Rates, "judge", unsure)
+    monkeypatch.setattr(Rates, "classifier", unsure)
     one = scores(pack, Told())[1]["statements"]["STACH"]
     assert one["verdict"] == capabilities.NOT_MEASURED and one["why"].startswith("the judge hardly knows it: AUROC 0.")
 
@@ -195,7 +195,7 @@ def test_draws_that_are_no_numbers_are_counted(pack):
             return eight
 
     _, found = scores(pack, Broken())
-    assert found["not_finite"] == 24 and found["statements"]["STACH"]["asked"] == 12
+    assert found["not_finite"] == 24 and found["statements"]["STACH"]["requested"] == 12
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_the_outcome_lies_beside_the_weights_and_is_believed_for_them_only(measu
     diagnoses.keep(results, folder)
     found = capabilities.look_up(folder, "sinus tachycardia")
     score = next(iter(results["scores"].values()))["statements"]["STACH"]
-    assert found.verdict == capabilities.CAN and (found.auroc, found.asked) == (score["auroc"], 24)
+    assert found.verdict == capabilities.CAN and (found.auroc, found.requested) == (score["auroc"], 24)
     assert capabilities.warning(folder, "STACH") is None and capabilities.warning(folder, "MI") is None
     assert capabilities.warning(folder, "AFIB") == (
         "AFIB: whether vae can draw it was not measured (0 training records, 20 needed)"
@@ -269,7 +269,7 @@ def remembered(pack, fold):
 
 
 def remembering(pack, generator, **changes):
-    asked = memorisation.Protocol("memorisation", told=["heart_rate"], n=60, variations=12, **changes)
+    asked = memorisation.Protocol("memorisation", conditions=["heart_rate"], n=60, variations=12, **changes)
     return memorisation.run(asked, pack, generator, SAYS_NOTHING)
 
 
@@ -284,7 +284,7 @@ def forgetful(pack):
 def test_a_model_without_memory_is_at_chance(forgetful):
     about, found = forgetful
     one = {score["name"]: score for score in found["scores"]}
-    assert found["told"] == {"training records": 60, "held-out records": 60} and about["n"] == 60
+    assert found["conditions"] == {"training records": 60, "held-out records": 60} and about["n"] == 60
     assert one[COPIES]["verdict"] == "pass" and one[COPIES]["n_real"] == 120
     for name, score in one.items():
         if name.startswith("own lender"):
@@ -321,7 +321,7 @@ def test_one_ecg_again_and_again_has_no_distances(pack):
 
 
 def test_too_few_records_are_not_measured(pack):
-    asked = memorisation.Protocol("memorisation", told=["heart_rate"], n=10, variations=2)
+    asked = memorisation.Protocol("memorisation", conditions=["heart_rate"], n=10, variations=2)
     _, found = memorisation.run(asked, pack, Told(), SAYS_NOTHING)
     assert (
         found["verdict"] == "not measured"
@@ -329,7 +329,7 @@ def test_too_few_records_are_not_measured(pack):
         and all(score["value"] is None for score in found["scores"])
     )
     with pytest.raises(InputError, match="'memorisation'"):
-        memorisation.Protocol("memorisation", told=["weather"])
+        memorisation.Protocol("memorisation", conditions=["weather"])
 
 
 def test_variations_leave_their_original_with_their_strength(pack):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from conftest import tiny
-from fixtures import tiny_judge
+from fixtures import tiny_evaluator
 
 from ecggen import InputError, data, write
 from ecggen.benchmark import generation, matrix, run
@@ -40,8 +40,8 @@ def shelf(tmp_path_factory):
     model = tiny("vae")
     model.preprocessor = Preprocessor()
     checkpoint.save(model, place / "vae")
-    for kind in ("judge", "pair"):
-        pretrained.save(tiny_judge(kind), place / kind)
+    for kind in ("classifier", "ecg_text"):
+        pretrained.save(tiny_evaluator(kind), place / kind)
     return place
 
 
@@ -55,12 +55,12 @@ SMALL = {"train_folds": [1], "folds": [9]}
 
 
 def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
-    judges = {name: str(shelf / name) for name in ("judge", "pair")}
+    judges = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
     file = protocol_file(
         tmp_path,
         "words",
         kind="generation",
-        told=["text", "heart_rate"],
+        conditions=["text", "heart_rate"],
         n=60,
         metrics=["validity", "rhythm"],
         **SMALL,
@@ -69,16 +69,16 @@ def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
     for model in (str(shelf / "vae"), "baseline:simulator"):
         results = run.run(file, [folder], model, cache=tmp_path / "cache")
         (score,) = results["scores"].values()
-        assert results["n"] == 60 and score["n_real"] == 80 and score["judge"].startswith("judge@")
+        assert results["n"] == 60 and score["n_real"] == 80 and score["classifier"].startswith("classifier@")
         assert list(score["sections"]) == ["validity", "rhythm"] and score["ms_per_ecg"] > 0
         assert score["sections"]["validity"]["verdict"] in ("pass", "warn", "fail")
         assert score["evaluations_per_draw"] == (1 if "vae" in model else 0)
 
 
 def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
-    judges = {name: str(shelf / name) for name in ("judge", "pair")}
+    judges = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
     file = protocol_file(
-        tmp_path, "rates", kind="generation", told=["heart_rate"], n=60, metrics=["fidelity"], **SMALL, **judges
+        tmp_path, "rates", kind="generation", conditions=["heart_rate"], n=60, metrics=["fidelity"], **SMALL, **judges
     )
     (score,) = run.run(file, [folder], "baseline:simulator", cache=tmp_path / "cache")["scores"].values()
     found = {one["name"]: one["value"] for one in score["sections"]["fidelity"]["scores"]}
@@ -106,7 +106,9 @@ def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
 
 
 def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
-    file = protocol_file(tmp_path, "w", kind="wording", statements=["AFIB", "NORM"], n=3, judge=str(shelf / "judge"))
+    file = protocol_file(
+        tmp_path, "w", kind="wording", statements=["AFIB", "NORM"], n=3, classifier=str(shelf / "classifier")
+    )
     results = run.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")
     (score,) = results["scores"].values()
     assert set(score["each"]) == {"AFIB", "NORM"} and 0 <= score["mean"]["denial"] <= 1

@@ -136,7 +136,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
     scores = results["scores"][checkpoint.load(model).name]
     assert set(scores["per_lead"]) == set(results["scored_leads"]) == {"II", "V1", "V2", "V3", "V4", "V5", "V6"}
     assert scores["r_interval"][0] <= scores["r"] <= scores["r_interval"][1]
-    assert 0 <= scores["band"]["inside"] <= 1
+    assert 0 <= scores["band"]["coverage"] <= 1
     assert results["scores"]["zero"]["r"] == 0
     store(results, tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text())["n"] == results["n"]
@@ -183,11 +183,11 @@ def test_what_a_judge_finds_is_compared_record_by_record():
     from ecggen.evaluators import pretrained
 
     hearts = simulate(24, seconds=10, seed=4)
-    judged = Judged(pretrained.load("judge", "classifier"))
-    judged.add({RECORDED: hearts, "estimate": hearts, "one draw": hearts[torch.randperm(24)]})
+    judged = Judged(pretrained.load("classifier", "classifier"))
+    judged.add({RECORDED: hearts, "point_estimate": hearts, "one draw": hearts[torch.randperm(24)]})
     codes = ["NORM SR", "IMI SR", "LVH NDT", "CLBBB"] * 6
     scores = judged.scores(codes, [str(at) for at in range(24)], seed=1)
     assert len(scores["classes"]) == len(CLASSES) == len(scores["recorded"]["each"])
-    assert scores["estimate"]["lost"] == 0 and scores["estimate"]["lost_interval"] == (0, 0)
+    assert scores["point_estimate"]["lost"] == 0 and scores["point_estimate"]["lost_interval"] == (0, 0)
     low, high = scores["one draw"]["lost_interval"]
     assert low <= scores["one draw"]["lost"] <= high and high > low

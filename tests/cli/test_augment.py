@@ -47,7 +47,7 @@ def augment(run, shelf):
 
     def command(out, *words, data=None, model="flow"):
         data = () if data == "" else ("--data", data or shelf / "real")
-        common = ("--model", shelf / model, "--judge", "none", "--cache", shelf / "cache", "--out", out)
+        common = ("--model", shelf / model, "--classifier", "none", "--cache", shelf / "cache", "--out", out)
         return run("augment", *data, *common, *words)
 
     return command
@@ -385,7 +385,7 @@ def test_what_was_damaged_is_made_again(augment, tmp_path, damage):
         next(out.rglob("*_lr.hea")).unlink()
     elif damage == "description":
         about = json.loads((out / "augment.json").read_text())
-        (out / "augment.json").write_text(json.dumps({key: about[key] for key in ("model", "asked")}))
+        (out / "augment.json").write_text(json.dumps({key: about[key] for key in ("model", "requested")}))
     else:
         file = out / (DATABASE if "row" in damage else "augment.csv")
         text = file.read_bytes()
@@ -400,7 +400,7 @@ def test_a_killed_job_goes_on_to_the_same_bytes(augment, tmp_path, shelf):
     words = ("--class", "AFIB", "-n", 200)
     assert augment(tmp_path / "whole", *words, model="vae")[0] == 0
     out = tmp_path / "out"
-    common = ("--data", shelf / "real", "--model", shelf / "vae", "--judge", "none", "--cache", shelf / "cache")
+    common = ("--data", shelf / "real", "--model", shelf / "vae", "--classifier", "none", "--cache", shelf / "cache")
     command = [sys.executable, "-m", "ecggen", "augment", *common, "--out", out, *words]
     with subprocess.Popen(
         list(map(str, command)), env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
@@ -479,12 +479,12 @@ def test_what_the_judge_refuses_is_counted_and_given_up(augment, run, shelf, tmp
     long = tiny("flow")
     long.preprocessor = replace(long.preprocessor, seconds=8)
     checkpoint.save(long, shelf / "long")
-    values = config.read_toml(ROOT / "configs/tiny/judge.toml")
+    values = config.read_toml(ROOT / "configs/tiny/classifier.toml")
     torch.manual_seed(0)
-    pretrained.save(pretrained.new(values["judge"], values["model"], "judge").eval(), shelf / "judge")
+    pretrained.save(pretrained.new(values["classifier"], values["model"], "classifier").eval(), shelf / "classifier")
     data = training_folder(tmp_path / "data", 120, seconds=8)
     words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--tries", 3, "--model", shelf / "long", "--json")
-    common = ("--data", data, "--judge", shelf / "judge", "--cache", shelf / "cache")
+    common = ("--data", data, "--classifier", shelf / "classifier", "--cache", shelf / "cache")
     code, said, _ = run("augment", *common, *words, "--out", tmp_path / "out")
     assert code == 0
     about, rows, table = json.loads(said), listed(tmp_path / "out"), table_of(tmp_path / "out")
@@ -493,7 +493,7 @@ def test_what_the_judge_refuses_is_counted_and_given_up(augment, run, shelf, tmp
     assert about["draws"] == sum(int(row["tries"]) for row in rows) == about["written"] + len(why)
     assert about["refused"] == {reason: why.count(reason) for reason in about["refused"]} and why
     assert set(why) <= {"invalid", "no beats", *(f"{word} {name}" for word in ("not", "like") for name in JUDGED)}
-    assert "AFIB" in about["limits"] and about["asked"]["judge"].startswith("judge@")
+    assert "AFIB" in about["limits"] and about["requested"]["classifier"].startswith("classifier@")
     for row in rows:
         assert bool(row["ecg_id"]) == (len(row["refused"].split(" | ")) < 3 or not row["refused"])
         assert not row["ecg_id"] or float(row["probability"]) >= about["limits"]["AFIB"][0] - 1e-3

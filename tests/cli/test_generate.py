@@ -134,7 +134,7 @@ def test_words_in_a_folder_out(run, models, tmp_path):
     assert all((out / page).read_bytes().startswith(b"\x89PNG") for page in pages)
     about = json.loads((out / "generate.json").read_text("utf-8"))
     assert about["complete"] and about["written"] == 2 and "SYNTHETIC" in about["what"]
-    assert about["asked"]["prompts"][0]["heart_rate"] == 130 and about["licence"].startswith("CC BY 4.0")
+    assert about["requested"]["prompts"][0]["heart_rate"] == 130 and about["licence"].startswith("CC BY 4.0")
     assert "not for diagnosis" in (out / "README.txt").read_text("utf-8")
 
 
@@ -149,9 +149,9 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
         origin = ecg.provenance
         assert origin.generated == STANDARD_LEADS and origin.measured == () and origin.seed == int(row["seed"]) == 5
         assert origin.condition == f"text {row['text']}; age {row['age']}; sex {row['sex']}; heart rate 130"
-        assert origin.model == f"{row['model']}, {row['steps']} steps, guidance {row['guidance']}"
+        assert origin.model == f"{row['model']}, {row['num_steps']} steps, guidance {row['guidance']}"
         obtained = heart_rate(r_peaks(ecg)[0])
-        assert row["heart_rate_obtained"] == ("" if obtained is None else f"{round(obtained, 1):.10g}")
+        assert row["heart_rate_measured"] == ("" if obtained is None else f"{round(obtained, 1):.10g}")
         assert row["synthetic"] == "True" and row["text"] == SENTENCE
         record = wfdb.rdrecord(str((out / row["file"]).with_suffix("")))
         assert record.p_signal.shape == (400, 12) and set(record.units) == {"mV"}
@@ -418,8 +418,8 @@ def test_the_benchmark_of_steps(models, tmp_path, monkeypatch, capsys):
     results = json.loads(out.read_text())
     vae, flow = results["models"]["vae"], results["models"]["flow"]
     assert flow["scores"][0] == kept["flow"]["scores"][0] and flow["speed"] == kept["flow"]["speed"]
-    assert [(row["steps"], len(row["given"])) for row in flow["scores"]] == [(1, 1), (1, 3), (2, 1), (2, 3)]
-    assert [row["steps"] for row in vae["scores"]] == [None, None]
+    assert [(row["num_steps"], len(row["given"])) for row in flow["scores"]] == [(1, 1), (1, 3), (2, 1), (2, 3)]
+    assert [row["num_steps"] for row in vae["scores"]] == [None, None]
     assert all(row["n"] == 4 and -1 <= row["single_draw"]["r"] <= row["r_interval"][1] + 1 for row in flow["scores"])
     assert {name: each["evaluations_per_draw"] for name, each in flow["speed"].items()} == dict.fromkeys(
         vae["speed"], 2
@@ -436,5 +436,5 @@ def test_guidance_counts_twice(monkeypatch):
     generator = tiny("flow")
     generator = generator.with_sampling(num_steps=3, guidance_scale=2)
     told = sampling.speed(generator, runs=1)
-    assert told["nothing"]["evaluations_per_draw"] == 3 and told["words and facts"]["evaluations_per_draw"] == 6
+    assert told["nothing"]["evaluations_per_draw"] == 3 and told["text and metadata"]["evaluations_per_draw"] == 6
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in generator.modules())

@@ -18,7 +18,7 @@ from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
 from ecggen.report.build import CHAPTERS, Chapter, measured
 from ecggen.report.inputs.discovery import listed
-from ecggen.report.inputs.load import Asked, entries, open_judge, read_sets
+from ecggen.report.inputs.load import Asked, entries, open_classifier, read_sets
 from ecggen.report.inputs.open import Said
 
 TWELVE = ",".join(STANDARD_LEADS)
@@ -260,11 +260,11 @@ def test_a_judge_that_cannot_see_is_left_out(tmp_path):
     folder = pretrained.save(
         pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"), tmp_path / "tiny"
     )
-    assert open_judge(str(folder), STANDARD_LEADS, notes) is not None and notes == []
-    assert open_judge(str(folder), ("I", "II"), notes) is None and "V1, V2" in notes[-1]
-    assert open_judge("none", STANDARD_LEADS, notes) is None and "none was wanted" in notes[-1]
+    assert open_classifier(str(folder), STANDARD_LEADS, notes) is not None and notes == []
+    assert open_classifier(str(folder), ("I", "II"), notes) is None and "V1, V2" in notes[-1]
+    assert open_classifier("none", STANDARD_LEADS, notes) is None and "none was wanted" in notes[-1]
     with pytest.raises(InputError, match="no checkpoint 'nobody'"):
-        open_judge("nobody", STANDARD_LEADS, notes)
+        open_classifier("nobody", STANDARD_LEADS, notes)
 
 
 def test_bad_data_in_a_section_is_told_and_errors_of_the_program_are_not_hidden():
@@ -288,10 +288,10 @@ def test_the_twelve_sections_stand_in_order():
 def test_a_report_on_few_records_comes_all_the_same(tmp_path, run, real):
     made = archive(tmp_path / "<b>made.npz", simulate(12, seed=2))
     out = tmp_path / "deep" / "report.html"
-    code, words, _ = run("report", made, "--real", real, "--judge", "none", "--out", out, "--seed", 3)
+    code, words, _ = run("report", made, "--real", real, "--classifier", "none", "--out", out, "--seed", 3)
     assert code == 0 and "report:" in words
     about = json.loads(out.with_suffix(".json").read_text())
-    assert tuple(about["sections"]) == KEYS and about["seed"] == 3 and about["judge"] is None
+    assert tuple(about["sections"]) == KEYS and about["seed"] == 3 and about["classifier"] is None
     assert about["sets"]["synthetic"]["n"] == 12 and about["sets"]["holdout"] is None
     assert about["verdicts"]["rhythm"] == "not measured"
     notes = [score["note"] for score in about["sections"]["rhythm"]["scores"]]
@@ -302,7 +302,7 @@ def test_a_report_on_few_records_comes_all_the_same(tmp_path, run, real):
     if CHROMIUM is not None:
         elements, complaints = opened(out, tmp_path / "profile")
         assert complaints == [] and elements.count("</section>") == len(KEYS)
-    code, _, error = run("report", made, "--real", real, "--judge", "none", "--out", out)
+    code, _, error = run("report", made, "--real", real, "--classifier", "none", "--out", out)
     assert code == 2 and "exists" in error
 
 
@@ -310,7 +310,7 @@ def test_all_flat_and_all_nan_are_a_verdict_and_no_crash(tmp_path, run, real):
     ecg = simulate(3)
     for fill in (0.0, torch.nan):
         made = archive(tmp_path / "made.npz", ECG(torch.full_like(ecg.signal, fill), ecg.leads, ecg.fs))
-        words = ("report", made, "--real", real, "--judge", "none", "--overwrite", "--json")
+        words = ("report", made, "--real", real, "--classifier", "none", "--overwrite", "--json")
         code, out, error = run(*words, "--out", tmp_path / "report.html")
         assert code == 0, error
         about = json.loads(out)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, SAMPLES
-from fixtures import tiny_judge
+from fixtures import tiny_evaluator
 
 from ecggen import InputError, data, read, write
 from ecggen.conditioning import statements
@@ -20,7 +20,7 @@ from ecggen.networks import storage
 from ecggen.training.trainer import Plan, logged
 from evaluation.scripts import evaluators as judging
 
-KINDS = ("judge", "pair")
+KINDS = ("judge", "ecg_text")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
 
 
@@ -55,27 +55,27 @@ def test_every_diagnostic_statement_lies_in_one_superclass():
 
 
 def test_a_judgement_depends_on_names_not_on_order_rate_or_batch():
-    judge, hearts = tiny_judge("judge"), simulate(5, seed=2)
-    found = judge.judge(hearts)
+    evaluator, hearts = tiny_evaluator("classifier"), simulate(5, seed=2)
+    found = evaluator.predict(hearts)
     assert found.probability.shape == (5, 99) and found.features.shape == (5, 16)
     for other in (hearts.pick(*reversed(STANDARD_LEADS)), hearts.pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")):
-        np.testing.assert_allclose(judge.judge(other, batch=2).probability, found.probability, atol=1e-5)
+        np.testing.assert_allclose(evaluator.predict(other, batch=2).probability, found.probability, atol=1e-5)
     fine = simulate(5, seed=2, fs=500)
-    np.testing.assert_allclose(judge.judge(fine).probability, found.probability, atol=0.02)
-    louder = judge.judge(type(hearts)(3 * hearts.signal, hearts.leads, hearts.fs))
+    np.testing.assert_allclose(evaluator.predict(fine).probability, found.probability, atol=0.02)
+    louder = evaluator.predict(type(hearts)(3 * hearts.signal, hearts.leads, hearts.fs))
     assert np.abs(louder.features - found.features).max() > 1e-3, "size has a voice"
 
 
 def test_longer_recordings_are_judged_window_by_window():
-    judge, long = tiny_judge("judge"), simulate(2, seconds=18, seed=1)
-    parts = [judge.judge(judge.preprocessor.ecg(long).crop(start, 10)).features for start in (0, 8)]
-    assert np.abs(judge.judge(long).features - np.mean(parts, 0)).max() < 0.05
+    evaluator, long = tiny_evaluator("classifier"), simulate(2, seconds=18, seed=1)
+    parts = [evaluator.predict(evaluator.preprocessor.ecg(long).crop(start, 10)).features for start in (0, 8)]
+    assert np.abs(evaluator.predict(long).features - np.mean(parts, 0)).max() < 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_cannot_be_judged_is_refused(kind):
-    judge = tiny_judge(kind)
-    look = judge.judge if kind == "judge" else judge.ecgs
+    evaluator = tiny_evaluator(kind)
+    look = evaluator.predict if kind == "classifier" else evaluator.ecgs
     with pytest.raises(InputError, match=r"lasts 4.00 s; at least 5 s were expected"):
         look(simulate(1, seconds=4))
     broken = simulate(1)
@@ -88,23 +88,23 @@ def test_what_cannot_be_judged_is_refused(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_judge_travels_as_a_folder(kind, tmp_path):
-    judge = tiny_judge(kind)
-    pretrained.save(judge, tmp_path / "made", half=True)
+    evaluator = tiny_evaluator(kind)
+    pretrained.save(evaluator, tmp_path / "made", half=True)
     again = pretrained.load(tmp_path / "made")
-    assert again.name == f"made@{storage.weights_hash(tmp_path / 'made')}" and type(again) is type(judge)
+    assert again.name == f"made@{storage.weights_hash(tmp_path / 'made')}" and type(again) is type(evaluator)
     hearts = simulate(3, seed=4)
-    look, looked = (one.judge if kind == "judge" else one.ecgs for one in (judge, again))
-    ours, theirs = (value if kind == "pair" else value.features for value in (look(hearts), looked(hearts)))
+    look, looked = (one.predict if kind == "classifier" else one.ecgs for one in (evaluator, again))
+    ours, theirs = (value if kind == "ecg_text" else value.features for value in (look(hearts), looked(hearts)))
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     with pytest.raises(InputError, match=r"holds (classifier|pair) of format 1"):
-        pretrained.load(tmp_path / "made", "pair" if kind == "judge" else "classifier")
+        pretrained.load(tmp_path / "made", "ecg_text" if kind == "classifier" else "classifier")
     (tmp_path / "made" / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match="whole safetensors weights"):
         pretrained.load(tmp_path / "made")
 
 
 def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
-    pair, hearts = tiny_judge("pair"), simulate(3, seed=4)
+    pair, hearts = tiny_evaluator("ecg_text"), simulate(3, seed=4)
     near = pair.similarity(hearts, ["atrial fibrillation", "", "normal ECG"])
     assert near.shape == (3,) and (np.abs(near) <= 1 + 1e-6).all()
     np.testing.assert_allclose(np.linalg.norm(pair.texts(["a", "b"]), axis=1), 1, atol=1e-6)
@@ -114,18 +114,18 @@ def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
 def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, tmp_path):
     from ecggen.training.classifier import train
 
-    judge = tiny_judge(kind)
-    pack = data.pack(data.recordings(folder), judge.preprocessor, folder / "cache")
+    evaluator = tiny_evaluator(kind)
+    pack = data.pack(data.recordings(folder), evaluator.preprocessor, folder / "cache")
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")["training"]
     plan = config.build(Plan, values | {"train_folds": [1, 2, 3, 4, 5, 6, 7, 8]}, "[training]")
-    whole = train(judge, pack, plan, tmp_path / "whole", progress=False)
+    whole = train(evaluator, pack, plan, tmp_path / "whole", progress=False)
     from dataclasses import replace
 
-    halted = tiny_judge(kind)
+    halted = tiny_evaluator(kind)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ecggen.training.classifier.rate_at", lambda p, *place: rate_of(plan, *place))
         train(halted, pack, replace(plan, epochs=1), tmp_path / "parts", progress=False)
-    train(tiny_judge(kind), pack, plan, tmp_path / "parts", resume=True, progress=False)
+    train(tiny_evaluator(kind), pack, plan, tmp_path / "parts", resume=True, progress=False)
     one, other = (pretrained.load(place / "checkpoint").state_dict() for place in (whole.parent, tmp_path / "parts"))
     for name, value in one.items():
         torch.testing.assert_close(value, other[name], msg=name)
@@ -141,13 +141,13 @@ def rate_of(plan, epoch, step, steps):
 
 def test_losses_fall_on_one_batch(folder):
     for kind in KINDS:
-        judge = tiny_judge(kind).train()
-        pack = data.pack(data.recordings(folder), judge.preprocessor, folder / "cache")
+        evaluator = tiny_evaluator(kind).train()
+        pack = data.pack(data.recordings(folder), evaluator.preprocessor, folder / "cache")
         known = batch(pack, np.arange(16))
-        optimizer = torch.optim.AdamW(judge.parameters(), 3e-3)
+        optimizer = torch.optim.AdamW(evaluator.parameters(), 3e-3)
         found = []
         for step in range(40):
-            loss = torch.stack(list(judge.loss(known, np.random.default_rng(step)).values())).sum()
+            loss = torch.stack(list(evaluator.loss(known, np.random.default_rng(step)).values())).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -157,16 +157,22 @@ def test_losses_fall_on_one_batch(folder):
 
 def test_the_command_trains_a_judge_and_a_pair_that_begins_with_it(folder, run, tmp_path):
     words = ("--data", folder, "--cache", folder / "cache", "--quiet")
-    code, out, _ = run("train-judge", ROOT / "configs/tiny/judge.toml", "--out", tmp_path / "judge", *words)
+    code, out, _ = run(
+        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *words
+    )
     assert code == 0 and "checkpoint" in out
-    begin = ("--look", tmp_path / "judge/checkpoint", "--set", "training.epochs=0")
-    code, _, _ = run("train-judge", ROOT / "configs/tiny/pair.toml", "--out", tmp_path / "pair", *begin, *words)
+    begin = ("--look", tmp_path / "classifier/checkpoint", "--set", "training.epochs=0")
+    code, _, _ = run(
+        "train-evaluator", ROOT / "configs/tiny/ecg_text.toml", "--out", tmp_path / "ecg_text", *begin, *words
+    )
     assert code == 0
-    judge, pair = (pretrained.load(tmp_path / name / "checkpoint") for name in KINDS)
-    torch.testing.assert_close(judge.look.state_dict(), pair.look.state_dict())
-    code, _, err = run("train-judge", ROOT / "configs/tiny/judge.toml", "--out", tmp_path / "judge", *words)
+    evaluator, pair = (pretrained.load(tmp_path / name / "checkpoint") for name in KINDS)
+    torch.testing.assert_close(evaluator.look.state_dict(), pair.look.state_dict())
+    code, _, err = run(
+        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *words
+    )
     assert code == 2 and "holds a run already" in err
-    code, _, err = run("train-judge", ROOT / "configs/tiny/vae.toml", "--out", tmp_path / "no", *words)
+    code, _, err = run("train-evaluator", ROOT / "configs/tiny/vae.toml", "--out", tmp_path / "no", *words)
     assert code == 2 and "one of classifier, pair was expected" in err
 
 
@@ -196,9 +202,9 @@ def test_retrieval_of_perfect_vectors_is_perfect():
     assert judging.retrieval(waves, np.roll(waves, 1, 0), codes, 1, rng) < 0.05
 
 
-@pytest.mark.skipif(not (ROOT / "checkpoints/judge/config.json").is_file(), reason="the judge is not shipped")
+@pytest.mark.skipif(not (ROOT / "checkpoints/classifier/config.json").is_file(), reason="the judge is not shipped")
 def test_the_shipped_judge_knows_the_samples():
-    judge = pretrained.load("judge", "classifier")
+    evaluator = pretrained.load("classifier", "classifier")
     (sample,) = sorted(SAMPLES.glob("00010_lr.hea"))
-    found = judge.judge(read(sample, check=False))
+    found = evaluator.predict(read(sample, check=False))
     assert found.probability.shape == (1, 99) and np.isfinite(found.features).all()

@@ -71,21 +71,21 @@ def refused(action, *words):
 
 @BOTH
 def test_features_of_every_record(judges, ten_seconds, model):
-    judge = judges[model]
-    features = judge.features(ten_seconds)
-    assert isinstance(judge, Extractor)
-    assert features.shape == (5, judge.width) == (5, WIDTHS[model]) and features.dtype == np.float64
+    evaluator = judges[model]
+    features = evaluator.features(ten_seconds)
+    assert isinstance(evaluator, Extractor)
+    assert features.shape == (5, evaluator.width) == (5, WIDTHS[model]) and features.dtype == np.float64
     assert np.isfinite(features).all() and np.ptp(features, 0).min() > 0
-    assert re.fullmatch(model + "@[0-9a-f]{12}", judge.name)
-    json.dumps(judge.preprocessing)
+    assert re.fullmatch(model + "@[0-9a-f]{12}", evaluator.name)
+    json.dumps(evaluator.preprocessing)
 
 
 @BOTH
 def test_order_of_leads_and_derived_leads_do_not_matter(judges, ten_seconds, model):
-    judge = judges[model]
-    expected = judge.features(ten_seconds)
-    assert far(expected, judge.features(ten_seconds.pick(*reversed(STANDARD_LEADS)))) == 0
-    assert far(expected, judge.features(ten_seconds.pick(*INDEPENDENT_LEADS))) < 1e-3
+    evaluator = judges[model]
+    expected = evaluator.features(ten_seconds)
+    assert far(expected, evaluator.features(ten_seconds.pick(*reversed(STANDARD_LEADS)))) == 0
+    assert far(expected, evaluator.features(ten_seconds.pick(*INDEPENDENT_LEADS))) < 1e-3
 
 
 @BOTH
@@ -104,16 +104,16 @@ def test_rate_does_not_matter(judges, ten_seconds, model, fs):
 
 @BOTH
 def test_batches_and_neighbours_do_not_matter(judges, ten_seconds, model):
-    judge = judges[model]
-    one_by_one = np.concatenate([judge.features(ten_seconds[i]) for i in range(5)])
-    assert far(judge.features(ten_seconds), one_by_one) < 1e-3
+    evaluator = judges[model]
+    one_by_one = np.concatenate([evaluator.features(ten_seconds[i]) for i in range(5)])
+    assert far(evaluator.features(ten_seconds), one_by_one) < 1e-3
 
 
 @BOTH
 def test_only_the_first_seconds_count(judges, model):
-    judge, long = judges[model], simulate(3, seconds=14, fs=500, seed=7)
-    assert far(judge.features(long.crop(0, 10)), judge.features(long)) == 0
-    assert far(judge.features(long), judge.features(long.crop(2))) > 0.05
+    evaluator, long = judges[model], simulate(3, seconds=14, fs=500, seed=7)
+    assert far(evaluator.features(long.crop(0, 10)), evaluator.features(long)) == 0
+    assert far(evaluator.features(long), evaluator.features(long.crop(2))) > 0.05
 
 
 @BOTH
@@ -164,12 +164,12 @@ def test_fm_sees_each_lead_scaled_and_a_flat_one_as_hidden(judges, ten_seconds):
 
 
 def test_two_windows_are_scaled_together_and_averaged(tmp_path, ten_seconds):
-    judge = foundation.load(written(tmp_path / "two", "ecg-fm", seconds=10))
-    seen = judge.prepare(ten_seconds)
-    assert seen.shape == (5, 12, 5000) and judge.preprocessing["windows"] == 2
+    evaluator = foundation.load(written(tmp_path / "two", "ecg-fm", seconds=10))
+    seen = evaluator.prepare(ten_seconds)
+    assert seen.shape == (5, 12, 5000) and evaluator.preprocessing["windows"] == 2
     with torch.inference_mode():
-        halves = [judge._model(half) for half in (seen[..., :2500], seen[..., 2500:])]
-    np.testing.assert_allclose(judge.features(ten_seconds), (halves[0] + halves[1]).numpy() / 2, atol=1e-5)
+        halves = [evaluator._model(half) for half in (seen[..., :2500], seen[..., 2500:])]
+    np.testing.assert_allclose(evaluator.features(ten_seconds), (halves[0] + halves[1]).numpy() / 2, atol=1e-5)
 
 
 # Refusals
@@ -177,14 +177,14 @@ def test_two_windows_are_scaled_together_and_averaged(tmp_path, ten_seconds):
 
 @BOTH
 def test_what_is_refused(judges, ten_seconds, model):
-    judge, signal = judges[model], ten_seconds.signal
+    evaluator, signal = judges[model], ten_seconds.signal
 
     def asked(changed, **other):
-        return lambda: judge.features(replace(ten_seconds, signal=changed, **other))
+        return lambda: evaluator.features(replace(ten_seconds, signal=changed, **other))
 
     broken, flat = signal.clone(), signal.clone()
     broken[3, 2, 100], flat[4] = torch.nan, 0.7
-    title, seconds = judge.title, f"{judge.seconds:g} s"
+    title, seconds = evaluator.title, f"{evaluator.seconds:g} s"
     refused(asked(signal[:0]), "there is no record; at least one was expected")
     refused(
         asked(signal[:, :3], leads=("I", "II", "III")), "V1, V2, V3, V4, V5, V6 do not follow", title, "reconstruct"
@@ -212,17 +212,19 @@ def test_what_lies_behind_the_window_does_not_save_a_flat_record(judges):
 
 @BOTH
 def test_the_network_itself_refuses_what_is_not_prepared(judges, ten_seconds, model):
-    judge = judges[model]
-    seen = judge.prepare(ten_seconds)
-    assert judge.network(seen).shape == (5, judge.width)
-    raw = ten_seconds.signal[..., : judge.samples]
-    shape = f"(record, 12, {judge.samples}) was expected"
+    evaluator = judges[model]
+    seen = evaluator.prepare(ten_seconds)
+    assert evaluator.network(seen).shape == (5, evaluator.width)
+    raw = ten_seconds.signal[..., : evaluator.samples]
+    shape = f"(record, 12, {evaluator.samples}) was expected"
     for wrong in (seen[:0], seen[:, :8], seen[..., :-1], seen[0], seen.transpose(1, 2)):
-        refused(lambda wrong=wrong: judge.network(wrong), f"shape {tuple(wrong.shape)}", shape, "features()")
+        refused(lambda wrong=wrong: evaluator.network(wrong), f"shape {tuple(wrong.shape)}", shape, "features()")
     silent = seen * (torch.arange(5) != 2)[:, None, None]
     for wrong in (silent, raw, seen + 0.5, 3 * seen, torch.zeros_like(seen)):
-        refused(lambda wrong=wrong: judge.network(wrong), "the network's input has mean", "were expected", "features()")
-    refused(lambda: judge.network(torch.where(seen > 2, torch.nan, seen)), "missing or infinite")
+        refused(
+            lambda wrong=wrong: evaluator.network(wrong), "the network's input has mean", "were expected", "features()"
+        )
+    refused(lambda: evaluator.network(torch.where(seen > 2, torch.nan, seen)), "missing or infinite")
 
 
 def test_views_that_no_network_was_trained_on(tmp_path):
@@ -264,7 +266,7 @@ def test_prefixes_older_names_and_half_precision(tmp_path, judges, ten_seconds, 
 @BOTH
 def test_tensors_that_do_not_fit(tmp_path, model):
     names = list(NETWORKS[model](**SIZES[model]).state_dict())
-    title = foundation.RELEASES[model].judge.title
+    title = foundation.RELEASES[model].extractor.title
 
     def asked(change):
         return lambda: foundation.load(written(tmp_path / "wrong", model, change))
@@ -488,8 +490,8 @@ def test_tokens_of_32_ms():
 
 def test_ecg_is_left_as_it_was(judges, ten_seconds):
     before = ECG(ten_seconds.signal.clone(), ten_seconds.leads, ten_seconds.fs)
-    for judge in judges.values():
-        judge.features(ten_seconds)
+    for evaluator in judges.values():
+        evaluator.features(ten_seconds)
     assert torch.equal(before.signal, ten_seconds.signal)
 
 
@@ -502,7 +504,7 @@ def test_a_report_compares_sets_on_its_features(tmp_path):
         write(simulate(50, fs=250, seed=seed), tmp_path / f"{name}.npz")
     folder = written(tmp_path / "founder", "ecg-founder")
     sets = tmp_path / "synthetic.npz", tmp_path / "real.npz"
-    material = enter(Asked(*sets, judge="none", features=(folder,)))
+    material = enter(Asked(*sets, evaluator="none", features=(folder,)))
     found = extracted(material, material.extractors[0])
     assert found.name == "ecg-founder's features" and found.extractor.startswith("ecg-founder@")
     assert found.synthetic.shape == found.real.shape == (50, 16)

@@ -20,7 +20,7 @@ from evaluation.scripts import conditions
 SECONDS, FS = 4.0, 250.0
 
 
-def told(name: str) -> Condition:
+def condition_of(name: str) -> Condition:
     """One of the table's conditions, for two hearts."""
     heart = simulate(2, seconds=SECONDS, fs=FS, seed=3)
     pulse = simulate_ppg(simulated_peaks(SECONDS, 75), SECONDS, 64.0, np.random.default_rng(0))
@@ -44,7 +44,7 @@ COLUMNS = ("nothing", "I", "II, V1, V5", "PPG", "text", "PPG+text", "I+text+fact
 @pytest.mark.parametrize("name", registry.names())
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_generator_takes_every_condition(name, column):
-    generator, known = tiny(name), told(column)
+    generator, known = tiny(name), condition_of(column)
     drawn = generator.sample(known, seed=1)
     assert drawn.leads == STANDARD_LEADS and drawn.fs == FS and drawn.signal.shape == (2, 12, round(SECONDS * FS))
     assert torch.isfinite(drawn.signal).all()
@@ -58,8 +58,8 @@ def test_every_generator_takes_every_condition(name, column):
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
-def test_steps_and_guidance_are_followed_and_told(name):
-    generator, known = tiny(name), told("I+text+facts")
+def test_steps_and_guidance_are_followed_and_condition_of(name):
+    generator, known = tiny(name), condition_of("I+text+facts")
     before = generator.sample(known, seed=1)
     generator = generator.with_sampling(num_steps=5)
     after = generator.sample(known, seed=1)
@@ -71,7 +71,7 @@ def test_steps_and_guidance_are_followed_and_told(name):
 
 def test_guidance_leaves_alone_what_was_measured():
     """Where neither words nor facts are seen, no guidance changes anything."""
-    generator, known = tiny("diffusion"), told("PPG")
+    generator, known = tiny("diffusion"), condition_of("PPG")
     before = generator.sample(known, seed=1)
     generator = generator.with_sampling(guidance_scale=7)
     assert torch.equal(before.signal, generator.sample(known, seed=1).signal)
@@ -83,20 +83,20 @@ def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
     for attention in (part for part in generator.modules() if isinstance(part, Attention)):
         torch.nn.init.normal_(attention.out_self.weight)  # it has no voice before training
     generator.sampling = replace(generator.sampling, pag_scale=0.0)
-    before = [generator.sample(told(column), seed=1) for column in columns]
+    before = [generator.sample(condition_of(column), seed=1) for column in columns]
     generator.sampling = replace(generator.sampling, pag_scale=0.5)
-    after = [generator.sample(told(column), seed=1) for column in columns]
+    after = [generator.sample(condition_of(column), seed=1) for column in columns]
     same = [torch.equal(*(each.signal for each in pair)) for pair in zip(before, after, strict=True)]
     assert same == [False, False, True, True, True]
-    assert "coherence 0.5" in after[0].provenance.model and "coherence" not in after[3].provenance.model
-    mixed = generator.sample(Condition.cat([told("text"), told("I+text+facts")]), seed=1)
+    assert "PAG scale 0.5" in after[0].provenance.model and "pag_scale" not in after[3].provenance.model
+    mixed = generator.sample(Condition.cat([condition_of("text"), condition_of("I+text+facts")]), seed=1)
     torch.testing.assert_close(mixed.signal[:2], after[0].signal, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
 def test_nothing_guides_above_its_share_of_noise(name):
     """At 0 it never does, at 1 always; between, the first steps are as learnt."""
-    generator, known = tiny(name), told("text")
+    generator, known = tiny(name), condition_of("text")
     drawn = {}
     for below, guidance in ((1.0, 1.0), (0.0, 5.0), (0.6, 5.0), (1.0, 5.0)):
         generator.sampling = replace(generator.sampling, guidance_scale=guidance, guidance_interval=below, num_steps=8)
@@ -158,8 +158,14 @@ def test_the_readmes_table_is_measured_and_drawn(tmp_path):
     assert perfect["valid"] == 1 and perfect["heart_rate_error"] < 1 and perfect["r"] > 0.9999
     flat = conditions.score(ECG(0 * heart.signal, heart.leads, heart.fs), known, ())
     assert flat["valid"] == 0 and flat["heart_rate_error"] > 60 and flat["r"] == 0
-    assert conditions.told(known, "I").observed_leads() == ("I",) and not conditions.told(known, "I").text_mask.any()
-    assert conditions.told(known, "PPG + text").ppg_mask.all() and conditions.told(known, "PPG + text").text_mask.all()
+    assert (
+        conditions.condition_of(known, "I").observed_leads() == ("I",)
+        and not conditions.condition_of(known, "I").text_mask.any()
+    )
+    assert (
+        conditions.condition_of(known, "PPG + text").ppg_mask.all()
+        and conditions.condition_of(known, "PPG + text").text_mask.all()
+    )
     assert set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.TOLD) and len(conditions.TOLD) == 7
     conditions.picture({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
     assert (tmp_path / "picture.png").stat().st_size > 10_000
@@ -177,5 +183,5 @@ def test_a_vae_without_leads_deviates_alike_at_all_times(monkeypatch):
             return write(read, drawn)
 
         monkeypatch.setattr(generator.reader, "write", watched)
-        generator.sample(told(column), seed=1)
+        generator.sample(condition_of(column), seed=1)
     assert steady["nothing"] < 1e-3 < 0.5 < steady["I"]

@@ -223,12 +223,12 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     hearts[:, 0] = given.signal[:, 0]
     truth = ECG(hearts, INDEPENDENT_LEADS, 100.0).standard()
 
-    def told(generator, pack, rows, leads, progress):
+    def conditions_given(generator, pack, rows, leads, progress):
         picked = truth.pick("I") if leads else None
         nothing = Condition.none(40, 4)
         yield truth, nothing if picked is None else nothing.with_leads(picked)
 
-    monkeypatch.setattr(calibration, "told", told)
+    monkeypatch.setattr(calibration, "conditions_given", conditions_given)
     shy = ShyHeart(daring, off=1.0, faint=faint)
     calibration.fit_draws(shy, None, np.arange(40))
     calibration.fit_intervals(shy, None, np.arange(40))
@@ -250,7 +250,7 @@ def test_draws_are_spread_by_other_draws_in_each_batch(monkeypatch):
     seen: list[list[int]] = []
     hearts = torch.randn(2, 8, 400, generator=torch.Generator().manual_seed(0))
     parts = [(ECG(hearts, INDEPENDENT_LEADS, 100.0).standard(), shown(2))] * 3
-    monkeypatch.setattr(calibration, "told", lambda *_: iter(parts))
+    monkeypatch.setattr(calibration, "conditions_given", lambda *_: iter(parts))
     calibration.fit_draws(Spied(1.0), None, np.arange(6), draws=2)
     assert seen == [list(range(at, at + 4)) for at in (0, 4, 8)] * 3  # from one, two and three leads
 
@@ -263,7 +263,9 @@ def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
     truth = ECG(hearts, INDEPENDENT_LEADS, 100.0).standard()
     nothing = Condition.none(40, 4)
     monkeypatch.setattr(
-        calibration, "told", lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)])
+        calibration,
+        "conditions_given",
+        lambda *of: iter([(truth, nothing.with_leads(truth.pick("I")) if of[3] else nothing)]),
     )
     shy = ShyHeart(0.1, off=1.0)
     calibration.fit_intervals(shy, None, np.arange(40))
@@ -271,7 +273,7 @@ def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
 
 
 def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
-    monkeypatch.setattr(calibration, "told", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
+    monkeypatch.setattr(calibration, "conditions_given", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
     calibration.fit_draws(gaussian, None, np.arange(2))
     assert (gaussian.spread == 1).all()
 
@@ -289,7 +291,7 @@ def test_what_has_no_part_in_sampling_is_not_told(seen, has_text_or_metadata, le
     assert Sampling(10, 2.1, 4, 0.4, 0.85).used(seen, has_text_or_metadata) == left
 
 
-@pytest.mark.parametrize("wrong", [{"coherence": -1}, {"coherence": float("nan")}, {"guided_below": 1.1}])
+@pytest.mark.parametrize("wrong", [{"pag_scale": -1}, {"pag_scale": float("nan")}, {"guidance_interval": 1.1}])
 def test_impossible_sampling_is_refused(wrong):
     with pytest.raises(InputError, match="expected"):
         Sampling(4, **wrong)

@@ -126,8 +126,8 @@ def test_every_config_can_be_built(path):
 
     values = config.read_toml(path)
     config.build(Plan, values["training"], "[training]")
-    if "judge" in values:
-        pretrained.new(values["judge"], values["model"], "[model]")
+    if "classifier" in values:
+        pretrained.new(values["classifier"], values["model"], "[model]")
         return
     registry.check_tables(values, path)
     registry.generator(values["generator"], values["model"], "[model]")

@@ -46,9 +46,9 @@ def test_flow_and_diffusion_with_the_same_weights_draw_the_same_in_many_steps():
     known = Condition.none(2, 4).with_leads(simulate(2, seconds=4, seed=1).pick("I"))
 
     def apart(steps: int) -> float:
-        made = made.with_sampling(steps, 1.0)
-        flow = flow.with_sampling(steps, 1.0)
-        one, other = (generator.sample(known, seed=3).signal for generator in (made, flow))
+        ours = made.with_sampling(steps, 1.0)
+        theirs = flow.with_sampling(steps, 1.0)
+        one, other = (generator.sample(known, seed=3).signal for generator in (ours, theirs))
         return float((one - other).abs().mean())
 
     assert apart(200) < 0.2 * apart(4)

@@ -12,7 +12,7 @@ from ecggen.conditioning import statements
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
-from ecggen.evaluators.classifier import Judgement, labels, targets
+from ecggen.evaluators.classifier import Predictions, labels, targets
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
 from ecggen.report.inputs.cohort import ECGSet, Material, Studied
@@ -92,10 +92,10 @@ class Amplitude(Generator):
 class Level:
     """A judge that takes the level of lead I for atrial fibrillation."""
 
-    def judge(self, ecg):
+    def classifier(self, ecg):
         level = ecg.pick("I").signal.mean((1, 2)).double().numpy() / 10
         probability = np.tile(level[:, None], len(labels()))
-        return Judgement(probability, probability, level, level)
+        return Predictions(probability, probability, level, level)
 
 
 def test_a_generator_that_does_not_hear_no_is_found_out():
@@ -143,7 +143,7 @@ def studied(records, obeys, seed=0):
     female = np.clip(records.sex[order] * 0.6 + 0.2 + rng.normal(0, 0.2, N), 0, 1)
     age = records.age[order] + rng.normal(0, 8, N)
     probability = told * 0.5 + rng.random(told.shape) * 0.6
-    found.__dict__["judgement"] = Judgement(rng.normal(size=(N, 4)), probability, female, age)
+    found.__dict__["judgement"] = Predictions(rng.normal(size=(N, 4)), probability, female, age)
     found.__dict__["peaks"] = [np.arange(0.2, 6, 60 / rate) for rate in records.asked_rate[order]]
     return found
 

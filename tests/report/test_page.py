@@ -170,7 +170,7 @@ def test_a_gauge_shows_the_value_against_the_floor():
 
 SCHEMA = {
     "format": int, "verdict": str, "verdicts": dict, "date": str, "seconds": float, "seed": int, "commit": str,
-    "versions": dict, "judge": (str, type(None)), "pair": (str, type(None)), "sets": dict, "sections": dict,
+    "versions": dict, "classifier": (str, type(None)), "ecg_text": (str, type(None)), "sets": dict, "sections": dict,
 }  # fmt: skip
 SECTION = {
     "key": str, "title": str, "question": str, "headline": str, "scores": list, "figures": list, "tables": list,

@@ -6,7 +6,7 @@ import torch
 
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
-from ecggen.evaluators.classifier import Judgement, labels
+from ecggen.evaluators.classifier import Predictions, labels
 from ecggen.report.inputs.cohort import ECGSet, Material, Studied
 from ecggen.report.sections.subgroups import AGES, CLASSES, subgroups
 
@@ -79,8 +79,8 @@ def test_the_judge_sorts_what_is_not_labelled_and_measures_features(off):
         features = rng.normal(0, 1, (N, 4))
         female = (np.arange(N) % 2).astype(float)
         features[female == 1] += shift
-        one.judge = type("Judge", (), {"name": "judge@0"})()
-        one.__dict__["judgement"] = Judgement(features, np.zeros((N, len(labels()))), female, np.full(N, 65.0))
+        one.classifier = type("Judge", (), {"name": "classifier@0"})()
+        one.__dict__["judgement"] = Predictions(features, np.zeros((N, len(labels()))), female, np.full(N, 65.0))
     section = subgroups(Material(*sets))
     found = verdicts(section)
     assert found["men: FID"] == "pass" and found["women: FID"] == ("fail" if off else "pass")

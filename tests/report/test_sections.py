@@ -229,8 +229,8 @@ def no_figures(monkeypatch):
 @pytest.fixture(scope="module")
 def material():
     """Alike sets with a judge that knows nothing."""
-    judge = pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
-    sets = [replace(hearts(60, seed), judge=judge) for seed in (1, 2, 3)]
+    classifier = pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
+    sets = [replace(hearts(60, seed), classifier=classifier) for seed in (1, 2, 3)]
     return Material(sets[0], sets[1], sets[2])
 
 
@@ -316,7 +316,7 @@ def bad_sets():
 @pytest.mark.parametrize("side", ["synthetic", "real"])
 @pytest.mark.parametrize("name, bad, said", list(bad_sets()), ids=lambda value: value if isinstance(value, str) else "")
 def test_bad_sets_get_a_sentence_and_no_traceback(material, no_figures, name, bad, said, side):
-    bad = Studied(bad, material.real.judge)
+    bad = Studied(bad, material.real.classifier)
     sets = (bad, material.real) if side == "synthetic" else (material.synthetic, bad)
     for section in SECTIONS:
         found = section(Material(sets[0], sets[1], material.holdout))
@@ -327,8 +327,8 @@ def test_bad_sets_get_a_sentence_and_no_traceback(material, no_figures, name, ba
 
 
 def test_two_leads_are_judged_on_what_they_hold(material, no_figures):
-    judge = material.real.judge
-    two = [Studied(as_set(one.all.ecg.pick("II", "V5")), judge) for one in (material.synthetic, material.real)]
+    classifier = material.real.classifier
+    two = [Studied(as_set(one.all.ecg.pick("II", "V5")), classifier) for one in (material.synthetic, material.real)]
     found = {section.__name__: section(Material(two[0], two[1])) for section in SECTIONS}
     assert found["rhythm"].verdict == found["amplitude"].verdict == PASS
     missing = {score.name: score.note for one in found.values() for score in one.scores if score.value is None}

@@ -182,7 +182,7 @@ TRAPS = [
 def check(trap: Trap, training: Studied, holdout: Studied | None, unseen: Studied) -> None:
     made = trap.make(unseen.all.ecg.signal.numpy(), training.all.ecg.signal.numpy(), np.random.default_rng(7))
     ecg = replace(unseen.all.ecg, signal=torch.as_tensor(made, dtype=torch.float32))
-    synthetic = Studied(as_set(ecg, [str(row) for row in range(len(ecg))], "synthetic"), unseen.judge)
+    synthetic = Studied(as_set(ecg, [str(row) for row in range(len(ecg))], "synthetic"), unseen.classifier)
     found = verdicts(synthetic, training, holdout)
     red = {key for key, verdict in found.items() if verdict == FAIL}
     assert trap.must <= red <= trap.must | trap.may, (trap.why, found)

@@ -33,11 +33,11 @@ def packed(codes=CODES, **columns) -> Pack:
     return Pack(signal, np.zeros((n, own.samples), np.float16), pandas.DataFrame(index | columns), own, {})
 
 
-def tiny_judge(kind: str, **changes):
+def tiny_evaluator(kind: str, **changes):
     """The tiny twin of a judge, with random weights."""
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")
     torch.manual_seed(0)
-    return pretrained.new(values["judge"], values["model"] | changes, kind).eval()
+    return pretrained.new(values["classifier"], values["model"] | changes, kind).eval()
 
 
 def refusal(action, *args, **options) -> str:

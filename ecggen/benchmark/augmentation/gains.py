@@ -175,7 +175,7 @@ def _scores(areas: Areas) -> dict[str, Any]:
 
 def _within(name: str, values: np.ndarray) -> dict[str, Any]:
     """A score and its interval."""
-    value, interval = redraws.told(values)
+    value, interval = redraws.summary(values)
     return {name: _short(value), f"{name}_interval": [_short(end) for end in interval]}
 
 

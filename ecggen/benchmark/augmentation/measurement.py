@@ -52,7 +52,7 @@ def run(
         "definitions": DEFINITIONS,
     }
     return about, {
-        "judge": study.judge_name,
+        "classifier": study.classifier_name,
         **transferred(moved, study.test, study.drawn_test, protocol.redraws, protocol.seed),
         **compared(fits, study.test, study.names, protocol.redraws, protocol.seed),
         "drawing": drawing(went),
@@ -75,10 +75,10 @@ def drawing(went: Sequence[tuple[str, Arrays]]) -> dict[str, Any]:
     found = {}
     for arm in dict.fromkeys(name for name, _ in went):
         cells = [cell for name, cell in went if name == arm]
-        asked, draws, seconds = (sum(float(cell[key]) for cell in cells) for key in ("asked", "draws", "seconds"))
+        asked, draws, seconds = (sum(float(cell[key]) for cell in cells) for key in ("requested", "draws", "seconds"))
         lost = asked - sum(len(cell["row"]) for cell in cells)
         found[arm] = {
-            "asked": int(asked),
+            "requested": int(asked),
             "given_up": int(lost),
             "draws_per_record": round(draws / asked, 3),
             "seconds": round(seconds, 1),

@@ -47,7 +47,7 @@ class Protocol:
     shares: Sequence[float] = (0.25, 0.5, 1.0, 2.0)
     repeats: int = 5
     strength: float = 0.8
-    judge: str = "judge"
+    classifier: str = "classifier"
     quantile: float = Rules.quantile
     tries: int = Rules.tries
     drawn_test: int = 500

@@ -39,7 +39,7 @@ GENERATED = ("synthetic", "variations")
 """Arms that a generator makes: out of words and facts alone, and near given records."""
 VERSION = 1
 """Counts up with every change of what a cell holds."""
-OF_DRAWS = ("strength", "judge", "quantile", "tries", "drawn_test")
+OF_DRAWS = ("strength", "classifier", "quantile", "tries", "drawn_test")
 """Settings that matter to drawn records only."""
 OF_ALL = ("redraws", "repeats")
 """Settings that matter to no cell."""
@@ -60,7 +60,7 @@ class Study:
     def __init__(self, protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells):
         self.protocol, self.pack, self.generator, self.report, self.cells = protocol, pack, generator, report, cells
         self.downstream = RandomConvolutions()
-        self.judge = pretrained.load(protocol.judge, "classifier") if protocol.judge else None
+        self.classifier = pretrained.load(protocol.classifier, "classifier") if protocol.classifier else None
         self.fractions = sorted({*protocol.fractions})
         self.laps = math.ceil(max(protocol.shares))
         seeds = range(protocol.seed, protocol.seed + protocol.repeats)
@@ -93,8 +93,8 @@ class Study:
         return GENERATED if self.generator.varies else GENERATED[:1]
 
     @property
-    def judge_name(self) -> str:
-        return self.judge.name if self.judge else ""
+    def classifier_name(self) -> str:
+        return self.classifier.name if self.classifier else ""
 
     def depends(self, drawn: bool = False) -> dict[str, Any]:
         """What a cell depends on: the data and the settings, and where something is drawn the model and the judge."""
@@ -110,7 +110,11 @@ class Study:
             "settings": settings,
             "names": self.names,
         }
-        drawing = {"model": self.generator.name, "sampling": str(self.generator.sampling), "judge": self.judge_name}
+        drawing = {
+            "model": self.generator.name,
+            "sampling": str(self.generator.sampling),
+            "classifier": self.classifier_name,
+        }
         return about | (drawing if drawn else {})
 
     @cached_property
@@ -143,15 +147,15 @@ class Study:
         protocol, began = self.protocol, time.perf_counter()
         population, own = Population.of(self.pack, rows), self.pack.ecg(rows)
         asks = population.any(n, seed, first)
-        limits = {} if self.judge is None else limits_of(self.judge, own, population, (), protocol.quantile)
-        augmenter = Augmenter(self.generator, self.judge, Rules(protocol.quantile, protocol.tries), seed, limits)
+        limits = {} if self.classifier is None else limits_of(self.classifier, own, population, (), protocol.quantile)
+        augmenter = Augmenter(self.generator, self.classifier, Rules(protocol.quantile, protocol.tries), seed, limits)
         originals = own[torch.tensor([one.like for one in asks])] if arm == "variations" else None
         drawn = augmenter.draw(asks, originals, protocol.strength, lambda share: self.report(f"drawing {arm}", share))
         return self._seen_drawn(drawn, rows) | {"seconds": np.array(time.perf_counter() - began)}
 
     def _seen_drawn(self, drawn: Sequence[Drawn], rows: np.ndarray) -> Arrays:
         """What the classifier sees of the draws that were kept, and how it went."""
-        kept = [(one.ecg, one.asked.like) for one in drawn if one.ecg is not None]
+        kept = [(one.ecg, one.requested.like) for one in drawn if one.ecg is not None]
         if not kept:
             raise InputError(
                 f"all of {len(drawn)} drawn records were refused", "some were expected", "lower the quantile"
@@ -160,7 +164,7 @@ class Study:
         return {
             "inputs": self.downstream.prepare(waves).astype(np.float32),
             "row": rows[[like for _, like in kept]],
-            "asked": np.array(len(drawn)),
+            "requested": np.array(len(drawn)),
             "draws": np.array(sum(one.tries for one in drawn)),
         }
 

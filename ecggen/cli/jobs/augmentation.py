@@ -37,7 +37,7 @@ COLUMNS = {
     "age": "years the model was told",
     "sex": "M or F the model was told",
     "heart_rate": "beats per minute the model was told",
-    "heart_rate_obtained": "beats per minute of the R peaks in the record",
+    "heart_rate_measured": "beats per minute of the R peaks in the record",
     "like": "the training record whose facts were varied, or the ECG that was varied",
     "fold": "fold of that record, and of this one",
     "tries": "how often it was drawn",
@@ -143,7 +143,7 @@ class Folder:
         """Write a record and its line, or the line of one that was given up."""
         from ecggen.core.rhythm import heart_rate, r_peaks
 
-        asked, ecg = drawn.asked, drawn.ecg
+        asked, ecg = drawn.requested, drawn.ecg
         number = None if ecg is None else self.job.first_record + asked.index
         values = asdict(asked) | {"ecg_id": number, "codes": " ".join(asked.codes), "like": self.job.likes[asked.index]}
         values |= {"tries": drawn.tries, "refused": " | ".join(drawn.refused), "model": model, "seed": seed}
@@ -151,7 +151,7 @@ class Folder:
         values |= {"probability": probability, "synthetic": True}
         if ecg is not None and number is not None:
             self._write(number, drawn)
-            values["heart_rate_obtained"] = rounded(heart_rate(r_peaks(ecg)[0]))
+            values["heart_rate_measured"] = rounded(heart_rate(r_peaks(ecg)[0]))
         line = StringIO()
         csv.writer(line, lineterminator="\n").writerow(cell(values.get(name)) for name in COLUMNS)
         with self.list.open("a", encoding="utf-8", newline="") as file:
@@ -178,7 +178,7 @@ class Folder:
         from ecggen.io import write
 
         assert drawn.ecg is not None
-        about = self.job.about(drawn.asked)
+        about = self.job.about(drawn.requested)
         if self.records is None:
             write(drawn.ecg, self._challenge(number), overwrite=True, about=about)
         elif number not in self.records:  # a line may be lacking where the record is whole
@@ -244,7 +244,7 @@ def fill(folder: Folder, draw: Callable[[Sequence[Asked]], list[Drawn]], model: 
     lacking = {asked.index for asked in folder.lacking()}
     for start in sorted({index // BLOCK * BLOCK for index in lacking}):
         for drawn in draw(folder.job.asks[start : start + BLOCK]):
-            if drawn.asked.index in lacking:
+            if drawn.requested.index in lacking:
                 folder.add(drawn, model, seed)
         report(len(folder.lines) / len(folder.part))
 

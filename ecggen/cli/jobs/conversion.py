@@ -329,7 +329,7 @@ class Job:
             about = json.loads((self.out / SUMMARY).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{self.out} holds no {SUMMARY}", "a job that was begun was expected") from error
-        if not isinstance(about, dict) or about.get("asked") != self._asked():
+        if not isinstance(about, dict) or about.get("requested") != self._asked():
             raise InputError(f"{self.out} was begun otherwise", "the same job was expected", "choose another folder")
         if not (self.out / LIST).is_file():
             return []
@@ -372,5 +372,5 @@ class Job:
     def _store(self, about: dict[str, Any]) -> None:
         from ecggen.io.files import place
 
-        text = json.dumps({"asked": self._asked()} | about, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps({"requested": self._asked()} | about, indent=1, ensure_ascii=False) + "\n"
         place({self.out / SUMMARY: text.encode()})

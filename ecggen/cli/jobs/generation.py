@@ -50,20 +50,20 @@ COLUMNS = {
     "age": "years the model was told; blank for none",
     "sex": "M or F the model was told; blank for none",
     "heart_rate": "beats per minute the model was told; blank for none",
-    "heart_rate_obtained": "beats per minute of the R peaks in the record; blank where fewer than two were found",
+    "heart_rate_measured": "beats per minute of the R peaks in the record; blank where fewer than two were found",
     "seconds": "duration",
     "fs": "samples per second",
     "model": "name of the checkpoint and the first digits of its weights' SHA-256",
     "seed": "seed of the job: with index, model and the four that follow it gives the record again",
-    "steps": "steps of the sampler; blank for a model that draws in one pass",
-    "guidance": "how much more than learnt the words and facts were followed; blank likewise",
-    "coherence": "how much more than learnt each draw was made one whole; blank likewise",
-    "guided_below": "share of noise below which both acted; blank likewise",
+    "num_steps": "steps of the sampler; blank for a model that draws in one pass",
+    "guidance_scale": "how much more than learnt the words and facts were followed; blank likewise",
+    "pag_scale": "how much more than learnt each draw was made one whole; blank likewise",
+    "guidance_interval": "share of noise below which both acted; blank likewise",
     "synthetic": "True: no record of this list is a person's",
 }
 """Columns of records.csv, with what they mean."""
 
-SAMPLED = ("steps", "guidance", "coherence", "guided_below")
+SAMPLED = ("num_steps", "guidance_scale", "pag_scale", "guidance_interval")
 """Columns that tell how a draw was sampled."""
 
 _LINE = re.compile(r"^((\d+),(\d{5,}\.[a-z]{3}),.*,True\n)", re.MULTILINE)
@@ -199,7 +199,7 @@ class Folder:
         values = asdict(prompt) | {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
         values |= asdict(generator.sampling) if generator.sampling else {}
         values |= {"seconds": ecg.seconds, "fs": ecg.fs, "model": generator.name, "seed": self.job.seed}
-        values |= {"heart_rate_obtained": rounded(heart_rate(r_peaks(ecg)[0])), "synthetic": True}
+        values |= {"heart_rate_measured": rounded(heart_rate(r_peaks(ecg)[0])), "synthetic": True}
         line = StringIO()
         csv.writer(line, lineterminator="\n").writerow(cell(values.get(name)) for name in COLUMNS)
         self.kept[index] = line.getvalue()

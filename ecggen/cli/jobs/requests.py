@@ -141,12 +141,12 @@ class Plan:
         """Name of the record that each request is like."""
         return self.named or [self.pack.index.name.iloc[asked.like] if self.pack else "" for asked in asks]
 
-    def limits(self, judge: Classifier | None, names: Sequence[str], quantile: float) -> Limits:
+    def limits(self, classifier: Classifier | None, names: Sequence[str], quantile: float) -> Limits:
         """The judge's limits, told from the training records."""
         from ecggen.augment.augmenter import MOST_FOR_LIMITS, limits_of
         from ecggen.data.population import Population
 
-        if judge is None or not quantile:
+        if classifier is None or not quantile:
             return {}
         if self.pack is None:
             self.notes.append("the judge has no limits without training records: it refuses nothing")
@@ -154,7 +154,7 @@ class Plan:
         import numpy as np
 
         chosen = np.sort(np.random.default_rng(0).permutation(len(self.pack))[:MOST_FOR_LIMITS])
-        limits = limits_of(judge, self.pack.ecg(chosen), Population.of(self.pack, chosen), names, quantile)
+        limits = limits_of(classifier, self.pack.ecg(chosen), Population.of(self.pack, chosen), names, quantile)
         few = [name for name in names if name not in limits]
         self.notes += [
             f"too few training records for a limit of {name}: no draw is refused for lacking it" for name in few

@@ -21,10 +21,10 @@ def same_job(out: Path, description: Path, about: dict[str, Any], command: str) 
         about: What it would write now; ``model`` and everything in ``asked`` must be the same.
         command: The command that writes such descriptions.
     """
-    now = json.loads(json.dumps({"model": about["model"]} | about["asked"]))
+    now = json.loads(json.dumps({"model": about["model"]} | about["requested"]))
     try:
         there = json.loads(description.read_text(encoding="utf-8"))
-        before = {"model": there["model"]} | there["asked"]
+        before = {"model": there["model"]} | there["requested"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{description} cannot be read", f"what ecggen {command} wrote was expected") from error
     for name in (name for name in now if before.get(name) != now[name]):

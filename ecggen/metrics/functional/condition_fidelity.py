@@ -182,7 +182,12 @@ class Worded:
 
 
 def has_text_or_metadata(
-    generator: Generator, judge: Classifier, codes: Sequence[str], n: int = 16, seconds: float = 10.0, seed: int = 0
+    generator: Generator,
+    classifier: Classifier,
+    codes: Sequence[str],
+    n: int = 16,
+    seconds: float = 10.0,
+    seed: int = 0,
 ) -> dict[str, Worded]:
     """How steady a generator is under other words and how it takes a "no", by statement.
 
@@ -201,6 +206,6 @@ def has_text_or_metadata(
         probabilities = []
         for text in (says, statements.held_out(code), denial, ""):
             condition = Condition.none(n, seconds, generator.preprocessor.fs).with_text(text, parse=False)
-            probabilities.append(judge.judge(generator.sample(condition, seed)).of([code])[:, 0])
+            probabilities.append(classifier.predict(generator.sample(condition, seed)).of([code])[:, 0])
         found[code] = Worded(*probabilities)
     return found

@@ -58,7 +58,7 @@ def macro(by_label: np.ndarray) -> np.ndarray:
         return np.where(known, by_label, 0).sum(1) / known.sum(1)
 
 
-def told(values: np.ndarray, level: float = LEVEL) -> tuple[float, tuple[float, float]]:
+def summary(values: np.ndarray, level: float = LEVEL) -> tuple[float, tuple[float, float]]:
     """The score as it is (first), and the interval of its redraws (the others)."""
     low, high = np.nanquantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
     return float(values[0]), (float(low), float(high))

@@ -112,7 +112,7 @@ def tried(train: Labelled, test: Labelled, downstream: Downstream) -> np.ndarray
 def judged(probabilities: np.ndarray, test: Labelled, seed: int = 0, repeats: int = REDRAWS) -> Tested:
     """Scores of (repeat, record, label) probabilities against a test set's labels."""
     found = redraws.areas(probabilities, test.labels, redraws.weights(test.patients, seed, repeats))
-    score, interval = redraws.told(redraws.macro(found.auroc))
+    score, interval = redraws.summary(redraws.macro(found.auroc))
     return Tested(score, float(redraws.macro(found.auprc)[0]), interval, probabilities)
 
 
@@ -163,7 +163,7 @@ def difference_interval(first: Tested, second: Tested, test: Labelled, seed: int
     """95 % of ``first.auroc`` − ``second.auroc``, both of the same test set, whose patients are redrawn."""
     counted = redraws.weights(test.patients, seed, REDRAWS)
     ours, others = (redraws.areas(one.probabilities, test.labels, counted).auroc for one in (first, second))
-    return redraws.told(redraws.macro(ours) - redraws.macro(others))[1]
+    return redraws.summary(redraws.macro(ours) - redraws.macro(others))[1]
 
 
 def augmentation_curve(

@@ -15,9 +15,9 @@ import numpy as np
 from ecggen.core import artifacts
 from ecggen.core.ecg import ECG
 from ecggen.core.rhythm import r_peaks
-from ecggen.evaluators.classifier import Classifier, Judgement
+from ecggen.evaluators.classifier import Classifier, Predictions
 from ecggen.evaluators.delineator import Waves, delineate
-from ecggen.evaluators.ecg_text import Pair
+from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.evaluators.extractor import Extractor
 from ecggen.metrics.functional import intervals as waves_to_intervals
 from ecggen.report import median_beats, repeats
@@ -85,7 +85,7 @@ class Studied:
     """
 
     all: ECGSet
-    judge: Classifier | None
+    classifier: Classifier | None
     report: Callable[[str, float], None] = lambda what, share: None
 
     @cached_property
@@ -132,11 +132,13 @@ class Studied:
         return waves_to_intervals.intervals(self.valid.ecg, self.waves)
 
     @cached_property
-    def judgement(self) -> Judgement | None:
+    def predictions(self) -> Predictions | None:
         """What the judge finds in the valid records; None without a judge or without records."""
-        if self.judge is None or not len(self.valid):
+        if self.classifier is None or not len(self.valid):
             return None
-        return self.judge.judge(self.valid.ecg, progress=lambda share: self.report(f"judging {self.all.source}", share))
+        return self.classifier.predict(
+            self.valid.ecg, progress=lambda share: self.report(f"judging {self.all.source}", share)
+        )
 
 
 @dataclass
@@ -160,7 +162,7 @@ class Material:
     real: Studied
     holdout: Studied | None = None
     truth: Studied | None = None
-    pair: Pair | None = None
+    ecg_text: ECGTextEncoder | None = None
     given: tuple[str, ...] = ()
     seed: int = 0
     about: dict[str, str] = field(default_factory=dict)

@@ -15,14 +15,14 @@ from ecggen.core.ecg import INDEPENDENT_LEADS, check_leads, determined_by
 from ecggen.core.errors import InputError
 from ecggen.evaluators import foundation, pretrained
 from ecggen.evaluators.classifier import Classifier
-from ecggen.evaluators.ecg_text import Pair
+from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.report.inputs.cohort import ECGSet, Material, Studied
 from ecggen.report.inputs.discovery import Entry, Record, listed
 from ecggen.report.inputs.harmonise import Form, brought, common, form_of, misfit
 from ecggen.report.inputs.open import Said
 from ecggen.report.inputs.selection import drawn, of_others, paired
 
-JUDGE, PAIR = "judge", "pair"
+CLASSIFIER, ECG_TEXT = "classifier", "ecg_text"
 """Names of the shipped judging networks."""
 
 Progress = Callable[[str, float], None]
@@ -54,7 +54,7 @@ class Asked:
     said: Said = field(default_factory=Said)
     limit: int = 1000
     seed: int = 0
-    judge: str = ""
+    classifier: str = ""
     given: tuple[str, ...] = ()
     real_folds: tuple[int, ...] = ()
     holdout_folds: tuple[int, ...] = ()
@@ -73,15 +73,15 @@ def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Materi
     extractors = tuple(foundation.load(folder) for folder in asked.features)
     sets = read_sets(entries(asked, notes), asked, progress, notes)
     synthetic = sets["synthetic"]
-    judge = open_judge(asked.judge, synthetic.ecg.leads, notes)
-    studied = {name: Studied(one, judge, progress) for name, one in sets.items()}
+    classifier = open_classifier(asked.classifier, synthetic.ecg.leads, notes)
+    studied = {name: Studied(one, classifier, progress) for name, one in sets.items()}
     origin = synthetic.ecg.provenance
     return Material(
         studied["synthetic"],
         studied["real"],
         studied.get("holdout"),
         studied.get("truth"),
-        _pair(judge, synthetic),
+        _pair(classifier, synthetic),
         asked.given or (origin.measured if origin and "truth" in sets else ()),
         asked.seed,
         notes=tuple(notes),
@@ -133,7 +133,7 @@ def read_sets(chosen: dict[str, list[Entry]], asked: Asked, progress: Progress, 
     }
 
 
-def open_judge(name: str, leads: Sequence[str], notes: list[str]) -> Classifier | None:
+def open_classifier(name: str, leads: Sequence[str], notes: list[str]) -> Classifier | None:
     """The judge, if there is one that can see these leads; ``name`` as in ``Asked``.
 
     Raises:
@@ -145,7 +145,7 @@ def open_judge(name: str, leads: Sequence[str], notes: list[str]) -> Classifier 
         notes.append(f"There is no judge ({why}): what rests on its features is not measured.")
         return None
     try:
-        return pretrained.load(name or JUDGE, "classifier")
+        return pretrained.load(name or CLASSIFIER, "classifier")
     except InputError:
         if name:
             raise
@@ -153,12 +153,12 @@ def open_judge(name: str, leads: Sequence[str], notes: list[str]) -> Classifier 
         return None
 
 
-def _pair(judge: Classifier | None, synthetic: ECGSet) -> Pair | None:
+def _pair(classifier: Classifier | None, synthetic: ECGSet) -> ECGTextEncoder | None:
     """The shipped ECG–text encoders, where a judge is wanted and there are texts to compare with."""
-    if judge is None or not any(synthetic.texts):
+    if classifier is None or not any(synthetic.texts):
         return None
     try:
-        return pretrained.load(PAIR, "pair")
+        return pretrained.load(ECG_TEXT, "ecg_text")
     except InputError:
         return None
 

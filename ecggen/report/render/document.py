@@ -41,8 +41,8 @@ class Report:
     sections: list[Section]
     sets: dict[str, dict[str, Any] | None]
     seed: int
-    judge: str = ""
-    pair: str = ""
+    classifier: str = ""
+    ecg_text: str = ""
     date: str = ""
     commit: str = ""
     seconds: float = 0.0
@@ -72,8 +72,8 @@ class Report:
             "seed": self.seed,
             "commit": self.commit,
             "versions": self.versions,
-            "judge": self.judge or None,
-            "pair": self.pair or None,
+            "classifier": self.classifier or None,
+            "ecg_text": self.ecg_text or None,
             "sets": self.sets,
             "sections": {section.key: section.as_json() for section in self.sections},
         }

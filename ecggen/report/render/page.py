@@ -82,9 +82,9 @@ def _facts(report: Report) -> dict[str, str]:
             facts[words] = escape(f"{one['n']:,} records{valid}: {one['source']}")
     facts["date"] = escape(report.date)
     facts["seed"] = escape(str(report.seed))
-    facts["judge"] = f"<span class='mono'>{escape(report.judge or 'none')}</span>"
-    if report.pair:
-        facts["text judge"] = f"<span class='mono'>{escape(report.pair)}</span>"
+    facts["classifier"] = f"<span class='mono'>{escape(report.classifier or 'none')}</span>"
+    if report.ecg_text:
+        facts["text judge"] = f"<span class='mono'>{escape(report.ecg_text)}</span>"
     version = f"ecggen {report.versions.get('ecggen', '')}".strip()
     facts["made by"] = escape(f"{version}{f', {report.commit}' if report.commit else ''} in {report.seconds:.0f} s")
     return facts

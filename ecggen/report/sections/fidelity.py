@@ -101,7 +101,7 @@ def _rates(asked: Asked) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]
 
 def _sex(asked: Asked, lent: Asked) -> Score:
     definition = "AUROC of the judge's probability of a woman, asked-for women against men"
-    return _person("sex", asked, lent, lambda one: one.judgement.female, obtained.sex, 0.5, definition)
+    return _person("sex", asked, lent, lambda one: one.predictions.female, obtained.sex, 0.5, definition)
 
 
 def _age(asked: Asked, lent: Asked) -> Score:
@@ -109,7 +109,7 @@ def _age(asked: Asked, lent: Asked) -> Score:
         return obtained.age(wanted, found)["r"]
 
     definition = "Pearson's r of the asked-for age and the age that the judge finds"
-    return _person("age", asked, lent, lambda one: one.judgement.age, r, 0.0, definition)
+    return _person("age", asked, lent, lambda one: one.predictions.age, r, 0.0, definition)
 
 
 def _person(
@@ -141,10 +141,10 @@ def _person(
             asked.material.seed,
             note=note,
             definition=f"{definition}; {RULE}",
-            extractor=_judge(asked),
+            extractor=_classifier(asked),
         )
 
-    return attempt(what, measure, extractor=_judge(asked))
+    return attempt(what, measure, extractor=_classifier(asked))
 
 
 def _statements(asked: Asked, lent: Asked, kind: str) -> Score:
@@ -157,7 +157,7 @@ def _statements(asked: Asked, lent: Asked, kind: str) -> Score:
         for one in (asked, lent):
             rows, names = one.rows([bool(said) for said in one.codes])
             wanted = targets([one.codes[row] for row in rows])[:, columns]
-            sides.append([one.judgement.probability[rows][:, columns], wanted])
+            sides.append([one.predictions.probability[rows][:, columns], wanted])
             patients.append(names)
         return beside(
             name,
@@ -168,10 +168,10 @@ def _statements(asked: Asked, lent: Asked, kind: str) -> Score:
             asked.material.seed,
             definition=f"mean over {len(kept)} labels of the area under the ROC curve of the judge's probability, "
             f"records for which a label was asked against the others; labels with {obtained.LEAST} of each; {RULE}",
-            extractor=_judge(asked),
+            extractor=_classifier(asked),
         )
 
-    return attempt(name, measure, extractor=_judge(asked))
+    return attempt(name, measure, extractor=_classifier(asked))
 
 
 def _areas(asked: Asked, lent: Asked, kind: str) -> dict[str, tuple[float, float]]:
@@ -183,7 +183,7 @@ def _areas(asked: Asked, lent: Asked, kind: str) -> dict[str, tuple[float, float
         if len(rows) < LEAST:
             raise InputError(f"{len(rows)} records with statements, {LEAST} needed")
         codes = [one.codes[row] for row in rows]
-        areas.append(obtained.diagnoses(one.judgement.probability[rows], codes, names))
+        areas.append(obtained.diagnoses(one.predictions.probability[rows], codes, names))
     found = {name: (float(a), float(b)) for name, a, b in zip(names, *areas, strict=True) if np.isfinite(a + b)}
     if not found:
         raise InputError(f"none of {len(names)} labels has {obtained.LEAST} records with and without it in both sets")
@@ -260,9 +260,9 @@ def _add_labels(section: Section, asked: Asked, lent: Asked) -> None:
         section.figures.append(figure)
 
 
-def _judge(asked: Asked) -> str:
-    return asked.studied.judge.name if asked.studied.judge else ""
+def _classifier(asked: Asked) -> str:
+    return asked.studied.classifier.name if asked.studied.classifier else ""
 
 
 def _pair(asked: Asked) -> str:
-    return asked.material.pair.name if asked.material.pair else ""
+    return asked.material.ecg_text.name if asked.material.ecg_text else ""

@@ -39,7 +39,11 @@ def _lacking(material: Material) -> list[list[str]]:
     cases = (
         (material.holdout is None, "held-out real records (--holdout)", "whether training records were memorised"),
         (material.truth is None, "the truth of each record (--paired)", "how well they reconstruct"),
-        (synthetic.judge is None, "a judge (--judge)", "distances on a network's features, and fidelity to labels"),
+        (
+            synthetic.classifier is None,
+            "a judge (--classifier)",
+            "distances on a network's features, and fidelity to labels",
+        ),
         (not any(synthetic.all.texts), "what each record was asked for", "whether the wish was fulfilled"),
         (not any(synthetic.all.codes), "statements of the synthetic records", "whether a classifier learns from them"),
         (

@@ -101,16 +101,16 @@ def _class(one: Studied) -> dict[str, np.ndarray] | None:
 
 
 def _sex_found(one: Studied) -> dict[str, np.ndarray] | None:
-    found = one.judgement
+    found = one.predictions
     return None if found is None else {"men": found.female < 0.5, "women": found.female >= 0.5}
 
 
 def _age_found(one: Studied) -> dict[str, np.ndarray] | None:
-    return None if one.judgement is None else _bands(one.judgement.age)
+    return None if one.predictions is None else _bands(one.predictions.age)
 
 
 def _class_found(one: Studied) -> dict[str, np.ndarray] | None:
-    found = one.judgement
+    found = one.predictions
     if found is None:
         return None
     probable = found.of([f"class {name}" for name in CLASSES]) >= 0.5
@@ -142,12 +142,15 @@ def _of_group(
     patients = [material.real.valid.patients[row] for row in np.flatnonzero(theirs)]
     both = rates[0][ours], rates[1][theirs]
     rate = marginal(f"{name}: heart rate", both, patients, material.seed, extractor=DETECTOR)
-    judged = material.synthetic.judgement, material.real.judgement
-    if judged[0] is None or judged[1] is None or material.synthetic.judge is None:
+    judged = material.synthetic.predictions, material.real.predictions
+    if judged[0] is None or judged[1] is None or material.synthetic.classifier is None:
         return [rate]
     features = judged[0].features[ours], judged[1].features[theirs]
-    judge = material.synthetic.judge.name
-    return [rate, attempt(f"{name}: FID", lambda: _distance(f"{name}: FID", features, patients, material.seed, judge))]
+    classifier = material.synthetic.classifier.name
+    return [
+        rate,
+        attempt(f"{name}: FID", lambda: _distance(f"{name}: FID", features, patients, material.seed, classifier)),
+    ]
 
 
 def _too_few(ours: int, theirs: int) -> str:
@@ -158,14 +161,16 @@ def _too_few(ours: int, theirs: int) -> str:
     return ""
 
 
-def _distance(name: str, features: tuple[np.ndarray, np.ndarray], patients: list[str], seed: int, judge: str) -> Score:
+def _distance(
+    name: str, features: tuple[np.ndarray, np.ndarray], patients: list[str], seed: int, classifier: str
+) -> Score:
     """Gaussian Fréchet distance on the judge's features."""
     return scored(
         name,
         compared(lambda x, y: frechet_gaussian(x, y, LEAST // 2), features, patients, seed, False, REDRAWS),
         lambda one: times(one.value, one.high),
         f"Fréchet distance of normal distributions on the judge's features, within the group; {HALVED}",
-        extractor=judge,
+        extractor=classifier,
     )
 
 

@@ -1,4 +1,4 @@
-"""``ecggen train-judge``: a network that judges, from one config file."""
+"""``ecggen train-evaluator``: a network that looks at ECGs, from one config file."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from typer import Argument, Option
 from ecggen.cli import console
 
 
-def train_judge(
-    config: Annotated[Path, Argument(help="A TOML file, as configs/judge.toml.")],
+def train_evaluator(
+    config: Annotated[Path, Argument(help="A TOML file, as configs/classifier.toml.")],
     data: Annotated[Path, Option(help="A PTB-XL folder, or one of its form, with scp_codes.")],
     out: Annotated[Path, Option(help="Folder of the run: checkpoint, logs, loss plot, state to resume from.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
-    look: Annotated[str | None, Option(help="A classifier whose eyes a pair begins with, as judge.")] = None,
-    text: Annotated[str | None, Option(help="A text encoder that a pair begins with, as text.")] = None,
+    look: Annotated[
+        str | None, Option(help="A classifier whose ECG network an ECG-text encoder begins with, as classifier.")
+    ] = None,
+    text: Annotated[
+        str | None, Option(help="A text encoder that an ECG-text encoder begins with, as text_encoder.")
+    ] = None,
     set_: Annotated[
         list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
     ] = None,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
     quiet: Annotated[bool, Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
-    """Train a judge on real ECGs: the classifier of statements, or the pair of encoders of ECGs and texts.
+    """Train an evaluator on real ECGs: the classifier of statements, or the encoders of ECGs and texts.
 
-    A generator must never be trained on what a judge says of it, or its scores mean nothing.
+    A generator must never be trained on what an evaluator says of it, or its scores mean nothing.
     """
     from lightning import seed_everything
 
@@ -41,8 +45,8 @@ def train_judge(
         raise InputError(f"{out} holds a run already", "a new folder was expected", "choose another")
     plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
     seed_everything(plan.seed, verbose=False)
-    judge = pretrained.new(str(values.get("judge")), values.get("model", {}), str(config))
-    pretrained.begin_with(judge, look, text)
+    evaluator = pretrained.new(str(values.get("evaluator")), values.get("model", {}), str(config))
+    pretrained.begin_with(evaluator, look, text)
     with console.progress(f"packing {data.name}", quiet) as share:
-        pack = datasets.pack(datasets.recordings(data), judge.preprocessor, cache, share)
-    console.tell(f"judge: {run(judge, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")
+        pack = datasets.pack(datasets.recordings(data), evaluator.preprocessor, cache, share)
+    console.tell(f"evaluator: {run(evaluator, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")
