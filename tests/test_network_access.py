@@ -45,7 +45,7 @@ def test_a_connection_is_a_failure():
 @pytest.mark.parametrize(
     "words",
     [
-        ("reconstruct", SAMPLES / "apple_watch_lead_I.csv", "--out", "out", "--draws", "2"),
+        ("reconstruct", SAMPLES / "apple_watch_lead_I.csv", "--out", "out", "--num-draws", "2"),
         ("convert", SAMPLES / "00010_lr.hea", "a.csv"),
         ("info", SAMPLES / "00010_lr.hea"),
         ("generate", "--text", "sinus rhythm", "--out", "out"),

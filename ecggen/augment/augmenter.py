@@ -1,6 +1,6 @@
 """Synthetic records of a class: drawn, looked at, and drawn again where they are not what was asked for.
 
-A draw is refused where no electrode could have recorded it, where no beats are found, or where the judge — a network
+A draw is refused where no electrode could have recorded it, where no beats are found, or where the classifier — a network
 that has seen real ECGs only — finds it less like its class than nearly all real records of that class, or more like
 another class than nearly all real records without that one. What "nearly all" means is a quantile, and an option.
 Every refusal is counted and told: a generator that needs many tries cannot draw the class well.
@@ -27,7 +27,7 @@ from ecggen.generators.base import VARIATION, Generator
 BLOCK = 64
 """Records that are drawn together; blocks begin at fixed numbers, so that a record hangs on no shard."""
 LEAST_FOR_LIMIT = 10
-"""Real records with a class, and without it, from which a quantile of the judge's probability is told."""
+"""Real records with a class, and without it, from which a quantile of the classifier's probability is told."""
 MOST_FOR_LIMITS = 1000
 """Real records that are judged for the limits; so many tell a quantile of 5 % to 0.7 %."""
 
@@ -40,7 +40,7 @@ class Rules:
     """When a draw is refused.
 
     Attributes:
-        quantile: Share of the real records that the judge's limits would refuse as well, class by class; 0 for none.
+        quantile: Share of the real records that the classifier's limits would refuse as well, class by class; 0 for none.
         tries: Draws of a record before it is given up.
     """
 
@@ -62,7 +62,7 @@ class Drawn:
         ecg: Twelve leads at the model's rate; None where every try was refused.
         tries: How often it was drawn.
         refused: Why each refused draw was refused.
-        probability: The judge's probability of the class that was asked for; None without a judge or a class.
+        probability: The classifier's probability of the class that was asked for; None without a classifier or a class.
     """
 
     requested: Asked
@@ -80,7 +80,7 @@ class Augmenter:
         judge: What looks at it; None for validity alone.
         rules: When a draw is refused.
         seed: Seed of the draws.
-        limits: The judge's limits, as ``limits_of`` tells them.
+        limits: The classifier's limits, as ``limits_of`` tells them.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Augmenter:
         return self.generator.vary(originals, told, strength, seed, indices)
 
     def _judged(self, ecg: ECG) -> np.ndarray | None:
-        """The judge's probabilities (record, label); None without a judge."""
+        """The classifier's probabilities (record, label); None without a classifier."""
         sound = ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs)
         return None if self.classifier is None else self.classifier.predict(sound).probability
 
@@ -160,7 +160,7 @@ class Augmenter:
         ]
 
     def _doubt(self, asked: Asked, found: np.ndarray | None, at: int) -> str:
-        """What the judge says against a draw; "" for nothing."""
+        """What the classifier says against a draw; "" for nothing."""
         if found is None:
             return ""
         for name, (least, largest) in self.limits.items():
@@ -187,10 +187,10 @@ def told(ecg: ECG, asked: Asked) -> ECG:
 def limits_of(
     classifier: Classifier, ecg: ECG, population: Population, names: Sequence[str], quantile: float
 ) -> Limits:
-    """The judge's limits from real records: quantiles of its probability with each class, and without it.
+    """The classifier's limits from real records: quantiles of its probability with each class, and without it.
 
     Args:
-        judge: The judge.
+        judge: The classifier.
         ecg: The population's records, or the first of them.
         population: What they show.
         names: Classes; the superclasses are told as well.
@@ -215,7 +215,7 @@ def _probability(found: np.ndarray | None, at: int, name: str) -> float | None:
 
 
 def _key(name: str) -> str | None:
-    """The judge's label of a class; None where it has none."""
+    """The classifier's label of a class; None where it has none."""
     return next((key for key in (name, f"class {name}", f"subclass {name}") if key in labels()), None)
 
 

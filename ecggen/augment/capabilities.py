@@ -1,6 +1,6 @@
-"""What a checkpoint can draw, as a judge found it: told beside its weights, so that nobody has to measure it again.
+"""What a checkpoint can draw, as a classifier found it: told beside its weights, so that nobody has to measure it again.
 
-``diagnoses.json`` in a checkpoint's folder holds, for each class, how well the judge tells draws that were asked to
+``diagnoses.json`` in a checkpoint's folder holds, for each class, how well the classifier tells draws that were asked to
 show it from draws that were not, beside how well it tells real records (``ecggen.benchmark.diagnoses`` writes it).
 The file names the weights that it was measured with, and is believed for no others.
 """
@@ -30,7 +30,7 @@ class Drawable:
 
     Attributes:
         verdict: One of ``VERDICTS``.
-        auroc: Area under the ROC curve of the judge's probability, draws that were asked to show the class against
+        auroc: Area under the ROC curve of the classifier's probability, draws that were asked to show the class against
             the others; None where not measured.
         interval: Its 95 % interval.
         real: The same area of real held-out records that show the class against others.
@@ -99,6 +99,6 @@ def warning(folder: Path, name: str) -> str | None:
     changes = "asking for it changes little in what this model draws"
     said = changes if found.verdict == CANNOT else "this model draws it in part only"
     return (
-        f"{name}: the judge tells requested from not requested draws of {folder.name} with AUROC {found.auroc:.2f} "
+        f"{name}: the classifier tells requested from not requested draws of {folder.name} with AUROC {found.auroc:.2f} "
         f"({within}; {found.real:.2f} on real records): {said}"
     )

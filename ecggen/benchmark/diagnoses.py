@@ -1,10 +1,10 @@
 """A diagnoses protocol: which of the 71 SCP statements can a generator draw, and which can it not?
 
 For each statement with enough training records, ECGs are asked for as ``ecggen augment`` asks: with the age, sex, heart
-rate and accompanying findings of those who have it. No draw is refused. The judge, which learnt from real records only,
+rate and accompanying findings of those who have it. No draw is refused. The classifier, which learnt from real records only,
 says how probable each statement is in each draw; the area under its ROC curve, draws that were asked to show a
 statement against all others, says whether the statement is in them. The same area of real held-out records, as many of
-each statement where there are as many, is what the judge could find: against other classes a diagnosis is harder
+each statement where there are as many, is what the classifier could find: against other classes a diagnosis is harder
 to tell than against a hospital's many normal ECGs, so that both must be mixed alike.
 
 ``python -m ecggen.benchmark.diagnoses --results FILE --checkpoint NAME`` puts the outcome into a checkpoint's folder.
@@ -42,20 +42,20 @@ Report = Callable[[str, float], None]
 CHUNK = 64
 REDRAWS = 300
 KNOWN = 0.75
-"""AUROC on real records below which the judge does not know a class well enough to look for it in draws."""
+"""AUROC on real records below which the classifier does not know a class well enough to look for it in draws."""
 REACHED = {CAN: 0.9, PARTLY: 0.6}
-"""Share of what the judge finds in real records above chance (AUROC 0.5) that draws reach at least."""
+"""Share of what the classifier finds in real records above chance (AUROC 0.5) that draws reach at least."""
 CHANCE = 0.5
 AS_PROBABLE = 0.33
-"""Least chance that the judge finds a class more probable in a draw than in a real record, where it can be drawn."""
+"""Least chance that the classifier finds a class more probable in a draw than in a real record, where it can be drawn."""
 
 DEFINITIONS = {
-    "auroc": "area under the ROC curve of the judge's probability of a class, draws that were asked to show it "
+    "auroc": "area under the ROC curve of the classifier's probability of a class, draws that were asked to show it "
     "(whatever else they were asked) against all others; ties as half",
     "real": "the same of held-out real records, up to n of each statement drawn at random, each record once",
     "interval": f"95 %, {REDRAWS} redraws of the patients whose records lent the conditions (real: of the patients)",
-    "probability": "mean of the judge's probability where the class was asked for and where it was not",
-    "as_probable": "chance that the judge finds a class more probable in a draw that was asked to show it than in a "
+    "probability": "mean of the classifier's probability where the class was asked for and where it was not",
+    "as_probable": "chance that the classifier finds a class more probable in a draw that was asked to show it than in a "
     "real record that shows it (ties as half); 0.5 is as real records",
     "verdict": f"{CAN}: (auroc − 0.5) / (real − 0.5) is at least {REACHED[CAN]:g}, and as_probable {AS_PROBABLE:g}; "
     f"{PARTLY}: the first is at least {REACHED[PARTLY]:g}, with an interval of auroc above 0.5; {NOT_MEASURED}: too "
@@ -97,7 +97,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Judged:
-    """Records, what they show or were asked to show, and what the judge finds in them.
+    """Records, what they show or were asked to show, and what the classifier finds in them.
 
     Attributes:
         probability: (record, label), in the order of ``labels()``.
@@ -232,7 +232,7 @@ def _class(
     (drawn, drawn_interval), (known, known_interval) = areas
     why = _too_little(training, asked, having, len(synthetic.truth) - asked, len(real.truth) - having, protocol)
     if not why and known[place] < KNOWN:
-        why = f"the judge hardly knows it: AUROC {known[place]:.2f} on real records, {KNOWN:g} needed"
+        why = f"the classifier hardly knows it: AUROC {known[place]:.2f} on real records, {KNOWN:g} needed"
     if why:
         return {"verdict": NOT_MEASURED, "why": why, **about}
     as_probable = _above(synthetic, real, place)
@@ -274,7 +274,7 @@ def verdict(auroc: float, low: float, real: float, as_probable: float) -> str:
 
 
 def _probabilities(judged: Judged, place: int) -> dict[str, float]:
-    """Means of the judge's probability of a label."""
+    """Means of the classifier's probability of a label."""
     asked, value = judged.truth[:, place] > 0, judged.probability[:, place]
     return {"requested": _short(value[asked].mean()), "not_requested": _short(value[~asked].mean())}
 

@@ -128,7 +128,7 @@ def headline(scores: Sequence[Score]) -> str:
 def owners(material: Material) -> list[Score]:
     """Do draws of training records' words lie nearer to their lenders than draws of held-out records' words do?"""
     found = []
-    for name, features in {"median beats": nearness.median_beats, "the judge's features": nearness.judged}.items():
+    for name, features in {"median beats": nearness.median_beats, "the classifier's features": nearness.judged}.items():
         title = f"own lender, {name}"
         found.append(attempt(title, lambda: _owners(title, material, features)))  # noqa: B023
     return found

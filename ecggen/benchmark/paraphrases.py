@@ -1,7 +1,7 @@
 """A wording protocol: does a generator draw the same for other words of one finding, and the opposite for its denial?
 
 One statement at a time is told and nothing else, in four ways with the same seeds: its description, a wording and a
-denial that no model was trained on, and no text at all. The judge says how probable the statement is in what was drawn.
+denial that no model was trained on, and no text at all. The classifier says how probable the statement is in what was drawn.
 """
 
 from __future__ import annotations

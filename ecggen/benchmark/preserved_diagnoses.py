@@ -1,6 +1,6 @@
-"""Does a diagnosis survive the reconstruction? The judge on reconstructed ECGs, beside what it finds in recorded ones.
+"""Does a diagnosis survive the reconstruction? The classifier on reconstructed ECGs, beside what it finds in recorded ones.
 
-The judge has learnt from recorded ECGs only. What it can no longer tell was lost on the way, or was never to be seen in
+The classifier has learnt from recorded ECGs only. What it can no longer tell was lost on the way, or was never to be seen in
 the given leads.
 """
 
@@ -23,7 +23,7 @@ RECORDED = "recorded"
 
 
 class Judged:
-    """What the judge finds in the same records, made in several ways.
+    """What the classifier finds in the same records, made in several ways.
 
     Args:
         judge: Has seen recorded ECGs only.

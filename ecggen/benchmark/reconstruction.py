@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ecggen.benchmark.preserved_diagnoses import RECORDED, Judged
 from ecggen.benchmark.subgroups import by_group
 from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
@@ -22,9 +24,10 @@ from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import SHORTEST
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import Baseline
+from ecggen.metrics.functional import waveform
 from ecggen.metrics.functional.bootstrap import patient_interval
-from ecggen.metrics.functional.probabilistic import crps
-from ecggen.metrics.functional.waveform import free_leads, inside, mean_squared_error, pearson
+from ecggen.metrics.functional.probabilistic import coverage, crps
+from ecggen.metrics.functional.waveform import free_leads, mean_squared_error, pearson
 
 CHUNK = 64  # records at a time
 
@@ -65,11 +68,11 @@ class Protocol:
 DEFINITIONS = {
     "r": "mean over records and scored leads of Pearson's r",
     "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
-    "coverage": "share of true samples inside the band",
+    "coverage": "share of true samples coverage",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
     "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
-    "preserved": "macro AUROC of the judge's five superclasses on the twelve leads, measured ones included",
+    "preserved": "macro AUROC of the classifier's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
 """On how many records, evenly spread, the ranked probability is scored, and with how many draws."""
@@ -149,7 +152,7 @@ def score_generator(
         truths.append(true)
         centers.append(answers[0])
         singles.append(answers[1])
-        insides.append(inside(answers[2], answers[3], true))
+        insides.append(coverage(answers[2], answers[3], true))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
@@ -159,7 +162,7 @@ def score_generator(
     nearness = by_record(center, true, protocol.given)
     return scores | {
         "groups": by_group(*nearness, pack.index.iloc[rows], patients, protocol.seed),
-        "band": _band(np.concatenate(insides), protocol, patients),
+        "interval": _band(np.concatenate(insides), protocol, patients),
         "single_draw": score(single, true, protocol.given, patients, protocol.seed)
         | {"variance": _variance(single, true, protocol.given)},
         "ranked": _ranked(generator, read, protocol, rows, patients),
@@ -215,3 +218,33 @@ def _band(share: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dic
         "coverage_interval": patient_interval(share, patients, protocol.seed),
         "per_lead": {lead: float(share[:, i].mean()) for i, lead in enumerate(leads)},
     }
+
+
+def against_truth(mean: ECG, truth: ECG, preprocessor: Preprocessor) -> dict[str, Any]:
+    """r and RMSE of each generated lead of one record against the truth, in the model's pass band and at its rate.
+
+    Args:
+        mean: A reconstruction, or one draw, with provenance.
+        truth: The recorded leads; those that were generated are compared.
+        preprocessor: The model's.
+
+    Returns:
+        "r" and "rmse_mv" (means over the leads), and "per_lead" with both of each lead.
+
+    Raises:
+        InputError: Where both last differently.
+    """
+    if abs(mean.seconds - truth.seconds) > 0.1:
+        found = f"the truth lasts {truth.seconds:.2f} s, the recording {mean.seconds:.2f} s"
+        raise InputError(found, "the same was expected")
+    generated = mean.provenance.generated if mean.provenance else mean.leads
+    leads = [lead for lead in generated if lead in truth.leads]
+    drawn, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (mean, truth))
+    samples = min(drawn.shape[-1], known.shape[-1])
+    r = waveform.pearson(drawn[:, :samples], known[:, :samples])
+    error = waveform.root_mean_squared_error(drawn[:, :samples], known[:, :samples])
+    per_lead = {
+        lead: {"r": round(float(a), 3), "rmse_mv": round(float(b), 3)}
+        for lead, a, b in zip(leads, r, error, strict=True)
+    }
+    return {"r": round(float(r.mean()), 3), "rmse_mv": round(float(error.mean()), 3), "per_lead": per_lead}

@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -371,3 +372,23 @@ def _refuse_leaks(recordings: Sequence[Recording]) -> None:
     torn = sorted(patient for patient, lies in folds.items() if len(lies) > 1)
     if torn:
         raise InputError(f"patient {torn[0]} lies in several folds", "each patient in one fold was expected")
+
+
+def against_truth(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict[str, Any]:
+    """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
+    if abs(drawn.seconds - true.seconds) > 0.1:
+        found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"
+        raise InputError(found, "the same was expected", "choose the same part of both with --start and --seconds")
+    (peaks,), (known,) = (r_peaks(preprocessor.ecg(ecg.pick(LEAD))) for ecg in (drawn, true))
+    delay = constant_delay([peaks], [known])
+    scores, rate = [], heart_rate(known)
+    for moved in (0.0, delay or 0.0):
+        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
+        scores.append(round(float(f1(beat_counts(peaks - moved, known, TOLERANCES[0], part))), 3))
+    return {
+        "delay": None if delay is None else round(delay, 3),
+        "f1_50_as_drawn": scores[0],
+        "f1_50_delay_removed": scores[1],
+        "heart_rate": None if rate is None else round(rate, 1),
+        "by": DETECTOR,
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -66,8 +67,40 @@ def _version(
         raise typer.Exit
 
 
+RENAMED = {
+    "--form": "--format",
+    "--forms": "--format",
+    "--picture": "--plot-format",
+    "--draws": "--num-draws",
+    "--steps": "--num-steps",
+    "--guidance": "--guidance-scale",
+    "--tries": "--max-attempts",
+    "--complete": "--impute-with",
+    "--judge": "--classifier",
+    "train-judge": "train-evaluator",
+}
+"""Options and commands of release 0.1; they work for one release, with a warning."""
+
+
+def renamed(words: Sequence[str]) -> list[str]:
+    """A command line with the names that options and commands have now; a warning for each old one.
+
+    Example:
+        >>> renamed(["reconstruct", "watch.csv", "--num-draws=8"])
+        ['reconstruct', 'watch.csv', '--num-draws=8']
+    """
+    now = []
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in RENAMED and (name.startswith("--") or at == 0):
+            console.warn(f"{name} is now called {RENAMED[name]}; the old name goes with the next release")
+            name = RENAMED[name]
+        now.append(name + equals + value)
+    return now
+
+
 def main() -> None:
-    """Run a command; bad input ends with one sentence and exit code 2, doubtful input is told in one."""
+    """Run a command; bad input ends with one sentence and exit code 2, doubtful input gets a warning."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
@@ -78,7 +111,7 @@ def main() -> None:
 
     warnings.showwarning = show
     try:
-        app()
+        app(renamed(sys.argv[1:]))
     except InputError as error:
         console.fail(str(error))
         sys.exit(2)

@@ -53,22 +53,24 @@ def augment(
     quantile: Annotated[
         float,
         Option(
-            help="The judge has a limit for each class, which this share of the class's real records would miss; all "
+            help="The classifier has a limit for each class, which this share of the class's real records would miss; all "
             "limits together miss more. 0 for no limits."
         ),
     ] = 0.05,
-    tries: Annotated[int, Option(help="Draws of a record before it is given up.")] = 8,
+    max_attempts: Annotated[int, Option(help="Draws of a record before it is given up.")] = 8,
     folds: Annotated[str, Option(help="Folds of the training data; synthetic records go into no other.")] = (
         "1,2,3,4,5,6,7,8"
     ),
-    form: Annotated[str, Option(help="ptb-xl, or challenge (PhysioNet Challenge files with SNOMED codes).")] = "ptb-xl",
+    format_: Annotated[
+        str, Option("--format", help="ptb-xl, or challenge (PhysioNet Challenge files with SNOMED codes).")
+    ] = "ptb-xl",
     high: Annotated[
         bool, Option("--high", help="Write records500 too, although the model knows nothing above its own rate.")
     ] = False,
-    steps: Steps = None,
-    guidance: Guidance = None,
+    num_steps: Steps = None,
+    guidance_scale: Guidance = None,
     seed: Seed = 0,
-    picture: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
+    plot_format: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
     shard: Annotated[str | None, Option(help="Only a part of the job, as 2/4: the second of four.")] = None,
     resume: Annotated[bool, Option("--resume", help="Go on with a job that was stopped.")] = False,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
@@ -87,11 +89,11 @@ def augment(
     from ecggen.networks import storage
 
     _check_request(class_, balance, like, text, data, n, vary)
-    _check_forms(form, picture)
+    _check_formats(format_, plot_format)
     generator = checkpoint.load(model)
-    generator = generator.with_sampling(steps, guidance)
+    generator = generator.with_sampling(num_steps, guidance_scale)
     looker = None if classifier == "none" else pretrained.load(classifier, "classifier")
-    rules = Rules(quantile if looker else 0.0, tries)
+    rules = Rules(quantile if looker else 0.0, max_attempts)
     with console.stages(quiet=as_json) as stage:
         plan = Plan(generator, data, _folds(folds), seed, cache, lambda share: stage("reading", share))
         asks, originals = plan.ask(class_ or [], balance, like, text, n, vary)
@@ -102,7 +104,7 @@ def augment(
         sought = sorted({asked.sought for asked in asks} - {""})
         limits = plan.limits(looker, sought, rules.quantile)
         doubts = [] if originals else _doubts(storage.find(model), sought or sorted({*asks[0].codes}))
-        job = Job(asks, plan.likes(asks), *plan.numbers(), form, high or None)
+        job = Job(asks, plan.likes(asks), *plan.numbers(), format_, high or None)
         about = describe(job, generator, storage.find(model), looker, rules, limits, [*plan.notes, *doubts])
         about["requested"] |= {"seed": seed, "varied": strength if originals is not None else None}
         folder = Folder(out, job, shard, about, data)
@@ -113,12 +115,12 @@ def augment(
         fill(
             folder, _drawing(augmenter, originals, strength), generator.name, seed, lambda done: stage("drawing", done)
         )
-    about = folder.close(summary(folder.rows()) | {"pictures": draw_pages(folder, picture)})
+    about = folder.close(summary(folder.rows()) | {"pictures": draw_pages(folder, plot_format)})
     place({out / "README.txt": readme(about).encode()})
     if as_json:
-        console.tell_json(about | {"folder": str(out)})
+        console.print_json(about | {"folder": str(out)})
     else:
-        console.tell(in_words(about, out))
+        console.print_text(in_words(about, out))
 
 
 def describe(
@@ -165,7 +167,7 @@ def in_words(about: dict[str, Any], out: Path) -> str:
     lines = [
         "SYNTHETIC; not for diagnosis",
         f"{about['written']} records in {out}" + (f": {sought}" if sought else ""),
-        f"model {about['model']}, judge {about['asked']['judge'] or 'none'}",
+        f"model {about['model']}, classifier {about['requested']['classifier'] or 'none'}",
         f"{about['draws']} draws; refused: {refused or 'none'}",
         *([f"{about['given_up']} records were given up: every try was refused"] if about["given_up"] else []),
         *(f"note: {note}" for note in about["notes"]),
@@ -183,7 +185,7 @@ def readme(about: dict[str, Any]) -> str:
         "No record here is a person's. A model drew what usually goes with the words and facts it was told, and which",
         "statements a record shows is what was asked for, not what anybody found in it.",
         "",
-        f"Made by ecggen {about['ecggen']}, model {about['model']}, seed {about['asked']['seed']}.",
+        f"Made by ecggen {about['ecggen']}, model {about['model']}, seed {about['requested']['seed']}.",
         "Folds are those of training data; no synthetic record belongs into a test set.",
         *([f"Licence: {about['licence']}"] if about["licence"] else []),
         "",
@@ -219,8 +221,8 @@ def _check_request(class_, balance, like, text, data: Path | None, n: int | None
         raise InputError(f"n is {n}", f"1 to {MOST:,} records were expected")
 
 
-def _check_forms(form: str, picture: str) -> None:
-    for name, value, known in (("form", form, FORMS), ("picture", picture, PICTURES)):
+def _check_formats(format_: str, plot_format: str) -> None:
+    for name, value, known in (("format", format_, FORMS), ("plot format", plot_format, PICTURES)):
         if value not in known:
             raise InputError(f"the {name} is {value!r}", f"one of {', '.join(known)} was expected")
 

@@ -32,12 +32,12 @@ def stages(quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
         yield lambda what, share: bar.update(task, completed=share, description=what)
 
 
-def tell(text: str) -> None:
+def print_text(text: str) -> None:
     """Print plain text; square brackets in it are no markup."""
     out.print(escape(text))
 
 
-def tell_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print JSON for a program."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 

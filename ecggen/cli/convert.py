@@ -34,9 +34,11 @@ def convert(
         Path,
         Argument(help="The new file, whose suffix tells its form (.hea is WFDB), or a folder.", show_default=False),
     ],
-    form: Annotated[
+    format_: Annotated[
         str | None,
-        Option(help="Form of the files in a folder: wfdb, challenge, edf, dicom, aecg, csv, npz or ptb-xl."),
+        Option(
+            "--format", help="Format of the files in a folder: wfdb, challenge, edf, dicom, aecg, csv, npz or ptb-xl."
+        ),
     ] = None,
     record: Record = None,
     leads: Leads = None,
@@ -55,8 +57,8 @@ def convert(
     Leads get their standard names and order, the unit becomes mV. Names, birth dates, numbers of patients and
     devices, days and free text stay behind. A folder gets a list, convert.csv, with a line for each recording.
     """
-    way = Way(form or "wfdb", named_leads(leads), fs, unit, start, seconds, resample, personal)
-    if _is_one(source, out, form, record):
+    way = Way(format_ or "wfdb", named_leads(leads), fs, unit, start, seconds, resample, personal)
+    if _is_one(source, out, format_, record):
         if resume:
             raise InputError("--resume was given for one recording", "a folder was expected")
         _tell(*_one(source, record, way, out, overwrite), as_json=as_json)
@@ -68,9 +70,9 @@ def convert(
     with console.progress("converting", quiet=as_json) as share:
         summary = job.run(share)
     if as_json:
-        console.tell_json(summary.as_dict() | {"list": str(out / LIST)})
+        console.print_json(summary.as_dict() | {"list": str(out / LIST)})
     else:
-        console.tell(in_words(summary, out))
+        console.print_text(in_words(summary, out))
     if not summary.converted:
         raise InputError(f"none of the recordings in {source} could be converted", do=f"see {out / LIST}")
 
@@ -103,13 +105,13 @@ def _tell(new: Converted, written: list[str], as_json: bool) -> None:
     ecg = new.ecg
     if as_json:
         told = {"changes": new.changes, "doubts": new.doubts, "dropped": new.dropped}
-        console.tell_json({"written": written, "leads": ecg.leads, "fs": ecg.fs, "seconds": ecg.seconds} | told)
+        console.print_json({"written": written, "leads": ecg.leads, "fs": ecg.fs, "seconds": ecg.seconds} | told)
         return
-    console.tell(f"{', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz")
+    console.print_text(f"{', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz")
     for title, sentences in (("changed", new.changes), ("doubt", new.doubts), ("left behind", new.dropped)):
         for sentence in sentences:
-            console.tell(f"{title}: {PERSONAL.get(sentence, sentence)}")
-    console.tell(f"written: {', '.join(written)}")
+            console.print_text(f"{title}: {PERSONAL.get(sentence, sentence)}")
+    console.print_text(f"written: {', '.join(written)}")
 
 
 def in_words(summary: Summary, out: Path) -> str:

@@ -36,9 +36,9 @@ def evaluate(
     all_: Annotated[bool, Option("--all", help="Every protocol by every shipped generator and baseline.")] = False,
     baselines: Annotated[bool, Option(help="Score the baselines of a reconstruction or translation as well.")] = True,
     limit: Annotated[int, Option(help="Most records to score; 0 for as many as the protocol says.")] = 0,
-    draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
-    steps: Steps = None,
-    guidance: Guidance = None,
+    num_draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
+    num_steps: Steps = None,
+    guidance_scale: Guidance = None,
     cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Score again what has been scored.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the results as JSON.")] = False,
@@ -59,8 +59,13 @@ def evaluate(
         raise InputError("either a protocol or --all", "one of them was expected", "as in: ecggen evaluate one_lead")
     files = list(matrix.shipped().values()) if all_ else [matrix.find(str(protocol))]
     models = model or ([*matrix.MODELS, *matrix.BASELINES] if all_ else ["vae"])
-    changes = {} if draws is None else {"draws": draws}
-    asked = {"--limit": limit or None, "--draws": draws, "--steps": steps, "--guidance": guidance}
+    changes = {} if num_draws is None else {"draws": num_draws}
+    asked = {
+        "--limit": limit or None,
+        "--num-draws": num_draws,
+        "--num-steps": num_steps,
+        "--guidance-scale": guidance_scale,
+    }
     options = ", ".join(name for name, value in asked.items() if value is not None)
     with console.stages(quiet=as_json) as report:
 
@@ -68,7 +73,7 @@ def evaluate(
             with_own = baselines and not matrix.place(out, file).exists()
             kept = matrix.cells_of(out, file)
             return protocols.run(
-                file, data or [], which, with_own, limit, cache, report, changes, steps, guidance, kept
+                file, data or [], which, with_own, limit, cache, report, changes, num_steps, guidance_scale, kept
             )
 
         failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite, options)
@@ -92,10 +97,10 @@ def _draw(results: dict[str, Any], place: Path) -> None:
 def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:
     """Show the scores of a protocol."""
     if as_json:
-        console.tell_json(results)
+        console.print_json(results)
     else:
         console.out.print(table(results))
-        console.tell(f"all numbers: {place}")
+        console.print_text(f"all numbers: {place}")
 
 
 def table(results: dict[str, Any]) -> Table:
@@ -109,10 +114,10 @@ def _reconstruction(results: dict[str, Any]) -> Table:
 
     given = ", ".join(results["settings"]["given"])
     shown = Table(title=f"{results['protocol']}: {given} given, {results['n']} records, 95 % intervals over patients")
-    for column in ("", "r", "RMSE (mV)", "inside the band", "seconds"):
+    for column in ("", "r", "RMSE (mV)", "coverage", "seconds"):
         shown.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        inside = f"{score['band']['inside']:.3f}" if "band" in score else ""
+        inside = f"{score['interval']['coverage']:.3f}" if "interval" in score else ""
         shown.add_row(name, _within(score, "r"), _within(score, "rmse_mv"), inside, f"{score['seconds']:.0f}")
     return shown
 
@@ -185,7 +190,7 @@ def _panel(results: dict[str, Any]) -> Table:
 
 
 def _wording(results: dict[str, Any]) -> Table:
-    """How probable the judge finds what was asked, by how it was asked."""
+    """How probable the classifier finds what was asked, by how it was asked."""
     from rich.table import Table
 
     shown = Table(title=f"{results['protocol']}: probability of the finding, {results['n']} ECGs for each text")

@@ -38,12 +38,14 @@ def generate(
     seconds: Annotated[float, Option(help="Duration of each record in seconds.")] = 10.0,
     fs: Annotated[float, Option("--fs", help="Sampling rate of the records in Hz.")] = 500.0,
     model: Model = "diffusion",
-    steps: Steps = None,
-    guidance: Guidance = None,
+    num_steps: Steps = None,
+    guidance_scale: Guidance = None,
     seed: Seed = 0,
     shard: Annotated[str | None, Option(help="Only a part of the job, as 2/4: the second of four.")] = None,
-    form: Annotated[str, Option(help="Form of the records: wfdb, challenge, csv, npz, edf, dicom or aecg.")] = "wfdb",
-    picture: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
+    format_: Annotated[
+        str, Option("--format", help="Form of the records: wfdb, challenge, csv, npz, edf, dicom or aecg.")
+    ] = "wfdb",
+    plot_format: Annotated[str, Option(help="Form of the first pages: png, svg, pdf or none.")] = "png",
     overwrite: Overwrite = False,
     resume: Annotated[bool, Option("--resume", help="Go on with a job that was stopped.")] = False,
     as_json: Json = False,
@@ -64,10 +66,10 @@ def generate(
         raise InputError("both --prompts and a prompt were given", expected, "leave one of them out")
     asked = [single] if prompts is None else read_prompts(prompts, n)
     understood, notes = zip(*map(understand, asked), strict=True)
-    job = Job(understood, seconds, fs, seed, form, picture)
+    job = Job(understood, seconds, fs, seed, format_, plot_format)
     part = job.part(shard)
     generator = checkpoint.load(model)
-    generator = generator.with_sampling(steps, guidance)
+    generator = generator.with_sampling(num_steps, guidance_scale)
     said = [*dict.fromkeys(note for each in notes for note in each), *unread(understood, generator)]
     said += supposed(understood, generator)
     folder = Folder(out, job, shard, describe(job, generator, storage.find(model), said))
@@ -77,9 +79,9 @@ def generate(
     about = folder.close(summary(job, folder.rows(), draw_pages(job, part, out)))
     place({out / "README.txt": readme(about, job).encode()})
     if as_json:
-        console.tell_json(about | {"folder": str(out)})
+        console.print_json(about | {"folder": str(out)})
     else:
-        console.tell(in_words(about, job, out))
+        console.print_text(in_words(about, job, out))
 
 
 def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[str]) -> dict[str, Any]:
@@ -104,9 +106,9 @@ def summary(job: Job, rows: Sequence[dict[str, str]], pages: Sequence[str]) -> d
 
     beating = [(float(row["heart_rate_measured"]), row["heart_rate"]) for row in rows if row["heart_rate_measured"]]
     rates = {
-        "asked_median": [prompt.heart_rate for prompt in job.prompts if prompt.heart_rate is not None],
-        "obtained_median": [obtained for obtained, _ in beating],
-        "median_distance": [abs(obtained - float(asked)) for obtained, asked in beating if asked],
+        "requested_median": [prompt.heart_rate for prompt in job.prompts if prompt.heart_rate is not None],
+        "measured_median": [measured for measured, _ in beating],
+        "median_distance": [abs(measured - float(requested)) for measured, requested in beating if requested],
     }
     return {
         "written": len(rows),
@@ -170,11 +172,11 @@ def _shown(lines: Iterable[str], most: int) -> list[str]:
 
 
 def _rate_in_words(rate: dict[str, Any]) -> str:
-    obtained, asked, off = rate["obtained_median"], rate["asked_median"], rate["median_distance"]
-    words = "" if asked is None else f"asked {asked:g}, obtained "
-    if obtained is None:
+    measured, requested, off = rate["measured_median"], rate["requested_median"], rate["median_distance"]
+    words = "" if requested is None else f"requested {requested:g}, measured "
+    if measured is None:
         return f"{words}no beats were found"
-    words += f"{obtained:g} in the median" + ("" if off is None else f", {off:g} off in the median")
+    words += f"{measured:g} in the median" + ("" if off is None else f", {off:g} off in the median")
     return words + (f" ({rate['without_beats']} records without beats)" if rate["without_beats"] else "")
 
 

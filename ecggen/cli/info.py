@@ -41,9 +41,9 @@ def info(
 
 def _tell(file: Path, as_json: bool, about: dict[str, Any], words: str) -> None:
     if as_json:
-        console.tell_json(about)
+        console.print_json(about)
     else:
-        console.tell(f"{file.name}: {words}")
+        console.print_text(f"{file.name}: {words}")
 
 
 def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | None:
@@ -97,7 +97,7 @@ def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any
         "codes": list(read.about.codes),
         "personal": list(read.dropped),
         "synthetic": list(origin.generated) if origin else [],
-        "measured": list(origin.measured) if origin else list(ecg.leads),
+        "recorded": list(origin.recorded) if origin else list(ecg.leads),
     }
 
 

@@ -14,7 +14,6 @@ from typer import Argument, Option
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
 
 File = Annotated[
@@ -49,16 +48,17 @@ HeartRate = Annotated[
 Model = Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")]
 Steps = Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")]
 Guidance = Annotated[
-    float | None, Option(help="How strongly words and facts are followed: 1 as learnt (default: the checkpoint's).")
+    float | None, Option(help="How strongly text and metadata are followed: 1 as learnt (default: the checkpoint's).")
 ]
-Level = Annotated[float, Option(help="Share of true samples that the band of the draws is to hold.")]
+Level = Annotated[float, Option(help="Share of true samples that the prediction interval is to hold.")]
 Seed = Annotated[int, Option(help="The same seed gives the same ECG.")]
-Picture = Annotated[str, Option(help="Form of the picture: png, svg or pdf.")]
+Picture = Annotated[str, Option(help="Format of the plot: png, svg or pdf.")]
 Personal = Annotated[
     bool, Option("--personal", help="Keep what tells who the patient is: names, birth dates, numbers, free text.")
 ]
 Forms = Annotated[
-    str, Option("--forms", help="Forms of the twelve leads, apart by commas: wfdb, csv, npz, edf, dicom, aecg.")
+    str,
+    Option("--format", help="File formats of the twelve leads, separated by commas: wfdb, csv, npz, edf, dicom, aecg."),
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, Option("--json", help="Print JSON for a program.")]
@@ -94,7 +94,7 @@ def open_recording(
     return ecg
 
 
-def forms_of(names: str) -> list[str]:
+def suffixes_of(names: str) -> list[str]:
     """The suffixes of the forms in an option.
 
     Raises:
@@ -113,22 +113,3 @@ def forms_of(names: str) -> list[str]:
 def named_leads(leads: str | None) -> tuple[str, ...] | None:
     """The names in an option, apart by commas or blanks."""
     return None if leads is None else tuple(name for name in re.split(r"[,\s]+", leads) if name)
-
-
-def with_known(
-    condition: Condition,
-    text: str | None,
-    age: float | None,
-    sex: str | None,
-    heart_rate: float | None,
-    measured: float | None,
-) -> tuple[Condition, list[str]]:
-    """``condition`` with words and facts, and what a person should know of it.
-
-    A told heart rate that the measured one (both per minute) contradicts is not passed on.
-    """
-    from ecggen.core.rhythm import contradiction
-
-    known = condition.with_text(text or "").with_metadata(age, sex, heart_rate)
-    objection = contradiction(heart_rate, measured)
-    return (known.with_metadata(heart_rate=[None]), [objection]) if objection else (known, [])

@@ -28,11 +28,11 @@ def plot(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw a recording at 25 mm/s and 10 mm/mV; what a model made is drawn in its own colour and marked."""
-    from ecggen.viz import ecg as paper
+    from ecggen import viz
 
     ecg = open_recording(file, leads, fs, unit, 0.0, None, allow_contradiction, False, record)
     shown = None if raw else (0.5, 40.0)
-    figure = paper.draw(
+    figure = viz.draw(
         ecg,
         start=start,
         layout=layout,
@@ -42,4 +42,4 @@ def plot(
         title=file.stem,
         display_filter=shown,
     )
-    console.tell(f"picture: {paper.save(figure, out, overwrite)}")
+    console.print_text(f"picture: {viz.save(figure, out, overwrite)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Option
 
@@ -31,15 +31,9 @@ from ecggen.cli.options import (
     Steps,
     Text,
     Unit,
-    forms_of,
     open_recording,
-    with_known,
+    suffixes_of,
 )
-
-if TYPE_CHECKING:
-    from ecggen.conditioning.condition import Condition
-    from ecggen.conditioning.preprocessing import Preprocessor
-    from ecggen.core.ecg import ECG
 
 
 def reconstruct(
@@ -48,11 +42,11 @@ def reconstruct(
     record: Record = None,
     leads: Leads = None,
     model: Model = "flow",
-    draws: Annotated[int, Option(help="Draws from the model; the answer is their mean.")] = 32,
+    num_draws: Annotated[int, Option(help="Draws from the model; the point estimate rests on their mean.")] = 32,
     level: Level = 0.9,
     seed: Seed = 0,
-    steps: Steps = None,
-    guidance: Guidance = None,
+    num_steps: Steps = None,
+    guidance_scale: Guidance = None,
     fs: Rate = None,
     unit: Unit = None,
     start: Start = 0.0,
@@ -61,111 +55,67 @@ def reconstruct(
     age: Age = None,
     sex: Sex = None,
     heart_rate: HeartRate = None,
-    truth: Annotated[Path | None, Option(help="The true leads, to say how near the reconstruction came.")] = None,
-    picture: Picture = "png",
-    forms: Forms = "wfdb,csv",
+    truth: Annotated[Path | None, Option(help="The true leads, to compare the reconstruction with.")] = None,
+    plot_format: Picture = "png",
+    format_: Forms = "wfdb,csv",
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Reconstruct twelve leads from the leads of a recording, and from what else is known of the heart.
+    """Reconstruct twelve leads from some leads of a recording.
 
-    What was measured stays as it was recorded, in its own rate; what follows from it by Einthoven's law is derived;
-    the rest is generated, with a band that tells how much is really known. OUT gets the twelve leads as WFDB and
-    CSV (or in other --forms), the band as npz, a picture, and a text of what was measured and what was generated.
-    Not for diagnosis.
+    Recorded leads are returned unchanged, at their own sampling rate. Leads that follow from them by Einthoven's law
+    are derived. The other leads are generated, with a prediction interval. Text, age, sex and heart rate may be given
+    as well. OUT gets the twelve leads as WFDB and CSV (or in other --format), the interval as npz, a plot, and a text
+    that says which leads were recorded and which were generated. Not for diagnosis.
     """
+    from ecggen.benchmark.reconstruction import against_truth
+    from ecggen.conditioning.condition import Condition
+    from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core.errors import InputError
     from ecggen.generators.checkpoint import load
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
-    suffixes = forms_of(forms)
+    suffixes = suffixes_of(format_)
     given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
-    generator = load(model)
-    generator = generator.with_sampling(steps, guidance)
-    known, notes = condition(given, generator.preprocessor, text, age, sex, heart_rate)
+    generator = load(model).with_sampling(num_steps, guidance_scale)
+    condition = Condition(given, text=text, age=age, sex=sex, heart_rate=heart_rate)
+    condition, notes = follow_measured_rate(condition, generator.preprocessor)
     with console.progress("drawing", quiet=as_json) as share:
-        estimate = generator.reconstruct(
-            known, num_draws=draws, level=level, seed=seed, keep_draws=False, progress=share
+        found = generator.reconstruct(
+            condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
         )
-    about = describe(estimate) | {"notes": notes}
+    about = describe(found) | {"notes": notes}
     if true is not None:
-        about["against_truth"] = compare(estimate.mean, true, generator.preprocessor)
-    names = store(estimate, file.stem, about, in_words(about), out, picture, suffixes)
+        about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
+    names = store(found, file.stem, about, in_words(about), out, plot_format, suffixes)
     if as_json:
-        console.tell_json(about | {"folder": str(out)})
+        console.print_json(about | {"folder": str(out)})
     else:
-        console.tell(in_words(about))
-        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {', '.join(names)}")
-
-
-def condition(
-    given: ECG,
-    preprocessor: Preprocessor,
-    text: str | None = None,
-    age: float | None = None,
-    sex: str | None = None,
-    heart_rate: float | None = None,
-) -> tuple[Condition, list[str]]:
-    """What the model is told, and what a person should know of it; the R peaks win over a told heart rate."""
-    from ecggen.conditioning.condition import Condition
-    from ecggen.core import rhythm
-
-    measured = None
-    if heart_rate is not None:
-        measured = rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(given))[0])
-    known = Condition.none(1, given.seconds, given.fs).with_leads(given)
-    return with_known(known, text, age, sex, heart_rate, measured)
-
-
-def compare(center: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
-    """r and RMSE of each generated lead against the truth, in the model's band and at its rate."""
-    from ecggen.core.errors import InputError
-    from ecggen.metrics.functional.waveform import pearson, root_mean_squared_error
-
-    assert center.provenance is not None
-    if abs(center.seconds - true.seconds) > 0.1:
-        raise InputError(
-            f"the truth lasts {true.seconds:.2f} s, the recording {center.seconds:.2f} s",
-            "the same was expected",
-        )
-    leads = [lead for lead in center.provenance.generated if lead in true.leads]
-    drawn, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (center, true))
-    samples = min(drawn.shape[-1], known.shape[-1])
-    r = pearson(drawn[:, :samples], known[:, :samples])
-    error = root_mean_squared_error(drawn[:, :samples], known[:, :samples])
-    per_lead = {
-        lead: {"r": round(float(a), 3), "rmse_mv": round(float(b), 3)}
-        for lead, a, b in zip(leads, r, error, strict=True)
-    }
-    return {"r": round(float(r.mean()), 3), "rmse_mv": round(float(error.mean()), 3), "per_lead": per_lead}
+        console.print_text(in_words(about))
+        console.print_text(f"plot: {out / f'{file.stem}.{plot_format}'}\ntwelve leads: {', '.join(names)}")
 
 
 def in_words(about: dict) -> str:
     """The same for a person."""
+    derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven and Goldberger)"
     lines = [
         "SYNTHETIC leads; not for diagnosis",
-        f"measured:  {', '.join(about['measured']) or 'nothing'}",
-        *(
-            [f"derived:   {', '.join(about['derived'])} (exact, by Einthoven and Goldberger)"]
-            if about["derived"]
-            else []
-        ),
-        f"generated: {', '.join(about['generated']) or 'nothing'}",
-        f"model {about['model']}, {about['draws']} draws, seed {about['seed']}; told: {about['condition']}",
+        f"recorded:  {', '.join(about['recorded']) or 'none'}",
+        *([derived] if about["derived"] else []),
+        f"generated: {', '.join(about['generated']) or 'none'}",
+        f"model {about['model']}, {about['num_draws']} draws, seed {about['seed']}; condition: {about['condition']}",
         *(f"note: {note}" for note in about["notes"]),
-        f"the {about['level']:.0%} band, as half its mean width beside the lead's span from peak to peak:",
+        f"{about['level']:.0%} prediction interval (half its mean width, beside the lead's peak-to-peak amplitude):",
     ]
     true = about.get("against_truth", {}).get("per_lead", {})
-    for lead, band in about["band_mv"].items():
-        against = (
-            f"   against the truth: r {true[lead]['r']:.2f}, RMSE {true[lead]['rmse_mv']:.3f} mV"
-            if lead in true
-            else ""
-        )
-        lines.append(f"  {lead:4} ±{band['half_width']:.3f} mV of {band['span_of_lead']:.2f} mV{against}")
+    for lead, width in about["interval_mv"].items():
+        against = ""
+        if lead in true:
+            against = f"   against the truth: r {true[lead]['r']:.2f}, RMSE {true[lead]['rmse_mv']:.3f} mV"
+        lines.append(f"  {lead:4} ±{width['half_width']:.3f} mV of {width['peak_to_peak']:.2f} mV{against}")
     if "against_truth" in about:
         whole = about["against_truth"]
         lines.append(

@@ -79,10 +79,10 @@ def report(
     with console.stages(quiet=as_json) as stage:
         made = write(enter(asked, stage), out, overwrite, stage)
     if as_json:
-        console.tell_json(made.as_json())
+        console.print_json(made.as_json())
         return
     console.out.print(table(made))
-    console.tell(f"report: {out}\nall numbers: {out.with_suffix('.json')}")
+    console.print_text(f"report: {out}\nall numbers: {out.with_suffix('.json')}")
 
 
 def folds(text: str | None) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ def train(
     text: Annotated[
         str | None, Option(help="A pretrained text encoder to begin with, as the shipped one: text.")
     ] = None,
-    complete: Annotated[
+    impute_with: Annotated[
         str | None, Option(help="A checkpoint that draws the leads which recordings with a PPG lack.")
     ] = None,
     set_: Annotated[
@@ -56,7 +56,7 @@ def train(
             console.err.print(f"{len(foreign)} weights are not in {name}, {foreign[0]} for one", markup=False)
     if text is not None:
         text_encoder.copy_into(text, generator)
-    completion = None if complete is None else LeadImputer(checkpoint.load(complete))
+    completion = None if impute_with is None else LeadImputer(checkpoint.load(impute_with))
     packs = []
     for folder in data:
         with console.progress(f"packing {folder.name}", quiet) as share:
@@ -66,4 +66,4 @@ def train(
         console.err.print(f"left out {name}: {reason}", markup=False)
     console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
     best = run(generator, pack, plan, masking, out, resume, not quiet)
-    console.tell(f"best checkpoint: {best}\nlosses: {out / 'loss.png'}")
+    console.print_text(f"best checkpoint: {best}\nlosses: {out / 'loss.png'}")

@@ -38,15 +38,15 @@ def train_evaluator(
     from ecggen.core.errors import InputError
     from ecggen.evaluators import pretrained
     from ecggen.training.classifier import train as run
-    from ecggen.training.trainer import Plan
+    from ecggen.training.trainer import Plan, plan_values
 
     values = configs.read_toml(config, set_ or ())
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "choose another")
-    plan = configs.build(Plan, values.get("training", {}), f"[training] of {config}")
+    plan = configs.build(Plan, plan_values(values, config), f"[training] of {config}")
     seed_everything(plan.seed, verbose=False)
-    evaluator = pretrained.new(str(values.get("evaluator")), values.get("model", {}), str(config))
+    evaluator = pretrained.new(str(values.get("evaluator", values.get("judge"))), values.get("model", {}), str(config))
     pretrained.begin_with(evaluator, look, text)
     with console.progress(f"packing {data.name}", quiet) as share:
         pack = datasets.pack(datasets.recordings(data), evaluator.preprocessor, cache, share)
-    console.tell(f"evaluator: {run(evaluator, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")
+    console.print_text(f"evaluator: {run(evaluator, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")

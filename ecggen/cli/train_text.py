@@ -13,7 +13,7 @@ from ecggen.cli import console
 def train_text(
     data: Annotated[Path, Option(help="A PTB-XL folder, or a CSV with its columns (ptbxl_database.csv).")],
     out: Annotated[Path, Option(help="Folder of the weights.")],
-    steps: Annotated[int, Option(help="Steps; 0 for the recipe's own number.")] = 0,
+    num_steps: Annotated[int, Option(help="Steps; 0 for the recipe's own number.")] = 0,
     width: Annotated[int, Option(help="Width of a token, as in the generator that will read with it.")] = 128,
     seed: Annotated[int, Option(help="Seed of weights, order and texts.")] = 0,
     start: Annotated[
@@ -38,7 +38,7 @@ def train_text(
     if out.exists() and not (out / "config.json").is_file():
         raise InputError(f"{out} holds no weights to replace", "a folder written by train-text was expected")
     begun = None if start is None else text_encoder.load(start)
-    plan = text_encoder.Plan(steps=steps or text_encoder.Plan.steps, seed=seed, width=width)
+    plan = text_encoder.Plan(steps=num_steps or text_encoder.Plan.steps, seed=seed, width=width)
     plan = plan if begun is None else replace(plan, **begun.sizes)
     reports = text_encoder.read_reports(data)
     torch.set_num_threads(1)  # the same sums in the same order on every run
@@ -46,4 +46,4 @@ def train_text(
         reader, losses = text_encoder.pretrain(reports, plan, share, begun)
     last = losses[-max(1, len(losses) // 20) :]
     text_encoder.save(reader, out, plan)
-    console.tell(f"loss: {losses[0]:.2f} at first, {sum(last) / len(last):.2f} at last\nweights: {out}")
+    console.print_text(f"loss: {losses[0]:.2f} at first, {sum(last) / len(last):.2f} at last\nweights: {out}")

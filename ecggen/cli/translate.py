@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs.results import center_of, describe, rounded, store
+from ecggen.cli.jobs.results import describe, mean_of, rounded, store
 from ecggen.cli.options import (
     Age,
     Forms,
@@ -27,16 +27,13 @@ from ecggen.cli.options import (
     Start,
     Steps,
     Text,
-    forms_of,
     open_recording,
-    with_known,
+    suffixes_of,
 )
 
 if TYPE_CHECKING:
-    from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.preprocessing import Preprocessor
     from ecggen.core.ecg import ECG
-    from ecggen.io.ppg import PPG
 
 LEAD = "II"
 LEADS = (
@@ -62,11 +59,11 @@ def translate(
     ] = None,
     record: Record = None,
     model: Model = "flow",
-    draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
+    num_draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
     level: Level = 0.9,
     seed: Seed = 0,
-    steps: Steps = None,
-    guidance: Guidance = None,
+    num_steps: Steps = None,
+    guidance_scale: Guidance = None,
     fs: Rate = None,
     start: Start = 0.0,
     seconds: Seconds = None,
@@ -76,8 +73,8 @@ def translate(
     heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="A file with the true lead II, to say how near the ECG came.")] = None,
     unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, where its file does not say.")] = None,
-    picture: Picture = "png",
-    forms: Forms = "wfdb,csv",
+    plot_format: Picture = "png",
+    format_: Forms = "wfdb,csv",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -87,94 +84,61 @@ def translate(
     gets twelve leads as WFDB and CSV (or in other --forms), a picture, and a text that says what they can stand for.
     Not for diagnosis.
     """
+    from ecggen.benchmark.translation import against_truth
+    from ecggen.conditioning.condition import Condition
+    from ecggen.conditioning.consistency import follow_measured_rate
+    from ecggen.core import rhythm
     from ecggen.core.errors import InputError
     from ecggen.generators.checkpoint import load
     from ecggen.io.ppg import read_ppg
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
-    if draws < 1:
-        raise InputError(f"{draws} draws", "at least 1 was expected")
-    suffixes = forms_of(forms)
+    if num_draws < 1:
+        raise InputError(f"{num_draws} draws", "at least 1 was expected")
+    suffixes = suffixes_of(format_)
     ppg = read_ppg(file, record=record, fs=fs, channel=channel, start=start, seconds=seconds)
     true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
-    generator = load(model)
-    generator = generator.with_sampling(steps, guidance)
-    known, rates, notes = condition(ppg, generator.preprocessor, text, age, sex, heart_rate)
+    generator = load(model).with_sampling(num_steps, guidance_scale)
+    fs_model = generator.preprocessor.fs
+    condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
+    condition, notes = follow_measured_rate(condition, generator.preprocessor)
     with console.progress("drawing", quiet=as_json) as share:
-        answer = (
-            generator.sample(known, seed)
-            if draws == 1
-            else generator.reconstruct(known, num_draws=draws, level=level, seed=seed, keep_draws=False, progress=share)
-        )
-    drawn = center_of(answer)
+        if num_draws == 1:
+            answer = generator.sample(condition, seed)
+        else:
+            answer = generator.reconstruct(
+                condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
+            )
+    drawn = mean_of(answer)
     about = describe(answer) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
+    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
+    rates = {"ppg": rounded(measured), "requested": heart_rate}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(drawn, generator.preprocessor))}
-    about["notes"] = notes + _doubts(about["heart_rate"])
+    about["notes"] = [*ppg.notes, *notes, *_doubts(about["heart_rate"])]
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
-        about["against_truth"] = compare(drawn, true, generator.preprocessor)
-    names = store(answer, file.stem, about, in_words(about), out, picture, suffixes)
+        about["against_truth"] = against_truth(drawn, true, generator.preprocessor)
+    names = store(answer, file.stem, about, in_words(about), out, plot_format, suffixes)
     if as_json:
-        console.tell_json(about | {"folder": str(out)})
+        console.print_json(about | {"folder": str(out)})
     else:
-        console.tell(in_words(about))
-        console.tell(f"picture: {out / f'{file.stem}.{picture}'}\ntwelve leads: {', '.join(names)}")
-
-
-def condition(
-    ppg: PPG,
-    preprocessor: Preprocessor,
-    text: str | None = None,
-    age: float | None = None,
-    sex: str | None = None,
-    heart_rate: float | None = None,
-) -> tuple[Condition, dict[str, float | None], list[str]]:
-    """What the model is told, the heart rates told and measured, and what a person should know of it."""
-    from ecggen.conditioning.condition import Condition
-    from ecggen.core import rhythm
-
-    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
-    known = Condition.none(1, ppg.seconds, preprocessor.fs).with_ppg(ppg.wave, ppg.fs)
-    known, notes = with_known(known, text, age, sex, heart_rate, measured)
-    return known, {"ppg": rounded(measured), "told": heart_rate}, [*ppg.notes, *notes]
-
-
-def compare(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict:
-    """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
-    from ecggen.benchmark.translation import MARGIN, TOLERANCES, beat_counts, constant_delay, f1
-    from ecggen.core.errors import InputError
-    from ecggen.core.rhythm import DETECTOR, heart_rate, r_peaks
-
-    if abs(drawn.seconds - true.seconds) > 0.1:
-        found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"
-        raise InputError(found, "the same was expected", "choose the same part of both with --start and --seconds")
-    (peaks,), (known,) = (r_peaks(preprocessor.ecg(ecg.pick(LEAD))) for ecg in (drawn, true))
-    delay = constant_delay([peaks], [known])
-    scores = []
-    for moved in (0.0, delay or 0.0):
-        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
-        scores.append(round(float(f1(beat_counts(peaks - moved, known, TOLERANCES[0], part))), 3))
-    return {
-        "delay": None if delay is None else round(delay, 3),
-        "f1_50_as_drawn": scores[0],
-        "f1_50_delay_removed": scores[1],
-        "heart_rate": rounded(heart_rate(known)),
-        "by": DETECTOR,
-    }
+        console.print_text(in_words(about))
+        console.print_text(f"plot: {out / f'{file.stem}.{plot_format}'}\ntwelve leads: {', '.join(names)}")
 
 
 def in_words(about: dict) -> str:
     """The same for a person."""
     rates = about["heart_rate"]
-    count = "1 draw: one heart that fits" if about["draws"] == 1 else f"the mean of {about['draws']} draws"
-    told = "" if rates["told"] is None else f", told {rates['told']:g}"
+    one = "1 draw from the posterior distribution given the PPG"
+    count = one if about["num_draws"] == 1 else f"the mean of {about['num_draws']} draws"
+    requested = "" if rates["requested"] is None else f", requested {rates['requested']:g}"
     lines = [
         "SYNTHETIC; not for diagnosis",
-        f"measured:  PPG ({about['ppg']}, {about['seconds']:.2f} s at {about['ppg_fs']:g} Hz)",
+        f"recorded:  PPG ({about['ppg']}, {about['seconds']:.2f} s at {about['ppg_fs']:g} Hz)",
         f"generated: {', '.join(about['generated'])}",
-        f"model {about['model']}, {count}, seed {about['seed']}; told: {about['condition']}",
-        f"heart rate per minute: PPG {_shown(rates['ppg'])}, drawn {_shown(rates['drawn'])}{told}",
+        f"model {about['model']}, {count}, seed {about['seed']}; condition: {about['condition']}",
+        f"heart rate per minute: PPG {_shown(rates['ppg'])}, ECG {_shown(rates['drawn'])}{requested}",
         *(f"note: {note}" for note in about["notes"]),
         f"leads: {about['leads']}",
         f"timing: {about['timing']}",

@@ -68,11 +68,11 @@ def _make(
         sets = read_sets(entries(asked, notes), asked, stage, notes)
     paths = pack(sets["synthetic"], sets["real"], n, seed).write(out, overwrite)
     if as_json:
-        console.tell_json({"n": n, "seed": seed, "files": [str(path) for path in paths]})
+        console.print_json({"n": n, "seed": seed, "files": [str(path) for path in paths]})
         return
     pages, sheet, key = paths
-    console.tell(f"to the readers: {pages} (print at 100 %) and {sheet}")
-    console.tell(f"keep apart: {key}")
+    console.print_text(f"to the readers: {pages} (print at 100 %) and {sheet}")
+    console.print_text(f"keep apart: {key}")
 
 
 def _score(sheets: list[Path], key: Path | None, as_json: bool) -> None:
@@ -83,17 +83,17 @@ def _score(sheets: list[Path], key: Path | None, as_json: bool) -> None:
         raise InputError("sheets are to be scored without a key", do="give the pack's key.json with --key")
     found = score(sheets, read_key(key))
     if as_json:
-        console.tell_json(found)
+        console.print_json(found)
         return
     for name, why in found["refused"].items():
-        console.tell(f"left out: {name}: {why}")
+        console.print_text(f"left out: {name}: {why}")
     for reader, one in found["readers"].items():
-        console.tell(f"{reader}: {_line(one)}; {one['missing']} unanswered")
-        console.tell(f"  synthetic found: {_share(one['sensitivity'])}; real known: {_share(one['specificity'])}")
-    console.tell(f"all readers: {_line(found['pooled'])}")
+        console.print_text(f"{reader}: {_line(one)}; {one['missing']} unanswered")
+        console.print_text(f"  synthetic found: {_share(one['sensitivity'])}; real known: {_share(one['specificity'])}")
+    console.print_text(f"all readers: {_line(found['pooled'])}")
     agreed = found["agreement"]
     if agreed["kappa"] is not None:
-        console.tell(f"agreement: {agreed['definition']} {agreed['kappa']:.2f} on {agreed['ecgs']} ECGs")
+        console.print_text(f"agreement: {agreed['definition']} {agreed['kappa']:.2f} on {agreed['ecgs']} ECGs")
 
 
 def _line(one: dict[str, Any]) -> str:

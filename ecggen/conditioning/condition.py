@@ -32,8 +32,15 @@ CHANNELS = ("leads", "ppg", *WORDS)
 class Waveform(Protocol):
     """A wave with its rate, such as ``ecggen.io.ppg.PPG``."""
 
-    wave: Tensor
-    fs: float
+    @property
+    def wave(self) -> Tensor:
+        """(time,), (batch, time) or (batch, 1, time)."""
+        ...
+
+    @property
+    def fs(self) -> float:
+        """Rate in Hz."""
+        ...
 
 
 @dataclass(frozen=True, init=False)
@@ -285,7 +292,7 @@ class Condition:
 
     def during(self, first: int, last: int) -> Condition:
         """Samples ``first`` to ``last`` of a condition whose leads and PPG share one rate."""
-        part = {name: getattr(self, name)[..., first:last] for name in ("leads", "leads_seen", "ppg", "ppg_seen")}
+        part = {name: getattr(self, name)[..., first:last] for name in ("leads", "lead_mask", "ppg", "ppg_mask")}
         return self.replace(**part)
 
     def to(self, device: torch.device | str) -> Condition:

@@ -352,7 +352,7 @@ def save(reader: Reader, folder: Path | str, plan: Plan | None = None, card: str
     return storage.store(reader, Path(folder), {"config.json": about}, card, half=True)
 
 
-def load(name: Path | str = "text") -> Reader:
+def load(name: Path | str = "text_encoder") -> Reader:
     """The reader in a folder, or the shipped one by its name.
 
     Raises:
@@ -364,7 +364,7 @@ def load(name: Path | str = "text") -> Reader:
         raise InputError(
             f"{folder} holds no text encoder of format {FORMAT}",
             "what ecggen train-text writes was expected",
-            'use the shipped "text", or train one',
+            'use the shipped "text_encoder", or train one',
         )
     reader = storage.made_of(Reader, about.get("sizes"), folder)
     storage.fill(reader, folder)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, InputWarning
 
 T = TypeVar("T")
 
@@ -55,6 +56,21 @@ def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} or an override is not TOML: {error}", "for instance: training.epochs=3") from error
     return config
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """``values`` under the names that their keys have now; a warning for each old one.
+
+    Args:
+        values: As from TOML.
+        names: The present name of each old one.
+        where: What the warning calls the place.
+    """
+    for key in values:
+        if key in names:
+            found = f"{where} has {key!r}, which is now called {names[key]!r}; the old name goes with the next release"
+            warnings.warn(found, InputWarning, stacklevel=2)
+    return {names.get(key, key): value for key, value in values.items()}
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

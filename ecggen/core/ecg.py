@@ -47,14 +47,14 @@ class Provenance:
     """Where an ECG's leads come from; writers put it into every file: no synthetic lead passes as real.
 
     Attributes:
-        measured: Names of the leads that were recorded from a person.
+        recorded: Names of the leads that were recorded from a person.
         generated: Names of the leads that a model made.
         model: Name of the model, with the first digits of the SHA-256 of its weights.
         seed: The seed of the draw.
         condition: What the model was told, in words.
     """
 
-    measured: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     generated: tuple[str, ...] = ()
     model: str = ""
     seed: int | None = None
@@ -66,7 +66,7 @@ class Provenance:
             return []
         return [
             "ecggen: contains SYNTHETIC leads; not for diagnosis",
-            f"ecggen-measured: {' '.join(self.measured) or '-'}",
+            f"ecggen-recorded: {' '.join(self.recorded) or '-'}",
             f"ecggen-generated: {' '.join(self.generated)}",
             f"ecggen-model: {self.model or '-'}",
             f"ecggen-seed: {'-' if self.seed is None else self.seed}",
@@ -85,7 +85,7 @@ class Provenance:
             return None
         seed = found.get("seed", "")
         return Provenance(
-            measured=tuple(found.get("measured", "").split()),
+            recorded=tuple(found.get("recorded", found.get("measured", "")).split()),
             generated=tuple(found["generated"].split()),
             model=found.get("model", ""),
             seed=int(seed) if re.fullmatch(r"-?\d{1,20}", seed, re.ASCII) else None,

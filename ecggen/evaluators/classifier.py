@@ -1,4 +1,4 @@
-"""The judge: what a network that has seen real ECGs only finds in a twelve-lead ECG.
+"""The classifier: what a network that has seen real ECGs only finds in a twelve-lead ECG.
 
 It tells the 71 SCP statements of PTB-XL with their five superclasses and 23 subclasses, and the patient's sex and age.
 Its features are what distances between sets of ECGs are measured on. It judges ECGs of any origin, so it owns
@@ -48,7 +48,7 @@ def targets(codes: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the judge finds in each of several records.
+    """What the classifier finds in each of several records.
 
     Attributes:
         features: (record, width) float64.
@@ -104,7 +104,7 @@ class Classifier(nn.Module):
         return {"fs": own.fs, "band": band, "leads": list(INDEPENDENT_LEADS), "unit": "mV"}
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 8, time) mV at the judge's rate → features (batch, width), logits (batch, label + 2)."""
+        """(batch, 8, time) mV at the classifier's rate → features (batch, width), logits (batch, label + 2)."""
         features = self.look(signal / SIZE_MV)
         return features, self.head(features)
 

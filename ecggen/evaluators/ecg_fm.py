@@ -1,4 +1,4 @@
-"""ECG-FM as a judge: 768 features of 5 s, learnt without labels from MIMIC-IV-ECG and the PhysioNet 2021 challenge.
+"""ECG-FM as a classifier: 768 features of 5 s, learnt without labels from MIMIC-IV-ECG and the PhysioNet 2021 challenge.
 
 McKeen et al. 2024 (arXiv 2408.05178); weights under the MIT licence. PTB-XL is part of that challenge, so this judge
 has seen its records. The published preparation: 500 Hz, each lead brought to mean 0 and deviation 1, windows of 5 s;

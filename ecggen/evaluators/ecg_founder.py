@@ -1,4 +1,4 @@
-"""ECGFounder as a judge: 1,024 features of 10 s, trained on 150 diagnoses of ten million ECGs.
+"""ECGFounder as a classifier: 1,024 features of 10 s, trained on 150 diagnoses of ten million ECGs.
 
 Li et al., NEJM AI 2025 (arXiv 2410.04133); weights under the MIT licence, with twelve leads or lead I alone. The
 published preparation for 500 Hz: a notch at 50 Hz, a band of 0.67 to 40 Hz, the running median taken off, and the

@@ -172,7 +172,7 @@ class WindowExtractor(ABC):
             raise InputError(
                 f"the ECG has leads {', '.join(ecg.leads)}, from which {', '.join(unknown)} do not follow",
                 f"{self.title} looks at {', '.join(self.leads)}",
-                "reconstruct the missing leads first, or use a judge that needs fewer",
+                "reconstruct the missing leads first, or use a classifier that needs fewer",
             )
         if ecg.fs < self.least_rate:
             raise InputError(

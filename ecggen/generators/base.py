@@ -559,7 +559,7 @@ class Generator(nn.Module, ABC):
         measured = condition.observed_leads()
         known = determined_by(measured)
         provenance = Provenance(
-            measured=measured,
+            recorded=measured,
             generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
             model=self.name + self._how(condition),
             seed=seed,
@@ -595,8 +595,7 @@ def independent_leads(ecg: ECG) -> ECG:
 
 def _pad(window: Condition, samples: int) -> Condition:
     """``window`` with unseen samples after its end."""
-    return replace(
-        window,
+    return window.replace(
         leads=fit(window.leads, samples),
         lead_mask=fit(window.lead_mask, samples),
         ppg=fit(window.ppg, samples),

@@ -35,7 +35,7 @@ from ecggen.networks.losses import amplitude, pair_crps, squared
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"
 
 CRITIC_SHARE = 2
-"""One record in so many is judged in training: the score teaches the leads, the judge how an ECG looks."""
+"""One record in so many is judged in training: the score teaches the leads, the classifier how an ECG looks."""
 
 
 class GAN(Generator):

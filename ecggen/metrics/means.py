@@ -114,13 +114,15 @@ class CRPS(MeanOf):
 
 
 class IntervalCoverage(MeanOf):
-    """Mean share of true samples inside a band; ``update(low, high, true)``. Neither high nor low is better: its own
-    level is."""
+    """Mean share of true samples inside the prediction interval; ``update(lower, upper, true)``.
+
+    Neither high nor low is better: the level of the interval is the target.
+    """
 
     higher_is_better = None
 
     def __init__(self, num_leads: int, **kwargs: Any):
-        super().__init__(waveform.inside, num_leads, **kwargs)
+        super().__init__(probabilistic.coverage, num_leads, **kwargs)
 
 
 class IntervalScore(MeanOf):

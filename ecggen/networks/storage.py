@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ from safetensors.torch import save as as_file
 from torch import Tensor, nn
 
 import ecggen
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, InputWarning
 
 T = TypeVar("T", bound=nn.Module)
 
 WEIGHTS, METADATA = "model.safetensors", {"format": "pt"}
+RENAMED = {"judge": "classifier", "pair": "ecg_text", "text": "text_encoder"}
+"""Names of shipped checkpoints in release 0.1; they work for one release, with a warning."""
 REST = "rest"
 """Entry of config.json: name of the folder that has the weights which are not here, and the hash of all."""
 
@@ -185,6 +188,10 @@ def find(name: str | Path) -> Path:
     for folder in (Path(name), *(shelf / str(name) for shelf in shelves())):
         if (folder / "config.json").is_file():
             return folder
+    if str(name) in RENAMED:
+        renamed = RENAMED[str(name)]
+        warnings.warn(f"the checkpoint {str(name)!r} is now called {renamed!r}", InputWarning, stacklevel=2)
+        return find(renamed)
     shipped = sorted({path.parent.name for shelf in shelves() for path in shelf.glob("*/config.json")})
     raise InputError(
         f"there is no checkpoint {str(name)!r}",

@@ -35,10 +35,10 @@ class FeatureSets:
 
 
 def judged(material: Material) -> FeatureSets:
-    """The judge's features of all valid records.
+    """The classifier's features of all valid records.
 
     Raises:
-        InputError: Where there is no judge, too few records, or leads that it needs are missing.
+        InputError: Where there is no classifier, too few records, or leads that it needs are missing.
     """
     if material.real.classifier is None:
         raise InputError("no judging network was used")
@@ -46,11 +46,11 @@ def judged(material: Material) -> FeatureSets:
     found = [one.predictions for one in (material.synthetic, material.real)]
     synthetic, real = (one.features for one in found if one is not None)
     name = f"{material.real.classifier.name}, {material.real.classifier.preprocessing['band']}"
-    return FeatureSets("the judge's features", "FID", name, synthetic, real, list(material.real.valid.patients))
+    return FeatureSets("the classifier's features", "FID", name, synthetic, real, list(material.real.valid.patients))
 
 
 def extracted(material: Material, extractor: Extractor) -> FeatureSets:
-    """Features that another network than the judge finds in all valid records.
+    """Features that another network than the classifier finds in all valid records.
 
     Raises:
         InputError: Where there are too few records, or the network refuses one.

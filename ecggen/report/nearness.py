@@ -34,7 +34,7 @@ DEALT = "floor: the same with the reference patients dealt to both sides by chan
 def distances(material: Material) -> list[Score]:
     """The scores that rest on distances, on each kind of features."""
     scores = []
-    for name, features in {"median beats": median_beats, "the judge's features": judged}.items():
+    for name, features in {"median beats": median_beats, "the classifier's features": judged}.items():
         if name != "median beats" and material.real.classifier is None:
             continue
         for measure, of_set in MEASURES.items():
@@ -55,7 +55,7 @@ def median_beats(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
 
 
 def judged(studied: Studied) -> tuple[np.ndarray, np.ndarray]:
-    """The judge's features."""
+    """The classifier's features."""
     found = studied.predictions
     if found is None:
         raise InputError("no valid record")

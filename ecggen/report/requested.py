@@ -1,6 +1,6 @@
-"""What was asked for, what was obtained, and how much of it real records let a judge find.
+"""What was asked for, what was obtained, and how much of it real records let a classifier find.
 
-A judge is not always right on real records either. So a verdict asks which part of what the judge finds on real
+A classifier is not always right on real records either. So a verdict asks which part of what the classifier finds on real
 records, beyond chance, it finds on the drawn ones. Real are the records that lent their conditions where they are known
 by name, else held-out ones, else those that the generator was trained on.
 """
@@ -22,9 +22,9 @@ from ecggen.report.inputs.cohort import LEAST, ECGSet, Material, Studied
 from ecggen.report.scores import FAIL, PASS, WARN, Score
 
 PASS_FROM, WARN_FROM = 0.75, 0.5
-"""Part of what the judge finds on real records, beyond chance, that it is to find on drawn ones."""
+"""Part of what the classifier finds on real records, beyond chance, that it is to find on drawn ones."""
 USEFUL = 0.1
-"""Least that a judge must find on real records, beyond chance, to judge others."""
+"""Least that a classifier must find on real records, beyond chance, to judge others."""
 REDRAWS = 200
 RULE = (
     "floor: the same score of real records, and what 95 % of their redraws of this size exceed; pass from there or "
@@ -34,7 +34,7 @@ RULE = (
 
 @dataclass
 class Asked:
-    """What was asked for of some records, and what the judges find in them.
+    """What was asked for of some records, and what the evaluators find in them.
 
     Attributes:
         studied: The records.
@@ -128,7 +128,7 @@ def beside(
         about: Further attributes of the score.
 
     Raises:
-        InputError: Where records are too few or the judge finds nothing on real records either.
+        InputError: Where records are too few or the classifier finds nothing on real records either.
     """
     sizes = [len(side[0]) for side in sides]
     for size, kind in zip(sizes, ("synthetic", "real"), strict=True):
@@ -136,7 +136,7 @@ def beside(
             raise InputError(f"{size} {kind} records with such a request, {LEAST} needed")
     value, reference = (float(statistic(*side)) for side in sides)
     if not reference - chance >= useful:
-        raise InputError(f"the judge reaches {reference:.2f} on real records, {chance + useful:.2f} needed")
+        raise InputError(f"the classifier reaches {reference:.2f} on real records, {chance + useful:.2f} needed")
     size = min(sizes)
     redraws = [statistic(*(one[rows[:size]] for one in sides[1])) for rows in redrawn(patients[1], seed, REDRAWS)]
     low = float(np.nanquantile(redraws, 0.05))

@@ -1,7 +1,7 @@
 """Judges are trained as generators are: Lightning runs the loop, keeps the moving average and resumes.
 
-A judge writes one method, ``loss(batch, rng)``. The last weights are kept, not the best on some fold: nothing is
-chosen, so that a judge's scores on fold 9 are no validation scores.
+A classifier writes one method, ``loss(batch, rng)``. The last weights are kept, not the best on some fold: nothing is
+chosen, so that a classifier's scores on fold 9 are no validation scores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def train(
 
     Args:
         judge: A classifier or a pair of encoders.
-        pack: The packed data set, made with the judge's preprocessing.
+        pack: The packed data set, made with the classifier's preprocessing.
         plan: How long and how; what it says of validation is not used.
         out: Folder of the run: ``checkpoint/``, ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
         resume: Go on from ``last.ckpt``; to be used on one's own runs only.
@@ -45,7 +45,7 @@ def train(
 
 
 class Course(lightning.LightningModule):
-    """A judge on its way through the training records."""
+    """A classifier on its way through the training records."""
 
     def __init__(self, evaluator: pretrained.Evaluator, plan: Plan):
         super().__init__()
@@ -57,7 +57,7 @@ class Course(lightning.LightningModule):
         return torch.optim.AdamW(moving, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """The sum of the judge's losses."""
+        """The sum of the classifier's losses."""
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         optimizer = self.optimizers(use_pl_optimizer=False)

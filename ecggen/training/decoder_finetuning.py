@@ -268,7 +268,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
     parser.add_argument("--cache", type=Path, help="where packed data sets are kept")
     parser.add_argument("--epochs", type=int, default=PLAN.epochs, help="passes over the training records")
-    parser.add_argument("--draws", type=int, default=2560, help="draws that the critic sees")
+    parser.add_argument("--num-draws", type=int, default=2560, help="draws that the critic sees")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run and of the checkpoints")
@@ -276,7 +276,7 @@ def main() -> None:
     generators = [checkpoint.load(one) for one in words.models]
     pack = data.pack(data.recordings(words.data), generators[0].preprocessor, words.cache)
     plan = replace(PLAN, epochs=words.epochs)
-    sharpen(generators, pack, words.out, plan, words.draws, words.resume, not words.quiet)
+    sharpen(generators, pack, words.out, plan, words.num_draws, words.resume, not words.quiet)
     for generator in generators:
         print(checkpoint.save(generator, words.out / generator.name.split("@")[0]))
 

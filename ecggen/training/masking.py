@@ -19,6 +19,17 @@ from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate_ppg
 
 LIMB = STANDARD_LEADS[:6]
+RENAMED = {
+    "shown": "lead_masks",
+    "dropped": "condition_dropout",
+    "dropped_alone": "condition_dropout_alone",
+    "pulse": "simulated_ppg_prob",
+    "beside_ppg": "lead_masks_with_ppg",
+    "silent": "uncond_prob",
+    "cut": "crop_prob",
+    "shortest": "min_crop_seconds",
+}
+"""Keys of the table [exposure] in release 0.1; they work for one release, with a warning."""
 
 
 @dataclass(frozen=True)

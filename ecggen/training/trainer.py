@@ -11,7 +11,7 @@ import csv
 import logging
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +37,19 @@ from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator
 from ecggen.generators.sampling import Noise
 from ecggen.training import calibration
+from ecggen.training import masking as masks
 from ecggen.training.masking import Masking
+
+RENAMED = {
+    "rate": "lr",
+    "decay": "weight_decay",
+    "average": "ema_decay",
+    "reworded": "text_augment_prob",
+    "louder": "amplitude_jitter",
+    "turned": "vcg_rotation",
+    "players": "groups",
+}
+"""Keys of the table [training] in release 0.1; they work for one release, with a warning."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +114,21 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Pl
         path: A TOML file, as configs/vae.toml.
         overrides: Changes of its values, as ``training.epochs=3``.
     """
-    values = config.read_toml(path, overrides)
+    values = config.renamed(config.read_toml(path, overrides), {"exposure": "masking"}, str(path))
     registry.check_tables(values, path)
-    plan = config.build(Plan, values.get("training", {}), f"[training] of {path}")
-    masking = config.build(Masking, values.get("masking", {}), f"[masking] of {path}")
+    plan = config.build(Plan, plan_values(values, path), f"[training] of {path}")
+    hidden = config.renamed(values.get("masking", {}), masks.RENAMED, f"[masking] of {path}")
+    masking = config.build(Masking, hidden, f"[masking] of {path}")
     preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {path}")
     lightning.seed_everything(plan.seed, verbose=False)
     generator = registry.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
     generator.preprocessor = preprocessor
     return generator, plan, masking
+
+
+def plan_values(values: Mapping[str, Any], path: Path | str) -> dict[str, Any]:
+    """The table [training] of a config, under the names that its keys have now."""
+    return config.renamed(values.get("training", {}), RENAMED, f"[training] of {path}")
 
 
 def train(

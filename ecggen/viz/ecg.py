@@ -31,7 +31,6 @@ from ecggen.viz.paper import (
     write,
     write_name,
 )
-from ecggen.viz.paper import save as save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,7 +203,7 @@ def in_ink(leads: tuple[str, ...], provenance: Provenance | None) -> tuple[str, 
     """Which of ``leads`` are measured, or follow exactly from measured ones."""
     if provenance is None or not provenance.generated:
         return leads
-    known = determined_by(provenance.measured)
+    known = determined_by(provenance.recorded)
     return tuple(lead for lead in leads if lead in known and lead not in provenance.generated)
 
 
@@ -376,7 +375,7 @@ def _extent_words(leads: tuple[str, ...], origin: Provenance) -> str:
 def _origins(leads: tuple[str, ...], origin: Provenance, band_words: str) -> list[tuple[str, str, bool]]:
     """The legend's entries; an origin without leads is left out."""
     ink = in_ink(leads, origin)
-    measured = tuple(lead for lead in ink if lead in origin.measured)
+    measured = tuple(lead for lead in ink if lead in origin.recorded)
     derived = tuple(lead for lead in ink if lead not in measured)
     made = tuple(lead for lead in leads if lead not in ink)
     groups = (

@@ -1,4 +1,4 @@
-"""Tables that decide: the best generator for each job, how far bands can be trusted, what a judge still finds."""
+"""Tables that decide: the best generator for each job, how far bands can be trusted, what a classifier still finds."""
 
 from __future__ import annotations
 
@@ -28,8 +28,15 @@ JOBS: tuple[Job, ...] = (
     ("", "RMSE (mV)", "three_leads", "least", 3, lambda score: score["rmse_mv"]),
     ("`translate`", "R peaks, F1 at 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
     ("", "heart rate off, mean", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
-    ("`generate`", "FID", "text", "least", 1, _of_section("distribution", "FID on the judge's features")),
-    ("nothing told", "FID", "unconditional", "least", 1, _of_section("distribution", "FID on the judge's features")),
+    ("`generate`", "FID", "text", "least", 1, _of_section("distribution", "FID on the classifier's features")),
+    (
+        "nothing told",
+        "FID",
+        "unconditional",
+        "least",
+        1,
+        _of_section("distribution", "FID on the classifier's features"),
+    ),
     ("`augment`", "AUROC, asked for", "diagnoses", "most", 2, lambda score: score["overall"]["statements"]["auroc"]),
 )
 """Job, measure, result, which end is better, digits, and where the value stands."""
@@ -68,10 +75,10 @@ def _best(values: dict[str, float], better: str, digits: int) -> set[str]:
 
 
 def uncertainty(results: Path) -> str:
-    """Share inside the band and variance of a draw, lead by lead, and the ranked probability score."""
+    """Share coverage and variance of a draw, lead by lead, and the ranked probability score."""
 
     def cells(score: dict[str, Any]) -> list[str]:
-        held, varied = score["band"]["per_lead"], score["single_draw"]["variance"]
+        held, varied = score["interval"]["per_lead"], score["single_draw"]["variance"]
         leads = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in INDEPENDENT_LEADS]
         return [within(score["ranked"], "crps_mv"), *leads]
 
@@ -79,7 +86,7 @@ def uncertainty(results: Path) -> str:
 
 
 def judged(results: Path) -> str:
-    """Macro AUROC of the judge on recorded and reconstructed ECGs, and what is lost."""
+    """Macro AUROC of the classifier on recorded and reconstructed ECGs, and what is lost."""
 
     def cells(score: dict[str, Any]) -> list[str]:
         said = score["preserved"]
@@ -114,17 +121,17 @@ def groups_of(results: Path, model: str) -> str:
 
 
 def reconstructed_of(results: Path, model: str) -> str:
-    """A card's table: how near reconstructions lie, how far bands and draws can be trusted, what a judge loses."""
+    """A card's table: how near reconstructions lie, how far bands and draws can be trusted, what a classifier loses."""
     found, rows = _of(results, model), []
     for given, _, score in found:
-        held, single = score["band"]["per_lead"].values(), score["single_draw"]
+        held, single = score["interval"]["per_lead"].values(), score["single_draw"]
         varied, lost = single.get("variance", {}).values(), score.get("preserved", {})
         rows.append(
             [
                 given,
                 within(score, "r"),
                 within(score, "rmse_mv"),
-                f"{score['band']['inside']:.3f} ({min(held):.2f}–{max(held):.2f})",
+                f"{score['interval']['coverage']:.3f} ({min(held):.2f}–{max(held):.2f})",
                 f"{single['r']:.3f}",
                 f"{min(varied):.2f}–{max(varied):.2f}" if varied else "",
                 within(score["ranked"], "crps_mv") if "ranked" in score else "",
@@ -132,8 +139,8 @@ def reconstructed_of(results: Path, model: str) -> str:
                 str(score["draws"]),
             ]
         )
-    head = ["given", "r", "RMSE (mV)", "inside the 90 % band (by lead)", "r of one draw", "its variance / the truth's",
-            "CRPS (mV)", "AUROC the judge loses", "on one draw", "draws"]  # fmt: skip
+    head = ["given", "r", "RMSE (mV)", "coverage of the 90 % interval (by lead)", "r of one draw", "its variance / the truth's",
+            "CRPS (mV)", "AUROC the classifier loses", "on one draw", "draws"]  # fmt: skip
     return table(head, rows) + _made_with(found)
 
 

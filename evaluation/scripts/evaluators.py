@@ -1,4 +1,4 @@
-"""How good the judges are: ``python -m evaluation.scripts.evaluators --data PTBXL --out FILE``.
+"""How good the evaluators are: ``python -m evaluation.scripts.evaluators --data PTBXL --out FILE``.
 
 The classifier is scored on what PTB-XL's readers said of fold 9's records, the ECG-text pair on whether an ECG finds
 its own report. Both were trained on folds 1 to 8; nothing of fold 9 chose anything about them.
@@ -31,7 +31,7 @@ LEAST = 10
 """Positives (and negatives) that a class needs to count in a macro mean beside that of all classes that occur."""
 
 DEFINITIONS = {
-    "auroc": "area under the ROC curve of the judge's probability, ties as half; macro: mean over classes that occur",
+    "auroc": "area under the ROC curve of the classifier's probability, ties as half; macro: mean over classes that occur",
     "auprc": "average precision (scikit-learn), macro likewise",
     "common": f"classes with at least {LEAST} records that have it",
     "interval": "95 %, percentile bootstrap over patients; classes that a redraw lacks are left out of it",
@@ -147,7 +147,7 @@ def retrieval(waves: np.ndarray, texts: np.ndarray, codes: Sequence[str], k: int
 def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classifier", default="judge", help="a classifier's name or folder")
+    parser.add_argument("--classifier", default="classifier", help="a classifier's name or folder")
     parser.add_argument("--pair", default="ecg_text", help="an ECG-text pair's name or folder; 'none' for not")
     parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
     parser.add_argument("--cache", type=Path, help="where packed data sets are kept")

@@ -53,7 +53,7 @@ HEAD = """# What was tried
 Written by `python -m evaluation.scripts.experiments --data PTBXL` from `experiments.json`, which holds commit, date, n
 and minutes of each. Scored are records of fold 9; differences have the 95 % interval of a bootstrap over patients,
 record by record. r is the mean over records and leads, its gain told in thousandths; FID is the Fréchet distance of
-the judge's features to those of 1,000 training records, less is better.
+the classifier's features to those of 1,000 training records, less is better.
 """
 
 BEATS, SPACE, WORDS = "beats", "space", "words"
@@ -79,7 +79,7 @@ class Experiment:
         change: Overrides of the config, as ``ecggen train --set``.
         against: The experiment that it is compared with; "" for none.
         penalty: What the part that writes beat by beat minimises: one of ``PENALTIES``.
-        perceptual: Weight of the distance of the judge's features, beside what a latent space minimises.
+        perceptual: Weight of the distance of the classifier's features, beside what a latent space minimises.
         simulated: Epochs on simulated hearts before the training.
         start: A checkpoint to begin with; "" for none.
         given: Leads that are scored, where they are fewer than ``SCORED``.

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from ecggen.benchmark.generation import draw
-from ecggen.conditioning.condition import Condition, agree
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import Reader
+from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.data import Batches, Pack
 from ecggen.evaluators.classifier import Classifier
@@ -35,7 +36,7 @@ def guessed(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[
         known = part.ecg.standard().pick(*given)
         condition = Condition.none(len(known), known.seconds, known.fs).with_leads(known)
         written = reader.beatwise(condition, reader.encoder.numbers(condition))[:, : len(INDEPENDENT_LEADS)]
-        parts.append(agree(written, condition).numpy())
+        parts.append(project_onto_observed(written, condition).numpy())
     return np.concatenate(parts)
 
 

@@ -51,7 +51,7 @@ PENALTIES: dict[str, Penalty] = {
 
 
 def look_at_features(generator: LatentGenerator, weight: float) -> None:
-    """Add the distance of the judge's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
+    """Add the distance of the classifier's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
     classifier, plain = pretrained.load("classifier", "classifier").requires_grad_(False), generator._space_losses
 
     def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:

@@ -222,7 +222,7 @@ def _shortened(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores without what is told per lead."""
     kept = {name: scores[name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval", "n", "draws", "seconds")}
     single = {name: scores["single_draw"][name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval")}
-    return kept | {"coverage": scores["band"]["coverage"], "single_draw": single}
+    return kept | {"coverage": scores["interval"]["coverage"], "single_draw": single}
 
 
 def _in_words(row: dict[str, Any]) -> str:
@@ -254,12 +254,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="PTB-XL folder, or any folder of recordings; only speed without it")
     parser.add_argument("--cache", type=Path, help="where packed data sets are kept (default ~/.cache/ecggen)")
     parser.add_argument("--limit", type=int, default=256, help="most records to score")
-    parser.add_argument("--draws", type=int, default=4, help="draws of an estimate")
+    parser.add_argument("--num-draws", type=int, default=4, help="draws of an estimate")
     parser.add_argument("--folds", type=int, nargs="+", default=[9], help="folds to score")
-    parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="numbers of steps to score")
+    parser.add_argument("--num-steps", type=int, nargs="+", default=STEPS, help="numbers of steps to score")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     words = parser.parse_args()
-    settings = Settings(tuple(words.steps), folds=tuple(words.folds), limit=words.limit, draws=words.draws)
+    settings = Settings(tuple(words.num_steps), folds=tuple(words.folds), limit=words.limit, draws=words.num_draws)
 
     def keep(results: dict[str, Any]) -> None:
         store(results, words.out, overwrite=True)

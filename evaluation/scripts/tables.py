@@ -35,10 +35,10 @@ def _reconstruction(results: Path, name: str) -> str:
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         more = ["", "", ""]
-        if "band" in score:
-            more = [f"{score['band']['inside']:.3f}", f"{score['single_draw']['r']:.3f}", str(score["draws"])]
+        if "interval" in score:
+            more = [f"{score['interval']['coverage']:.3f}", f"{score['single_draw']['r']:.3f}", str(score["draws"])]
         rows.append([made(which, score), within(score, "r"), within(score, "rmse_mv"), *more])
-    head = ["", "r", "RMSE (mV)", "inside 90 % band", "r of one draw", "draws"]
+    head = ["", "r", "RMSE (mV)", "coverage of the 90 % interval", "r of one draw", "draws"]
     return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
@@ -119,8 +119,8 @@ def _mean(value: Any) -> float | None:
 
 
 def _classifier(results: Path) -> str:
-    """What the judge tells apart in real records."""
-    found = read(results, "classifier")
+    """What the classifier tells apart in real records."""
+    found = read(results, "evaluators")
     scores, pair = found["scores"], found["pair_scores"]
     low, high = scores["age_error_interval"]
     rows = [
@@ -145,7 +145,7 @@ def _classifier(results: Path) -> str:
         ["statements by their description alone, macro AUROC", f"{pair['zero_shot_macro_auroc']:.3f}"],
     ]
     told = f"n {found['n']} of fold 9, {found['patients']} patients, seed {found['seed']}"
-    made = f"{found['classifier']}, {found['pair']}, commit `{found['commit']}`, {found['date']}"
+    made = f"{found['classifier']}, {found['ecg_text']}, commit `{found['commit']}`, {found['date']}"
     return table(["", ""], rows) + f"\n\n*{told}; {made}*"
 
 
@@ -274,9 +274,9 @@ def _diagnoses_of(results: Path, model: str) -> str:
             label = name if kind == "statements" else f"superclass {name}"
             rows.append([label, *cells, f"{asked:.2f} / {real:.2f}", f"{one['training']}", one["verdict"]])
     unknown = [f"{code} ({one['why']})" for code, one in score["statements"].items() if "auroc" not in one]
-    head = ["", "AUROC, drawn", "real", "the judge's probability, drawn / real", "training records", ""]
+    head = ["", "AUROC, drawn", "real", "the classifier's probability, drawn / real", "training records", ""]
     left_out = f"\n\nNot measured: {'; '.join(unknown)}." if unknown else ""
-    told = f"{found['settings']['n']} ECGs a statement, seed {found['settings']['seed']}, {score['judge']}"
+    told = f"{found['settings']['n']} ECGs a statement, seed {found['settings']['seed']}, {score['classifier']}"
     return table(head, rows) + left_out + f"\n\n*{told}, commit `{score['commit']}`, {score['date']}*"
 
 
@@ -295,9 +295,9 @@ def _memorisation(results: Path) -> str:
 
 MEMORY = (
     ("copies of any training record", "copies (of held-out records)", 3),
-    ("nearer to training, the judge's features", "nearer to training (50 % ideal)", 2),
-    ("membership inference, the judge's features", "membership inference, AUROC", 2),
-    ("own lender, the judge's features", "own lender, AUROC", 2),
+    ("nearer to training, the classifier's features", "nearer to training (50 % ideal)", 2),
+    ("membership inference, the classifier's features", "membership inference, AUROC", 2),
+    ("own lender, the classifier's features", "own lender, AUROC", 2),
 )
 """Score, column head and digits of what the table of memorisation shows."""
 VARIED = "0.8"
@@ -345,7 +345,7 @@ def _memorisation_of(results: Path, model: str) -> str:
 
 
 def _wording(results: Path) -> str:
-    """How probable the judge finds what was asked, by how it was asked."""
+    """How probable the classifier finds what was asked, by how it was asked."""
     found = read(results, "wording")
     columns = ("said", "paraphrase", "denial", "nothing")
     rows = [
@@ -392,8 +392,8 @@ def _generation(results: Path, name: str) -> str:
 
 
 WANTED = (
-    ("distribution", "FID on the judge's features", "FID (floor)", 1),
-    ("distribution", "coverage on the judge's features", "coverage (floor)", 2),
+    ("distribution", "FID on the classifier's features", "FID (floor)", 1),
+    ("distribution", "coverage on the classifier's features", "coverage (floor)", 2),
     ("fidelity", "superclasses: macro AUROC", "diagnosis AUROC (real)", 3),
     ("fidelity", "heart rate: mean absolute error", "heart rate off (/min)", 1),
 )

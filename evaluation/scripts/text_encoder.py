@@ -194,7 +194,7 @@ def _spread(values: Tensor) -> dict[str, float]:
 def main() -> None:
     """Measure, print, and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", default="text", help="a shipped text encoder's name, or a folder")
+    parser.add_argument("--text", default="text_encoder", help="a shipped text encoder's name, or a folder")
     parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
     parser.add_argument("--out", type=Path, help="JSON file for the results")
     words = parser.parse_args()

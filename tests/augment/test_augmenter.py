@@ -37,14 +37,14 @@ class Hearts(Generator):
 
 
 class Lot:
-    """A judge that throws dice by the record's first sample, or that is always sure."""
+    """A classifier that throws dice by the record's first sample, or that is always sure."""
 
     name = "lot"
 
     def __init__(self, probability: float | None = None):
         self.probability = probability
 
-    def classifier(self, ecg, batch=64, progress=None):
+    def predict(self, ecg, batch=64, progress=None):
         sure = np.full(len(ecg), self.probability, float) if self.probability is not None else self.dice(ecg)
         found = np.repeat(sure[:, None], len(labels()), 1)
         return Predictions(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
@@ -71,7 +71,7 @@ def test_a_record_that_never_passes_is_given_up(asks):
     assert all(one.ecg is None and one.tries == 3 and len(one.refused) == 3 for one in drawn)
 
 
-def test_the_judges_limits_refuse(asks):
+def test_the_classifiers_limits_refuse(asks):
     limits: Limits = {"AFIB": (0.5, 0.9), "STTC": (0.0, 0.9), "CD": (0.2, 1.0)}
     one = asks[0]
     for probability, why in ((0.4, "not AFIB"), (0.6, "")):
@@ -86,7 +86,7 @@ def test_the_judges_limits_refuse(asks):
 
 def test_limits_are_quantiles_of_real_records():
     class Known(Lot):
-        def classifier(self, ecg, batch=64, progress=None):
+        def predict(self, ecg, batch=64, progress=None):
             self.probability = None
             found = np.repeat(np.linspace(0, 1, len(ecg))[:, None], len(labels()), 1)
             return Predictions(np.zeros((len(ecg), 2)), found, np.zeros(len(ecg)), np.zeros(len(ecg)))
@@ -167,7 +167,7 @@ class TestVariations:
         heart, told = simulate(3, seconds=seconds, seed=2), Condition.none(3, seconds).with_metadata(age=[30, 50, 70])
         whole = generator.vary(heart, told, 0.7, seed=5)
         assert whole.leads == heart.leads and whole.provenance is not None
-        assert whole.provenance.measured == () and "variation of an ECG, strength 0.7" in whole.provenance.condition
+        assert whole.provenance.recorded == () and "variation of an ECG, strength 0.7" in whole.provenance.condition
         assert float(whole.law_residual().max()) < 1e-4
         alone = generator.vary(heart[1], told[1:2], 0.7, seed=5, indices=[1])
         assert torch.allclose(alone.signal, whole.signal[1:2], atol=1e-5)

@@ -43,7 +43,7 @@ def folders(tmp_path_factory):
     common = ("--data", real, "--model", base / "flow", "--classifier", "none", "--cache", base / "cache")
     augment(*common, "--class", "AFIB", "-n", N, "--high", "--out", base / "afib")
     augment(*common, "--balance", "superclasses", "--out", base / "even")
-    augment(*common, "--class", "MI", "--class", "AFIB", "-n", 6, "--form", "challenge", "--out", base / "challenge")
+    augment(*common, "--class", "MI", "--class", "AFIB", "-n", 6, "--format", "challenge", "--out", base / "challenge")
     return {name: base / name for name in ("real", "afib", "even", "challenge")}
 
 

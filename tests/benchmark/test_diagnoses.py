@@ -65,11 +65,11 @@ def pack():
 
 
 class Rates:
-    """A judge that knows nothing but rates: fast hearts are tachycardic and infarcted."""
+    """A classifier that knows nothing but rates: fast hearts are tachycardic and infarcted."""
 
     name = "rates"
 
-    def classifier(self, ecg, batch=64, progress=None):
+    def predict(self, ecg, batch=64, progress=None):
         rates = np.array([heart_rate(peaks) or 80 for peaks in r_peaks(ecg)])
         fast = 1 / (1 + np.exp((80 - rates) / 10))
         probability = np.where(targets(["STACH IMI"]) > 0, fast[:, None], 1 - fast[:, None])
@@ -152,14 +152,16 @@ def test_a_model_that_does_not_listen_cannot_draw_it(pack):
     assert one["interval"][0] < one["auroc"] < one["interval"][1] and one["as_probable"] < 0.5
 
 
-def test_what_the_judge_does_not_know_is_not_measured(pack, monkeypatch):
+def test_what_the_classifier_does_not_know_is_not_measured(pack, monkeypatch):
     def unsure(self, ecg, batch=64, progress=None):
         probability = np.random.default_rng(0).random((len(ecg), len(labels())))
         return Predictions(np.zeros((len(ecg), 4)), probability, probability[:, 0], probability[:, 0])
 
-    monkeypatch.setattr(Rates, "classifier", unsure)
+    monkeypatch.setattr(Rates, "predict", unsure)
     one = scores(pack, Told())[1]["statements"]["STACH"]
-    assert one["verdict"] == capabilities.NOT_MEASURED and one["why"].startswith("the judge hardly knows it: AUROC 0.")
+    assert one["verdict"] == capabilities.NOT_MEASURED and one["why"].startswith(
+        "the classifier hardly knows it: AUROC 0."
+    )
 
 
 def test_real_records_against_themselves_reach_what_is_real(pack):
@@ -183,7 +185,7 @@ def test_the_verdict_falls_with_the_area():
     order = [diagnoses.verdict(area, area - 0.05, 0.95, 0.5) for area in np.linspace(1, 0.4, 30)]
     assert order == sorted(order, key=capabilities.VERDICTS.index) and len(set(order)) == 3
     assert diagnoses.verdict(0.8, 0.49, 0.95, 0.5) == capabilities.CANNOT, "an interval that holds 0.5 tells nothing"
-    assert diagnoses.verdict(0.8, 0.6, 0.8, 0.5) == capabilities.CAN, "the judge finds no more in real records"
+    assert diagnoses.verdict(0.8, 0.6, 0.8, 0.5) == capabilities.CAN, "the classifier finds no more in real records"
     assert diagnoses.verdict(0.95, 0.9, 0.95, 0.1) == capabilities.PARTLY, "in the right order, but hardly to be seen"
 
 
@@ -235,7 +237,7 @@ def test_warnings_say_what_was_measured(measured):
     entry = next(iter(results["scores"].values()))["statements"]["STACH"]
     entry |= {"verdict": "cannot draw", "auroc": 0.61, "interval": [0.52, 0.7], "real": 0.93}
     diagnoses.keep(results, folder)
-    said = "STACH: the judge tells requested from not requested draws of vae with AUROC 0.61 (0.52–0.70; 0.93 on real "
+    said = "STACH: the classifier tells requested from not requested draws of vae with AUROC 0.61 (0.52–0.70; 0.93 on real "
     assert (
         capabilities.warning(folder, "stach")
         == said + "records): asking for it changes little in what this model draws"

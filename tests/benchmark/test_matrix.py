@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
-    """A tiny VAE of ten seconds and tiny judges, as folders."""
+    """A tiny VAE of ten seconds and tiny evaluators, as folders."""
     place = tmp_path_factory.mktemp("checkpoints")
     model = tiny("vae")
     model.preprocessor = Preprocessor()
@@ -125,8 +125,8 @@ def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, she
     assert len(json.loads(first)["scores"]) == 2
     code, _, _ = run("evaluate", file, *models, *words)
     assert code == 0 and (tmp_path / "results" / "panel.json").read_text() == first
-    code, _, err = run("evaluate", file, *models, *words, "--draws", 3)
-    assert code == 2 and "scored in" in err and "already, and --draws was given; pass --overwrite" in err
+    code, _, err = run("evaluate", file, *models, *words, "--num-draws", 3)
+    assert code == 2 and "scored in" in err and "already, and --num-draws was given; pass --overwrite" in err
     assert (tmp_path / "results" / "panel.json").read_text() == first
 
 

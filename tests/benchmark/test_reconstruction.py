@@ -17,7 +17,7 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
 from ecggen.generators.baselines.baselines import LaggedRegression, Nearest, TrainingMean, Zero
 from ecggen.io.results import store
-from ecggen.metrics.functional import waveform
+from ecggen.metrics.functional import probabilistic, waveform
 from ecggen.metrics.functional.bootstrap import patient_interval
 
 
@@ -55,7 +55,7 @@ def test_perfect_input_has_the_perfect_score():
     _, true = pair()
     assert waveform.mean_squared_error(true, true).max() == 0
     np.testing.assert_allclose(waveform.pearson(true, true), 1)
-    assert waveform.inside(true, true, true).min() == 1
+    assert probabilistic.coverage(true, true, true).min() == 1
 
 
 def test_flat_lines_know_nothing_and_are_not_undefined():
@@ -136,7 +136,7 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
     scores = results["scores"][checkpoint.load(model).name]
     assert set(scores["per_lead"]) == set(results["scored_leads"]) == {"II", "V1", "V2", "V3", "V4", "V5", "V6"}
     assert scores["r_interval"][0] <= scores["r"] <= scores["r_interval"][1]
-    assert 0 <= scores["band"]["coverage"] <= 1
+    assert 0 <= scores["interval"]["coverage"] <= 1
     assert results["scores"]["zero"]["r"] == 0
     store(results, tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text())["n"] == results["n"]
@@ -177,7 +177,7 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
     assert scores["r"] > 0.999 and scores["rmse_mv"] < 0.002
 
 
-def test_what_a_judge_finds_is_compared_record_by_record():
+def test_what_a_classifier_finds_is_compared_record_by_record():
     from ecggen.benchmark.preserved_diagnoses import CLASSES, RECORDED, Judged
     from ecggen.core.simulate import simulate
     from ecggen.evaluators import pretrained

@@ -43,7 +43,7 @@ def shelf(tmp_path_factory):
 
 @pytest.fixture
 def augment(run, shelf):
-    """``ecggen augment`` without a judge, from the training folder unless told otherwise."""
+    """``ecggen augment`` without a classifier, from the training folder unless told otherwise."""
 
     def command(out, *words, data=None, model="flow"):
         data = () if data == "" else ("--data", data or shelf / "real")
@@ -106,7 +106,7 @@ def test_a_class_may_be_said_in_words_and_a_superclass_brings_its_statements(aug
 
 
 def test_the_challenges_form(augment, tmp_path):
-    assert augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--form", "challenge")[0] == 0
+    assert augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--format", "challenge")[0] == 0
     found = sorted((tmp_path / "out").glob("*.mat"))
     assert len(found) == 3 and "164889003" in reading(found[0].with_suffix(".hea")).about.codes
     assert [path.stem for path in recordings_in(tmp_path / "out")] == [path.stem for path in found], "no list of ours"
@@ -167,10 +167,10 @@ def test_like_takes_a_recording_of_any_form(augment, tmp_path):
         (("--class", "AFIB", "--folds", "eight"), "the folds are 'eight'"),
         (("--class", "AFIB", "--folds", "0"), "the folds are '0'"),
         (("--class", "AFIB", "--folds", "77"), "no record"),
-        (("--class", "AFIB", "--form", "edf"), "one of ptb-xl, challenge was expected"),
+        (("--class", "AFIB", "--format", "edf"), "one of ptb-xl, challenge was expected"),
         (("--class", "AFIB", "--shard", "4/3"), "4/3"),
-        (("--class", "AFIB", "--tries", 0), "0 tries"),
-        (("--class", "AFIB", "--steps", 0), "0 steps"),
+        (("--class", "AFIB", "--max-attempts", 0), "0 tries"),
+        (("--class", "AFIB", "--num-steps", 0), "0 steps"),
         (("--like", "nowhere.hea"), "nowhere.hea"),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_folder_that_is_taken_is_left_alone(augment, tmp_path):
     assert augment(tmp_path / "done", "--class", "AFIB", "-n", 2)[0] == 0
     before = content(tmp_path / "done")
     assert "go on with --resume" in augment(tmp_path / "done", "--class", "AFIB", "-n", 2)[2]
-    for other in (("-n", 3), ("-n", 2, "--seed", 1), ("-n", 2, "--steps", 1), ("-n", 2, "--tries", 3)):
+    for other in (("-n", 3), ("-n", 2, "--seed", 1), ("-n", 2, "--num-steps", 1), ("-n", 2, "--max-attempts", 3)):
         code, _, said = augment(tmp_path / "done", "--class", "AFIB", *other, "--resume")
         assert code == 2 and "the same job was expected" in said, other
     assert content(tmp_path / "done") == before
@@ -460,7 +460,7 @@ def test_draws_that_no_electrode_could_record_are_counted(augment, tmp_path, she
         for parameter in loud.parameters():
             parameter.mul_(8)
     checkpoint.save(loud, shelf / "loud")
-    code, said, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--tries", 2, "--json", model="loud")
+    code, said, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--max-attempts", 2, "--json", model="loud")
     about = json.loads(said)
     assert code == 0 or about["written"] == 0
     assert about["draws"] == about["written"] + sum(about["refused"].values())
@@ -474,16 +474,16 @@ def test_a_folder_for_loaders_is_read_by_ecggen_too(augment, tmp_path, run):
     assert (tmp_path / "copy.npz").is_file()
 
 
-def test_what_the_judge_refuses_is_counted_and_given_up(augment, run, shelf, tmp_path):
-    """A judge that knows nothing refuses much; the list, the sums and the table agree on what."""
+def test_what_the_classifier_refuses_is_counted_and_given_up(augment, run, shelf, tmp_path):
+    """A classifier that knows nothing refuses much; the list, the sums and the table agree on what."""
     long = tiny("flow")
     long.preprocessor = replace(long.preprocessor, seconds=8)
     checkpoint.save(long, shelf / "long")
     values = config.read_toml(ROOT / "configs/tiny/classifier.toml")
     torch.manual_seed(0)
-    pretrained.save(pretrained.new(values["classifier"], values["model"], "classifier").eval(), shelf / "classifier")
+    pretrained.save(pretrained.new(values["evaluator"], values["model"], "classifier").eval(), shelf / "classifier")
     data = training_folder(tmp_path / "data", 120, seconds=8)
-    words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--tries", 3, "--model", shelf / "long", "--json")
+    words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--max-attempts", 3, "--model", shelf / "long", "--json")
     common = ("--data", data, "--classifier", shelf / "classifier", "--cache", shelf / "cache")
     code, said, _ = run("augment", *common, *words, "--out", tmp_path / "out")
     assert code == 0

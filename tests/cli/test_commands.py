@@ -28,36 +28,49 @@ def model(tmp_path):
 
 def test_one_lead_in_twelve_leads_out(run, model, tmp_path):
     out = tmp_path / "result"
-    code, told, _ = run("reconstruct", WATCH, "--model", model, "--truth", TRUTH, "--out", out, "--draws", 4)
+    code, told, _ = run("reconstruct", WATCH, "--model", model, "--truth", TRUTH, "--out", out, "--num-draws", 4)
     assert code == 0
     names = {path.name.removeprefix("apple_watch_lead_I") for path in out.iterdir()}
-    assert names == {".hea", ".dat", ".csv", "_band.npz", ".png", ".txt", ".json"}
-    assert "measured:  I\n" in told and "SYNTHETIC" in told and "against the truth" in told
+    assert names == {".hea", ".dat", ".csv", "_interval.npz", ".png", ".txt", ".json"}
+    assert "recorded:  I\n" in told and "SYNTHETIC" in told and "against the truth" in told
     twelve = read(out / "apple_watch_lead_I.hea")
     given = read(WATCH)
     assert twelve.leads == STANDARD_LEADS and twelve.fs == given.fs and twelve.samples == given.samples
-    assert twelve.provenance.measured == ("I",) and len(twelve.provenance.generated) == 11
+    assert twelve.provenance.recorded == ("I",) and len(twelve.provenance.generated) == 11
     assert (twelve.pick("I").signal - given.signal).abs().max() <= 0.00051  # half a step of 1 µV
     assert twelve.law_residual().max() < 0.002
 
 
 def test_a_lead_a_report_and_facts_in_one_command(run, tmp_path):
     model = checkpoint.save(tiny("flow"), tmp_path / "models" / "flow")
-    words = ["reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2, "--json"]
-    words += ["--text", "sinus rhythm", "--age", 51, "--sex", "F", "--heart-rate", 64, "--steps", 3, "--guidance", 2]
+    words = ["reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json"]
+    words += [
+        "--text",
+        "sinus rhythm",
+        "--age",
+        51,
+        "--sex",
+        "F",
+        "--heart-rate",
+        64,
+        "--num-steps",
+        3,
+        "--guidance-scale",
+        2,
+    ]
     code, told, err = run(*words)
     assert code == 0, err
     about = json.loads(told)
     assert about["condition"] == "leads I; text sinus rhythm; age 51; sex F; heart rate 64"
-    assert about["model"].endswith(", 3 steps, guidance 2") and about["notes"] == []
+    assert about["model"].endswith(", 3 steps, guidance scale 2") and about["notes"] == []
 
 
 def test_a_told_heart_rate_that_the_recording_contradicts_is_dropped(run, model, tmp_path):
-    words = ("reconstruct", WATCH, "--model", model, "--draws", 2, "--age", 51)
+    words = ("reconstruct", WATCH, "--model", model, "--num-draws", 2, "--age", 51)
     code, told, err = run(*words, "--heart-rate", 130, "--out", tmp_path / "told")
     assert code == 0, err
     assert "a heart rate of 130 per minute was told and 62 is measured; the measured one is followed" in told
-    assert "told: leads I; age 51\n" in told
+    assert "condition: leads I; age 51\n" in told
     assert "note:" not in run(*words, "--out", tmp_path / "plain")[1]
     one, other = (read(tmp_path / name / "apple_watch_lead_I.hea").signal for name in ("told", "plain"))
     assert torch.equal(one, other)
@@ -65,7 +78,7 @@ def test_a_told_heart_rate_that_the_recording_contradicts_is_dropped(run, model,
 
 def test_foreign_software_reads_what_was_written(run, model, tmp_path):
     """The record through wfdb itself: names, units, lead laws within 1 µV beyond rounding, and the mark."""
-    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2)
+    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2)
     record = wfdb.rdrecord(str(tmp_path / "r" / "apple_watch_lead_I"))
     assert record.sig_name == ["I", "II", "III", "aVR", "aVL", "aVF", *(f"V{i}" for i in range(1, 7))]
     assert set(record.units) == {"mV"} and record.fs == 512
@@ -92,25 +105,25 @@ def test_an_unseen_lead_in_the_file_changes_nothing(run, model, tmp_path):
             model,
             "--out",
             tmp_path / name,
-            "--draws",
+            "--num-draws",
             2,
         )
         assert code == 0, err
-    a, b = (np.load(tmp_path / name / f"{name}_band.npz", allow_pickle=False) for name in "ab")
-    assert np.array_equal(a["low"], b["low"]) and np.array_equal(a["high"], b["high"])
+    a, b = (np.load(tmp_path / name / f"{name}_interval.npz", allow_pickle=False) for name in "ab")
+    assert np.array_equal(a["lower"], b["lower"]) and np.array_equal(a["upper"], b["upper"])
     assert (tmp_path / "a" / "a.dat").read_bytes() == (tmp_path / "b" / "b.dat").read_bytes()
 
 
 def test_the_same_seed_gives_the_same_files(run, model, tmp_path):
     for name, seed in (("one", 3), ("two", 3), ("other", 4)):
-        run("reconstruct", WATCH, "--model", model, "--out", tmp_path / name, "--draws", 2, "--seed", seed)
+        run("reconstruct", WATCH, "--model", model, "--out", tmp_path / name, "--num-draws", 2, "--seed", seed)
     one, two, other = ((tmp_path / name / "apple_watch_lead_I.dat").read_bytes() for name in ("one", "two", "other"))
     assert one == two != other
 
 
 def test_no_name_or_birth_date_leaves_the_watch(run, model, tmp_path):
     assert "Jane Doe" in WATCH.read_text()
-    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2)
+    run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2)
     run("convert", WATCH, tmp_path / "r" / "c.csv")
     born = re.search(r"(?im)^Date of Birth,\s*\"?(.+?)\"?\s*$", WATCH.read_text())
     assert born
@@ -120,9 +133,9 @@ def test_no_name_or_birth_date_leaves_the_watch(run, model, tmp_path):
 
 
 def test_json_is_json(run, model, tmp_path):
-    code, told, _ = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--draws", 2, "--json")
+    code, told, _ = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json")
     about = json.loads(told)
-    assert code == 0 and about["measured"] == ["I"] and len(about["generated"]) == 11
+    assert code == 0 and about["recorded"] == ["I"] and len(about["generated"]) == 11
     about = json.loads(run("info", TRUTH, "--json")[1])
     assert about["fs"] == 500 and about["synthetic"] == [] and about["doubts"] == []
 
@@ -137,7 +150,7 @@ def test_three_leads_derive_what_follows(run, model, tmp_path):
         model,
         "--out",
         tmp_path / "r",
-        "--draws",
+        "--num-draws",
         2,
     )
     assert code == 0 and "derived:   III, aVR, aVL, aVF (exact" in told
@@ -182,14 +195,14 @@ def swapped():
         (lambda: simulate(1), ("--leads", "V9"), "'V9' is no lead"),
         (lambda: simulate(1).pick("I"), ("--leads", "V2"), "the file calls a channel 'I' and leads calls it 'V2'"),
         (lambda: simulate(1), ("--fs", "-3"), "-3"),
-        (lambda: simulate(1), ("--draws", "1"), "at least 2 draws"),
+        (lambda: simulate(1), ("--num-draws", "1"), "at least 2 draws"),
         (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),
         (lambda: simulate(1), ("--heart-rate", "5"), "heart rate is 5; 15 to 350"),
-        (lambda: simulate(1), ("--steps", "4"), "draws in one pass"),
-        (lambda: simulate(1), ("--guidance", "2"), "draws in one pass"),
+        (lambda: simulate(1), ("--num-steps", "4"), "draws in one pass"),
+        (lambda: simulate(1), ("--guidance-scale", "2"), "draws in one pass"),
         (lambda: simulate(1), ("--start", "99"), "10"),
         (lambda: simulate(1), ("--model", "nowhere"), "there is no checkpoint 'nowhere'"),
-        (lambda: simulate(1), ("--picture", "gif"), "gif"),
+        (lambda: simulate(1), ("--plot-format", "gif"), "gif"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(make, words, message, run, model, tmp_path):
@@ -206,14 +219,14 @@ def test_contradicting_leads_go_on_with_a_flag(run, model, tmp_path):
     ecg = simulate(1)
     ecg.signal[:, 2] += 0.4
     write(ecg, tmp_path / "in.npz")
-    words = ("reconstruct", tmp_path / "in.npz", "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    words = ("reconstruct", tmp_path / "in.npz", "--model", model, "--out", tmp_path / "out", "--num-draws", 2)
     code, _, err = run(*words)
     assert code == 2 and "lead III contradicts" in err and "mV" in err
     assert run(*words, "--allow-contradiction")[0] == 0
 
 
 def test_nothing_is_overwritten_without_a_flag(run, model, tmp_path):
-    words = ("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    words = ("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--num-draws", 2)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("precious")
     code, _, err = run(*words)
@@ -233,7 +246,7 @@ def test_a_stopped_run_leaves_no_half_result(trouble, exit_code, message, run, m
         raise trouble
 
     monkeypatch.setattr(np, "savez_compressed", stop)
-    code, _, err = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--draws", 2)
+    code, _, err = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--num-draws", 2)
     assert code == exit_code and message in err
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
 
@@ -252,14 +265,23 @@ def test_train_then_use(run, tmp_path):
     code, _, err = run(*words, "--resume", "--set", "training.epoch=2")
     assert code == 2 and "did you mean 'epochs'" in err
     further = [*words[:4], "--out", tmp_path / "further", *words[6:], "--from", tmp_path / "run" / "checkpoint"]
-    assert run(*further, "--set", "training.rate=1e-9")[0] == 0
+    assert run(*further, "--set", "training.lr=1e-9")[0] == 0
     one, two = (checkpoint.load(tmp_path / name / "checkpoint").state_dict() for name in ("run", "further"))
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(one.values(), two.values(), strict=True))
     code, _, err = run(*further[:4], "--out", tmp_path / "x", *further[6:], "--set", "preprocessing.lowpass=35")
     assert code == 2 and "the preprocessing of checkpoint" in err
     code, _, err = run(*further[:4], "--out", tmp_path / "grown", *further[6:], "--set", "model.whole=5")
     assert code == 0 and "weights are not in" in err
-    words = ["reconstruct", WATCH, "--model", tmp_path / "run" / "checkpoint", "--out", tmp_path / "r", "--draws", 2]
+    words = [
+        "reconstruct",
+        WATCH,
+        "--model",
+        tmp_path / "run" / "checkpoint",
+        "--out",
+        tmp_path / "r",
+        "--num-draws",
+        2,
+    ]
     assert run(*words)[0] == 0
 
 

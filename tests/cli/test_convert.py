@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_converted_and_every_change_is_told(folder, run, tmp_path):
-    code, told, _ = run("convert", folder, tmp_path / "out", "--form", "npz")
+    code, told, _ = run("convert", folder, tmp_path / "out", "--format", "npz")
     assert code == 0
     assert "3 recordings converted, 1 refused" in told
     table = {row["source"]: row for row in rows(tmp_path / "out")}
@@ -88,7 +88,7 @@ def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
     first = (out / rows(out)[1]["file"]).stat().st_mtime_ns
     monkeypatch.setattr(conversion, "converted", whole)
     assert "go on with --resume" in run("convert", folder, out)[2]
-    assert "was begun otherwise" in run("convert", folder, out, "--resume", "--form", "csv")[2]
+    assert "was begun otherwise" in run("convert", folder, out, "--resume", "--format", "csv")[2]
     code, told, _ = run("convert", folder, out, "--resume")
     assert code == 0 and "3 recordings converted, 1 of them before, 1 refused" in told
     done = {row["source"]: row["file"] for row in rows(out) if row["file"]}
@@ -102,7 +102,7 @@ def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
 def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
     write(simulate(3, seconds=4), tmp_path / "hearts.npz")
     assert contents(tmp_path / "hearts.npz") == ["1", "2", "3"]
-    code, told, _ = run("convert", tmp_path / "hearts.npz", tmp_path / "out", "--form", "csv", "--json")
+    code, told, _ = run("convert", tmp_path / "hearts.npz", tmp_path / "out", "--format", "csv", "--json")
     assert code == 0 and json.loads(told)["converted"] == 3
     assert sorted(path.name for path in (tmp_path / "out" / "hearts").iterdir()) == ["1.csv", "2.csv", "3.csv"]
     assert run("convert", tmp_path / "hearts.npz", tmp_path / "two.csv", "--record", "2")[0] == 0
@@ -117,7 +117,7 @@ def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
     ("words", "message"),
     [
         (("in", "in/out"), "a folder outside of it was expected"),
-        (("in", "out", "--form", "mp3"), "the form is 'mp3'; one of wfdb"),
+        (("in", "out", "--format", "mp3"), "the form is 'mp3'; one of wfdb"),
         (("in", "out", "--overwrite", "--resume"), "both --overwrite and --resume"),
         (("in", "out", "--resume"), "holds no convert.json"),
         (("in", "out", "--record", "1"), "--record was given for a folder"),
@@ -150,7 +150,7 @@ def test_no_output_names_the_patient(form, run, tmp_path):
     """The samples' invented Jane Doe, born 1963-02-03, stays behind in every form."""
     shutil.copytree(SAMPLES / "formats", tmp_path / "in", ignore=shutil.ignore_patterns("*.py", "*.md"))
     shutil.copy(WATCH, tmp_path / "in")
-    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", form)[0] == 0
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--format", form)[0] == 0
     for path in (tmp_path / "out").rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         if path.suffix == ".npz":
@@ -283,7 +283,7 @@ def test_info_of_a_file_with_gaps(run, tmp_path):
 
 
 def test_forms_of_a_result_are_checked_before_anything_is_drawn(run, tmp_path):
-    code, _, err = run("reconstruct", WATCH, "--out", tmp_path / "out", "--forms", "wfdb,mp3")
+    code, _, err = run("reconstruct", WATCH, "--out", tmp_path / "out", "--format", "wfdb,mp3")
     assert code == 2 and "the forms are 'wfdb,mp3'; some of wfdb" in err
 
 
@@ -315,7 +315,7 @@ def ptb_xl(tmp_path):
 
 def test_a_ptb_xl_folder_keeps_its_numbers_facts_and_folds(ptb_xl, run, tmp_path):
     out = tmp_path / "out"
-    code, told, err = run("convert", ptb_xl, out, "--form", "ptb-xl")
+    code, told, err = run("convert", ptb_xl, out, "--format", "ptb-xl")
     assert code == 0, err
     assert "2 recordings converted, 0 refused" in told
     before, after = ({one.name: one for one in recordings(folder)} for folder in (ptb_xl, out))
@@ -328,12 +328,12 @@ def test_a_ptb_xl_folder_keeps_its_numbers_facts_and_folds(ptb_xl, run, tmp_path
         assert torch.allclose(read(one.path).signal, read(other.path).signal, atol=2e-3)
     assert (out / "records500/00000/00262_hr.hea").is_file() and not (out / "records500/00000/00010_hr.hea").exists()
     first = (out / "ptbxl_database.csv").read_bytes()
-    assert run("convert", ptb_xl, out, "--form", "ptb-xl", "--resume")[0] == 0
+    assert run("convert", ptb_xl, out, "--format", "ptb-xl", "--resume")[0] == 0
     assert (out / "ptbxl_database.csv").read_bytes() == first
 
 
 def test_challenge_headers_carry_what_a_ptb_xl_table_says(ptb_xl, run, tmp_path):
-    assert run("convert", ptb_xl, tmp_path / "out", "--form", "challenge", "--json")[0] == 0
+    assert run("convert", ptb_xl, tmp_path / "out", "--format", "challenge", "--json")[0] == 0
     header = (tmp_path / "out/records100/00000/00262_lr.hea").read_text()
     assert "Age: 90" in header and "Sex: Female" in header and "426783006" in header
     assert "sinusrhythmus" not in header
@@ -342,7 +342,7 @@ def test_challenge_headers_carry_what_a_ptb_xl_table_says(ptb_xl, run, tmp_path)
 def test_leads_that_do_not_make_twelve_are_refused_for_a_ptb_xl_folder(run, tmp_path):
     (tmp_path / "in").mkdir()
     shutil.copy(WATCH, tmp_path / "in")
-    code, _, err = run("convert", tmp_path / "in", tmp_path / "out", "--form", "ptb-xl")
+    code, _, err = run("convert", tmp_path / "in", tmp_path / "out", "--format", "ptb-xl")
     assert code == 2 and "none of the recordings" in err
     assert "do not follow from I" in rows(tmp_path / "out")[0]["refused"]
 
@@ -363,14 +363,14 @@ def test_a_record_is_not_added_twice_to_a_ptb_xl_folder(run, tmp_path):
         for suffix in (".hea", ".dat"):
             shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / "in")
     out = tmp_path / "out"
-    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl")[0] == 0
+    assert run("convert", tmp_path / "in", out, "--format", "ptb-xl")[0] == 0
     table = (out / "ptbxl_database.csv").read_bytes()
     lines = (out / "convert.csv").read_text().splitlines(keepends=True)
     (out / "convert.csv").write_text("".join(lines[:-1]))
-    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl", "--resume")[0] == 0
+    assert run("convert", tmp_path / "in", out, "--format", "ptb-xl", "--resume")[0] == 0
     assert (out / "ptbxl_database.csv").read_bytes() == table
     assert [row["file"] for row in rows(out)] == [f"records100/00000/0000{number}_lr.hea" for number in (1, 2)]
-    assert run("convert", tmp_path / "in", out, "--form", "ptb-xl", "--overwrite", "--seconds", 5)[0] == 0
+    assert run("convert", tmp_path / "in", out, "--format", "ptb-xl", "--overwrite", "--seconds", 5)[0] == 0
     assert len(recordings(out)) == 2 and read(recordings(out)[0].path).samples == 500
 
 
@@ -390,7 +390,7 @@ def test_a_recording_called_as_the_list_keeps_its_place_beside_it(run, tmp_path)
     shutil.copy(WATCH, tmp_path / "in" / "Convert.hea.csv")
     shutil.copy(WATCH, tmp_path / "in" / "CONVERT_HEA.csv")
     shutil.copy(WATCH, tmp_path / "in" / "CONVERT.csv")
-    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", "csv")[0] == 0
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--format", "csv")[0] == 0
     made = [row["file"] for row in rows(tmp_path / "out")]
     assert len({name.casefold() for name in (*made, "convert.csv")}) == 4
 
@@ -398,9 +398,11 @@ def test_a_recording_called_as_the_list_keeps_its_place_beside_it(run, tmp_path)
 def test_a_file_is_not_replaced_by_itself(run, tmp_path):
     shutil.copy(WATCH, tmp_path / "watch.csv")
     before = (tmp_path / "watch.csv").read_bytes()
-    assert run("convert", tmp_path / "watch.csv", tmp_path, "--form", "csv", "--overwrite")[0] == 2
+    assert run("convert", tmp_path / "watch.csv", tmp_path, "--format", "csv", "--overwrite")[0] == 2
     assert (tmp_path / "watch.csv").read_bytes() == before
-    assert "is a file" in run("convert", SAMPLES / "formats", tmp_path / "watch.csv", "--overwrite", "--form", "csv")[2]
+    assert (
+        "is a file" in run("convert", SAMPLES / "formats", tmp_path / "watch.csv", "--overwrite", "--format", "csv")[2]
+    )
 
 
 def test_a_full_disk_stops_the_job(folder, run, tmp_path, monkeypatch):
@@ -466,7 +468,7 @@ def test_a_watch_tells_who_wore_it(run):
 def test_a_broken_table_of_ptb_xl_is_one_sentence(spoil, message, ptb_xl, run, tmp_path):
     table = ptb_xl / "ptbxl_database.csv"
     table.write_text(spoil(table.read_text()))
-    code, _, err = run("convert", ptb_xl, tmp_path / "out", "--form", "ptb-xl")
+    code, _, err = run("convert", ptb_xl, tmp_path / "out", "--format", "ptb-xl")
     assert code == 2 and message in err, err
 
 
@@ -490,5 +492,5 @@ def test_lists_of_generated_shards_are_no_recordings(tmp_path):
 def test_a_ptb_xl_folder_tells_what_it_has_no_place_for(run, tmp_path):
     (tmp_path / "in").mkdir()
     shutil.copy(SAMPLES / "formats" / "muse.xml", tmp_path / "in")
-    assert run("convert", tmp_path / "in", tmp_path / "out", "--form", "ptb-xl", "--personal")[0] == 0
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--format", "ptb-xl", "--personal")[0] == 0
     assert "no place in this form for: name" in rows(tmp_path / "out")[0]["changes"]

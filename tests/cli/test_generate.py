@@ -24,7 +24,7 @@ from ecggen.generators import checkpoint
 from evaluation.scripts import sampling
 
 SENTENCE = "atrial fibrillation, 74-year-old woman, 130 bpm"
-SHORT = ("--seconds", 4, "--fs", 100, "--picture", "none")
+SHORT = ("--seconds", 4, "--fs", 100, "--plot-format", "none")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_words_in_a_folder_out(run, models, tmp_path):
     assert code == 0, err
     assert told.startswith("SYNTHETIC; not for diagnosis\n2 records, 4 s at 500 Hz: 00000.hea … 00001.hea in ")
     assert 'understood: text "atrial fibrillation' in told and "age 74; sex F; heart rate 130\n" in told
-    assert "heart rate: asked 130, obtained " in told and "2 steps, guidance 1, seed 0" in told
+    assert "heart rate: requested 130, measured " in told and "2 steps, guidance scale 1, seed 0" in told
     pages = [f"overview_{i:05d}.png" for i in range(2)]
     files = {f"{i:05d}{suffix}" for i in range(2) for suffix in (".hea", ".dat")}
     assert {path.name for path in out.iterdir()} == {*files, *pages, "records.csv", "generate.json", "README.txt"}
@@ -140,16 +140,16 @@ def test_words_in_a_folder_out(run, models, tmp_path):
 
 def test_the_list_tells_the_truth(run, models, tmp_path):
     out = tmp_path / "out"
-    run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", *SHORT, "--seed", 5, "--steps", 3)
+    run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", *SHORT, "--seed", 5, "--num-steps", 3)
     listed = rows(out)
     assert list(listed[0]) == list(generation.COLUMNS) and [row["index"] for row in listed] == ["0", "1"]
     for row in listed:
         ecg = read(out / row["file"], check=False)
         assert ecg.leads == STANDARD_LEADS and ecg.fs == float(row["fs"]) and ecg.seconds == float(row["seconds"])
         origin = ecg.provenance
-        assert origin.generated == STANDARD_LEADS and origin.measured == () and origin.seed == int(row["seed"]) == 5
+        assert origin.generated == STANDARD_LEADS and origin.recorded == () and origin.seed == int(row["seed"]) == 5
         assert origin.condition == f"text {row['text']}; age {row['age']}; sex {row['sex']}; heart rate 130"
-        assert origin.model == f"{row['model']}, {row['num_steps']} steps, guidance {row['guidance']}"
+        assert origin.model == f"{row['model']}, {row['num_steps']} steps, guidance scale {row['guidance_scale']}"
         obtained = heart_rate(r_peaks(ecg)[0])
         assert row["heart_rate_measured"] == ("" if obtained is None else f"{round(obtained, 1):.10g}")
         assert row["synthetic"] == "True" and row["text"] == SENTENCE
@@ -164,7 +164,7 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
 )
 def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
     run("--text", "sinus rhythm", "--out", tmp_path / "wfdb", *SHORT)
-    assert run("--text", "sinus rhythm", "--out", tmp_path / form, *SHORT, "--form", form)[0] == 0
+    assert run("--text", "sinus rhythm", "--out", tmp_path / form, *SHORT, "--format", form)[0] == 0
     one, other = (read(tmp_path / name, check=False) for name in ("wfdb/00000.hea", f"{form}/00000{suffix}"))
     torch.testing.assert_close(one.signal, other.signal, atol=6e-4, rtol=0)
     assert other.provenance == one.provenance
@@ -312,16 +312,16 @@ def test_bad_prompts(content, message, run, tmp_path):
         (("--fs", 49), "fs is 49 Hz; 50 to 2,000"),
         (("--fs", 2001), "fs is 2001"),
         (("--fs", "nan"), "fs is nan"),
-        (("--form", "mp3"), "the form is 'mp3'; one of wfdb, challenge, csv, npz"),
-        (("--picture", "gif"), "the picture is 'gif'"),
+        (("--format", "mp3"), "the form is 'mp3'; one of wfdb, challenge, csv, npz"),
+        (("--plot-format", "gif"), "the picture is 'gif'"),
         (("--shard", "5/4"), "the shard is '5/4'"),
         (("--shard", "0/4"), "the shard is '0/4'"),
         (("--shard", "one"), "as 2/4"),
-        (("--steps", 4), "draws in one pass"),
-        (("--guidance", 2), "draws in one pass"),
-        (("--model", "flow", "--steps", 0), "0 steps; 1 to 1000"),
-        (("--model", "flow", "--guidance", -1), "guidance -1; 0 to 20"),
-        (("--model", "flow", "--guidance", "nan"), "guidance nan"),
+        (("--num-steps", 4), "draws in one pass"),
+        (("--guidance-scale", 2), "draws in one pass"),
+        (("--model", "flow", "--num-steps", 0), "0 steps; 1 to 1000"),
+        (("--model", "flow", "--guidance-scale", -1), "guidance scale -1; 0 to 20"),
+        (("--model", "flow", "--guidance-scale", "nan"), "guidance scale nan"),
         (("--model", "nowhere"), "there is no checkpoint 'nowhere'"),
         (("--text", "AF", "--prompts", "p.csv"), "both --prompts and a prompt"),
     ],
@@ -394,7 +394,7 @@ def test_the_benchmark_of_steps(models, tmp_path, monkeypatch, capsys):
     for i in range(40):
         write(simulate(1, seconds=4, seed=i), folder / f"{i}.npz")
     words = ["sampling", "--models", models / "vae", models / "flow", "--out", out, "--data", folder]
-    words += ["--cache", tmp_path / "cache", "--limit", 4, "--draws", 2, "--steps", 1, 2]
+    words += ["--cache", tmp_path / "cache", "--limit", 4, "--num-draws", 2, "--num-steps", 1, 2]
     monkeypatch.setattr(sys, "argv", [*map(str, words)])
     monkeypatch.setattr(sampling, "BATCH", 2)
     calls, sound = [], sampling.score_generator

@@ -248,14 +248,14 @@ def test_a_reconstruction_says_what_it_was_given(tmp_path, real):
     for row in range(2):
         io.write(ECG(simulate(1, seed=row).signal, STANDARD_LEADS, 100, origin), made / f"{row}.hea")
     one = sets(made, real)[0]["synthetic"]
-    assert one.ecg.provenance is not None and one.ecg.provenance.measured == ("I",)
+    assert one.ecg.provenance is not None and one.ecg.provenance.recorded == ("I",)
     assert list(one.provenance.values()) == [2] and "given I" in next(iter(one.provenance))
 
 
-# --- the judge
+# --- the classifier
 
 
-def test_a_judge_that_cannot_see_is_left_out(tmp_path):
+def test_a_classifier_that_cannot_see_is_left_out(tmp_path):
     notes: list[str] = []
     folder = pretrained.save(
         pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"), tmp_path / "tiny"

@@ -98,7 +98,7 @@ def test_agreement_follows_a_mask_that_changes_in_time():
         (lambda: Condition.none(1, 5).with_leads(simulate(1)), "the ECG lasts 10.00 s, the condition 5.00 s"),
         (lambda: Condition.none(2).with_leads(simulate(3)), "3 ECGs for 2 records"),
         (lambda: Condition.none(1).with_ppg(torch.full((1000,), torch.nan), 100), "the PPG holds values that are not"),
-        (lambda: Condition.none(2).with_text(["a"]), "1 reports for 2 records"),
+        (lambda: Condition.none(2).with_text(["a"]), "1 texts for 2 records"),
         (lambda: Condition.none(1).with_metadata(age=400), "age is 400; 0 to 120 was expected"),
         (lambda: Condition.none(1).with_metadata(sex="x"), "sex is 'x'; 'M' or 'F' was expected"),
         (lambda: Condition.none(1).with_metadata(heart_rate=-3), "heart rate is -3"),

@@ -143,7 +143,7 @@ def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsy
         calibration.main()
     one, twin = (tmp_path / "shelf" / name for name in ("one", "twin"))
     told = capsys.readouterr().out
-    assert told.count("bands widened, I given") == 2 and (twin / "golden.json").is_file()
+    assert told.count("interval scale, I given") == 2 and (twin / "golden.json").is_file()
     assert (twin / "model.safetensors").stat().st_size < 0.1 * (one / "model.safetensors").stat().st_size
     loaded = [checkpoint.load(each) for each in (one, twin)]
     assert loaded[0].name.split("@")[1] == loaded[1].name.split("@")[1] and loaded[1].patient_prior is not None

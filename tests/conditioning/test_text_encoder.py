@@ -54,7 +54,7 @@ def encoder():
 @pytest.fixture(scope="module")
 def shipped():
     torch.set_num_threads(1)
-    return text_encoder.load("text")
+    return text_encoder.load("text_encoder")
 
 
 def seen(*which):
@@ -272,12 +272,12 @@ def test_every_code_is_understood(shipped):
 
 
 def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
-    folder = storage.find("text")
+    folder = storage.find("text_encoder")
     assert (folder / "model.safetensors").stat().st_size < 8e6
     results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
-    assert results["model"] == f"text@{storage.weights_hash(folder)}"
+    assert results["model"] == f"text_encoder@{storage.weights_hash(folder)}"
     assert "10.13026/kfzx-aw45" in (folder / "README.md").read_text()
-    assert text_encoder.copy_into("text", ConditionEncoder()) == 1
+    assert text_encoder.copy_into("text_encoder", ConditionEncoder()) == 1
 
 
 def test_areas_by_ranks():
@@ -316,7 +316,7 @@ def test_reports_are_read(tmp_path):
 
 def test_the_command(run, tmp_path):
     data, out = table(tmp_path / "reports.csv"), tmp_path / "words"
-    words = ("train-text", "--data", data, "--out", out, "--steps", 2, "--width", 16, "--quiet")
+    words = ("train-text", "--data", data, "--out", out, "--num-steps", 2, "--width", 16, "--quiet")
     code, told, _ = run(*words)
     assert code == 0 and "loss:" in told
     assert text_encoder.load(out).sizes["width"] == 16
@@ -368,7 +368,7 @@ def test_a_language_model_from_a_folder(folder):
     torch.testing.assert_close(first[0, mask[0]], alone[0], atol=1e-5, rtol=1e-5)
     first.square().sum().backward()
     assert encoder.text.project.weight.grad.abs().sum() > 0
-    assert text_encoder.copy_into("text", encoder) == 0
+    assert text_encoder.copy_into("text_encoder", encoder) == 0
     again = ConditionEncoder(16, text=str(folder))
     again.load_state_dict(encoder.state_dict())
     assert torch.equal(again.text(text, here)[0], first)

@@ -20,7 +20,7 @@ from ecggen.networks import storage
 from ecggen.training.trainer import Plan, logged
 from evaluation.scripts import evaluators as judging
 
-KINDS = ("judge", "ecg_text")
+KINDS = ("classifier", "ecg_text")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_judged_is_refused(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_judge_travels_as_a_folder(kind, tmp_path):
+def test_a_classifier_travels_as_a_folder(kind, tmp_path):
     evaluator = tiny_evaluator(kind)
     pretrained.save(evaluator, tmp_path / "made", half=True)
     again = pretrained.load(tmp_path / "made")
@@ -96,7 +96,7 @@ def test_a_judge_travels_as_a_folder(kind, tmp_path):
     look, looked = (one.predict if kind == "classifier" else one.ecgs for one in (evaluator, again))
     ours, theirs = (value if kind == "ecg_text" else value.features for value in (look(hearts), looked(hearts)))
     np.testing.assert_allclose(ours, theirs, atol=0.02)
-    with pytest.raises(InputError, match=r"holds (classifier|pair) of format 1"):
+    with pytest.raises(InputError, match=r"holds (classifier|ecg_text) of format 1"):
         pretrained.load(tmp_path / "made", "ecg_text" if kind == "classifier" else "classifier")
     (tmp_path / "made" / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match="whole safetensors weights"):
@@ -111,7 +111,7 @@ def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_judge_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, tmp_path):
+def test_a_classifier_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, tmp_path):
     from ecggen.training.classifier import train
 
     evaluator = tiny_evaluator(kind)
@@ -155,7 +155,7 @@ def test_losses_fall_on_one_batch(folder):
         assert np.mean(found[-5:]) < 0.8 * np.mean(found[:5]), kind
 
 
-def test_the_command_trains_a_judge_and_a_pair_that_begins_with_it(folder, run, tmp_path):
+def test_the_command_trains_a_classifier_and_a_pair_that_begins_with_it(folder, run, tmp_path):
     words = ("--data", folder, "--cache", folder / "cache", "--quiet")
     code, out, _ = run(
         "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *words
@@ -173,7 +173,7 @@ def test_the_command_trains_a_judge_and_a_pair_that_begins_with_it(folder, run, 
     )
     assert code == 2 and "holds a run already" in err
     code, _, err = run("train-evaluator", ROOT / "configs/tiny/vae.toml", "--out", tmp_path / "no", *words)
-    assert code == 2 and "one of classifier, pair was expected" in err
+    assert code == 2 and "one of classifier, ecg_text was expected" in err
 
 
 def test_classes_are_scored_as_scikit_learn_scores_them():
@@ -202,7 +202,7 @@ def test_retrieval_of_perfect_vectors_is_perfect():
     assert judging.retrieval(waves, np.roll(waves, 1, 0), codes, 1, rng) < 0.05
 
 
-@pytest.mark.skipif(not (ROOT / "checkpoints/classifier/config.json").is_file(), reason="the judge is not shipped")
+@pytest.mark.skipif(not (ROOT / "checkpoints/classifier/config.json").is_file(), reason="the classifier is not shipped")
 def test_the_shipped_judge_knows_the_samples():
     evaluator = pretrained.load("classifier", "classifier")
     (sample,) = sorted(SAMPLES.glob("00010_lr.hea"))

@@ -226,7 +226,7 @@ def test_card_says_what_was_measured():
 
 def test_foreign_and_broken_checkpoints_are_refused(tmp_path):
     with pytest.raises(InputError, match="no delineator of format"):
-        delineator.load(ROOT / "checkpoints" / "text")
+        delineator.load(ROOT / "checkpoints" / "text_encoder")
     delineator.save(Delineator((8, 8)), tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"short")
     with pytest.raises(InputError, match="cannot be loaded"):

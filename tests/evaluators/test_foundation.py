@@ -504,7 +504,7 @@ def test_a_report_compares_sets_on_its_features(tmp_path):
         write(simulate(50, fs=250, seed=seed), tmp_path / f"{name}.npz")
     folder = written(tmp_path / "founder", "ecg-founder")
     sets = tmp_path / "synthetic.npz", tmp_path / "real.npz"
-    material = enter(Asked(*sets, evaluator="none", features=(folder,)))
+    material = enter(Asked(*sets, classifier="none", features=(folder,)))
     found = extracted(material, material.extractors[0])
     assert found.name == "ecg-founder's features" and found.extractor.startswith("ecg-founder@")
     assert found.synthetic.shape == found.real.shape == (50, 16)

@@ -26,7 +26,7 @@ def shape(generator: Generator) -> None:
     ecg = generator.sample(seen("I"), seed=1)
     assert ecg.leads == STANDARD_LEADS and ecg.fs == 100 and ecg.signal.shape == (3, 12, 400)
     assert ecg.signal.dtype == torch.float32 and bool(torch.isfinite(ecg.signal).all())
-    assert ecg.provenance is not None and ecg.provenance.measured == ("I",)
+    assert ecg.provenance is not None and ecg.provenance.recorded == ("I",)
     assert set(ecg.provenance.generated) == set(STANDARD_LEADS) - {"I"}
 
 
@@ -39,23 +39,23 @@ def same_seed(generator: Generator) -> None:
     assert (generator.sample(condition, seed=8).signal - whole).abs().max() > 1e-4
 
 
-def unseen_is_silent(generator: Generator) -> None:
+def masked_inputs_have_no_effect(generator: Generator) -> None:
     """Change what is not seen: nothing changes."""
     condition = everything()
     hidden = condition.leads.clone()
     hidden[:, 1:] = torch.randn_like(hidden[:, 1:])
     object.__setattr__(condition, "leads", condition.leads + hidden * ~condition.lead_mask)
-    for channel in ("ppg", "facts"):
-        mask = torch.zeros_like(getattr(condition, f"{channel}_seen"))
-        object.__setattr__(condition, f"{channel}_seen", mask)
-    object.__setattr__(condition, "text_seen", torch.zeros(3, dtype=torch.bool))
+    for channel in ("ppg", "metadata"):
+        mask = torch.zeros_like(getattr(condition, f"{channel}_mask"))
+        object.__setattr__(condition, f"{channel}_mask", mask)
+    object.__setattr__(condition, "text_mask", torch.zeros(3, dtype=torch.bool))
     with torch.no_grad():
         loud = generator.draw(condition, Noise(1, range(3)))
         quiet = generator.draw(seen("I"), Noise(1, range(3)))
     assert torch.equal(loud, quiet)
 
 
-def seen_is_heard(generator: Generator) -> None:
+def observed_inputs_have_an_effect(generator: Generator) -> None:
     """Every channel that is seen changes the draw."""
     base = Condition.none(3, 4.0)
     wave = torch.sin(torch.arange(400) / 9)
@@ -73,7 +73,7 @@ def seen_is_heard(generator: Generator) -> None:
             assert (generator.draw(condition, Noise(1, range(3))) - silent).abs().max() > 1e-6, channel
 
 
-def seen_comes_back(generator: Generator) -> None:
+def observed_leads_come_back(generator: Generator) -> None:
     """Seen leads are returned exactly, whichever they are, in sample and in estimate, at any rate."""
     for leads in (("I",), ("aVR",), ("II", "V1", "V5"), ("III", "aVF", "V2"), INDEPENDENT_LEADS):
         for ecg in (HEARTS, HEARTS.resample(250)):
@@ -150,9 +150,9 @@ def agreement_is_idempotent(generator: Generator) -> None:
 LAWS = (
     shape,
     same_seed,
-    unseen_is_silent,
-    seen_is_heard,
-    seen_comes_back,
+    masked_inputs_have_no_effect,
+    observed_inputs_have_an_effect,
+    observed_leads_come_back,
     lead_laws,
     gradient,
     loss_falls,

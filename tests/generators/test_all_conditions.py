@@ -48,7 +48,7 @@ def test_every_generator_takes_every_condition(name, column):
     drawn = generator.sample(known, seed=1)
     assert drawn.leads == STANDARD_LEADS and drawn.fs == FS and drawn.signal.shape == (2, 12, round(SECONDS * FS))
     assert torch.isfinite(drawn.signal).all()
-    assert drawn.provenance is not None and drawn.provenance.measured == known.observed_leads()
+    assert drawn.provenance is not None and drawn.provenance.recorded == known.observed_leads()
     silent = generator.sample(Condition.none(2, SECONDS, FS), seed=1)
     free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.observed_leads())]
     if column != "nothing":

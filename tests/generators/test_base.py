@@ -192,8 +192,8 @@ def shown(n: int) -> Condition:
 def test_spread_moves_draws_away_from_the_middle_and_not_what_is_seen():
     shy = ShyHeart(0.4)
     narrow = shy.sample(shown(3), seed=2)
-    shy.spread[1] = 2.5
-    shy.spread[1, -1] = 0.5
+    shy.ensemble_inflation[1] = 2.5
+    shy.ensemble_inflation[1, -1] = 0.5
     wide = shy.sample(shown(3), seed=2)
     assert torch.equal(wide.pick("I").signal, narrow.pick("I").signal)
     middle = shy.preprocessor.condition(shown(3)).leads[:, :1]
@@ -236,8 +236,8 @@ def test_draws_are_spread_until_they_vary_as_hearts_do(daring, faint, monkeypatc
     varied = drawn.var(-1).mean(0) / truth.pick(*INDEPENDENT_LEADS).signal.var(-1).mean(0)
     assert (varied - 1).abs().max() < 0.05
     if not faint:
-        assert (shy.spread[1, 1:] * daring - 1).abs().max() < 0.05
-    assert (shy.spread[0] == 1).all() and shy.spread[1, 0] == 1  # nothing seen; seen
+        assert (shy.ensemble_inflation[1, 1:] * daring - 1).abs().max() < 0.05
+    assert (shy.ensemble_inflation[0] == 1).all() and shy.ensemble_inflation[1, 0] == 1  # nothing seen; seen
     assert (shy.mean_weight[1, 1:] - 1).abs().max() < 0.05  # its draws are off, the middle is not
 
 
@@ -275,11 +275,11 @@ def test_one_large_heart_does_not_choose_the_middles_share(monkeypatch):
 def test_a_family_without_a_middle_is_not_spread(gaussian, monkeypatch):
     monkeypatch.setattr(calibration, "conditions_given", lambda *_: iter([(waves(2).pick("I"), shown(2))]))
     calibration.fit_draws(gaussian, None, np.arange(2))
-    assert (gaussian.spread == 1).all()
+    assert (gaussian.ensemble_inflation == 1).all()
 
 
 @pytest.mark.parametrize(
-    "seen, worded, left",
+    "seen, has_text_or_metadata, left",
     [
         (False, True, Sampling(10, 2.1, None, 0.4, 0.85)),
         (True, True, Sampling(4, 2.1, None, 0.0, 0.85)),

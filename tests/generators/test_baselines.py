@@ -47,7 +47,14 @@ def fitted(name, pack):
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize(
-    "law", [laws.shape, laws.seen_comes_back, laws.lead_laws, laws.many_draws_are_draws, laws.agreement_is_idempotent]
+    "law",
+    [
+        laws.shape,
+        laws.observed_leads_come_back,
+        laws.lead_laws,
+        laws.many_draws_are_draws,
+        laws.agreement_is_idempotent,
+    ],
 )
 def test_each_obeys_the_laws_of_generators(name, law, pack):
     law(fitted(name, pack))
@@ -64,7 +71,7 @@ def test_a_record_is_the_same_whatever_the_batch(name, pack):
 
 def test_provenance_names_the_baseline(pack):
     ecg = fitted("mean", pack).sample(laws.seen("I"))
-    assert ecg.provenance.model == "training mean" and ecg.provenance.measured == ("I",)
+    assert ecg.provenance.model == "training mean" and ecg.provenance.recorded == ("I",)
 
 
 def brute_force(signal, rows, lags, reach):

@@ -126,8 +126,8 @@ def test_every_config_can_be_built(path):
 
     values = config.read_toml(path)
     config.build(Plan, values["training"], "[training]")
-    if "classifier" in values:
-        pretrained.new(values["classifier"], values["model"], "[model]")
+    if "evaluator" in values:
+        pretrained.new(values["evaluator"], values["model"], "[model]")
         return
     registry.check_tables(values, path)
     registry.generator(values["generator"], values["model"], "[model]")

@@ -139,9 +139,9 @@ class Unagreeable(Toy):
 BROKEN = {
     laws.shape: OtherRate,
     laws.same_seed: (BatchMean, GlobalSeed),
-    laws.unseen_is_silent: (Peeping, AbsenceSpeaks),
-    laws.seen_is_heard: (Deaf, DeafToText),
-    laws.seen_comes_back: Forgetful,
+    laws.masked_inputs_have_no_effect: (Peeping, AbsenceSpeaks),
+    laws.observed_inputs_have_an_effect: (Deaf, DeafToText),
+    laws.observed_leads_come_back: Forgetful,
     laws.lead_laws: LeadIIIWrong,
     laws.gradient: NoGradConditioner,
     laws.loss_falls: Stuck,

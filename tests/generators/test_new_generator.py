@@ -86,7 +86,7 @@ def test_it_trains_ships_draws_and_is_scored(line, tmp_path):
     assert read(tmp_path / "drawn" / "00000.hea").provenance is not None
     lead = simulate(1, seconds=4, seed=99).pick("II")
     write(lead, tmp_path / "II.csv")
-    run("reconstruct", tmp_path / "II.csv", "--model", made, "--draws", 2, "--out", tmp_path / "twelve")
+    run("reconstruct", tmp_path / "II.csv", "--model", made, "--num-draws", 2, "--out", tmp_path / "twelve")
     protocol = ROOT / "ecggen" / "benchmark" / "protocols" / "one_lead.toml"
     run("evaluate", protocol, *given, "--model", made, "--out", tmp_path / "scores.json", "--no-baselines")
     assert any(name.startswith("checkpoint@") for name in json.loads((tmp_path / "scores.json").read_text())["scores"])

@@ -380,27 +380,27 @@ def test_a_ppg_becomes_an_ecg(run, model, tmp_path):
     about = json.loads((tmp_path / "r" / "bidmc_15_Signals.json").read_text())
     assert about["condition"] == "PPG; age 51" and about["heart_rate"]["ppg"] == pytest.approx(109, abs=2)
     drawn = read(tmp_path / "r" / "bidmc_15_Signals.hea", check=False)
-    assert drawn.seconds == 20 and drawn.provenance.measured == () and len(drawn.provenance.generated) == 12
+    assert drawn.seconds == 20 and drawn.provenance.recorded == () and len(drawn.provenance.generated) == 12
     assert (tmp_path / "r" / "bidmc_15_Signals.txt").read_text().strip() in told
 
 
 def test_several_draws_have_a_band_and_slow_ppgs_go_through(run, model, tmp_path):
     path = table(tmp_path / "slow.csv", "PPG", column(REGULAR)[::5])
-    words = ("translate", path, "--fs", 25, "--model", model, "--out", tmp_path / "r", "--draws", 2, "--json")
+    words = ("translate", path, "--fs", 25, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json")
     code, told, err = run(*words)
     assert code == 0, err
     about = json.loads(told)
-    assert about["draws"] == 2 and about["level"] == 0.9 and set(about["band_mv"]) == set(about["generated"])
-    assert (tmp_path / "r" / "slow_band.npz").exists() and about["seconds"] == pytest.approx(30, abs=0.05)
+    assert about["num_draws"] == 2 and about["level"] == 0.9 and set(about["interval_mv"]) == set(about["generated"])
+    assert (tmp_path / "r" / "slow_interval.npz").exists() and about["seconds"] == pytest.approx(30, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--draws", 0), "0 draws; at least 1 was expected"),
+        (("--num-draws", 0), "0 draws; at least 1 was expected"),
         (("--channel", "AVR"), "is not among the channels"),
         (("--fs", 250), "the file says that its sampling rate is '125.0'"),
-        (("--steps", 5), "draws in one pass"),
+        (("--num-steps", 5), "draws in one pass"),
         (("--truth", REGULAR), "the file does not say its unit"),
         (("--sex", "x"), "sex is 'x'"),
     ],

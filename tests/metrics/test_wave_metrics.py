@@ -155,9 +155,9 @@ def test_the_honest_band_has_the_best_interval_score():
     assert (probabilistic.interval_score(true, true, true, 0.5) == 0).all()
 
 
-def test_band_coverage_counts_per_record():
+def test_coverage_is_counted_per_record_and_lead():
     true = np.array([[[0.0, 1], [2, 3]], [[9, 9], [9, 9]]])
-    np.testing.assert_allclose(probabilistic.coverage(0 * true, 0 * true + 1, true), [0.5, 0])
+    np.testing.assert_allclose(probabilistic.coverage(0 * true, 0 * true + 1, true), [[1, 0], [0, 0]])
 
 
 def test_a_model_that_shrinks_is_seen_to_shrink():

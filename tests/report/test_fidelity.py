@@ -90,9 +90,9 @@ class Amplitude(Generator):
 
 
 class Level:
-    """A judge that takes the level of lead I for atrial fibrillation."""
+    """A classifier that takes the level of lead I for atrial fibrillation."""
 
-    def classifier(self, ecg):
+    def predict(self, ecg):
         level = ecg.pick("I").signal.mean((1, 2)).double().numpy() / 10
         probability = np.tile(level[:, None], len(labels()))
         return Predictions(probability, probability, level, level)
@@ -143,7 +143,7 @@ def studied(records, obeys, seed=0):
     female = np.clip(records.sex[order] * 0.6 + 0.2 + rng.normal(0, 0.2, N), 0, 1)
     age = records.age[order] + rng.normal(0, 8, N)
     probability = told * 0.5 + rng.random(told.shape) * 0.6
-    found.__dict__["judgement"] = Predictions(rng.normal(size=(N, 4)), probability, female, age)
+    found.__dict__["predictions"] = Predictions(rng.normal(size=(N, 4)), probability, female, age)
     found.__dict__["peaks"] = [np.arange(0.2, 6, 60 / rate) for rate in records.asked_rate[order]]
     return found
 
@@ -183,7 +183,7 @@ def test_nothing_asked_nothing_measured():
     assert wishes(silent) == []
 
 
-def test_twelve_records_and_no_judge_are_no_error():
+def test_twelve_records_and_no_classifier_are_no_error():
     few = Studied(asked_set("drawn", 2).at(range(12)), None)
     found = section.fidelity(Material(few, Studied(asked_set("real", 1), None)))
     notes = {score.name: score.note for score in found.scores}
@@ -192,7 +192,7 @@ def test_twelve_records_and_no_judge_are_no_error():
     assert "no classifier was given" in notes["sex"]
 
 
-def test_a_judge_that_knows_nothing_judges_nothing():
+def test_a_classifier_that_knows_nothing_judges_nothing():
     real = studied(asked_set("real", 1), obeys=False)
     found = section.fidelity(Material(studied(asked_set("drawn", 2), True), real))
     sex = next(score for score in found.scores if score.name == "sex")
@@ -207,7 +207,7 @@ def test_real_records_are_those_that_lent_their_conditions():
     assert lenders(Material(drawn, lent, held)) is lent
 
 
-def test_the_verdict_asks_for_what_the_judge_finds_in_real_records():
+def test_the_verdict_asks_for_what_the_classifier_finds_in_real_records():
     assert [of_reference(value, 0.9, 0.85, 0.5) for value in (0.9, 0.81, 0.75, 0.6)] == ["pass", "pass", "warn", "fail"]
     assert of_reference(0.78, 0.9, 0.77, 0.5) == "pass"  # so far do redraws of real records fall
 

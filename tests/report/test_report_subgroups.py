@@ -68,11 +68,11 @@ def test_a_common_group_that_is_not_drawn_warns():
 
 def test_nothing_known_is_nothing_measured():
     section = subgroups(Material(studied(1, told=False), studied(2)))
-    assert section.verdict == "not measured" and "there is no judge" in section.scores[0].note
+    assert section.verdict == "not measured" and "there is no classifier" in section.scores[0].note
 
 
 @pytest.mark.parametrize("off", [0.0, 6.0])
-def test_the_judge_sorts_what_is_not_labelled_and_measures_features(off):
+def test_the_classifier_sorts_what_is_not_labelled_and_measures_features(off):
     sets = [studied(1, told=False), studied(2)]
     for one, shift in zip(sets, (off, 0.0), strict=True):
         rng = np.random.default_rng(len(one.all.codes[0]))
@@ -80,9 +80,9 @@ def test_the_judge_sorts_what_is_not_labelled_and_measures_features(off):
         female = (np.arange(N) % 2).astype(float)
         features[female == 1] += shift
         one.classifier = type("Judge", (), {"name": "classifier@0"})()
-        one.__dict__["judgement"] = Predictions(features, np.zeros((N, len(labels()))), female, np.full(N, 65.0))
+        one.__dict__["predictions"] = Predictions(features, np.zeros((N, len(labels()))), female, np.full(N, 65.0))
     section = subgroups(Material(*sets))
     found = verdicts(section)
     assert found["men: FID"] == "pass" and found["women: FID"] == ("fail" if off else "pass")
-    assert any("as the judge finds it in either set" in note for note in section.notes)
+    assert any("as the classifier finds it in either set" in note for note in section.notes)
     assert f"{list(AGES)[2]}: FID" in found

@@ -228,7 +228,7 @@ def no_figures(monkeypatch):
 
 @pytest.fixture(scope="module")
 def material():
-    """Alike sets with a judge that knows nothing."""
+    """Alike sets with a classifier that knows nothing."""
     classifier = pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
     sets = [replace(hearts(60, seed), classifier=classifier) for seed in (1, 2, 3)]
     return Material(sets[0], sets[1], sets[2])
@@ -333,4 +333,4 @@ def test_two_leads_are_judged_on_what_they_hold(material, no_figures):
     assert found["rhythm"].verdict == found["amplitude"].verdict == PASS
     missing = {score.name: score.note for one in found.values() for score in one.scores if score.value is None}
     assert "no law can be checked" in missing["lead laws' residual"]
-    assert "do not follow" in missing["Fréchet distance on the judge's features"]
+    assert "do not follow" in missing["Fréchet distance on the classifier's features"]

@@ -34,10 +34,10 @@ def packed(codes=CODES, **columns) -> Pack:
 
 
 def tiny_evaluator(kind: str, **changes):
-    """The tiny twin of a judge, with random weights."""
+    """The tiny twin of a classifier, with random weights."""
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")
     torch.manual_seed(0)
-    return pretrained.new(values["classifier"], values["model"] | changes, kind).eval()
+    return pretrained.new(values["evaluator"], values["model"] | changes, kind).eval()
 
 
 def refusal(action, *args, **options) -> str:

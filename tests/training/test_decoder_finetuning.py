@@ -141,7 +141,7 @@ def test_what_has_no_latent_space_or_another_is_refused(pack, tmp_path):
 def test_checkpoints_are_sharpened_by_one_command(tmp_path, monkeypatch, capsys):
     flow, folder = tiny("flow"), training_folder(tmp_path / "real", n=24)
     checkpoint.save(flow, tmp_path / "shelf" / "flow")
-    words = [str(tmp_path / "shelf" / "flow"), "--data", str(folder), "--epochs", "1", "--draws", "4", "--quiet"]
+    words = [str(tmp_path / "shelf" / "flow"), "--data", str(folder), "--epochs", "1", "--num-draws", "4", "--quiet"]
     monkeypatch.setattr("sys.argv", ["sharpening", *words, "--out", str(tmp_path / "run")])
     decoder_finetuning.main()
     made = checkpoint.load(tmp_path / "run" / "flow")

@@ -216,7 +216,7 @@ def test_weights_with_one_band_for_all_are_read(tmp_path):
     del weights["spread"], weights["middle_share"]
     generator.load_state_dict(weights)
     assert torch.equal(generator.interval_scale, torch.arange(12.0).expand(4, -1))
-    assert (generator.spread == 1).all() and (generator.mean_weight == 0).all()
+    assert (generator.ensemble_inflation == 1).all() and (generator.mean_weight == 0).all()
 
 
 def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):
@@ -238,7 +238,7 @@ def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
     joined = generator.reconstruct(known, num_draws=4)
     prepared = generator.preprocessor.condition(known)
     with torch.no_grad():
-        answer = generator.draw_many(prepared, Noise(0, range(3))).middle
+        answer = generator.draw_many(prepared, Noise(0, range(3))).deterministic
     assert answer is not None
     middle = project_onto_observed(answer, prepared)
     plain = registry.generator("vae", values["model"], "[model]").eval()

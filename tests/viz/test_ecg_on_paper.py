@@ -18,7 +18,8 @@ from PIL import Image
 
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
-from ecggen.viz.ecg import arrange, displayed, draw, save, spoken, spread
+from ecggen.viz import draw, save
+from ecggen.viz.ecg import arrange, displayed, spoken, spread
 from ecggen.viz.paper import EYE, INK, MADE, MM_PER_INCH, fitted, text_width, thinned
 
 LIMB_ONLY = ("I", "II", "III", "aVR", "aVL", "aVF")

@@ -29,7 +29,7 @@ class Protocol:
         repeats: Draws of training records, parts, conditions and drawn records.
         strength: How far a variation may go from its record, 0 to 1.
         judge: The classifier that looks at drawn records; "" for none.
-        quantile: The judge's rule, as in ``augmenting.Rules``.
+        quantile: The classifier's rule, as in ``augmenting.Rules``.
         tries: Draws of a record before it is given up.
         drawn_test: Drawn records that a classifier of real ones is tested on.
         redraws: Redraws of the test set's patients behind each interval.

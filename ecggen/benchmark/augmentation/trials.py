@@ -97,7 +97,7 @@ class Study:
         return self.classifier.name if self.classifier else ""
 
     def depends(self, drawn: bool = False) -> dict[str, Any]:
-        """What a cell depends on: the data and the settings, and where something is drawn the model and the judge."""
+        """What a cell depends on: the data and the settings, and where something is drawn the model and the classifier."""
         settings = {
             key: value
             for key, value in asdict(self.protocol).items()

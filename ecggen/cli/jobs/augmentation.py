@@ -42,7 +42,7 @@ COLUMNS = {
     "fold": "fold of that record, and of this one",
     "tries": "how often it was drawn",
     "refused": "why the refused draws were refused, apart by |",
-    "probability": "the judge's probability of the class that was asked for",
+    "probability": "the classifier's probability of the class that was asked for",
     "model": "name of the checkpoint and the first digits of its weights' SHA-256",
     "seed": "seed of the job",
     "synthetic": "True: no record of this list is a person's",
@@ -267,8 +267,8 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 def draw_pages(folder: Folder, picture: str) -> list[str]:
     """The first record of each class (of any, without classes), drawn as on paper; names of the pictures."""
+    from ecggen import viz
     from ecggen.io import read
-    from ecggen.viz import ecg as paper
 
     written = [row for row in folder.rows() if row["ecg_id"]]
     firsts = list({row["sought"]: row for row in reversed(written)}.values())[::-1][:PAGES]
@@ -278,8 +278,8 @@ def draw_pages(folder: Folder, picture: str) -> list[str]:
         names.append(f"overview_{number}.{picture}")
         if not (folder.out / names[-1]).exists():
             ecg = read(folder.file_of(number), check=False, allow_contradiction=True)
-            figure = paper.draw(ecg, title=f"{number}: {shortened(row['text'], 100)}", caption=_asked_of(row))
-            paper.save(figure, folder.out / names[-1])
+            figure = viz.draw(ecg, title=f"{number}: {shortened(row['text'], 100)}", caption=_asked_of(row))
+            viz.save(figure, folder.out / names[-1])
     return names
 
 

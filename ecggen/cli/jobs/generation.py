@@ -263,8 +263,8 @@ def draw_pages(job: Job, part: range, out: Path) -> list[str]:
     """The first records of the job that lie in ``part``, drawn as on paper; names of the pictures."""
     if job.picture == "none":
         return []
+    from ecggen import viz
     from ecggen.io import read
-    from ecggen.viz import ecg as paper
 
     names = []
     for index in (index for index in job.pages() if index in part):
@@ -275,8 +275,8 @@ def draw_pages(job: Job, part: range, out: Path) -> list[str]:
             title = f"{record.stem}: {prompt.text}" if prompt.text else record.stem
             with warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
                 warnings.filterwarnings("ignore", "Glyph")
-                figure = paper.draw(ecg, title=title, caption=f"asked: {replace(prompt, text=None).in_words()}")
-                paper.save(figure, out / names[-1])
+                figure = viz.draw(ecg, title=title, caption=f"asked: {replace(prompt, text=None).in_words()}")
+                viz.save(figure, out / names[-1])
     return names
 
 

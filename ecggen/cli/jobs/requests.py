@@ -28,7 +28,7 @@ MOST = 1_000_000
 MANY, FEW = 100, 10
 """Records where no number is given: of classes; in words or like a recording."""
 WITHOUT_CLASS = 500
-"""Records without the classes that are read beside those with them, to tell the judge's limits."""
+"""Records without the classes that are read beside those with them, to tell the classifier's limits."""
 
 
 class Plan:
@@ -142,14 +142,14 @@ class Plan:
         return self.named or [self.pack.index.name.iloc[asked.like] if self.pack else "" for asked in asks]
 
     def limits(self, classifier: Classifier | None, names: Sequence[str], quantile: float) -> Limits:
-        """The judge's limits, told from the training records."""
+        """The classifier's limits, told from the training records."""
         from ecggen.augment.augmenter import MOST_FOR_LIMITS, limits_of
         from ecggen.data.population import Population
 
         if classifier is None or not quantile:
             return {}
         if self.pack is None:
-            self.notes.append("the judge has no limits without training records: it refuses nothing")
+            self.notes.append("the classifier has no limits without training records: it refuses nothing")
             return {}
         import numpy as np
 

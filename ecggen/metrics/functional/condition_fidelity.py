@@ -1,7 +1,7 @@
 """Did a generator draw what it was asked for? Requested against obtained, one condition after the other.
 
 What was obtained is measured by something that never saw the request: a beat detector, or judges that were trained on
-real ECGs only. A judge errs on real ECGs too, so that each of its scores stands beside the same score of the real
+real ECGs only. A classifier errs on real ECGs too, so that each of its scores stands beside the same score of the real
 records that lent their conditions; that reference, and not perfection, is what a generator can reach.
 """
 
@@ -60,7 +60,7 @@ def heart_rate(asked: np.ndarray, obtained: np.ndarray, near: float = NEAR) -> d
 
 
 def sex(asked: np.ndarray, female: np.ndarray) -> float:
-    """AUROC of the judge's probability of a woman, records asked to be women's against men's; NaN with one sex only.
+    """AUROC of the classifier's probability of a woman, records asked to be women's against men's; NaN with one sex only.
 
     Args:
         asked: (record,) 0 male, 1 female, NaN where not asked for.
@@ -71,7 +71,7 @@ def sex(asked: np.ndarray, female: np.ndarray) -> float:
 
 
 def age(asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    """Age in years, asked for against what the judge finds: ``mae``, ``bias``, Pearson's ``r`` and ``n``.
+    """Age in years, asked for against what the classifier finds: ``mae``, ``bias``, Pearson's ``r`` and ``n``.
 
     Args:
         asked: (record,), NaN where not asked for.
@@ -89,7 +89,7 @@ def age(asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
 
 
 def diagnoses(probability: np.ndarray, codes: Sequence[str], names: Sequence[str], least: int = LEAST) -> np.ndarray:
-    """AUROC (name,) of the judge's probability of each label, records for which it was asked against the others.
+    """AUROC (name,) of the classifier's probability of each label, records for which it was asked against the others.
 
     Args:
         probability: (record, label), in the order of ``labels()``.
@@ -104,7 +104,7 @@ def diagnoses(probability: np.ndarray, codes: Sequence[str], names: Sequence[str
 
 
 def superclasses() -> tuple[str, ...]:
-    """PTB-XL's superclasses, as the judge names them."""
+    """PTB-XL's superclasses, as the classifier names them."""
     return tuple(f"class {name}" for name in statements.superclasses())
 
 
@@ -119,7 +119,7 @@ def statements_in(texts: Sequence[str]) -> tuple[str, ...]:
     """Statements that each text makes, apart by blanks, as the shipped word encoder reads it ("no X" makes none)."""
     from ecggen.conditioning import text_encoder
 
-    said = text_encoder.load("text").read(texts)[1].numpy() > 0.5
+    said = text_encoder.load("text_encoder").read(texts)[1].numpy() > 0.5
     codes = np.array(statements.codes(), object)
     return tuple(" ".join(codes[row]) if text.strip() else "" for row, text in zip(said, texts, strict=True))
 
@@ -154,7 +154,7 @@ def retrieved(
 
 @dataclass(frozen=True)
 class Worded:
-    """The judge's probability of a statement in ECGs drawn of four texts with the same seeds.
+    """The classifier's probability of a statement in ECGs drawn of four texts with the same seeds.
 
     Attributes:
         said: (record,) of the statement's description.

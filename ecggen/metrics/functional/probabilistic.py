@@ -62,14 +62,21 @@ def interval_score(low: ArrayLike, high: ArrayLike, true: ArrayLike, level: floa
 
 
 def coverage(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> np.ndarray:
-    """(record,): share of each record's true values inside its band, of (record, …) arrays.
+    """Share of true samples inside the prediction interval, along the last axis.
+
+    Args:
+        low: Lower end, (…, time), in mV or any unit.
+        high: Upper end, (…, time).
+        true: (…, time).
+
+    Returns:
+        (…), between 0 and 1; the level of the interval is the target.
 
     Raises:
         InputError: Where shapes differ or edges are crossed.
     """
     below, above, truth = _band(low, high, true)
-    held = (below <= truth) & (truth <= above)
-    return held.reshape(len(held), -1).mean(1)
+    return ((below <= truth) & (truth <= above)).mean(-1)
 
 
 def _band(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

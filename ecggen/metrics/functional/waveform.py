@@ -49,13 +49,6 @@ def pearson(drawn: ArrayLike, true: ArrayLike) -> np.ndarray:
     return np.where(power_b == 0, np.nan, np.where(power_a == 0, 0.0, r))
 
 
-def inside(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> np.ndarray:
-    """Share of true samples inside the band."""
-    low, true = same_shape(low, true)
-    high, true = same_shape(high, true)
-    return ((low <= true) & (true <= high)).mean(-1)
-
-
 def r_squared(drawn: ArrayLike, true: ArrayLike) -> np.ndarray:
     """Coefficient of determination, 1 − SSE/SST: 1 is perfect, 0 is the truth's mean; NaN where the truth is flat.
 

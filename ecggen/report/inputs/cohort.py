@@ -133,7 +133,7 @@ class Studied:
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """What the judge finds in the valid records; None without a judge or without records."""
+        """What the classifier finds in the valid records; None without a classifier or without records."""
         if self.classifier is None or not len(self.valid):
             return None
         return self.classifier.predict(

@@ -144,7 +144,7 @@ def _set(
 ) -> ECGSet:
     """Records and what is known of them as one set."""
     origins = {one.ecg.provenance for one in records}
-    alike = {(origin.measured, origin.generated) if origin else None for origin in origins}
+    alike = {(origin.recorded, origin.generated) if origin else None for origin in origins}
     measured, generated = next(iter(alike)) or ((), ())
     whole = Provenance(measured, generated) if len(alike) == 1 and generated else None
     return ECGSet(
@@ -165,6 +165,6 @@ def _set(
 
 def _origin(origin: Provenance) -> str:
     """A provenance in words."""
-    made = "all leads" if not origin.measured else ", ".join(origin.generated)
-    given = f", given {', '.join(origin.measured)}" if origin.measured else ""
+    made = "all leads" if not origin.recorded else ", ".join(origin.generated)
+    given = f", given {', '.join(origin.recorded)}" if origin.recorded else ""
     return f"SYNTHETIC: {made} by {origin.model or 'an unnamed model'}{given}"

@@ -1,7 +1,7 @@
 """The report's door: paths in, ``Material`` out.
 
 The order of work: list what lies at each path, choose which records are used, read them, bring all sets into one
-form, open the judge. What cannot be used is left out and named; only where nothing is left to report on does it
+form, open the classifier. What cannot be used is left out and named; only where nothing is left to report on does it
 end in an ``InputError``.
 """
 
@@ -40,7 +40,7 @@ class Asked:
         said: What the files leave open.
         limit: Most records of each set, drawn at random; 0 for all.
         seed: Seed of every choice.
-        judge: Name or folder of the judge; "none" for no judge, "" for the shipped one if it is there.
+        judge: Name or folder of the classifier; "none" for no classifier, "" for the shipped one if it is there.
         given: Leads that a reconstruction was given; none where its files say it themselves.
         real_folds: Folds of a PTB-XL folder that ``real`` means; all where none are named.
         holdout_folds: Likewise of ``holdout``.
@@ -82,7 +82,7 @@ def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Materi
         studied.get("holdout"),
         studied.get("truth"),
         _pair(classifier, synthetic),
-        asked.given or (origin.measured if origin and "truth" in sets else ()),
+        asked.given or (origin.recorded if origin and "truth" in sets else ()),
         asked.seed,
         notes=tuple(notes),
         extractors=extractors,
@@ -134,15 +134,15 @@ def read_sets(chosen: dict[str, list[Entry]], asked: Asked, progress: Progress, 
 
 
 def open_classifier(name: str, leads: Sequence[str], notes: list[str]) -> Classifier | None:
-    """The judge, if there is one that can see these leads; ``name`` as in ``Asked``.
+    """The classifier, if there is one that can see these leads; ``name`` as in ``Asked``.
 
     Raises:
-        InputError: Where the judge that is named is none.
+        InputError: Where the classifier that is named is none.
     """
     lacking = [lead for lead in INDEPENDENT_LEADS if lead not in determined_by(leads)]
     if name == "none" or lacking:
         why = f"it sees twelve leads, and {', '.join(lacking)} do not follow" if lacking else "none was wanted"
-        notes.append(f"There is no judge ({why}): what rests on its features is not measured.")
+        notes.append(f"There is no classifier ({why}): what rests on its features is not measured.")
         return None
     try:
         return pretrained.load(name or CLASSIFIER, "classifier")
@@ -154,7 +154,7 @@ def open_classifier(name: str, leads: Sequence[str], notes: list[str]) -> Classi
 
 
 def _pair(classifier: Classifier | None, synthetic: ECGSet) -> ECGTextEncoder | None:
-    """The shipped ECG–text encoders, where a judge is wanted and there are texts to compare with."""
+    """The shipped ECG–text encoders, where a classifier is wanted and there are texts to compare with."""
     if classifier is None or not any(synthetic.texts):
         return None
     try:

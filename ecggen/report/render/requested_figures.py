@@ -25,7 +25,7 @@ def by_label(areas: Mapping[str, tuple[float, float]]) -> tuple[Table, Figure]:
     axis.axhline(0.5, color=figures.INK, linewidth=0.6, dashes=(2, 2))
     axis.set_xticks(range(len(found)), list(found), rotation=45, ha="right")
     caption = (
-        "How well the judge tells records for which a diagnosis was asked from the others (1 always, 0.5, dotted, by "
+        "How well the classifier tells records for which a diagnosis was asked from the others (1 always, 0.5, dotted, by "
         "chance). The nearer a blue diamond lies to its dark dot, the more of the diagnosis is drawn."
     )
     figure = Figure("Diagnoses", figures.finished(panel, [axis], "AUROC by label", "AUROC"), caption)

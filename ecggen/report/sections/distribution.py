@@ -50,7 +50,7 @@ def distribution(material: Material) -> Section:
         "Are the records, as a set, distributed as real ones, and does the set hold as many different ones?",
     )
     foreign = {one.name: partial(extracted, extractor=one) for one in material.extractors}
-    for name, make in {"the judge's features": judged, **foreign, "median beats": beats}.items():
+    for name, make in {"the classifier's features": judged, **foreign, "median beats": beats}.items():
         try:
             sets = make(material)
         except InputError as error:

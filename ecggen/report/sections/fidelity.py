@@ -100,7 +100,7 @@ def _rates(asked: Asked) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]
 
 
 def _sex(asked: Asked, lent: Asked) -> Score:
-    definition = "AUROC of the judge's probability of a woman, asked-for women against men"
+    definition = "AUROC of the classifier's probability of a woman, asked-for women against men"
     return _person("sex", asked, lent, lambda one: one.predictions.female, obtained.sex, 0.5, definition)
 
 
@@ -108,7 +108,7 @@ def _age(asked: Asked, lent: Asked) -> Score:
     def r(wanted: np.ndarray, found: np.ndarray) -> float:
         return obtained.age(wanted, found)["r"]
 
-    definition = "Pearson's r of the asked-for age and the age that the judge finds"
+    definition = "Pearson's r of the asked-for age and the age that the classifier finds"
     return _person("age", asked, lent, lambda one: one.predictions.age, r, 0.0, definition)
 
 
@@ -121,7 +121,7 @@ def _person(
     chance: float,
     definition: str,
 ) -> Score:
-    """A fact of the patient, named ``what`` in a set, against what the judge finds."""
+    """A fact of the patient, named ``what`` in a set, against what the classifier finds."""
 
     def measure() -> Score:
         sides, patients, errors = [], [], []
@@ -166,7 +166,7 @@ def _statements(asked: Asked, lent: Asked, kind: str) -> Score:
             patients,
             0.5,
             asked.material.seed,
-            definition=f"mean over {len(kept)} labels of the area under the ROC curve of the judge's probability, "
+            definition=f"mean over {len(kept)} labels of the area under the ROC curve of the classifier's probability, "
             f"records for which a label was asked against the others; labels with {obtained.LEAST} of each; {RULE}",
             extractor=_classifier(asked),
         )

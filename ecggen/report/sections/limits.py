@@ -41,7 +41,7 @@ def _lacking(material: Material) -> list[list[str]]:
         (material.truth is None, "the truth of each record (--paired)", "how well they reconstruct"),
         (
             synthetic.classifier is None,
-            "a judge (--classifier)",
+            "a classifier (--classifier)",
             "distances on a network's features, and fidelity to labels",
         ),
         (not any(synthetic.all.texts), "what each record was asked for", "whether the wish was fulfilled"),

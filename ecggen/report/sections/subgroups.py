@@ -1,6 +1,6 @@
 """Is it as good for women as for men, for the old as for the young, for each disease?
 
-Records are sorted by what is known of them, or, where a set does not say, by what the judge finds in either set. In
+Records are sorted by what is known of them, or, where a set does not say, by what the classifier finds in either set. In
 each group heart rates and features are compared with the real records of the same group. The shares of the groups are
 told and not judged, for a set may be unbalanced on purpose; only a group that is hardly drawn at all is.
 """
@@ -48,7 +48,7 @@ def subgroups(material: Material) -> Section:
     section = Section("subgroups", "Subgroups", "Is it as good for each sex, age and disease as for all together?")
     groups = _groups(material, section)
     if not groups:
-        why = "neither set says sex, age or statements, and there is no judge to find them"
+        why = "neither set says sex, age or statements, and there is no classifier to find them"
         section.scores.append(not_measured("subgroups", why))
         section.headline = "Nothing is known of the records by which they could be sorted."
         return section
@@ -62,7 +62,7 @@ def subgroups(material: Material) -> Section:
 
 
 def _groups(material: Material, section: Section) -> Groups:
-    """Every group, by what is known or by what the judge finds; which of the two, goes into the notes."""
+    """Every group, by what is known or by what the classifier finds; which of the two, goes into the notes."""
     sets = material.synthetic, material.real
     found: Groups = {}
     for what, known, judged in (
@@ -78,7 +78,7 @@ def _groups(material: Material, section: Section) -> Groups:
             if any(one is None for one in said):
                 section.notes.append(f"Not sorted by {what}: it is not known of both sets.")
                 continue
-            section.notes.append(f"Sorted by {what} as the judge finds it in either set, for not both say it.")
+            section.notes.append(f"Sorted by {what} as the classifier finds it in either set, for not both say it.")
         ours, theirs = (one or {} for one in said)
         found |= {name: (ours[name], theirs[name]) for name in ours}
     return found
@@ -164,12 +164,12 @@ def _too_few(ours: int, theirs: int) -> str:
 def _distance(
     name: str, features: tuple[np.ndarray, np.ndarray], patients: list[str], seed: int, classifier: str
 ) -> Score:
-    """Gaussian Fréchet distance on the judge's features."""
+    """Gaussian Fréchet distance on the classifier's features."""
     return scored(
         name,
         compared(lambda x, y: frechet_gaussian(x, y, LEAST // 2), features, patients, seed, False, REDRAWS),
         lambda one: times(one.value, one.high),
-        f"Fréchet distance of normal distributions on the judge's features, within the group; {HALVED}",
+        f"Fréchet distance of normal distributions on the classifier's features, within the group; {HALVED}",
         extractor=classifier,
     )
 
