@@ -1,4 +1,4 @@
-"""Tables that decide: the best generator for each job, how far bands can be trusted, what a classifier still finds."""
+"""Tables for the choice of a generator: best by task, calibration of uncertainty, preserved diagnostic information."""
 
 from __future__ import annotations
 
@@ -26,24 +26,38 @@ JOBS: tuple[Job, ...] = (
     ("", "RMSE (mV)", "one_lead", "least", 3, lambda score: score["rmse_mv"]),
     ("`reconstruct`, from II, V1, V5", "r", "three_leads", "most", 3, lambda score: score["r"]),
     ("", "RMSE (mV)", "three_leads", "least", 3, lambda score: score["rmse_mv"]),
-    ("`translate`", "R peaks, F1 at 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
-    ("", "heart rate off, mean", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
-    ("`generate`", "FID", "text", "least", 1, _of_section("distribution", "FID on the classifier's features")),
+    ("`translate`", "R-peak F1, 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
+    ("", "heart rate error, mean (per min)", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
     (
-        "nothing told",
+        "`generate`, text and metadata",
+        "FID",
+        "text",
+        "least",
+        1,
+        _of_section("distribution", "FID on the classifier's features"),
+    ),
+    (
+        "`generate`, unconditional",
         "FID",
         "unconditional",
         "least",
         1,
         _of_section("distribution", "FID on the classifier's features"),
     ),
-    ("`augment`", "AUROC, asked for", "diagnoses", "most", 2, lambda score: score["overall"]["statements"]["auroc"]),
+    (
+        "`augment`",
+        "AUROC of requested statements",
+        "diagnoses",
+        "most",
+        2,
+        lambda score: score["overall"]["statements"]["auroc"],
+    ),
 )
-"""Job, measure, result, which end is better, digits, and where the value stands."""
+"""Task, measure, results file, whether "most" or "least" is best, digits, and the value in a score."""
 
 
 def best_for_jobs(results: Path, jobs: Sequence[Job] = JOBS) -> str:
-    """A row for each job's measure, a column for each generator, the best (as far as the digits tell) in bold."""
+    """A row for each task and measure, a column for each generator; the best, after rounding, in bold."""
     scores = {name: _checkpoints(read(results, name)) for name in dict.fromkeys(job[2] for job in jobs)}
     models = sorted({model for found in scores.values() for model in found})
     rows = []
@@ -54,11 +68,11 @@ def best_for_jobs(results: Path, jobs: Sequence[Job] = JOBS) -> str:
         marked = [f"**{cell}**" if model in best else cell for cell, model in zip(cells, models, strict=True)]
         rows.append([job, measure, *marked])
     weights = [f"{name}: {', '.join(one for one in read(results, name)['scores'] if '@' in one)}" for name in scores]
-    return table(["job", "measure", *models], rows) + f"\n\n*{'; '.join(weights)}*"
+    return table(["task", "measure", *models], rows) + f"\n\n*{'; '.join(weights)}*"
 
 
 def defaults(results: Path) -> dict[str, set[str]]:
-    """The generators that are best in all jobs of each command, by the first measure of each."""
+    """The generators that are best in all tasks of a command, by the first measure of each task."""
     found: dict[str, set[str]] = {}
     for job, _, name, better, digits, value in JOBS:
         if job.startswith("`"):
@@ -75,29 +89,31 @@ def _best(values: dict[str, float], better: str, digits: int) -> set[str]:
 
 
 def uncertainty(results: Path) -> str:
-    """Share coverage and variance of a draw, lead by lead, and the ranked probability score."""
+    """CRPS, coverage of the interval and relative variance of one draw, by lead."""
 
     def cells(score: dict[str, Any]) -> list[str]:
         held, varied = score["interval"]["per_lead"], score["single_draw"]["variance"]
         leads = [f"{held[lead]:.2f} / {varied[lead]:.2f}" if lead in held else "" for lead in INDEPENDENT_LEADS]
         return [within(score["ranked"], "crps_mv"), *leads]
 
-    return _reconstructed(results, "ranked", ["CRPS (mV)", *INDEPENDENT_LEADS], cells)
+    return _reconstructed(
+        results, "ranked", ["CRPS (mV)", *(f"{lead}: coverage / variance" for lead in INDEPENDENT_LEADS)], cells
+    )
 
 
-def judged(results: Path) -> str:
-    """Macro AUROC of the classifier on recorded and reconstructed ECGs, and what is lost."""
+def preserved(results: Path) -> str:
+    """Macro AUROC of the classifier on recorded and reconstructed ECGs, and the loss."""
 
     def cells(score: dict[str, Any]) -> list[str]:
-        said = score["preserved"]
-        lost = [f"{said[kind]['macro']:.3f}; lost {within(said[kind], 'lost')}" for kind in KINDS]
-        return [f"{said['recorded']['macro']:.3f}", *lost]
+        found = score["preserved"]
+        lost = [f"{found[kind]['macro']:.3f}; loss {within(found[kind], 'lost')}" for kind in KINDS]
+        return [f"{found['recorded']['macro']:.3f}", *lost]
 
-    return _reconstructed(results, "preserved", ["recorded", *KINDS], cells)
+    return _reconstructed(results, "preserved", ["recorded leads", *(label for label in KINDS.values())], cells)
 
 
 def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[[dict[str, Any]], list[str]]) -> str:
-    """A row for each model and given leads of which ``needed`` was measured, and what these were measured with."""
+    """A row for each model and set of given leads with the score ``needed``, and the provenance of the rows."""
     rows, stamps = [], []
     for found in (read(results, name) for name in ("one_lead", "three_leads")):
         given = ", ".join(found["settings"]["given"])
@@ -108,20 +124,22 @@ def _reconstructed(results: Path, needed: str, head: list[str], cells: Callable[
 
 
 def groups_of(results: Path, model: str) -> str:
-    """A card's table: how near reconstructions of each group lie, from I and from II, V1 and V5."""
+    """Table of a card: r and RMSE by group, from I and from II, V1 and V5."""
     found = _of(results, model)
-    told = [score.get("groups", {}) for _, _, score in found]
-    if not any(told):
+    groups = [score.get("groups", {}) for _, _, score in found]
+    if not any(groups):
         return "Not measured for these weights."
     rows = []
-    for name in dict.fromkeys(name for one in told for name in one):
-        cells = [f"{within(one[name], 'r')} / {one[name]['rmse_mv']:.3f}" if name in one else "" for one in told]
-        rows.append([name, str(next(one[name]["n"] for one in told if name in one)), *cells])
-    return table(["", "records", *(f"from {given}: r / RMSE (mV)" for given, _, _ in found)], rows) + _made_with(found)
+    for name in dict.fromkeys(name for one in groups for name in one):
+        cells = [f"{within(one[name], 'r')} / {one[name]['rmse_mv']:.3f}" if name in one else "" for one in groups]
+        rows.append([name, str(next(one[name]["n"] for one in groups if name in one)), *cells])
+    return table(["group", "records", *(f"from {given}: r / RMSE (mV)" for given, _, _ in found)], rows) + _made_with(
+        found
+    )
 
 
 def reconstructed_of(results: Path, model: str) -> str:
-    """A card's table: how near reconstructions lie, how far bands and draws can be trusted, what a classifier loses."""
+    """Table of a card: accuracy, calibration and preserved diagnostic information of reconstructions."""
     found, rows = _of(results, model), []
     for given, _, score in found:
         held, single = score["interval"]["per_lead"].values(), score["single_draw"]
@@ -139,13 +157,14 @@ def reconstructed_of(results: Path, model: str) -> str:
                 str(score["draws"]),
             ]
         )
-    head = ["given", "r", "RMSE (mV)", "coverage of the 90 % interval (by lead)", "r of one draw", "its variance / the truth's",
-            "CRPS (mV)", "AUROC the classifier loses", "on one draw", "draws"]  # fmt: skip
+    head = ["given leads", "r", "RMSE (mV)", "coverage of the 90 % interval (by lead)", "r of one draw",
+            "variance of one draw / true (by lead)", "CRPS (mV)", "loss of classifier AUROC, mean", "loss, one draw",
+            "draws"]  # fmt: skip
     return table(head, rows) + _made_with(found)
 
 
 def _of(results: Path, model: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """Given leads, weights and scores of a model's reconstructions."""
+    """Given leads, weights and scores of the reconstructions of a model."""
     found = [read(results, name) for name in ("one_lead", "three_leads")]
     return [
         (", ".join(one["settings"]["given"]), name, score)
@@ -156,16 +175,17 @@ def _of(results: Path, model: str) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def _made_with(found: list[tuple[str, str, dict[str, Any]]]) -> str:
-    """Weights, commit and date of each."""
-    told = "; ".join(
+    """Weights, commit and date of each score."""
+    runs = "; ".join(
         f"from {given}: {name}, commit `{score['commit']}`, {score['date']}" for given, name, score in found
     )
-    return f"\n\n*PTB-XL fold 9, seed 1; {told}*"
+    return f"\n\n*PTB-XL fold 9, seed 1; {runs}*"
 
 
-KINDS = ("point_estimate", "one draw")
+KINDS = {"point_estimate": "mean of the draws", "one draw": "one draw"}
+"""Labels of the reconstructions that the classifier was applied to."""
 
 
 def _checkpoints(found: dict[str, Any]) -> dict[str, Any]:
-    """Scores of checkpoints, by their name without the weights' hash."""
+    """Scores of checkpoints, by name without the hash of the weights."""
     return {name.split("@")[0]: score for name, score in found["scores"].items() if "@" in name}

@@ -1,11 +1,11 @@
-"""The delineator against the experts' marks of LUDB, beside NeuroKit2's.
+"""Accuracy of the delineator and of NeuroKit2 on the expert marks of LUDB.
 
-``python -m evaluation.scripts.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out
-FILE``, where RUN is what
-``ecggen.training.delineator`` wrote, and MARKS what ``evaluation/scripts/neurokit2_marks.py`` wrote. Each record is
-delineated by the network that did not see it in training. A mark is found where one of ours lies within 150 ms of it,
-the tolerance of ANSI/AAMI EC57 that this literature uses, and each is the other's nearest. Between a lead's first and
-last mark only: the beats at both ends are not marked.
+    python -m evaluation.scripts.delineation --data LUDB --folds RUN --neurokit2 MARKS.npz --diagnosed PTBXL --out FILE
+
+RUN is written by ``ecggen.training.delineator``, MARKS by ``evaluation/scripts/neurokit2_marks.py``. Each record is
+delineated by the network that was trained without it. An expert mark counts as found if it and a predicted mark are
+each other's nearest and at most 150 ms apart, the tolerance of ANSI/AAMI EC57. Only predictions between the first and
+the last expert mark of a lead are scored, because LUDB does not mark the first and last beats.
 """
 
 from __future__ import annotations
@@ -32,28 +32,35 @@ from ecggen.training.delineator import FOLDS, fold_of
 from evaluation.scripts.delineation_by_diagnosis import by_diagnosis
 
 TOLERANCE = 0.15
-"""Seconds within which two marks are the same."""
+"""Largest distance in s between matching marks."""
 POINTS = ("onset", "peak", "offset")
 
 DEFINITIONS = {
-    "found": "the experts' mark and ours are each other's nearest of that kind in the lead, and at most 150 ms apart",
-    "sensitivity": "share of the experts' marks that were found",
-    "ppv": "positive predictive value: share of our marks, between the lead's first and last expert mark, found",
-    "intervals": "95 %, percentile bootstrap over records, one a patient",
-    "bias_ms, sd_ms": "mean and standard deviation of ours minus the experts', in ms, over the marks found",
-    "median_absolute_ms": "median of its absolute value",
-    "marks": "number of the experts' marks",
-    "p_in_atrial_fibrillation": "our P waves per expert QRS in the records of that rhythm, and the experts' own",
-    "by_diagnosis": "global marks of PTB-XL's fold 9 by the shipped weights; no expert marked these records",
+    "found": "expert mark and prediction are each other's nearest of that kind in the lead, and at most 150 ms apart",
+    "sensitivity": "share of the expert marks that were found",
+    "ppv": "positive predictive value: share of the predictions between the first and last expert mark of the lead "
+    "that match an expert mark",
+    "intervals": "95 %, percentile bootstrap over records (one per patient)",
+    "bias_ms, sd_ms": "mean and standard deviation of predicted minus expert time, in ms, over the marks found",
+    "median_absolute_ms": "median absolute difference in ms",
+    "marks": "number of expert marks",
+    "p_in_atrial_fibrillation": "predicted and expert P waves per expert QRS, in records of that rhythm",
+    "by_diagnosis": "global marks of PTB-XL, fold 9, by the shipped weights; these records have no expert marks",
     "records_per_second": "delineation of simulated 10 s, 12-lead, 500 Hz records on one thread, by processor time",
 }
 
 Finder = Callable[[int, int, str], np.ndarray]
-"""From record, lead (numbers) and wave to marks (wave, 3): onset, peak, offset in s, NaN where missing."""
+"""Marks (wave, 3) of a record, lead (both by number) and wave: onset, peak and offset in s, NaN if missing."""
 
 
 def pairs(ours: np.ndarray, theirs: np.ndarray, tolerance: float = TOLERANCE) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into ``ours`` and ``theirs`` (times in s) of the marks that are each other's nearest within tolerance."""
+    """Indices into ``ours`` and ``theirs`` (times in s) of marks that are each other's nearest and within tolerance.
+
+    Example:
+        >>> ours, theirs = pairs(np.array([0.5, 1.0]), np.array([1.02]))
+        >>> ours.tolist(), theirs.tolist()
+        ([1], [0])
+    """
     if not len(ours) or not len(theirs):
         return np.zeros(0, int), np.zeros(0, int)
     apart = np.abs(ours[:, None] - theirs)
@@ -64,7 +71,7 @@ def pairs(ours: np.ndarray, theirs: np.ndarray, tolerance: float = TOLERANCE) ->
 
 
 def compare(found: Finder, marked: ludb.Marked) -> dict[str, Any]:
-    """Every figure of a delineation, overall and by lead, for each wave and point."""
+    """All figures of a delineation, overall and by lead, for each wave and point."""
     tallies = {
         wave: {point: _tally(found, marked, wave, column) for column, point in enumerate(POINTS)}
         for wave in ludb.WAVES.values()
@@ -84,7 +91,7 @@ def compare(found: Finder, marked: ludb.Marked) -> dict[str, Any]:
 
 
 def _tally(found: Finder, marked: ludb.Marked, wave: str, column: int) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Errors in ms of one kind of mark, [record][lead]; and (record, lead, 3) found, their marks and ours."""
+    """Errors in ms of one kind of mark, [record][lead]; counts (record, lead, 3): matched, expert, predicted."""
     gaps, counts = [], np.zeros((len(marked.names), len(STANDARD_LEADS), 3))
     for row, leads in enumerate(marked.marks):
         gaps.append([])
@@ -96,9 +103,9 @@ def _tally(found: Finder, marked: ludb.Marked, wave: str, column: int) -> tuple[
 
 
 def _one(ours: np.ndarray, waves: np.ndarray, column: int, marks: ludb.LeadMarks) -> tuple[np.ndarray, np.ndarray]:
-    """Errors in ms of one kind of mark in one lead; and how many they marked, and we did between first and last.
+    """Errors in ms of one kind of mark in one lead; numbers of expert marks and of scored predicted marks.
 
-    Ours near the peak of a wave of which the experts left out this mark are neither right nor wrong.
+    Predicted marks near the peak of a wave for which the experts give no such mark are not counted.
     """
     missing = np.isnan(waves[:, column])
     ours, theirs = ours[np.isfinite(ours)], waves[~missing, column]
@@ -112,7 +119,7 @@ def _one(ours: np.ndarray, waves: np.ndarray, column: int, marks: ludb.LeadMarks
 def _figures(
     gaps: list[list[np.ndarray]], counts: np.ndarray, leads: list[int], patients: list[str] | None
 ) -> dict[str, Any]:
-    """The figures of some leads; with ``patients``, intervals too."""
+    """Figures of some leads, with bootstrap intervals if ``patients`` is given."""
     errors = np.concatenate([row[lead] for row in gaps for lead in leads])
     numbers = counts[:, leads].sum(1)
     matched, theirs, ours = numbers.sum(0)
@@ -129,7 +136,7 @@ def _figures(
 
 
 def _p_without_p(found: Finder, marked: ludb.Marked) -> dict[str, float]:
-    """P waves per QRS in atrial fibrillation, ours and the experts'."""
+    """Predicted and expert P waves per QRS in atrial fibrillation."""
     rows = [row for row, rhythm in enumerate(marked.rhythms) if "fibrillation" in rhythm]
     cells = [(row, lead, marks) for row in rows for lead, marks in enumerate(marked.marks[row])]
     beats = sum(len(marks.waves["QRS"]) for _, _, marks in cells) or 1
@@ -146,7 +153,7 @@ def _round(value: float, digits: int) -> float:
 
 
 def finder(parts: list[tuple[np.ndarray, Waves]]) -> Finder:
-    """Look marks up in delineations of some records each: (their numbers, waves)."""
+    """A finder over several delineations, each given as (record numbers, waves)."""
     place = {int(row): (waves, i) for rows, waves in parts for i, row in enumerate(rows)}
 
     def found(row: int, lead: int, wave: str) -> np.ndarray:
@@ -158,7 +165,7 @@ def finder(parts: list[tuple[np.ndarray, Waves]]) -> Finder:
 
 
 def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
-    """Marks of each record by the network that was trained without it."""
+    """Marks of each record by the network that was trained without its fold."""
     folds, parts = fold_of(marked.names), []
     for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
@@ -167,9 +174,9 @@ def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
 
 
 def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
-    """Marks that ``evaluation/scripts/neurokit2_marks.py`` wrote, and what it says about itself."""
+    """Marks written by ``evaluation/scripts/neurokit2_marks.py``, and their description."""
     with np.load(file) as stored:
-        arrays = {key: stored[key] for key in storage.files if key != "about"}
+        arrays = {key: stored[key] for key in stored.files if key != "about"}
         about = json.loads(str(stored["about"]))
 
     def found(row: int, lead: int, wave: str) -> np.ndarray:
@@ -179,20 +186,20 @@ def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
 
 
 def speed(records: int = 256) -> dict[str, Any]:
-    """Records per second on one thread."""
-    hearts, network = simulate(records, fs=500), load()
+    """Delineated records per second on one thread."""
+    ecg, network = simulate(records, fs=500), load()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    delineate(hearts[:8], network=network)
+    delineate(ecg[:8], network=network)
     began = time.process_time()
-    delineate(hearts, network=network)
+    delineate(ecg, network=network)
     taken = time.process_time() - began
     torch.set_num_threads(threads)
     return {"records": records, "threads": 1, "records_per_second": _round(records / taken, 1)}
 
 
-def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path | None) -> dict[str, Any]:
-    """Everything that is published about the delineator."""
+def measure(data: Path, run: Path | None, others: Path | None, diagnosed: Path | None) -> dict[str, Any]:
+    """All published figures of the delineator."""
     marked = ludb.read(data)
     found = out_of_fold(marked, run) if run else finder([(np.arange(len(marked.names)), delineate(marked.ecg))])
     result: dict[str, Any] = {
@@ -204,12 +211,12 @@ def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path |
         "ecggen": {
             "scored": f"{FOLDS}-fold cross-validation over records"
             if run
-            else "shipped weights, which saw these records",
+            else "shipped weights, which were trained on these records",
             **compare(found, marked),
         },
     }
-    if beside:
-        found, about = neurokit2(beside, marked)
+    if others:
+        found, about = neurokit2(others, marked)
         result["neurokit2"] = {**about, **compare(found, marked)}
     if diagnosed:
         result["by_diagnosis"] = by_diagnosis(diagnosed)
@@ -219,16 +226,16 @@ def measure(data: Path, run: Path | None, beside: Path | None, diagnosed: Path |
 def main() -> None:
     """Score the delineator."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the LUDB folder")
+    parser.add_argument("--data", type=Path, required=True, help="LUDB folder")
     parser.add_argument(
-        "--folds", type=Path, help="fold networks; without them the shipped one scores what it has seen"
+        "--folds", type=Path, help="fold networks; without them the shipped network is scored on its training records"
     )
     parser.add_argument("--neurokit2", type=Path, help="marks written by evaluation/scripts/neurokit2_marks.py")
-    parser.add_argument("--diagnosed", type=Path, help="the PTB-XL folder: P waves by diagnosis, fold 9")
+    parser.add_argument("--diagnosed", type=Path, help="PTB-XL folder, for P waves by diagnosis in fold 9")
     parser.add_argument("--out", type=Path, required=True)
-    words = parser.parse_args()
-    result = measure(words.data, words.folds, words.neurokit2, words.diagnosed)
-    words.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    arguments = parser.parse_args()
+    result = measure(arguments.data, arguments.folds, arguments.neurokit2, arguments.diagnosed)
+    arguments.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     for name in ("ecggen", "neurokit2"):
         for wave, points in result.get(name, {}).get("overall", {}).items():
             for point, figures in points.items():

@@ -1,8 +1,9 @@
-"""Whether the delineation agrees with diagnoses that imply what can be seen: P waves and PR of PTB-XL's fold 9.
+"""Agreement of the delineation with diagnoses that imply P waves, PR or QRS: records of PTB-XL, fold 9.
 
-Nobody marked these records, but a diagnosis says something about their waves: atrial fibrillation has no P, sinus
-rhythm has one before each QRS, a first-degree block a PR of 200 ms or more, a complete left bundle branch block a QRS
-of 120 ms or more. A reader coded the record as a whole, so that single beats may differ.
+These records have no expert marks, but a diagnosis constrains their waves. Atrial fibrillation has no P wave. Sinus
+rhythm has one P wave before each QRS. First-degree AV block has a PR interval of 200 ms or more, and complete left
+bundle branch block a QRS duration of 120 ms or more. A diagnosis applies to the record as a whole; single beats may
+differ.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ecggen import data
 from ecggen.core.ecg import ECG
 from ecggen.evaluators.delineator import delineate
 from ecggen.io import read
-from ecggen.metrics.functional.intervals import intervals
+from ecggen.metrics.functional.intervals import ecg_intervals
 
 GROUPS = {
     "normal sinus rhythm": ({"NORM", "SR"}, set()),
@@ -24,18 +25,18 @@ GROUPS = {
     "first-degree AV block": ({"1AVB", "SR"}, {"AFIB", "AFLT", "PACE"}),
     "complete left bundle branch block": ({"CLBBB", "SR"}, {"PACE"}),
 }
-"""Codes that the records of a group have, and codes that they have not."""
+"""Codes that all records of a group have, and codes that none of them has."""
 FOLD = 9
 MOST = 200
-"""Records of a group that are looked at, the first ones."""
+"""Most records of a group; the first ones are used."""
 
 
 def by_diagnosis(folder: Path) -> dict[str, Any]:
-    """For each group: records, P waves per QRS, and quartiles of PR, QRS and QTc in ms with the share measured."""
-    known = [recording for recording in data.recordings(folder) if recording.fold == FOLD]
+    """For each group: records, P waves per QRS, and quartiles in ms and measured share of PR, QRS and QTc."""
+    recordings = [recording for recording in data.recordings(folder) if recording.fold == FOLD]
     found = {}
     for name, (needed, excluded) in GROUPS.items():
-        codes = [(recording, set(recording.codes.split())) for recording in known]
+        codes = [(recording, set(recording.codes.split())) for recording in recordings]
         chosen = [recording for recording, said in codes if needed <= said and not excluded & said][:MOST]
         if chosen:
             found[name] = _figures(ECG.cat([read(recording.path).standard() for recording in chosen]))
@@ -44,7 +45,7 @@ def by_diagnosis(folder: Path) -> dict[str, Any]:
 
 def _figures(ecg: ECG) -> dict[str, Any]:
     waves = delineate(ecg)
-    marks, measured = waves.median_over_leads(), intervals(ecg, waves)
+    marks, measured = waves.median_over_leads(), ecg_intervals(ecg, waves)
     beats = np.isfinite(marks["qrs_onset"]).sum()
     figures: dict[str, Any] = {
         "records": len(ecg),

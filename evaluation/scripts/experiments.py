@@ -1,9 +1,9 @@
-"""What was tried, and what came of it: ``python -m evaluation.scripts.experiments --data PTBXL --cache CACHE``.
+"""Short comparative experiments: ``python -m evaluation.scripts.experiments --data PTBXL --cache CACHE``.
 
-``evaluation/experiments/*.toml`` lists experiments: a hypothesis, what is changed in a training config or in how a
-checkpoint draws, and against which other one it is held. Each is trained where it says so, scored on the same records
-of fold 9 and compared record by record; those that stand in the results already are left out. Short trainings tell
-what helps, not how good a checkpoint will be.
+``evaluation/experiments/*.toml`` lists the experiments. Each has a hypothesis, a change of a training config or of the
+sampling options of a checkpoint, and the experiment that it is compared with. An experiment with a config is trained
+first. All are scored on the same records of fold 9 and compared record by record; those already in the results are
+skipped. The training runs are short: they show which change helps, not how good a checkpoint becomes.
 """
 
 from __future__ import annotations
@@ -43,50 +43,52 @@ from ecggen.io.results import commit, store
 from ecggen.training import trainer
 from evaluation.scripts import gained
 from evaluation.scripts import table_parts as markdown
-from evaluation.scripts.penalties import PENALTIES, look_at_features
+from evaluation.scripts.penalties import PENALTIES, add_perceptual_loss
 
 SCORED = ("I", "II V1 V5")
-"""Leads that are given when an experiment is scored."""
+"""Given leads in the scoring of an experiment."""
 
-HEAD = """# What was tried
+HEAD = """# Experiments
 
 Written by `python -m evaluation.scripts.experiments --data PTBXL` from `experiments.json`, which holds commit, date, n
-and minutes of each. Scored are records of fold 9; differences have the 95 % interval of a bootstrap over patients,
-record by record. r is the mean over records and leads, its gain told in thousandths; FID is the Fréchet distance of
-the classifier's features to those of 1,000 training records, less is better.
+and minutes of each experiment. All scores are on records of PTB-XL, fold 9. Differences are paired by record, in the
+column after the score, with a 95 % bootstrap interval over patients; differences of r are in thousandths. r is the mean
+of Pearson's r over records and leads. FID is the Fréchet distance of the classifier's features to those of 1,000
+training records; lower is better. "Kept" says whether the shipped checkpoints use the change.
 """
 
-BEATS, SPACE, WORDS = "beats", "space", "words"
+BEATS, SPACE, TEXT = "beats", "space", "text"
 KINDS = {
-    BEATS: ("Writing leads beat by beat", "r of leads that are neither given nor determined", SCORED),
-    SPACE: ("The latent space", "r of what the autoencoder makes of an ECG, and FID", ("autoencoded",)),
-    WORDS: ("Drawing from words", "FID of draws that are told report, age, sex and heart rate", ("told",)),
+    BEATS: ("Beat network", "r of leads that are neither given nor determined", SCORED),
+    SPACE: ("Latent space", "r and FID of autoencoded records", ("autoencoded",)),
+    TEXT: ("Sampling given text", "FID of draws given report, age, sex and heart rate", ("text and metadata",)),
 }
-"""Kinds of experiments: what they are about, what is measured, and of what."""
+"""Kinds of experiments: title, what is measured, and the conditions or sets that are scored."""
 
-PLAIN = {"guidance": 1.6}
-"""How experiments on drawing draw, unless they say otherwise: the ground that they share."""
+BASE_SAMPLING = {"guidance_scale": 1.6}
+"""Sampling options that the experiments on sampling share."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One line of what was tried.
+    """One experiment.
 
     Attributes:
         name: Its name, also in the results.
-        hypothesis: What was expected, and why.
-        config: The training config, beside the list.
-        change: Overrides of the config, as ``ecggen train --set``.
-        against: The experiment that it is compared with; "" for none.
-        penalty: What the part that writes beat by beat minimises: one of ``PENALTIES``.
-        perceptual: Weight of the distance of the classifier's features, beside what a latent space minimises.
-        simulated: Epochs on simulated hearts before the training.
-        start: A checkpoint to begin with; "" for none.
-        given: Leads that are scored, where they are fewer than ``SCORED``.
-        kind: What is scored, one of ``KINDS``; an experiment on "words" is not trained, it draws with ``start``.
-        sampling: How it draws: heun, and what ``Sampling`` holds; ``PLAIN`` and the checkpoint's steps elsewhere.
-        untold: What is not told of a record, where words are.
-        kept: Whether shipped checkpoints are made that way; "" while it is open.
+        hypothesis: The expected effect.
+        config: The training config, a file next to the list.
+        change: Overrides of the config, as in ``ecggen train --set``.
+        against: Name of the experiment that it is compared with; "" for none.
+        penalty: Loss of the beat network, one of ``PENALTIES``.
+        perceptual: Weight of a perceptual loss on the classifier's features, added to the losses of the autoencoder.
+        simulated: Epochs of pretraining on simulated ECGs.
+        start: Checkpoint with the initial weights; "" for none.
+        given: Given leads that are scored.
+        kind: What is scored, one of ``KINDS``. An experiment of kind "text" is not trained; it samples from ``start``.
+        sampling: Changed sampling options: ``heun`` and the fields of ``Sampling``. The others are those of
+            ``BASE_SAMPLING`` and the number of steps of the checkpoint.
+        masked: Text and metadata that are not given, in experiments of kind "text".
+        kept: Whether the shipped checkpoints use the change, with the reason; "" if undecided.
     """
 
     name: str
@@ -101,18 +103,21 @@ class Experiment:
     given: Sequence[str] = SCORED
     kind: str = BEATS
     sampling: Mapping[str, float] = field(default_factory=dict)
-    untold: Sequence[str] = ()
+    masked: Sequence[str] = ()
     kept: str = ""
 
     def __post_init__(self):
-        if self.kind not in KINDS or bool(self.config) == (self.kind == WORDS):
-            raise InputError(f"{self.name} is of kind {self.kind!r}, config {self.config!r}", "words, or a config")
+        if self.kind not in KINDS or bool(self.config) == (self.kind == TEXT):
+            found = f"{self.name} is of kind {self.kind!r} with the config {self.config!r}"
+            raise InputError(found, f"one of {', '.join(KINDS)} was expected, and a config unless the kind is {TEXT!r}")
         if self.penalty not in PENALTIES:
-            raise InputError(f"{self.name} has the penalty {self.penalty!r}", f"one of {', '.join(PENALTIES)}")
+            raise InputError(
+                f"{self.name} has the penalty {self.penalty!r}", f"one of {', '.join(PENALTIES)} was expected"
+            )
 
 
 def read(folder: Path) -> list[Experiment]:
-    """The experiments of every list in ``folder``."""
+    """Read the experiments of all lists in ``folder``."""
     found = []
     for path in sorted(folder.glob("*.toml")):
         values = tomllib.loads(path.read_text())
@@ -122,19 +127,19 @@ def read(folder: Path) -> list[Experiment]:
 
 
 def changes(experiment: Experiment) -> list[str]:
-    """What an experiment does otherwise than its config and checkpoint say."""
+    """Differences of an experiment from its config and checkpoint, as text."""
     return [
         *experiment.change,
         *([f"penalty {experiment.penalty}"] if experiment.penalty != "squared" else []),
         *([f"perceptual {experiment.perceptual:g}"] if experiment.perceptual else []),
-        *([f"{experiment.simulated} epochs on simulated hearts first"] if experiment.simulated else []),
+        *([f"{experiment.simulated} epochs of pretraining on simulated ECGs"] if experiment.simulated else []),
         *(f"{name} {value:g}" for name, value in experiment.sampling.items()),
-        *(f"without {name}" for name in experiment.untold),
+        *(f"without {name}" for name in experiment.masked),
     ]
 
 
 def table(folder: Path, results: Mapping[str, Any]) -> str:
-    """A table for each kind, a line for each experiment that has been run, as Markdown."""
+    """Markdown tables of the results: one table per kind, one line per experiment."""
     listed, parts = [one for one in read(folder) if one.name in results], []
     for kind, (title, measure, places) in KINDS.items():
         shown = [one for one in listed if one.kind == kind]
@@ -147,13 +152,13 @@ def table(folder: Path, results: Mapping[str, Any]) -> str:
         ]
         columns = [(place, number) for place in places for number in numbers]
         names = [f"{NAMES[number]} ({place.replace(' ', ', ')})" for place, number in columns]
-        heads = [head for name in names for head in (name, "against the other")]
+        heads = [head for name in names for head in (name, "difference")]
         lines = [["experiment", "hypothesis", "change", *heads, "kept"]]
         for one in shown:
             found = results[one.name]
             cells = [cell for place, number in columns for cell in _cells(found["given"].get(place), number)]
             change = "; ".join(f"`{part}`" for part in changes(one)) or "–"
-            base = f" (against {one.against})" if one.against and one.against != shown[0].name else ""
+            base = f" (compared with {one.against})" if one.against and one.against != shown[0].name else ""
             lines.append([one.name, one.hypothesis + base, change, *cells, one.kept])
         parts.append(f"## {title}\n\nMeasured: {measure}.\n\n" + markdown.table(lines[0], lines[1:]))
     return "\n" + "\n\n".join(parts) + "\n"
@@ -163,7 +168,7 @@ NAMES = {"r": "r", "fid": "FID"}
 
 
 def _cells(found: Mapping[str, Any] | None, number: str) -> list[str]:
-    """A number, and its difference to the other experiment with its interval; r's in thousandths."""
+    """A score, and its difference from the other experiment with its interval (of r, in thousandths)."""
     if found is None:
         return ["", ""]
     digits, factor = (3, 1000) if number == "r" else (1, 1)
@@ -175,9 +180,9 @@ def _cells(found: Mapping[str, Any] | None, number: str) -> list[str]:
 
 
 def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], Pack], quiet: bool) -> Generator:
-    """The generator that an experiment comes to."""
-    if experiment.kind == WORDS:
-        return drawing(experiment)
+    """The trained generator of an experiment, or its checkpoint with changed sampling options."""
+    if experiment.kind == TEXT:
+        return with_sampling(experiment)
     generator, plan, masking = trainer.read(folder / experiment.config, experiment.change)
     if experiment.start:
         checkpoint.copy_weights(experiment.start, generator)
@@ -186,7 +191,7 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
             part.penalty = PENALTIES[experiment.penalty]
     if experiment.perceptual:
         assert isinstance(generator, LatentGenerator)
-        look_at_features(generator, experiment.perceptual)
+        add_perceptual_loss(generator, experiment.perceptual)
     with tempfile.TemporaryDirectory() as made:
         if experiment.simulated:
             before = replace(plan, epochs=experiment.simulated, validation_records=32)
@@ -204,23 +209,23 @@ def train(experiment: Experiment, folder: Path, pack: Callable[[Preprocessor], P
         return checkpoint.load(out)
 
 
-def drawing(experiment: Experiment) -> Generator:
-    """A checkpoint that draws as an experiment says."""
-    generator, how = checkpoint.load(experiment.start), PLAIN | dict(experiment.sampling)
-    if "heun" in how:
+def with_sampling(experiment: Experiment) -> Generator:
+    """The checkpoint of an experiment with its sampling options."""
+    generator, options = checkpoint.load(experiment.start), BASE_SAMPLING | dict(experiment.sampling)
+    if "heun" in options:
         assert isinstance(generator, Flow)
-        generator.heun = bool(how.pop("heun"))
+        generator.heun = bool(options.pop("heun"))
     assert generator.sampling is not None
-    steps = int(how.pop("steps", generator.sampling.num_steps))
-    generator.sampling = replace(Sampling(steps), **how)
+    num_steps = int(options.pop("num_steps", generator.sampling.num_steps))
+    generator.sampling = replace(Sampling(num_steps), **options)
     return generator
 
 
 def simulated(real: Pack, n: int = 8192) -> Pack:
-    """A pack of simulated hearts in folds 1 to 8, with the records of fold 9 of a real one."""
-    hearts = simulate(n, real.preprocessor.seconds, real.preprocessor.fs, seed=1)
-    signal = real.preprocessor.ecg(hearts.pick(*INDEPENDENT_LEADS)).signal
-    peaks = r_peaks(hearts)
+    """A pack of simulated ECGs in folds 1 to 8, with records of fold 9 of the pack ``real``."""
+    ecg = simulate(n, real.preprocessor.seconds, real.preprocessor.fs, seed=1)
+    signal = real.preprocessor.ecg(ecg.pick(*INDEPENDENT_LEADS)).signal
+    peaks = r_peaks(ecg)
     rows = real.rows((9,))[:64]
     index = pandas.DataFrame(
         {
@@ -247,54 +252,54 @@ def simulated(real: Pack, n: int = 8192) -> Pack:
 def measured(
     experiment: Experiment, generator: Generator, pack: Pack, rows: np.ndarray, classifier: Classifier
 ) -> gained.Scores:
-    """What is compared record by record, by the experiment's kind."""
-    if experiment.kind == WORDS:
-        told = [name for name in condition.WORDS if name not in experiment.untold]
-        return gained.of_words(generator, pack, rows, told, classifier)
+    """Scores by record, as the kind of the experiment requires."""
+    if experiment.kind == TEXT:
+        given = [name for name in condition.WORDS if name not in experiment.masked]
+        return gained.of_text(generator, pack, rows, given, classifier)
     if experiment.kind == SPACE:
         return gained.of_space(generator, pack, rows, classifier)
     return gained.of_beats(generator, pack, rows, experiment.given)
 
 
 def main() -> None:
-    """Run what has not been run, and store each as it ends."""
+    """Run the experiments that have no results, and store each result at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
-    parser.add_argument("--cache", type=Path, help="where packed data sets are kept")
+    parser.add_argument("--data", type=Path, required=True, help="PTB-XL folder")
+    parser.add_argument("--cache", type=Path, help="folder of packed data sets")
     parser.add_argument("--list", type=Path, default=Path("evaluation/experiments"), help="folder of the lists")
-    parser.add_argument("--only", nargs="*", help="names of experiments; all of them if left out")
-    parser.add_argument("--records", type=int, default=1000, help="records of fold 9 that are scored")
+    parser.add_argument("--only", nargs="*", help="names of experiments (default: all)")
+    parser.add_argument("--records", type=int, default=1000, help="number of records of fold 9 that are scored")
+    parser.add_argument("--work", type=Path, default=Path("runs/experiments"), help="folder of the scores by record")
     parser.add_argument(
-        "--work", type=Path, default=Path("runs/experiments"), help="where each record's scores are kept"
+        "--out", type=Path, default=Path("evaluation/results/experiments.json"), help="JSON file for the results"
     )
-    parser.add_argument("--out", type=Path, default=Path("evaluation/results/experiments.json"))
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    words = parser.parse_args()
-    words.work.mkdir(parents=True, exist_ok=True)
-    results = json.loads(words.out.read_text()) if words.out.is_file() else {"experiments": {}}
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    results = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {"experiments": {}}
 
     def pack(preprocessor: Preprocessor) -> Pack:
-        return data.pack(data.recordings(words.data), preprocessor, words.cache)
+        return data.pack(data.recordings(arguments.data), preprocessor, arguments.cache)
 
     classifier, real = pretrained.load("classifier", "classifier"), None
-    for experiment in read(words.list):
-        if experiment.name in results["experiments"] or (words.only and experiment.name not in words.only):
+    for experiment in read(arguments.list):
+        if experiment.name in results["experiments"] or (arguments.only and experiment.name not in arguments.only):
             continue
         began = time.perf_counter()
-        generator = train(experiment, words.list, pack, words.quiet)
+        generator = train(experiment, arguments.list, pack, arguments.quiet)
         known = pack(generator.preprocessor)
-        rows = np.sort(np.random.default_rng(0).permutation(known.rows((9,)))[: words.records])
+        rows = np.sort(np.random.default_rng(0).permutation(known.rows((9,)))[: arguments.records])
         if real is None and experiment.kind != BEATS:
             real = classifier.predict(known.ecg(chosen(known, range(1, 9), 1000, 1)).standard()).features
         found, kept = {}, {}
         for place, own in measured(experiment, generator, known, rows, classifier).items():
             kept |= {f"{place}/{name}": values for name, values in own.items()}
-            other = words.work / f"{experiment.against}.npz"
+            other = arguments.work / f"{experiment.against}.npz"
             before = np.load(other) if experiment.against and other.is_file() else {}
             held = {name: before[f"{place}/{name}"] for name in own if f"{place}/{name}" in before}
             patients = known.index.patient.iloc[rows].tolist()
             found[place] = gained.compared(own, held or None, patients, np.empty(0) if real is None else real)
-        np.savez(words.work / f"{experiment.name}.npz", **kept)  # type: ignore[arg-type]
+        np.savez(arguments.work / f"{experiment.name}.npz", **kept)  # type: ignore[arg-type]
         results["experiments"][experiment.name] = {
             "hypothesis": experiment.hypothesis,
             "change": changes(experiment),
@@ -305,8 +310,10 @@ def main() -> None:
             "commit": commit(),
             "date": datetime.date.today().isoformat(),
         }
-        store(results, words.out, overwrite=True)
-        words.out.with_suffix(".md").write_text(HEAD + table(words.list, results["experiments"]), encoding="utf-8")
+        store(results, arguments.out, overwrite=True)
+        arguments.out.with_suffix(".md").write_text(
+            HEAD + table(arguments.list, results["experiments"]), encoding="utf-8"
+        )
         print(experiment.name, json.dumps(found), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What an experiment brought, record by record: scores of its generator, and their difference to another's."""
+"""Scores of an experiment by record, and their differences from those of the experiment it is compared with."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ecggen.metrics.functional.distribution.frechet import frechet_gaussian
 from ecggen.metrics.functional.waveform import free_leads, mean_squared_error, pearson
 from ecggen.networks.latent import Autoencoder
 
-REDRAWS = 100
-"""Redraws of patients for the interval of a Fréchet distance."""
+RESAMPLES = 100
+"""Bootstrap resamples of patients for the interval of a Fréchet distance."""
 
 
 @torch.no_grad()
-def guessed(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> np.ndarray:
-    """(record, 8, time): what is written beat by beat."""
+def predicted(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> np.ndarray:
+    """Deterministic predictions of the beat network, (record, 8, time) in mV."""
     reader = generator.get_submodule("reader")
     assert isinstance(reader, Reader) and reader.beatwise is not None
     parts = []
@@ -41,7 +41,7 @@ def guessed(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[
 
 
 def scores(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, np.ndarray]:
-    """(record, lead) each: r and mean squared error of the leads that are not determined."""
+    """r and mean squared error, (record, lead) each, of the leads that ``given`` does not determine."""
     at = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(given)]
     return {
         "r": np.nan_to_num(pearson(drawn[:, at], true[:, at])),
@@ -50,18 +50,18 @@ def scores(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[st
 
 
 Scores = dict[str, dict[str, np.ndarray]]
-"""By what was given: r and squared errors (record, lead), features (record, feature)."""
+"""By condition: r and squared errors (record, lead), classifier features (record, feature)."""
 
 
 def of_beats(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str]) -> Scores:
-    """Leads that are written beat by beat, for each of ``given``."""
+    """Scores of the beat network for each set of given leads."""
     true = pack.ecg(rows).signal.numpy()
-    return {leads: scores(guessed(generator, pack, rows, leads.split()), true, leads.split()) for leads in given}
+    return {leads: scores(predicted(generator, pack, rows, leads.split()), true, leads.split()) for leads in given}
 
 
 @torch.no_grad()
 def of_space(generator: Generator, pack: Pack, rows: np.ndarray, classifier: Classifier) -> Scores:
-    """ECGs that went through the latent space."""
+    """Scores and features of autoencoded ECGs."""
     true, space = pack.ecg(rows), generator.get_submodule("space")
     assert isinstance(space, Autoencoder)
     eight = torch.cat([space.decode(space.encode(part)[0]) for part in true.signal.split(64)])
@@ -69,16 +69,16 @@ def of_space(generator: Generator, pack: Pack, rows: np.ndarray, classifier: Cla
     return {"autoencoded": scores(eight.numpy(), true.signal.numpy(), ()) | {"features": features}}
 
 
-def of_words(generator: Generator, pack: Pack, rows: np.ndarray, told: Sequence[str], classifier: Classifier) -> Scores:
-    """Draws that are told words and facts of the records."""
-    drawn, _ = draw(generator, pack, rows, told, seed=1)
-    return {"told": {"features": classifier.predict(drawn).features}}
+def of_text(generator: Generator, pack: Pack, rows: np.ndarray, given: Sequence[str], classifier: Classifier) -> Scores:
+    """Classifier features of draws given text and metadata of the records."""
+    drawn, _ = draw(generator, pack, rows, given, seed=1)
+    return {"text and metadata": {"features": classifier.predict(drawn).features}}
 
 
 def compared(
     own: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray] | None, patients: list[str], real: np.ndarray
 ) -> dict:
-    """Means, and the difference to another experiment with its 95 % interval over patients."""
+    """Means, and differences from another experiment with 95 % bootstrap intervals over patients."""
     found: dict[str, Any] = {}
     if "r" in own:
         found["r"] = round(float(own["r"].mean()), 4)
@@ -91,16 +91,16 @@ def compared(
         found["fid"] = round(frechet_gaussian(own["features"], real), 2)
         if other is not None:
             pairs = [
-                frechet_gaussian(own["features"][again], real) - frechet_gaussian(other["features"][again], real)
-                for again in redrawn(patients, REDRAWS)
+                frechet_gaussian(own["features"][resample], real) - frechet_gaussian(other["features"][resample], real)
+                for resample in resampled(patients, RESAMPLES)
             ]
             found["fid_gained"] = round(found["fid"] - frechet_gaussian(other["features"], real), 2)
             found["fid_gained_interval"] = [round(float(edge), 2) for edge in np.quantile(pairs, (0.025, 0.975))]
     return found
 
 
-def redrawn(patients: Sequence[str], times: int) -> Iterator[np.ndarray]:
-    """Rows of as many patients drawn with replacement, time after time."""
+def resampled(patients: Sequence[str], times: int) -> Iterator[np.ndarray]:
+    """Yield the rows of patients resampled with replacement, ``times`` times."""
     _, which = np.unique(np.asarray(patients), return_inverse=True)
     rows = [np.flatnonzero(which == one) for one in range(which.max() + 1)]
     rng = np.random.default_rng(0)

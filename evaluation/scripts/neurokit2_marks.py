@@ -1,12 +1,12 @@
-"""NeuroKit2's marks on LUDB, for ``evaluation.scripts.delineation --neurokit2 MARKS.npz`` to score beside ours.
+"""Marks of NeuroKit2 on LUDB, to be scored by ``evaluation.scripts.delineation --neurokit2 MARKS.npz``.
 
-NeuroKit2 0.2.13 needs pandas below 3 and so an environment of its own:
+NeuroKit2 0.2.13 requires pandas below 3 and therefore a separate environment:
 
     python -m venv nk && nk/bin/pip install neurokit2==0.2.13 'pandas<3' wfdb
     nk/bin/python evaluation/scripts/neurokit2_marks.py --data LUDB --out marks.npz
 
-Lead by lead at 500 Hz: ``ecg_clean``, ``ecg_peaks``, ``ecg_delineate(method="dwt")``, defaults otherwise. Where it
-raises on a lead, that lead has no marks, and the lead counts as such.
+Each lead is processed separately at 500 Hz with ``ecg_clean``, ``ecg_peaks`` and ``ecg_delineate(method="dwt")`` and
+otherwise default arguments. A lead on which NeuroKit2 raises has no marks and is scored as such.
 """
 
 import argparse
@@ -24,7 +24,7 @@ RATE = 500
 
 
 def marks_of(lead: np.ndarray) -> dict[str, np.ndarray]:
-    """(beat, 3) onset, peak and offset in s of each wave of one lead (mV)."""
+    """Onset, peak and offset in s, (beat, 3), of each wave of one lead in mV."""
     clean = neurokit2.ecg_clean(lead, sampling_rate=RATE)
     _, peaks = neurokit2.ecg_peaks(clean, sampling_rate=RATE)
     r = np.asarray(peaks["ECG_R_Peaks"])
@@ -39,14 +39,14 @@ def marks_of(lead: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Delineate every record of LUDB."""
+    """Delineate all records of LUDB."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the LUDB folder")
     parser.add_argument("--out", type=Path, required=True, help="npz file")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     marks, failed = {}, 0
-    for header in sorted((words.data / "data").glob("*.hea")):
+    for header in sorted((arguments.data / "data").glob("*.hea")):
         record = wfdb.rdrecord(str(header.with_suffix("")), physical=False)
         names = [name.lower() for name in record.sig_name]
         for lead in LEADS:
@@ -57,7 +57,7 @@ def main() -> None:
                 found, failed = {wave: np.zeros((0, 3)) for wave in NAMES}, failed + 1
             marks.update({f"{header.stem}/{lead}/{wave}": rows for wave, rows in found.items()})
     about = {"version": neurokit2.__version__, "method": "ecg_clean, ecg_peaks, ecg_delineate(dwt), each lead alone"}
-    np.savez_compressed(words.out, about=json.dumps({**about, "leads_without_answer": failed}), **marks)
+    np.savez_compressed(arguments.out, about=json.dumps({**about, "leads_without_answer": failed}), **marks)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Losses that experiments try in the place of a generator's own."""
+"""Losses that experiments use instead of those of the generator."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from ecggen.networks.losses import squared
 Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 R_PEAK = 35
-"""Sample of a beat at which its QRS stands: ``[model] beats`` of the base config begins with it."""
+"""Sample of the R peak in an aligned beat: the first value of ``[model] beats`` in the base config."""
 
 
 def absolute(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """Mean absolute error over the amplitude: the median is what it asks for."""
+    """Mean absolute error relative to the amplitude, minimised by the median."""
     return ((written - true) / scale).abs().mean()
 
 
 def slope(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, and that of the slope."""
+    """Squared error of the signal plus squared error of its slope."""
     return squared(written, true, scale) + 2 * squared(written.diff(dim=-1), true.diff(dim=-1), scale)
 
 
 def spectral(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, and the distance of the spectra's magnitudes."""
-    apart = torch.fft.rfft(written / scale).abs() - torch.fft.rfft(true / scale).abs()
-    return squared(written, true, scale) + 0.5 * apart.square().mean() / written.shape[-1]
+    """Squared error of the signal plus squared error of the magnitude spectrum."""
+    difference = torch.fft.rfft(written / scale).abs() - torch.fft.rfft(true / scale).abs()
+    return squared(written, true, scale) + 0.5 * difference.square().mean() / written.shape[-1]
 
 
 def peak(written: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """The squared error, three times as heavy within 50 ms of the QRS."""
+    """Squared error, weighted three times within 50 ms of the R peak."""
     near = (torch.arange(written.shape[-1], device=written.device) - R_PEAK).abs() <= 5
     return squared(written, true, scale / (1 + 2 * near).sqrt())
 
@@ -50,13 +50,13 @@ PENALTIES: dict[str, Penalty] = {
 }
 
 
-def look_at_features(generator: LatentGenerator, weight: float) -> None:
-    """Add the distance of the classifier's features of an ECG and of its autoencoded twin (Johnson et al. 2016)."""
-    classifier, plain = pretrained.load("classifier", "classifier").requires_grad_(False), generator._space_losses
+def add_perceptual_loss(generator: LatentGenerator, weight: float) -> None:
+    """Add a perceptual loss to the autoencoder: distance of the classifier features (Johnson et al. 2016)."""
+    classifier, original = pretrained.load("classifier", "classifier").requires_grad_(False), generator._space_losses
 
     def losses(ecg: ECG, condition: Condition) -> dict[str, Tensor]:
-        own = generator.space.decode(drawn(generator.space.encode(ecg.signal)))
-        seen, true = classifier(own)[0], classifier(ecg.signal)[0]
-        return plain(ecg, condition) | {"perceptual": weight * (seen - true).square().mean() / true.var()}
+        decoded = generator.space.decode(drawn(generator.space.encode(ecg.signal)))
+        features, true = classifier(decoded)[0], classifier(ecg.signal)[0]
+        return original(ecg, condition) | {"perceptual": weight * (features - true).square().mean() / true.var()}
 
     generator._space_losses = losses  # type: ignore[method-assign]

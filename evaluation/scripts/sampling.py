@@ -1,12 +1,12 @@
-"""What a draw costs and what more steps buy: ``python -m evaluation.scripts.sampling --models vae flow --out FILE``.
+"""Sampling time, and accuracy by steps: ``python -m evaluation.scripts.sampling --models vae flow --out FILE``.
 
-Two questions of every generator. *Speed*: seconds for 100 records of ten seconds and twelve leads, drawn at the
-checkpoint's own steps in batches of 64, with lead I given, with words and facts given, and with nothing given;
-beside it, how often a network is run for each draw. Simulated hearts are enough for that: a network's time does not
-depend on what it reads. *Steps*: r and RMSE on real records (``--data``) at 1 to 32 steps, of the estimate and of a
-single draw, as ``reconstruction`` scores them; a family that draws in one pass is scored once, to compare.
+*Speed*: time for 100 records of ten seconds and twelve leads in batches of 64 at the default number of steps of the
+checkpoint, given lead I, text and metadata, or nothing, with the number of network evaluations per draw. The input is
+simulated, because the running time does not depend on it. *Steps*: r and RMSE on real records (``--data``) at 1 to 32
+steps, of the point estimate and of a single draw, as ``ecggen.benchmark.reconstruction`` computes them. A generator
+that draws in one pass is scored once, for comparison.
 
-Each measurement is stored when it is made, and ``--resume`` goes on after the last.
+Each measurement is stored at once; ``--resume`` continues after the last one.
 """
 
 from __future__ import annotations
@@ -40,33 +40,33 @@ from ecggen.io.results import commit, store
 
 BATCH = 64
 AIM_MS = 50
-"""Milliseconds that one ECG may take on an ordinary computer."""
+"""Target of the sampling time per ECG in ms."""
 
 STEPS = (1, 2, 4, 8, 16, 32)
 GIVEN = (("I",), ("II", "V1", "V5"))
 ABOUT = {
     "seconds_per_100": "median of the runs, for 100 records of 10 s and 12 leads at 500 Hz in batches of 64",
-    "evaluations_per_draw": "runs of the network that is run most, for a draw of one window of the model",
+    "evaluations_per_draw": "evaluations of the most often evaluated network, per draw of one window of the model",
     **DEFINITIONS,
 }
-"""What the numbers are."""
+"""Definitions of the scores."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured; a resumed run must have the same.
+    """Settings of the measurement; a resumed run needs the same.
 
     Attributes:
-        steps: Numbers of steps that are scored.
-        given: Leads that are given, one score each.
+        num_steps: Numbers of steps that are scored.
+        given: Sets of given leads; one score each.
         folds: Folds that are scored.
         limit: Most records that are scored.
-        draws: Draws of an estimate.
+        draws: Draws per point estimate.
         seed: Seed of the draws and of the bootstrap.
-        runs: Timed runs, after one that is not timed.
+        runs: Timed runs, after one warm-up run.
     """
 
-    steps: tuple[int, ...] = STEPS
+    num_steps: tuple[int, ...] = STEPS
     given: tuple[tuple[str, ...], ...] = GIVEN
     folds: tuple[int, ...] = (9,)
     limit: int = 256
@@ -77,19 +77,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recordings:
-    """Real records, packed as one model wants them."""
+    """Real records, packed with the preprocessing of one model."""
 
     pack: Pack
     paths: dict[str, Path]
 
     @staticmethod
     def of(folder: Path, generator: Generator, cache: Path | None) -> Recordings:
-        """The recordings of a folder."""
+        """Pack the recordings of a folder."""
         found = data.recordings(folder)
         return Recordings(data.pack(found, generator.preprocessor, cache), {one.name: one.path for one in found})
 
     def __call__(self, row: int) -> ECG:
-        """The recording of a row, as its file holds it."""
+        """Read the recording of a row of the pack from its file."""
         about = self.pack.index.iloc[row]
         start, seconds = float(about["start"]), self.pack.preprocessor.seconds
         return read(self.paths[about["name"]], start=start, seconds=seconds, check=False, allow_contradiction=True)
@@ -107,16 +107,16 @@ def run(
     """Measure each model.
 
     Args:
-        models: Shipped checkpoints' names, or checkpoint folders.
-        settings: What is measured.
-        folder: Recordings to score on; only speed is measured without them.
-        cache: Where packs are kept.
-        before: Results of a run that was stopped; what they hold is not measured again.
-        keep: Called with the results whenever there is a new one.
-        report: Called with each measurement in words.
+        models: Names of shipped checkpoints, or checkpoint folders.
+        settings: Settings of the measurement.
+        folder: Recordings to score on; None measures speed only.
+        cache: Folder of packed data sets.
+        before: Results of an interrupted run; they are not measured again.
+        keep: Called with the results after each measurement.
+        report: Called with a line of text after each measurement.
 
     Raises:
-        InputError: Where ``before`` was measured with other settings or weights, or no record is to be scored.
+        InputError: If ``before`` was measured with other settings or weights, or there is no record to score.
     """
     wanted = json.loads(json.dumps(asdict(settings)))
     results = before or {"definitions": ABOUT, "aim_ms": AIM_MS, "settings": wanted, "models": {}}
@@ -128,7 +128,9 @@ def run(
         generator = checkpoint.load(model)
         entry = results["models"].setdefault(Path(model).name, _about(generator))
         if entry["model"] != generator.name:
-            raise InputError(f"{entry['model']} was measured", f"{generator.name} lies there now", "measure all anew")
+            raise InputError(
+                f"the results are of {entry['model']}", f"{generator.name} was expected", "measure again to a new file"
+            )
         if "speed" not in entry:
             entry["speed"] = speed(generator, settings.runs)
             report(f"{generator.name}: {json.dumps(entry['speed'])}")
@@ -137,36 +139,36 @@ def run(
             recordings = Recordings.of(folder, generator, cache)
             for row in score(generator, recordings, settings, entry["scores"]):
                 entry["scores"].append(row)
-                report(f"{generator.name}: {_in_words(row)}")
+                report(f"{generator.name}: {_line(row)}")
                 keep(results)
     return results
 
 
 def speed(generator: Generator, runs: int = 3) -> dict[str, Any]:
-    """Seconds for 100 records and evaluations of the network for a draw, by what is given."""
-    hearts = simulate(BATCH, fs=500)
-    nothing = Condition.none(BATCH, hearts.seconds, hearts.fs)
-    told = {
-        "lead I": nothing.with_leads(hearts.pick("I")),
+    """Time for 100 records and network evaluations per draw, for each condition."""
+    ecg = simulate(BATCH, fs=500)
+    nothing = Condition.none(BATCH, ecg.seconds, ecg.fs)
+    conditions = {
+        "lead I": nothing.with_leads(ecg.pick("I")),
         "text and metadata": nothing.with_text("atrial fibrillation").with_metadata(age=74, sex="F", heart_rate=130),
         "nothing": nothing,
     }
-    return {name: _speed(generator, condition, runs) for name, condition in told.items()}
+    return {name: _speed(generator, condition, runs) for name, condition in conditions.items()}
 
 
 def score(
     generator: Generator, recordings: Recordings, settings: Settings, before: Sequence[dict[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
-    """A row for each number of steps and each choice of given leads that ``before`` lacks.
+    """Yield a row for each number of steps and each set of given leads that is missing in ``before``.
 
     Raises:
-        InputError: Where the folds hold no record.
+        InputError: If the folds contain no record.
     """
     rows = recordings.pack.rows(settings.folds)[: settings.limit]
     if not len(rows):
         raise InputError(f"folds {list(settings.folds)} hold no record", "records to score were expected")
     own, done = generator.sampling, [(row["num_steps"], row["given"]) for row in before]
-    for steps in (None,) if own is None else settings.steps:
+    for steps in (None,) if own is None else settings.num_steps:
         generator = generator.with_sampling(steps)
         for given in settings.given:
             if (steps, list(given)) in done:
@@ -178,28 +180,28 @@ def score(
 
 
 def _speed(generator: Generator, condition: Condition, runs: int) -> dict[str, Any]:
-    """Seconds for 100 records, ms for one, and evaluations of the network for a draw."""
+    """Time for 100 records in s and for one in ms, and network evaluations per draw."""
     with counted(generator) as evaluations:
         generator.sample(condition)  # also warms up
     prepared = generator.preprocessor.condition(condition)
     windows = len(generator.preprocessor.windows(prepared.samples))
-    taken = []
+    durations = []
     for seed in range(runs):
         began = time.perf_counter()
         generator.sample(condition, seed)
-        taken.append(time.perf_counter() - began)
-    one = statistics.median(taken) / len(condition)
+        durations.append(time.perf_counter() - began)
+    one = statistics.median(durations) / len(condition)
     return {
         "seconds_per_100": round(100 * one, 4),
         "ms_per_ecg": round(1000 * one, 3),
         "within_aim": 1000 * one <= AIM_MS,
-        "runs_s": [round(seconds, 4) for seconds in taken],
+        "runs_s": [round(seconds, 4) for seconds in durations],
         "evaluations_per_draw": max(evaluations.values(), default=0) / len(condition) / windows,
     }
 
 
 def _about(generator: Generator) -> dict[str, Any]:
-    """What the numbers of a model must say about themselves."""
+    """Provenance of the measurements of a model."""
     own = generator.sampling
     return {
         "model": generator.name,
@@ -219,13 +221,13 @@ def _about(generator: Generator) -> dict[str, Any]:
 
 
 def _shortened(scores: dict[str, Any]) -> dict[str, Any]:
-    """Scores without what is told per lead."""
+    """Scores without those by lead."""
     kept = {name: scores[name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval", "n", "draws", "seconds")}
     single = {name: scores["single_draw"][name] for name in ("r", "r_interval", "rmse_mv", "rmse_mv_interval")}
     return kept | {"coverage": scores["interval"]["coverage"], "single_draw": single}
 
 
-def _in_words(row: dict[str, Any]) -> str:
+def _line(row: dict[str, Any]) -> str:
     steps = "one pass" if row["num_steps"] is None else f"{row['num_steps']} steps"
     return (
         f"{steps}, {' '.join(row['given'])} given: r {row['r']:.3f}, RMSE {row['rmse_mv']:.3f} mV, "
@@ -234,7 +236,7 @@ def _in_words(row: dict[str, Any]) -> str:
 
 
 def _before(path: Path, resume: bool) -> dict[str, Any] | None:
-    """Results that a stopped run left."""
+    """Results of an interrupted run."""
     if not path.exists():
         return None
     if not resume:
@@ -247,28 +249,42 @@ def _before(path: Path, resume: bool) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Measure and store; bad input ends with one sentence."""
+    """Measure and store; invalid input ends with a one-line message."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", required=True, help="shipped checkpoints' names, or checkpoint folders")
+    parser.add_argument(
+        "--models", nargs="+", required=True, help="names of shipped checkpoints, or checkpoint folders"
+    )
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
-    parser.add_argument("--data", type=Path, help="PTB-XL folder, or any folder of recordings; only speed without it")
-    parser.add_argument("--cache", type=Path, help="where packed data sets are kept (default ~/.cache/ecggen)")
+    parser.add_argument(
+        "--data", type=Path, help="PTB-XL folder, or any folder of recordings; without it only speed is measured"
+    )
+    parser.add_argument("--cache", type=Path, help="folder of packed data sets (default ~/.cache/ecggen)")
     parser.add_argument("--limit", type=int, default=256, help="most records to score")
-    parser.add_argument("--num-draws", type=int, default=4, help="draws of an estimate")
+    parser.add_argument("--num-draws", type=int, default=4, help="draws per point estimate")
     parser.add_argument("--folds", type=int, nargs="+", default=[9], help="folds to score")
     parser.add_argument("--num-steps", type=int, nargs="+", default=STEPS, help="numbers of steps to score")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    words = parser.parse_args()
-    settings = Settings(tuple(words.num_steps), folds=tuple(words.folds), limit=words.limit, draws=words.num_draws)
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    arguments = parser.parse_args()
+    settings = Settings(
+        tuple(arguments.num_steps), folds=tuple(arguments.folds), limit=arguments.limit, draws=arguments.num_draws
+    )
 
     def keep(results: dict[str, Any]) -> None:
-        store(results, words.out, overwrite=True)
+        store(results, arguments.out, overwrite=True)
 
     def report(what: str) -> None:
         print(what, flush=True)
 
     try:
-        run(words.models, settings, words.data, words.cache, _before(words.out, words.resume), keep, report)
+        run(
+            arguments.models,
+            settings,
+            arguments.data,
+            arguments.cache,
+            _before(arguments.out, arguments.resume),
+            keep,
+            report,
+        )
     except InputError as error:
         sys.exit(f"error: {error}")
 

@@ -1,6 +1,7 @@
-"""How long reconstruction takes on this machine: ``python -m evaluation.scripts.speed --model vae --out FILE``.
+"""Time of reconstruction on this machine: ``python -m evaluation.scripts.speed --model vae --out FILE``.
 
-Simulated hearts are enough: a network's time does not depend on what it reads. Times are medians of several runs.
+The input is simulated, because the running time of a network does not depend on its input. Times are medians of several
+runs.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from ecggen.io.results import commit
 
 
 def measure(model: str, draws: int = 32) -> dict[str, Any]:
-    """Seconds of everything a user waits for, with lead I given."""
+    """Time in s of loading, of reconstruction from lead I, of the import and of ``--help``."""
     loading = _seconds(lambda: checkpoint.load(model), 3)
     generator = checkpoint.load(model)
     watch = simulate(1, fs=512).pick("I")
     many = simulate(256, fs=100).pick("I")
     hour = ECG(simulate(1, fs=512, seconds=60).pick("I").signal.repeat(1, 1, 60), ("I",), 512)
     before = _peak_megabytes()
-    whole_hour = _seconds(lambda: _estimate(generator, hour, draws), 1)
+    whole_hour = _seconds(lambda: _reconstruct(generator, hour, draws), 1)
     return {
         "model": generator.name,
         "draws": draws,
@@ -45,8 +46,8 @@ def measure(model: str, draws: int = 32) -> dict[str, Any]:
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "load_s": loading,
-        "one_recording_s": _seconds(lambda: _estimate(generator, watch, draws), 5),
-        "recordings_per_second_in_256": len(many) / _seconds(lambda: _estimate(generator, many, draws), 1),
+        "one_recording_s": _seconds(lambda: _reconstruct(generator, watch, draws), 5),
+        "recordings_per_second_in_256": len(many) / _seconds(lambda: _reconstruct(generator, many, draws), 1),
         "draws_per_second_in_256": len(many) / _seconds(lambda: generator.sample(_condition(many)), 3),
         "one_hour_s": whole_hour,
         "one_hour_times_real_time": 3600 / whole_hour,
@@ -60,39 +61,40 @@ def _condition(ecg: ECG) -> Condition:
     return Condition.none(len(ecg), ecg.seconds, ecg.fs).with_leads(ecg)
 
 
-def _estimate(generator: Generator, ecg: ECG, draws: int) -> None:
+def _reconstruct(generator: Generator, ecg: ECG, draws: int) -> None:
     generator.reconstruct(_condition(ecg), num_draws=draws)
 
 
-def _python(*words: str) -> None:
-    words = words if words[0].startswith("-") else ("-c", *words)
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+def _python(*arguments: str) -> None:
+    arguments = arguments if arguments[0].startswith("-") else ("-c", *arguments)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
 
-def _seconds(work: Callable[[], Any], times: int) -> float:
-    taken = []
-    for _ in range(times):
+def _seconds(work: Callable[[], Any], runs: int) -> float:
+    """Median time in s of several runs."""
+    durations = []
+    for _ in range(runs):
         started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+        durations.append(time.perf_counter() - started)
+    return statistics.median(durations)
 
 
 def _peak_megabytes() -> float:
-    """Largest resident memory of this process so far, in MB."""
+    """Peak resident memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Measure, print, and store."""
+    """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="vae", help="a shipped checkpoint's name, or a checkpoint folder")
+    parser.add_argument("--model", default="vae", help="name of a shipped checkpoint, or a checkpoint folder")
     parser.add_argument("--out", type=Path, help="JSON file for the results")
-    words = parser.parse_args()
-    results = json.dumps(measure(words.model), indent=1)
+    arguments = parser.parse_args()
+    results = json.dumps(measure(arguments.model), indent=1)
     print(results)
-    if words.out:
-        words.out.write_text(results + "\n")
+    if arguments.out:
+        arguments.out.write_text(results + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the README's tables are put together from."""
+"""Parts of the generated Markdown tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def read(results: Path, name: str) -> dict[str, Any]:
-    """What was measured under a name."""
+    """The results of a protocol or script, by name."""
     return json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -19,30 +19,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-HOW = {"num_steps": None, "guidance_scale": 1, "pag_scale": 0}
-"""How draws are made, unless a score tells otherwise."""
+DEFAULTS = {"num_steps": None, "guidance_scale": 1, "pag_scale": 0}
+"""Sampling options that are not printed."""
 
 
 def made(name: str, score: dict[str, Any]) -> str:
-    """A checkpoint in bold, with its steps and without its hash."""
+    """Name of a checkpoint in bold, without the hash of its weights and with its sampling options."""
     if "@" not in name:
         return name
     sampling = score.get("sampling") or {}
-    steps, guidance, coherence = (sampling.get(key, usual) for key, usual in HOW.items())
-    how = [f"{steps} steps"] if steps else []
-    how += [f"guidance {guidance:g}"] if guidance != 1 else []
-    how += [f"coherence {coherence:g}"] if coherence else []
-    return ", ".join([f"**{name.split('@')[0]}**", *how])
+    num_steps, guidance_scale, pag_scale = (sampling.get(key, default) for key, default in DEFAULTS.items())
+    options = [f"{num_steps} steps"] if num_steps else []
+    options += [f"guidance scale {guidance_scale:g}"] if guidance_scale != 1 else []
+    options += [f"PAG scale {pag_scale:g}"] if pag_scale else []
+    return ", ".join([f"**{name.split('@')[0]}**", *options])
 
 
 def within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
-    """A measure with its interval."""
+    """A score with its interval."""
     low, high = score[f"{measure}_interval"]
     return f"{score[measure]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
 def stamp(results: dict[str, Any]) -> str:
-    """Seed, and each model's weights, commit and date."""
+    """n, seed, and weights, commit and date of each model."""
     models = [(name, score) for name, score in results["scores"].items() if "@" in name]
-    told = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
-    return f"n {results['n']}, seed {results['settings']['seed']}; {told}"
+    runs = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
+    return f"n {results['n']}, seed {results['settings']['seed']}; {runs}"

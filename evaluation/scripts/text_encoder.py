@@ -1,7 +1,7 @@
-"""How well the pretrained text encoder reads: ``python -m evaluation.scripts.text_encoder --data PTBXL --out FILE``.
+"""Scores of the pretrained text encoder: ``python -m evaluation.scripts.text_encoder --data PTBXL --out FILE``.
 
-Fold 9's reports are judged against the statements they were coded as; the nearness of two texts (cosine of their
-summaries) is judged on wordings and forms that pretraining never saw.
+The statements predicted from the reports of fold 9 are compared with the SCP codes of the records. The cosine
+similarity of text embeddings is measured on wordings and sentences that were held out of pretraining.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
 
 DEFINITIONS = {
-    "macro_auroc": "mean over statements with at least one positive of the area under the ROC curve, ties as half",
+    "macro_auroc": "area under the ROC curve, ties count half; mean over statements with at least one positive",
     "macro_auroc_of_common": "the same over statements with at least ten positives",
-    "keywords": "baseline: a statement is found where one of its wordings (any language) stands in the report",
-    "interval": "95 %, percentile bootstrap over patients; statements without positives in a redraw are left out of it",
-    "language": "the one whose usual words a report holds most of",
-    "cosine": "of the summaries (token 0) of two texts; mean, and the 10 % and 90 % quantiles over statements",
-    "paraphrase": "a statement's description and its held-out wording",
-    "paraphrase_in_new_form": "a statement's description and its held-out wording in a held-out sentence",
-    "negation": "a statement's description and its denial in a held-out sentence",
+    "keywords": "baseline: a statement is predicted if the report contains one of its wordings in any language",
+    "interval": "95 %, percentile bootstrap over patients; a resample leaves out statements without positives in it",
+    "language": "language of which the report contains most common words",
+    "cosine": "cosine similarity of two text embeddings (token 0); mean, 10 % and 90 % quantile over statements",
+    "paraphrase": "description of a statement and its held-out wording",
+    "paraphrase_in_new_form": "description of a statement and its held-out wording in a held-out sentence",
+    "negation": "description of a statement and its negation in a held-out sentence",
     "unrelated": "descriptions of two statements",
-    "german, swedish": "a statement's description and its first wording in that language (seen in pretraining)",
-    "german_negation": "a statement's description and its German wording after 'kein' (seen in pretraining)",
-    "paraphrase_above_negation": "share of statements whose held-out paraphrase lies nearer than their denial",
-    "said": "share of statements given a probability above 0.5 in the held-out paraphrase, in a new sentence",
-    "denied_not_said": "share of statements given a probability below 0.5 of being said in the held-out denial",
-    "denied": "share of statements given a probability above 0.5 of being denied in the held-out denial",
+    "german, swedish": "description of a statement and its first wording in that language (used in pretraining)",
+    "german_negation": "description of a statement and its German wording after 'kein' (used in pretraining)",
+    "paraphrase_above_negation": "share of statements whose held-out paraphrase is more similar than their negation",
+    "said": "share of statements with a probability above 0.5 in the held-out paraphrase in a held-out sentence",
+    "denied_not_said": "share of statements with a probability below 0.5 of being affirmed in the held-out negation",
+    "denied": "share of statements with a probability above 0.5 of being negated in the held-out negation",
     "denied_not_said_by_form": "denied_not_said for each held-out sentence, over all statements",
-    "two_clauses": "share of 500 drawn pairs 'X, no Y' (descriptions, form seen in pretraining) of which X is said "
-    "with a probability above 0.5 and Y below",
+    "two_clauses": "share of 500 random pairs 'X, no Y' (descriptions, sentence used in pretraining) in which X has a "
+    "probability of being affirmed above 0.5 and Y below",
 }
 
 LANGUAGE_WORDS = {
@@ -57,20 +57,20 @@ LANGUAGE_WORDS = {
 def measure(
     name: str | Path, folder: Path, folds: Sequence[int] = (9,), repeats: int = 200, seed: int = 0
 ) -> dict[str, Any]:
-    """Every figure of a text encoder.
+    """All figures of a text encoder.
 
     Args:
-        name: A shipped name, or a folder.
-        folder: PTB-XL.
+        name: Name of a shipped text encoder, or its folder.
+        folder: PTB-XL folder.
         folds: Folds whose reports are scored.
-        repeats: Redraws of the bootstrap.
-        seed: Seed of the redraws.
+        repeats: Resamples of the bootstrap.
+        seed: Seed of the bootstrap.
     """
-    reader = text_encoder.load(name)
+    encoder = text_encoder.load(name)
     reports = text_encoder.read_reports(folder).of(folds)
-    _, said, _ = reader.read(reports.texts)
+    _, said, _ = encoder.read(reports.texts)
     scores = said.numpy()
-    tongue = np.array([language(text) for text in reports.texts])
+    languages = np.array([language(text) for text in reports.texts])
     return {
         "definitions": DEFINITIONS,
         "model": f"{Path(name).name}@{storage.weights_hash(storage.find(name))}",
@@ -85,17 +85,20 @@ def measure(
             "interval": interval(scores, reports, repeats, seed),
             "keywords": macro(statements.keywords(reports.texts), reports.labels)["macro_auroc"],
             "per_language": {
-                one: {"n": int((tongue == one).sum()), **macro(scores[tongue == one], reports.labels[tongue == one])}
+                one: {
+                    "n": int((languages == one).sum()),
+                    **macro(scores[languages == one], reports.labels[languages == one]),
+                }
                 for one in statements.LANGUAGES
             },
             "per_statement": per_statement(scores, reports.labels),
         },
-        "cosine": nearness(reader),
+        "cosine": similarities(encoder),
     }
 
 
 def macro(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Mean area over the statements that occur, and how many those are."""
+    """Macro AUROC over the statements that occur, and their number."""
     areas = auroc(scores, labels)
     common = areas[labels.sum(0) >= 10]
     return {
@@ -107,7 +110,7 @@ def macro(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def per_statement(scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, float]]:
-    """Area and number of positives of each statement."""
+    """AUROC and number of positives of each statement."""
     areas = auroc(scores, labels)
     return {
         code: {"auroc": round(float(areas[place]), 4), "positives": int(labels[:, place].sum())}
@@ -117,7 +120,7 @@ def per_statement(scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str,
 
 
 def interval(scores: np.ndarray, reports: text_encoder.Reports, repeats: int, seed: int) -> list[float]:
-    """95 % interval of the macro area, whole patients drawn again."""
+    """95 % interval of the macro AUROC, by bootstrap over patients."""
     rng = np.random.default_rng(seed)
     _, which = np.unique(reports.patients, return_inverse=True)
     rows_of = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
@@ -129,14 +132,19 @@ def interval(scores: np.ndarray, reports: text_encoder.Reports, repeats: int, se
 
 
 def language(text: str) -> str:
-    """ "en", "de" or "sv": the language whose usual words the text holds most of (German where none)."""
+    """Language of which the text contains most common words: "en", "de" or "sv" ("de" if none).
+
+    Example:
+        >>> language("sinus rhythm. normal ecg.")
+        'en'
+    """
     counts = {one: len(re.findall(pattern, text.lower())) for one, pattern in LANGUAGE_WORDS.items()}
     return max(("de", "en", "sv"), key=lambda one: counts[one])
 
 
-def nearness(reader: text_encoder.Reader) -> dict[str, Any]:
-    """How near wordings, denials, other statements and other languages lie, and whether denials are read."""
-    codes = [code for code in statements.codes() if code != "NORM"]  # whose denial is no "no"
+def similarities(encoder: text_encoder.Reader) -> dict[str, Any]:
+    """Cosine similarities of paraphrases, negations and translations, and how negations are classified."""
+    codes = [code for code in statements.codes() if code != "NORM"]  # its negation is not "no ..."
     says = [statements.describe(code) for code in codes]
     held = [statements.held_out(code) for code in codes]
     forms = {
@@ -147,32 +155,32 @@ def nearness(reader: text_encoder.Reader) -> dict[str, Any]:
         "swedish": [statements.wordings(code, "sv")[0] for code in codes],
     }
     forms["german_negation"] = [f"kein {word}" for word in forms["german"]]
-    first = _summaries(reader, says)
-    cosines = {form: (first * _summaries(reader, texts)).sum(-1) for form, texts in forms.items()}
+    first = _summaries(encoder, says)
+    cosines = {form: (first * _summaries(encoder, texts)).sum(-1) for form, texts in forms.items()}
     apart = ~torch.eye(len(codes), dtype=torch.bool)
-    found: dict[str, Any] = {form: _spread(values) for form, values in cosines.items()}
-    found["unrelated"] = _spread((first @ first.T)[apart])
+    found: dict[str, Any] = {form: _quantiles(values) for form, values in cosines.items()}
+    found["unrelated"] = _quantiles((first @ first.T)[apart])
     above = cosines["paraphrase_in_new_form"] > cosines["negation"]
     found["paraphrase_above_negation"] = float(above.float().mean())
     place = [statements.codes().index(code) for code in codes]
     rows = list(range(len(codes)))
-    found["said"] = float((reader.read(forms["paraphrase_in_new_form"])[1][rows, place] > 0.5).float().mean())
-    _, said, denied = reader.read(forms["negation"])
+    found["said"] = float((encoder.read(forms["paraphrase_in_new_form"])[1][rows, place] > 0.5).float().mean())
+    _, said, denied = encoder.read(forms["negation"])
     found["denied_not_said"] = float((said[rows, place] < 0.5).float().mean())
     found["denied"] = float((denied[rows, place] > 0.5).float().mean())
     found["denied_not_said_by_form"] = {
-        form: float((reader.read(_in_turn([form], says))[1][rows, place] < 0.5).float().mean())
+        form: float((encoder.read(_in_turn([form], says))[1][rows, place] < 0.5).float().mean())
         for form in statements.HELD_DENIED
     }
-    found["two_clauses"] = two_clauses(reader, codes)
+    found["two_clauses"] = two_clauses(encoder, codes)
     return found
 
 
-def two_clauses(reader: text_encoder.Reader, codes: Sequence[str], pairs: int = 500, seed: int = 0) -> float:
-    """How often "X, no Y" is read as it is meant, over drawn pairs of statements."""
+def two_clauses(encoder: text_encoder.Reader, codes: Sequence[str], pairs: int = 500, seed: int = 0) -> float:
+    """Share of random pairs of statements for which "X, no Y" is classified correctly."""
     rng = np.random.default_rng(seed)
     drawn = [rng.choice(codes, 2, replace=False) for _ in range(pairs)]
-    _, said, _ = reader.read([f"{statements.describe(x)}, no {statements.describe(y)}" for x, y in drawn])
+    _, said, _ = encoder.read([f"{statements.describe(x)}, no {statements.describe(y)}" for x, y in drawn])
     one, other = (torch.tensor([statements.codes().index(pair[i]) for pair in drawn]) for i in (0, 1))
     rows = torch.arange(pairs)
     return float(((said[rows, one] > 0.5) & (said[rows, other] < 0.5)).float().mean())
@@ -182,29 +190,29 @@ def _in_turn(forms: Sequence[str], words: Sequence[str]) -> list[str]:
     return [forms[place % len(forms)].format(x=word) for place, word in enumerate(words)]
 
 
-def _summaries(reader: text_encoder.Reader, texts: Sequence[str]) -> Tensor:
-    return F.normalize(reader.read(texts)[0], dim=-1)
+def _summaries(encoder: text_encoder.Reader, texts: Sequence[str]) -> Tensor:
+    return F.normalize(encoder.read(texts)[0], dim=-1)
 
 
-def _spread(values: Tensor) -> dict[str, float]:
+def _quantiles(values: Tensor) -> dict[str, float]:
     low, high = values.quantile(torch.tensor([0.1, 0.9])).tolist()
     return {"mean": float(values.mean()), "q10": low, "q90": high, "pairs": len(values)}
 
 
 def main() -> None:
-    """Measure, print, and store."""
+    """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--text", default="text_encoder", help="a shipped text encoder's name, or a folder")
-    parser.add_argument("--data", type=Path, required=True, help="the PTB-XL folder")
+    parser.add_argument("--text", default="text_encoder", help="name of a shipped text encoder, or its folder")
+    parser.add_argument("--data", type=Path, required=True, help="PTB-XL folder")
     parser.add_argument("--out", type=Path, help="JSON file for the results")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    results = json.dumps(measure(words.text, words.data), indent=1)
+    results = json.dumps(measure(arguments.text, arguments.data), indent=1)
     print(results)
-    if words.out:
-        unfinished = words.out.with_name(f".{words.out.name}.{os.getpid()}.part")
+    if arguments.out:
+        unfinished = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}.part")
         unfinished.write_text(results + "\n", encoding="utf-8")
-        unfinished.replace(words.out)
+        unfinished.replace(arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed results, and its commands exist."""
+"""The README is short, its numbers are those of the committed results, and its commands exist."""
 
 import inspect
 import json
@@ -18,9 +18,13 @@ README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "evaluation" / "results"
 
 
+def test_it_is_short():
+    assert len(README.splitlines()) <= 200
+
+
 def test_the_tables_are_what_was_measured():
     assert tables.written(README) == README
-    assert len(re.findall("<!-- table: ", README)) == len(tables.TABLES)
+    assert len(re.findall("<!-- table: ", README)) == 2
 
 
 def test_results_say_what_they_are():
@@ -31,19 +35,15 @@ def test_results_say_what_they_are():
         assert 10 not in results["settings"]["train_folds"]
 
 
-def test_the_files_it_names_exist():
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
-
-
 def test_the_commands_it_names_exist():
     from typer.main import get_command
 
     from ecggen.cli import app
 
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
-    for command in re.findall(r"`ecggen (\w+) ", README):
-        assert command in known, command
+    named = re.findall(r"\$ ecggen ([\w-]+)", README)
+    assert set(named) >= {"reconstruct", "generate", "translate", "augment", "report"}
+    assert set(named) <= known
 
 
 @pytest.mark.parametrize("command", [augment, generate, reconstruct, translate], ids=lambda command: command.__name__)
@@ -58,6 +58,3 @@ def test_the_best_has_the_most_r_and_the_least_error(tmp_path):
     jobs = [job for job in JOBS if job[2] == "one_lead"]
     rows = best_for_jobs(tmp_path, jobs).splitlines()
     assert "**0.900**" in rows[2] and "**0.100**" in rows[3] and rows[2].count("**") == rows[3].count("**") == 2
-    scores["two@0"]["r"] = 0.8999  # no digit tells them apart
-    (tmp_path / "one_lead.json").write_text(json.dumps({"scores": scores}))
-    assert best_for_jobs(tmp_path, jobs).splitlines()[2].count("**0.900**") == 2

@@ -1,4 +1,4 @@
-"""What was tried: every listed experiment can be run, and what is told of it is what was measured."""
+"""Experiments: every listed one can be built, and the committed tables are those of the committed results."""
 
 import json
 
@@ -15,8 +15,8 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import registry
 from evaluation.scripts import experiments
 from evaluation.scripts.experiments import Experiment
-from evaluation.scripts.gained import compared, redrawn
-from evaluation.scripts.penalties import PENALTIES, look_at_features
+from evaluation.scripts.gained import compared, resampled
+from evaluation.scripts.penalties import PENALTIES, add_perceptual_loss
 
 LISTS = ROOT / "evaluation" / "experiments"
 RESULTS = ROOT / "evaluation" / "results" / "experiments.json"
@@ -28,15 +28,17 @@ def test_every_listed_experiment_can_be_built():
     assert len(names) == len(set(names)) >= 15
     for one in found:
         assert not one.against or one.against in names
-        if one.kind == experiments.WORDS:
-            continue  # nothing is built: a checkpoint draws
+        if one.kind == experiments.TEXT:
+            sampling = experiments.with_sampling(one).sampling
+            assert sampling is not None and sampling.guidance_scale == one.sampling.get("guidance_scale", 1.6)
+            continue
         values = config.read_toml(LISTS / one.config, one.change)
         registry.check_tables(values, one.name)
         registry.generator(values["generator"], values["model"], one.name)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_each_penalty_is_least_for_the_truth(name):
+def test_each_penalty_is_minimal_for_the_true_signal(name):
     true = torch.randn(5, 8, 90, generator=torch.Generator().manual_seed(0))
     penalty, scale = PENALTIES[name], torch.ones(5, 8, 1)
     assert penalty(true, true, scale) == 0
@@ -44,8 +46,8 @@ def test_each_penalty_is_least_for_the_truth(name):
     assert penalty(true * 1.5, true, scale) > penalty(true * 1.2, true, scale) > 0
 
 
-def test_each_penalty_weighs_what_it_says():
-    """Errors that are alike to the square of the error are not alike to the others."""
+def test_each_penalty_weights_its_own_errors():
+    """Errors of equal squared error have different values of the other penalties."""
     true, scale = torch.randn(4, 8, 90, generator=torch.Generator().manual_seed(0)), torch.ones(4, 8, 1)
     near, far = torch.zeros(90), torch.zeros(90)
     near[33:37], far[60:64] = 0.5, 0.5
@@ -64,14 +66,14 @@ def test_each_penalty_weighs_what_it_says():
     assert doubled[1] == pytest.approx(2 * doubled[0], rel=1e-4)
 
 
-def test_patients_are_drawn_whole():
+def test_patients_are_resampled_with_all_their_records():
     patients = ["a", "b", "a", "c"]
-    for rows in redrawn(patients, 20):
+    for rows in resampled(patients, 20):
         drawn = [patients[row] for row in rows]
         assert len(drawn) >= 3 and drawn.count("a") % 2 == 0
 
 
-def test_differences_are_those_of_the_scores():
+def test_differences_agree_with_the_scores():
     rng = np.random.default_rng(0)
     own, real = rng.standard_normal((60, 4)), rng.standard_normal((80, 4))
     patients = [str(at // 2) for at in range(60)]
@@ -85,25 +87,25 @@ def test_differences_are_those_of_the_scores():
     assert better["r_gained"] == 0.1 and better["r_gained_interval"] == [0.1, 0.1]
 
 
-def test_a_latent_space_can_be_taught_by_the_judge():
+def test_the_perceptual_loss_trains_the_autoencoder():
     generator = tiny("flow").train()
     ecg = simulate(2, seconds=4, seed=1).pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
     known = Condition.none(2, 4)
     before = generator._space_losses(ECG(ecg.signal, ecg.leads, ecg.fs), known)
-    look_at_features(generator, 0.5)
+    add_perceptual_loss(generator, 0.5)
     found = generator.loss(ecg, known, "space")
     assert set(found) == {*before, "perceptual"} and found["perceptual"] > 0
     found["perceptual"].backward()
     assert any(parameter.grad is not None for parameter in generator.space.parameters())
 
 
-@pytest.mark.parametrize("change", [{"kind": "other"}, {"config": ""}, {"kind": "words"}, {"penalty": "none"}])
-def test_what_cannot_be_run_is_refused(change):
+@pytest.mark.parametrize("change", [{"kind": "other"}, {"config": ""}, {"kind": "text"}, {"penalty": "none"}])
+def test_invalid_experiments_are_refused(change):
     with pytest.raises(InputError):
-        Experiment(**({"name": "one", "hypothesis": "h", "config": "base.toml"} | change))
+        Experiment(**({"name": "one", "hypothesis": "h", "config": "base_beat_network.toml"} | change))
 
 
-def test_the_written_table_is_of_the_stored_results():
+def test_the_tables_are_those_of_the_results():
     results = json.loads(RESULTS.read_text())["experiments"]
     written = RESULTS.with_suffix(".md").read_text()
     assert written == experiments.HEAD + experiments.table(LISTS, results)
