@@ -1,37 +1,55 @@
-"""ecggen: generate electrocardiograms and reconstruct leads.
-
-A generator turns a condition — whatever is known of a heart — into an ECG:
+"""ecggen generates electrocardiograms and reconstructs leads: a generator turns a condition into an ECG.
 
     import ecggen
 
     watch = ecggen.read("watch.csv")
-    known = ecggen.Condition.none(1, watch.seconds).with_leads(watch)
-    twelve = ecggen.load("vae").estimate(known).center
-    ecggen.write(twelve, "twelve.hea")
+    model = ecggen.load("flow")
+    twelve = model.reconstruct(watch, age=74, sex="F")
+    ecggen.write(twelve.mean, "twelve.hea")
+
+``load`` gives a shipped generator ("gan", "vae", "flow", "diffusion") or one in a folder. A ``Generator`` has
+``reconstruct``, ``generate``, ``translate``, ``vary`` and ``sample``. ``ecggen.metrics`` holds the evaluation metrics.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ecggen import metrics
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
-    from ecggen.core.errors import InputError
+    from ecggen.core.errors import InputError, InputWarning
     from ecggen.generators.base import Generator
     from ecggen.generators.checkpoint import load
     from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import read, write
+    from ecggen.io.ppg import read_ppg
 
-__version__ = "0.1.0"
-__all__ = ["ECG", "Condition", "Generator", "InputError", "Reconstruction", "load", "read", "write"]
+__version__ = "0.2.0.dev0"
+__all__ = [
+    "ECG",
+    "Condition",
+    "Generator",
+    "InputError",
+    "InputWarning",
+    "Reconstruction",
+    "load",
+    "metrics",
+    "read",
+    "read_ppg",
+    "write",
+]
 
 _HOMES = {
     "ECG": "core.ecg",
     "Condition": "conditioning.condition",
-    "Reconstruction": "generators.base",
     "Generator": "generators.base",
     "InputError": "core.errors",
+    "InputWarning": "core.errors",
+    "Reconstruction": "generators.reconstruction",
     "load": "generators.checkpoint",
+    "metrics": "metrics",
     "read": "io",
+    "read_ppg": "io.ppg",
     "write": "io",
 }
 
@@ -42,4 +60,5 @@ def __getattr__(name: str):
         raise AttributeError(f"module 'ecggen' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"ecggen.{_HOMES[name]}"), name)
+    home = import_module(f"ecggen.{_HOMES[name]}")
+    return home if home.__name__ == f"ecggen.{name}" else getattr(home, name)
