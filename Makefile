@@ -20,7 +20,7 @@ test: .venv/ready
 
 # The site, built offline; broken links and missing pages are errors.
 docs: .venv/ready
-	$(BIN)/python -m mkdocs build --quiet --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir build/site
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

@@ -48,14 +48,7 @@ _PART = re.compile(r"(<!-- generated: (\w+) (\w+) -->\n).*?(<!-- end -->)", re.D
 
 
 def written(page: str) -> str:
-    """The text of a page, its tables as the code has them.
-
-    Example:
-        >>> print(written("<!-- generated: names options -->\\n<!-- end -->")[:59])
-        <!-- generated: names options -->
-        | old | new |
-        | --- |
-    """
+    """The text of a page, its tables as the code has them."""
     kinds = {"commands": _commands, "names": _old_names, "keys": _keys, "columns": _columns}
     return _PART.sub(lambda found: f"{found[1]}{kinds[found[2]](found[3])}\n{found[4]}", page)
 

@@ -53,7 +53,7 @@ def run(folders, monkeypatch, capsys):
 
 def test_scikit_learn(folders, run):
     said = run("scikit_learn.py", "--synthetic", folders / "made", "--seconds", "4")
-    assert "32 real and 8 synthetic records to learn from, 14 real ones to test on" in said
+    assert "32 real and 8 synthetic records for training, 14 real ones for testing" in said
     found = re.findall(r"^(real|synthetic|real \+ synthetic) +macro AUROC (0\.\d{3}|1\.000)", said, re.MULTILINE)
     assert [name for name, _ in found] == ["real", "synthetic", "real + synthetic"]
     assert all(said.count(f" {label} ") == 3 for label in ("CD", "HYP", "MI", "NORM", "STTC"))
@@ -62,7 +62,7 @@ def test_scikit_learn(folders, run):
 @pytest.mark.filterwarnings("ignore")
 def test_lightning(folders, run):
     said = run("lightning_cnn.py", "--synthetic", folders / "made", "--seconds", "4", "--share", "0.2")
-    assert "40 records an epoch, of which 8 are synthetic" in said
+    assert "40 records per epoch, 8 of them synthetic" in said
     assert re.search(r"macro AUROC on 14 real records of fold 10: (0\.\d{3}|1\.000)", said)
 
 
