@@ -1,1 +1,1 @@
-"""Benchmarks: protocols that say what is measured on which data, run on any generator with the baselines beside it."""
+"""Benchmarks: protocols define what is measured on which data, for any generator and the baselines."""

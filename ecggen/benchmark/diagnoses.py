@@ -1,13 +1,13 @@
-"""A diagnoses protocol: which of the 71 SCP statements can a generator draw, and which can it not?
+"""The diagnoses protocol: which of the 71 SCP statements can a generator generate?
 
-For each statement with enough training records, ECGs are asked for as ``ecggen augment`` asks: with the age, sex, heart
-rate and accompanying findings of those who have it. No draw is refused. The classifier, which learnt from real records only,
-says how probable each statement is in each draw; the area under its ROC curve, draws that were asked to show a
-statement against all others, says whether the statement is in them. The same area of real held-out records, as many of
-each statement where there are as many, is what the classifier could find: against other classes a diagnosis is harder
-to tell than against a hospital's many normal ECGs, so that both must be mixed alike.
+For each statement with enough training records, ECGs are requested as by ``ecggen augment``: with the age, sex, heart
+rate and accompanying findings of records with the statement. No draw is rejected. The classifier, trained on real
+records only, predicts the probability of each statement in each draw. The score is the AUROC of draws with the
+requested statement against all other draws. The reference is the AUROC on real held-out records, with the same number
+of records per statement where available: the mix of classes must be the same, because a diagnosis is harder to separate
+from other diagnoses than from normal ECGs.
 
-``python -m ecggen.benchmark.diagnoses --results FILE --checkpoint NAME`` puts the outcome into a checkpoint's folder.
+``python -m ecggen.benchmark.diagnoses --results FILE --checkpoint NAME`` writes the result to a checkpoint's folder.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import numpy as np
 import torch
 
 from ecggen.augment import capabilities
-from ecggen.augment.capabilities import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Drawable
+from ecggen.augment.capabilities import CAN, CANNOT, NOT_MEASURED, PARTLY, VERDICTS, Capability
 from ecggen.conditioning import statements
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.population import Asked, Population, condition
+from ecggen.data.population import Population, Request, condition
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
@@ -42,12 +42,12 @@ Report = Callable[[str, float], None]
 CHUNK = 64
 REDRAWS = 300
 KNOWN = 0.75
-"""AUROC on real records below which the classifier does not know a class well enough to look for it in draws."""
+"""Smallest AUROC of the classifier on real records for a class to be measured."""
 REACHED = {CAN: 0.9, PARTLY: 0.6}
-"""Share of what the classifier finds in real records above chance (AUROC 0.5) that draws reach at least."""
+"""Smallest ratio of the AUROC above chance (0.5) of draws to that of real records, by verdict."""
 CHANCE = 0.5
 AS_PROBABLE = 0.33
-"""Least chance that the classifier finds a class more probable in a draw than in a real record, where it can be drawn."""
+"""Smallest probability that the classifier's output is higher for a draw than for a real record of the class."""
 
 DEFINITIONS = {
     "auroc": "area under the ROC curve of the classifier's probability of a class, draws that were asked to show it "
@@ -55,8 +55,8 @@ DEFINITIONS = {
     "real": "the same of held-out real records, up to n of each statement drawn at random, each record once",
     "interval": f"95 %, {REDRAWS} redraws of the patients whose records lent the conditions (real: of the patients)",
     "probability": "mean of the classifier's probability where the class was asked for and where it was not",
-    "as_probable": "chance that the classifier finds a class more probable in a draw that was asked to show it than in a "
-    "real record that shows it (ties as half); 0.5 is as real records",
+    "as_probable": "chance that the classifier finds a class more probable in a draw that was asked to show it than in "
+    "a real record that shows it (ties as half); 0.5 is as real records",
     "verdict": f"{CAN}: (auroc − 0.5) / (real − 0.5) is at least {REACHED[CAN]:g}, and as_probable {AS_PROBABLE:g}; "
     f"{PARTLY}: the first is at least {REACHED[PARTLY]:g}, with an interval of auroc above 0.5; {NOT_MEASURED}: too "
     f"few records, or real below {KNOWN:g}",
@@ -65,17 +65,17 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is asked for, and what is too little to ask for it.
+    """Settings of the protocol.
 
     Attributes:
         kind: "diagnoses".
         data: The data set, "ptb-xl".
-        train_folds: Folds from whose records the conditions are drawn.
+        train_folds: Folds from whose records the conditions are sampled.
         folds: Folds of the real held-out records.
-        n: ECGs asked for each statement.
-        least: Training records that a class needs.
-        least_real: Held-out records that a class needs.
-        judge: The classifier.
+        n: ECGs per statement.
+        least: Fewest training records of a class.
+        least_real: Fewest held-out records of a class.
+        classifier: Name or folder of the classifier.
         seed: Seed of conditions, draws, choice of real records and intervals.
     """
 
@@ -96,13 +96,13 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Records, what they show or were asked to show, and what the classifier finds in them.
+class ClassifiedRecords:
+    """Records with their (requested) labels and the classifier's probabilities.
 
     Attributes:
         probability: (record, label), in the order of ``labels()``.
         truth: (record, label) of 0 and 1.
-        patients: Who a record, or its condition, is of.
+        patients: Patient of each record, or of the record from which its condition was taken.
     """
 
     probability: np.ndarray
@@ -110,55 +110,59 @@ class Judged:
     patients: tuple[str, ...]
 
     def areas(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """AUROC (label,) with its 95 % interval (label, 2) over patients; NaN where either kind is missing."""
+        """AUROC (label,) with its 95 % interval (label, 2) over patients; NaN if all or no records have the label."""
         rows = redrawn(self.patients, seed, REDRAWS)
-        again = np.stack([auroc(self.probability[at], self.truth[at]) for at in rows])
-        known = np.isfinite(again).any(0)
-        interval = np.full((again.shape[1], 2), np.nan)
-        interval[known] = np.nanquantile(again[:, known], [0.025, 0.975], axis=0).T
+        resampled = np.stack([auroc(self.probability[at], self.truth[at]) for at in rows])
+        known = np.isfinite(resampled).any(0)
+        interval = np.full((resampled.shape[1], 2), np.nan)
+        interval[known] = np.nanquantile(resampled[:, known], [0.025, 0.975], axis=0).T
         return auroc(self.probability, self.truth), interval
 
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores of one generator."""
+    """Description of the measurement, and the scores of one generator."""
     classifier = pretrained.load(protocol.classifier, "classifier")
     train, held = pack.rows(protocol.train_folds), pack.rows(protocol.folds)
-    asks = requests(Population.of(pack, train), protocol)
+    requested = requests(Population.of(pack, train), protocol)
     began = time.perf_counter()
-    drawn = draw(generator, asks, protocol.seed, report)
+    drawn = draw(generator, requested, protocol.seed, report)
     seconds = time.perf_counter() - began
-    report("judging draws", 0.0)
+    report("classifying draws", 0.0)
     usable = np.flatnonzero(drawn.signal.isfinite().all(-1).all(-1).numpy())
     if not len(usable):
-        raise InputError(f"none of {len(asks)} draws of {generator.name} holds finite samples only")
-    synthetic = Judged(
+        raise InputError(
+            f"none of {len(requested)} draws of {generator.name} is finite", "finite samples were expected"
+        )
+    synthetic = ClassifiedRecords(
         classifier.predict(drawn[torch.from_numpy(usable)]).probability,
-        targets([" ".join(asks[row].codes) for row in usable]),
-        tuple(pack.index.patient.iloc[train[asks[row].like]] for row in usable),
+        targets([" ".join(requested[row].codes) for row in usable]),
+        tuple(pack.index.patient.iloc[train[requested[row].like]] for row in usable),
     )
-    real = _held_out(classifier, pack, alike(pack, held, protocol))
+    real = _held_out(classifier, pack, balanced_rows(pack, held, protocol))
     training = targets(pack.index.codes.iloc[train].tolist()).sum(0)
     found = compared(synthetic, real, training, protocol)
-    about = {"definitions": DEFINITIONS, "n": len(asks), "patients": len(set(real.patients))}
+    about = {"definitions": DEFINITIONS, "n": len(requested), "patients": len(set(real.patients))}
     return about, {
         "classifier": classifier.name,
-        "not_finite": len(asks) - len(usable),
+        "not_finite": len(requested) - len(usable),
         "real_records": len(real.patients),
         "seconds": round(seconds, 2),
-        "ms_per_ecg": round(1000 * seconds / len(asks), 2),
+        "ms_per_ecg": round(1000 * seconds / len(requested), 2),
         **found,
     }
 
 
-def requests(population: Population, protocol: Protocol) -> list[Asked]:
-    """``n`` requests for each statement that enough training records show, numbered through.
+def requests(population: Population, protocol: Protocol) -> list[Request]:
+    """``n`` requests for each statement with enough training records, numbered consecutively.
 
     Raises:
-        InputError: Where no statement has enough.
+        InputError: If no statement has enough training records.
     """
     shown = [code for code in statements.codes() if sum(code in one for one in population.codes) >= protocol.least]
     if not shown:
-        raise InputError(f"no statement is shown by {protocol.least} of {len(population)} training records")
+        raise InputError(
+            f"no statement is in {protocol.least} of {len(population)} training records", "more were expected"
+        )
     firsts = range(0, protocol.n * len(shown), protocol.n)
     return [
         one
@@ -167,47 +171,51 @@ def requests(population: Population, protocol: Protocol) -> list[Asked]:
     ]
 
 
-def draw(generator: Generator, asks: Sequence[Asked], seed: int, report: Report) -> ECG:
-    """One ECG for each request, none refused."""
+def draw(generator: Generator, requested: Sequence[Request], seed: int, report: Report) -> ECG:
+    """One ECG for each request; none is rejected."""
     own, parts = generator.preprocessor, []
-    for start in range(0, len(asks), CHUNK):
-        part = asks[start : start + CHUNK]
-        told = condition(part, own.seconds, own.fs)
-        parts.append(generator.sample(told, seed, indices=[one.index for one in part]))
-        report(f"drawing with {generator.name}", min(1.0, (start + CHUNK) / len(asks)))
+    for start in range(0, len(requested), CHUNK):
+        part = requested[start : start + CHUNK]
+        given = condition(part, own.seconds, own.fs)
+        parts.append(generator.sample(given, seed, indices=[one.index for one in part]))
+        report(f"generating with {generator.name}", min(1.0, (start + CHUNK) / len(requested)))
     return ECG.cat(parts)
 
 
-def alike(pack: Pack, rows: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Rows of real records mixed as the draws are: up to ``n`` at random of each statement, each row once.
+def balanced_rows(pack: Pack, rows: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Rows of real records with the class mix of the draws: up to ``n`` random ones per statement, each row once.
 
     Raises:
-        InputError: Where there are none.
+        InputError: If no record has a statement.
     """
     rng = np.random.default_rng(protocol.seed)
-    said = [set(codes.split()) for codes in pack.index.codes.iloc[rows]]
+    code_sets = [set(codes.split()) for codes in pack.index.codes.iloc[rows]]
     chosen = set()
     for code in statements.codes():
-        having = rows[[code in one for one in said]]
-        chosen.update(rng.permutation(having)[: protocol.n].tolist())
+        positive = rows[[code in codes for codes in code_sets]]
+        chosen.update(rng.permutation(positive)[: protocol.n].tolist())
     if not chosen:
-        raise InputError(f"no record of folds {list(protocol.folds)} shows a statement", "real records were expected")
+        raise InputError(f"no record of folds {list(protocol.folds)} has a statement", "real records were expected")
     return np.array(sorted(chosen))
 
 
-def _held_out(classifier: Classifier, pack: Pack, rows: np.ndarray) -> Judged:
+def _held_out(classifier: Classifier, pack: Pack, rows: np.ndarray) -> ClassifiedRecords:
     index = pack.index.iloc[rows]
-    return Judged(classifier.predict(pack.ecg(rows)).probability, targets(index.codes.tolist()), tuple(index.patient))
+    return ClassifiedRecords(
+        classifier.predict(pack.ecg(rows)).probability, targets(index.codes.tolist()), tuple(index.patient)
+    )
 
 
-def compared(synthetic: Judged, real: Judged, training: np.ndarray, protocol: Protocol) -> dict[str, Any]:
-    """Every class of every kind, and what they come to together.
+def compared(
+    synthetic: ClassifiedRecords, real: ClassifiedRecords, training: np.ndarray, protocol: Protocol
+) -> dict[str, Any]:
+    """Scores of every class by kind, and summaries.
 
     Args:
         synthetic: The draws.
         real: Held-out records.
-        training: (label,) training records that show each label.
-        protocol: What is too few.
+        training: (label,) number of training records with each label.
+        protocol: Settings, with the fewest records.
     """
     areas = [one.areas(protocol.seed) for one in (synthetic, real)]
     each = [_class(place, synthetic, real, areas, int(training[place]), protocol) for place in range(len(labels()))]
@@ -220,19 +228,19 @@ def compared(synthetic: Judged, real: Judged, training: np.ndarray, protocol: Pr
 
 def _class(
     place: int,
-    synthetic: Judged,
-    real: Judged,
+    synthetic: ClassifiedRecords,
+    real: ClassifiedRecords,
     areas: Sequence[tuple[np.ndarray, np.ndarray]],
     training: int,
     protocol: Protocol,
 ) -> dict[str, Any]:
-    """One label's scores, or why they were not measured."""
-    asked, having = int(synthetic.truth[:, place].sum()), int(real.truth[:, place].sum())
-    about = {"training": training, "requested": asked, "real_records": having}
+    """Scores of one label, or the reason why they were not measured."""
+    requested, having = int(synthetic.truth[:, place].sum()), int(real.truth[:, place].sum())
+    about = {"training": training, "requested": requested, "real_records": having}
     (drawn, drawn_interval), (known, known_interval) = areas
-    why = _too_little(training, asked, having, len(synthetic.truth) - asked, len(real.truth) - having, protocol)
+    why = _too_few(training, requested, having, len(synthetic.truth) - requested, len(real.truth) - having, protocol)
     if not why and known[place] < KNOWN:
-        why = f"the classifier hardly knows it: AUROC {known[place]:.2f} on real records, {KNOWN:g} needed"
+        why = f"the classifier hardly detects it: AUROC {known[place]:.2f} on real records, {KNOWN:g} needed"
     if why:
         return {"verdict": NOT_MEASURED, "why": why, **about}
     as_probable = _above(synthetic, real, place)
@@ -249,23 +257,27 @@ def _class(
     }
 
 
-def _too_little(training: int, asked: int, having: int, others: int, lacking: int, protocol: Protocol) -> str:
-    """Why a class cannot be measured, or ""."""
+def _too_few(training: int, requested: int, having: int, others: int, lacking: int, protocol: Protocol) -> str:
+    """Reason why a class cannot be measured, or ""."""
     if training < protocol.least:
         return f"{training} training records, {protocol.least} needed"
     if having < protocol.least_real:
         return f"{having} held-out records, {protocol.least_real} needed"
-    return "" if min(asked, others, lacking) else "all draws or records show it, or none does"
+    return "" if min(requested, others, lacking) else "all draws or records have it, or none has"
 
 
 def verdict(auroc: float, low: float, real: float, as_probable: float) -> str:
-    """What follows from a class's scores.
+    """Verdict from the scores of a class.
 
     Args:
-        auroc: Area of the draws.
+        auroc: AUROC of the draws.
         low: Lower end of its interval.
-        real: Area of real records.
-        as_probable: Chance that a draw is found more probable than a real record.
+        real: AUROC of real records.
+        as_probable: Probability that the classifier's output is higher for a draw than for a real record.
+
+    Example:
+        >>> verdict(auroc=0.95, low=0.9, real=0.96, as_probable=0.5) == CAN
+        True
     """
     reached = (auroc - CHANCE) / (real - CHANCE)
     if reached >= REACHED[CAN] and as_probable >= AS_PROBABLE:
@@ -273,21 +285,21 @@ def verdict(auroc: float, low: float, real: float, as_probable: float) -> str:
     return PARTLY if reached >= REACHED[PARTLY] and low > CHANCE else CANNOT
 
 
-def _probabilities(judged: Judged, place: int) -> dict[str, float]:
-    """Means of the classifier's probability of a label."""
-    asked, value = judged.truth[:, place] > 0, judged.probability[:, place]
-    return {"requested": _short(value[asked].mean()), "not_requested": _short(value[~asked].mean())}
+def _probabilities(records: ClassifiedRecords, place: int) -> dict[str, float]:
+    """Means of the classifier's probability of a label, with and without the label."""
+    positive, value = records.truth[:, place] > 0, records.probability[:, place]
+    return {"requested": _short(value[positive].mean()), "not_requested": _short(value[~positive].mean())}
 
 
-def _above(synthetic: Judged, real: Judged, place: int) -> float:
-    """Chance that the label is more probable in a draw asked to show it than in a real record that shows it."""
+def _above(synthetic: ClassifiedRecords, real: ClassifiedRecords, place: int) -> float:
+    """Probability that the classifier's output is higher for a draw with the label than for a real record with it."""
     drawn, known = (one.probability[one.truth[:, place] > 0, place] for one in (synthetic, real))
     is_drawn = np.repeat([1, 0], [len(drawn), len(known)])
     return float(auroc(np.concatenate([drawn, known])[:, None], is_drawn[:, None])[0])
 
 
 def overall(classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the classes that were measured, and how many have which verdict."""
+    """Means over the measured classes, and the number of classes by verdict."""
     measured = [one for one in classes if "auroc" in one]
     count = {one: sum(entry["verdict"] == one for entry in classes) for one in VERDICTS}
     mean = {name: _short(np.mean([one[name] for one in measured])) for name in ("auroc", "real") if measured}
@@ -300,19 +312,19 @@ def _short(value: Any) -> Any:
 
 
 def keep(results: dict[str, Any], folder: Path) -> Path:
-    """Put what was measured of a checkpoint beside its weights (``ecggen.augment.capabilities``).
+    """Write the result of a checkpoint to its folder (``ecggen.augment.capabilities``).
 
     Raises:
-        InputError: Where the results do not hold these weights.
+        InputError: If the results do not contain these weights.
     """
     name = f"{folder.name}@{storage.weights_hash(folder)}"
     score = results.get("scores", {}).get(name)
     if score is None:
         found = ", ".join(results.get("scores", {})) or "nothing"
         raise InputError(f"the results hold {found}", f"{name} was expected", "run: ecggen evaluate diagnoses")
-    known = Drawable.__dataclass_fields__
+    known = Capability.__dataclass_fields__
     found = {
-        kind: {name: Drawable(**{key: one[key] for key in known if key in one}) for name, one in score[kind].items()}
+        kind: {name: Capability(**{key: one[key] for key in known if key in one}) for name, one in score[kind].items()}
         for kind in capabilities.KINDS
     }
     settings = {"n": results["settings"]["n"], "seed": results["settings"]["seed"]}
@@ -321,13 +333,13 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
 
 
 def main() -> None:
-    """Put results into checkpoints' folders."""
+    """Write results to checkpoints' folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True, help="what ecggen evaluate diagnoses has written")
-    parser.add_argument("--checkpoint", required=True, nargs="+", help="checkpoints' names or folders")
-    words = parser.parse_args()
-    results = json.loads(words.results.read_text(encoding="utf-8"))
-    for name in words.checkpoint:
+    parser.add_argument("--results", type=Path, required=True, help="output of ecggen evaluate diagnoses")
+    parser.add_argument("--checkpoint", required=True, nargs="+", help="names or folders of checkpoints")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text(encoding="utf-8"))
+    for name in options.checkpoint:
         print(keep(results, storage.find(name)))
 
 

@@ -1,8 +1,8 @@
-"""A generation protocol: ECGs out of words and facts, or out of nothing, judged as the quality report judges.
+"""The generation protocol: text- and metadata-conditional or unconditional generation, scored by the quality report.
 
-Each record of the scored folds lends what is told of it (its report, age, sex, heart rate, or nothing); one ECG is
-drawn for each. The drawn set is then put through sections of the report: real are records of the training folds, held
-out are the ones that lent their words. So a protocol's score and a report's score are one and the same.
+The condition of each ECG (report, age, sex, heart rate, or nothing) is taken from a record of the scored folds; one ECG
+is generated for each. The generated set is scored by sections of the report, with records of the training folds as the
+real set and the scored folds as held-out records. So a protocol's score equals the report's score.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ecggen.conditioning.condition import WORDS
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.batches import telling
+from ecggen.data.batches import text_and_metadata
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
-from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.inputs.cohort import Cohorts, ECGSet, MeasuredSet
 from ecggen.report.scores import Section
 
 CHUNK = 64
@@ -30,18 +30,18 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is told, on which records, and what is measured of the draws.
+    """Settings of the protocol.
 
     Attributes:
         kind: "generation".
         data: The data set, "ptb-xl".
-        conditions: What is given of each record: some of text, age, sex, heart_rate; nothing if empty.
-        metrics: Sections of the report that are measured.
-        train_folds: Folds of the real records that the draws are compared with.
-        folds: Folds whose records lend their words, and that are the held-out records.
-        n: Most ECGs that are drawn; twice as many real ones are compared with.
-        judge: The classifier whose features and probabilities are used.
-        pair: The ECG-text encoders.
+        conditions: Given of each record: some of text, age, sex, heart_rate; unconditional if empty.
+        metrics: Sections of the report that are computed.
+        train_folds: Folds of the real records.
+        folds: Folds of the held-out records, from which the conditions are taken.
+        n: Largest number of generated ECGs; up to twice as many real records are used.
+        classifier: Classifier whose features and probabilities are used.
+        ecg_text: ECG–text encoder.
         seed: Seed of the draws, of the choice of records, and of every split.
     """
 
@@ -68,17 +68,17 @@ def run(
     protocol: Protocol,
     pack: Pack,
     generator: Generator,
-    sections: Mapping[str, Callable[[Material], Section]],
+    sections: Mapping[str, Callable[[Cohorts], Section]],
     report: Callable[[str, float], None],
 ) -> dict[str, Any]:
     """The sections' scores of one generator.
 
     Args:
-        protocol: What is told and measured.
+        protocol: Settings.
         pack: The recordings, in the generator's preprocessing.
         generator: A model or a baseline.
-        sections: The report's sections by their keys.
-        report: Called with what is being done and the share done.
+        sections: The report's sections by key.
+        report: Called with the current step and the fraction done.
     """
     rows, real = (
         chosen(pack, protocol.folds, protocol.n, protocol.seed),
@@ -88,10 +88,10 @@ def run(
     drawn, evaluations = draw(generator, pack, rows, protocol.conditions, protocol.seed, report)
     seconds = time.perf_counter() - began
     classifier = pretrained.load(protocol.classifier, "classifier")
-    material = Material(
-        Studied(asked(pack, rows, drawn, generator.name, protocol.conditions), classifier, report),
-        Studied(recorded(pack, real, "training records"), classifier, report),
-        Studied(recorded(pack, rows, "held-out records"), classifier, report),
+    material = Cohorts(
+        MeasuredSet(requested(pack, rows, drawn, generator.name, protocol.conditions), classifier, report),
+        MeasuredSet(recorded(pack, real, "training records"), classifier, report),
+        MeasuredSet(recorded(pack, rows, "held-out records"), classifier, report),
         ecg_text=pretrained.load(protocol.ecg_text, "ecg_text"),
         seed=protocol.seed,
         about={"generator": generator.name},
@@ -110,14 +110,14 @@ def run(
 
 
 def chosen(pack: Pack, folds: Sequence[int], n: int, seed: int) -> np.ndarray:
-    """Up to ``n`` rows of some folds, drawn at random and in order.
+    """Up to ``n`` random rows of some folds, in order.
 
     Raises:
-        InputError: Where the folds hold no record.
+        InputError: If the folds have no record.
     """
     rows = pack.rows(folds)
     if not len(rows):
-        raise InputError(f"folds {list(folds)} hold no record", "records were expected")
+        raise InputError(f"folds {list(folds)} have no record", "records were expected")
     return np.sort(np.random.default_rng(seed).permutation(rows)[: n or None])
 
 
@@ -129,18 +129,18 @@ def draw(
     seed: int,
     report: Callable[[str, float], None] = lambda what, share: None,
 ) -> tuple[ECG, float]:
-    """One ECG for each row, from what is told of it, and how often a network was run for each."""
+    """One ECG per row from its condition, and the number of network evaluations per ECG."""
     parts = []
     with counted(generator) as evaluations:
         for start in range(0, len(rows), CHUNK):
-            condition = telling(pack, rows[start : start + CHUNK], conditions)
+            condition = text_and_metadata(pack, rows[start : start + CHUNK], conditions)
             parts.append(generator.sample(condition, seed, first=start))
-            report(f"drawing with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
+            report(f"generating with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
     return ECG.cat(parts), max(evaluations.values(), default=0) / len(rows)
 
 
 def recorded(pack: Pack, rows: np.ndarray, source: str) -> ECGSet:
-    """Real records of a pack, with all that is known of them."""
+    """Real records of a pack, with all their metadata."""
     index = pack.index.iloc[rows]
     return ECGSet(
         ecg=pack.ecg(rows).standard(),
@@ -150,30 +150,30 @@ def recorded(pack: Pack, rows: np.ndarray, source: str) -> ECGSet:
         texts=tuple(index.report),
         age=np.minimum(index.age.to_numpy(float), 90),
         sex=index.sex.to_numpy(float),
-        asked_rate=np.full(len(rows), np.nan),
+        requested_heart_rate=np.full(len(rows), np.nan),
         source=source,
     )
 
 
-def asked(pack: Pack, rows: np.ndarray, drawn: ECG, source: str, conditions: Sequence[str]) -> ECGSet:
-    """Drawn ECGs, with what was asked for and nothing else."""
-    lender, index = recorded(pack, rows, source), pack.index.iloc[rows]
+def requested(pack: Pack, rows: np.ndarray, drawn: ECG, source: str, conditions: Sequence[str]) -> ECGSet:
+    """Generated ECGs with the requested metadata only."""
+    source_records, index = recorded(pack, rows, source), pack.index.iloc[rows]
     nothing, unknown = ("",) * len(rows), np.full(len(rows), np.nan)
     with_text = "text" in conditions
     return ECGSet(
         ecg=drawn.resample(pack.preprocessor.fs),
-        names=lender.names,
-        patients=lender.patients,
-        codes=lender.codes if with_text else nothing,
-        texts=lender.texts if with_text else nothing,
-        age=lender.age if "age" in conditions else unknown,
-        sex=lender.sex if "sex" in conditions else unknown,
-        asked_rate=index.heart_rate.to_numpy(float) if "heart_rate" in conditions else unknown,
+        names=source_records.names,
+        patients=source_records.patients,
+        codes=source_records.codes if with_text else nothing,
+        texts=source_records.texts if with_text else nothing,
+        age=source_records.age if "age" in conditions else unknown,
+        sex=source_records.sex if "sex" in conditions else unknown,
+        requested_heart_rate=index.heart_rate.to_numpy(float) if "heart_rate" in conditions else unknown,
         source=source,
     )
 
 
 def short(section: Section) -> dict[str, Any]:
-    """A section without its drawings and tables, as results hold it."""
+    """A section without figures and tables, as stored in results."""
     about = section.as_json()
     return {name: about[name] for name in ("verdict", "headline", "scores", "notes")}

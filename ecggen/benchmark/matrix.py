@@ -1,7 +1,7 @@
-"""Every generator by every protocol: what the README's tables are made of.
+"""All generators by all protocols: the results behind the README's tables.
 
-Each score is stored when it is made; a stopped run goes on where it was. What was scored with the same weights is not
-scored again.
+Each score is stored as soon as it is computed, so that an interrupted run continues. Results of the same weights are
+not computed again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from ecggen.networks import storage
 MODELS = ("gan", "vae", "flow", "diffusion")
 """The shipped generators."""
 BASELINES = ("baseline:mean", "baseline:regression", "baseline:nearest", "baseline:simulator")
-"""What needs no network."""
+"""Baselines without a network."""
 
 
 def shipped() -> dict[str, Path]:
-    """The protocol files that come with the package, by their names."""
+    """The protocol files of the package, by name.
+
+    Example:
+        >>> "one_lead" in shipped()
+        True
+    """
     folder = Path(__file__).with_name("protocols")
     return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
@@ -34,7 +39,7 @@ def find(name: str | Path) -> Path:
     """A protocol file: a path, or the name of a shipped one.
 
     Raises:
-        InputError: Where there is none of that name.
+        InputError: If there is none of that name.
     """
     if Path(name).is_file():
         return Path(name)
@@ -44,23 +49,23 @@ def find(name: str | Path) -> Path:
 
 
 def place(out: Path, protocol: Path) -> Path:
-    """Where a protocol's results lie: ``out`` itself where it names a JSON file, else a file in it."""
+    """Path of a protocol's results: ``out`` itself if it is a JSON file, else a file in the folder ``out``."""
     return out if out.suffix == ".json" else out / f"{protocol.stem}.json"
 
 
 def cells_of(out: Path, protocol: Path) -> Path:
-    """Where parts of a protocol's measurement are kept, beside its results: a stopped one goes on from them."""
+    """Folder of a protocol's partial results, next to its results; an interrupted run continues from them."""
     return place(out, protocol).parent / f"{place(out, protocol).stem}_cells"
 
 
 def cells(protocol: Path, models: Sequence[str]) -> list[str]:
-    """The models that a protocol can score; some have baselines of their own, and a baseline reads no words."""
+    """The models that a protocol can score: without baselines if the protocol has its own, or uses text."""
     own = config.read_toml(protocol).get("kind") in ("reconstruction", "translation", "wording")
     return [model for model in models if not (own and model.startswith("baseline:"))]
 
 
 def done(results: Path, model: str) -> bool:
-    """Whether a file of results holds scores of a model's present weights."""
+    """Whether a file of results has scores of a model's present weights."""
     if not results.is_file():
         return False
     scores = json.loads(results.read_text(encoding="utf-8")).get("scores", {})
@@ -79,19 +84,19 @@ def run(
     overwrite: bool = False,
     options: str = "",
 ) -> list[str]:
-    """Score each model by each protocol; what could not be scored is returned in words.
+    """Score each model by each protocol; returns the error messages of those that could not be scored.
 
     Args:
         files: Protocol files.
         models: Checkpoints and baselines.
-        out: The folder of the results.
-        score: Runs one protocol on one model, as ``protocol.run``.
-        report: Called with each cell when it begins or is skipped.
-        overwrite: Score again what is there.
-        options: How the scores are asked to differ from the protocol's; what is there may have been scored otherwise.
+        out: Folder of the results.
+        score: Runs one protocol on one model, as ``benchmark.run.run``.
+        report: Called with each combination when it starts or is skipped.
+        overwrite: Compute existing scores again.
+        options: Changes of the protocol that were requested; existing scores may have been computed without them.
 
     Raises:
-        InputError: Where ``options`` would be passed over, because a model was scored already.
+        InputError: If ``options`` would be ignored, because a model was scored already.
     """
     failed = []
     for file in files:
@@ -113,7 +118,7 @@ def run(
 
 
 def keep(results: dict[str, Any], target: Path) -> None:
-    """Store results beside those of other models in the same file."""
+    """Add results to those of other models in the same file."""
     if target.is_file():
         results = protocols.added(results, json.loads(target.read_text(encoding="utf-8")))
     store(results, target, overwrite=True)

@@ -1,9 +1,9 @@
-"""A memorisation protocol: does a generator give back the records it was trained on?
+"""The memorisation protocol: does a generator reproduce its training records?
 
-Records of the training folds lend their words and facts, and as many records that the generator never saw; one ECG is
-drawn for each. What words tell of a heart makes a draw resemble its lender a little, on both sides alike: so distances
-to training records stand beside distances to held-out records that were told in the same way, and a model without a
-memory keeps 50 % and an AUROC of 0.5. Copies are looked for among all training records.
+Text and metadata are taken from records of the training folds and from equally many held-out records; one ECG is
+generated for each. A condition makes a draw slightly similar to its source record, equally for both sets. So distances
+to training records are compared with distances to held-out records; without memorisation, 50 % of the draws are closer
+to training records and the AUROC of membership inference is 0.5. Copies are searched among all training records.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.benchmark.generation import asked, chosen, draw, recorded, short
+from ecggen.benchmark.generation import chosen, draw, recorded, requested, short
 from ecggen.benchmark.training_records import COPIES, Known, copied
 from ecggen.benchmark.variations import variations
 from ecggen.conditioning.condition import WORDS
@@ -26,7 +26,7 @@ from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.bootstrap import resampled_interval
 from ecggen.report import nearness
-from ecggen.report.inputs.cohort import LEAST, Material, Studied
+from ecggen.report.inputs.cohort import LEAST, Cohorts, MeasuredSet
 from ecggen.report.references import attempt
 from ecggen.report.scores import Score
 from ecggen.report.sections.memorisation import memorisation
@@ -41,18 +41,18 @@ OWN = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is told, and how much of it.
+    """Settings of the protocol.
 
     Attributes:
         kind: "memorisation".
         data: The data set, "ptb-xl".
-        conditions: What is given of each record: some of text, age, sex, heart_rate.
+        conditions: Given of each record: some of text, age, sex, heart_rate.
         train_folds: Folds that the generator was trained on.
-        folds: Folds that it never saw.
-        n: Records of either kind that lend their words.
-        variations: Training records that are varied.
-        strengths: How far, as in ``Generator.vary``.
-        judge: The classifier whose features are used.
+        folds: Held-out folds.
+        n: Number of training records, and of held-out records, from which conditions are taken.
+        variations: Number of training records that are varied.
+        strengths: Strengths of ``Generator.vary``.
+        classifier: Classifier whose features are used.
         seed: Seed of the draws, of the choice of records, and of every split.
     """
 
@@ -75,88 +75,101 @@ class Protocol:
 
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores of one generator."""
-    seen, unseen = (chosen(pack, folds, protocol.n, protocol.seed) for folds in (protocol.train_folds, protocol.folds))
-    lenders = np.r_[seen, unseen]
+    """Description of the measurement, and the scores of one generator."""
+    training, held_out = (
+        chosen(pack, folds, protocol.n, protocol.seed) for folds in (protocol.train_folds, protocol.folds)
+    )
+    sources = np.r_[training, held_out]
     began = time.perf_counter()
-    drawn, evaluations = draw(generator, pack, lenders, protocol.conditions, protocol.seed, report)
+    drawn, evaluations = draw(generator, pack, sources, protocol.conditions, protocol.seed, report)
     seconds = time.perf_counter() - began
-    material = _material(protocol, pack, seen, unseen, drawn, generator.name, report)
+    cohorts = _cohorts(protocol, pack, training, held_out, drawn, generator.name, report)
     known = Known.of(pack, pack.rows(protocol.train_folds), report)
-    section = memorisation(material)
-    section.scores[0] = attempt(COPIES, lambda: copied(material, known))  # in the place of copies of lenders alone
-    section.scores += owners(material)
+    section = memorisation(cohorts)
+    section.scores[0] = attempt(COPIES, lambda: copied(cohorts, known))  # replaces the search among source records
+    section.scores += source_membership(cohorts)
     section.headline = headline(section.scores)
-    varied = seen[: protocol.variations]
-    about = {"n": len(seen), "patients": int(pack.index.patient.iloc[lenders].nunique())}
+    varied = training[: protocol.variations]
+    about = {"n": len(training), "patients": int(pack.index.patient.iloc[sources].nunique())}
     return about, {
         **short(section),
-        "conditions": {"training records": len(seen), "held-out records": len(unseen)},
+        "conditions": {"training records": len(training), "held-out records": len(held_out)},
         "variations": variations(
             generator, pack, varied, protocol.conditions, protocol.strengths, protocol.seed, known, report
         ),
         "evaluations_per_draw": evaluations,
         "seconds": round(seconds, 2),
-        "ms_per_ecg": round(1000 * seconds / len(lenders), 2),
+        "ms_per_ecg": round(1000 * seconds / len(sources), 2),
     }
 
 
-def _material(
-    protocol: Protocol, pack: Pack, seen: np.ndarray, unseen: np.ndarray, drawn: ECG, name: str, report: Report
-) -> Material:
+def _cohorts(
+    protocol: Protocol, pack: Pack, training: np.ndarray, held_out: np.ndarray, drawn: ECG, name: str, report: Report
+) -> Cohorts:
     classifier = pretrained.load(protocol.classifier, "classifier")
-    return Material(
-        Studied(asked(pack, np.r_[seen, unseen], drawn, name, protocol.conditions), classifier, report),
-        Studied(recorded(pack, seen, "training records"), classifier, report),
-        Studied(recorded(pack, unseen, "held-out records"), classifier, report),
+    return Cohorts(
+        MeasuredSet(requested(pack, np.r_[training, held_out], drawn, name, protocol.conditions), classifier, report),
+        MeasuredSet(recorded(pack, training, "training records"), classifier, report),
+        MeasuredSet(recorded(pack, held_out, "held-out records"), classifier, report),
         seed=protocol.seed,
     )
 
 
 def headline(scores: Sequence[Score]) -> str:
-    """What was found, in one sentence."""
+    """The main result in one sentence."""
     copies = scores[0]
     if copies.value is None:
         return copies.note
-    said = f"{copies.value:.1%} of the ECGs told of training records copy one of {copies.n_real} training records"
+    share, n = f"{copies.value:.1%}", copies.n_real
+    result = f"{share} of the ECGs with conditions of training records copy one of {n} training records"
     nearer = next((one.value for one in scores if one.name.startswith("nearer") and one.value is not None), None)
     if nearer is None:
-        return f"{said}."
-    return f"{said}; {nearer:.0%} of all lie nearer to a training record than to a held-out one (50 % is ideal)."
+        return f"{result}."
+    return f"{result}; {nearer:.0%} of all lie nearer to a training record than to a held-out one (50 % is ideal)."
 
 
-def owners(material: Material) -> list[Score]:
-    """Do draws of training records' words lie nearer to their lenders than draws of held-out records' words do?"""
+def source_membership(cohorts: Cohorts) -> list[Score]:
+    """Membership inference by the distance between a draw and the record from which its condition was taken."""
     found = []
-    for name, features in {"median beats": nearness.median_beats, "the classifier's features": nearness.judged}.items():
+    for name, features in {
+        "median beats": nearness.median_beats,
+        "the classifier's features": nearness.classifier_features,
+    }.items():
         title = f"own lender, {name}"
-        found.append(attempt(title, lambda: _owners(title, material, features)))  # noqa: B023
+        found.append(attempt(title, lambda: _source_membership(title, cohorts, features)))  # noqa: B023
     return found
 
 
-def _owners(name: str, material: Material, features: nearness.Features) -> Score:
-    if material.holdout is None:
+def _source_membership(name: str, cohorts: Cohorts, features: nearness.Features) -> Score:
+    if cohorts.holdout is None:
         raise InputError(nearness.NO_HOLDOUT)
-    drawn = _by_name(material.synthetic, features)
+    drawn = _by_name(cohorts.synthetic, features)
     distance, member, patients = [], [], []
-    for side in (material.real, material.holdout):
+    for side in (cohorts.real, cohorts.holdout):
         patient = dict(zip(side.valid.names, side.valid.patients, strict=True))
         for one, value in _by_name(side, features).items():
             if one in drawn:
                 distance.append(float(np.linalg.norm(drawn[one] - value)))
-                member.append(side is material.real)
+                member.append(side is cohorts.real)
                 patients.append(patient[one])
     sizes = sum(member), len(member) - sum(member)
     if min(sizes) < LEAST:
-        raise InputError(f"{sizes[0]} draws of training and {sizes[1]} of held-out records, {LEAST} needed of either")
+        raise InputError(
+            f"{sizes[0]} draws of training and {sizes[1]} of held-out records", f"{LEAST} each were expected"
+        )
     measured = np.array(distance), np.array(member)
-    value = nearness.told_apart(*measured)
-    floors = [nearness.told_apart(measured[0], dealt) for dealt in nearness.deals(patients, material.seed)]
-    interval = resampled_interval(nearness.told_apart, measured, patients, material.seed, repeats=nearness.DEALS)
-    return nearness.beside_chance(name, value, interval, floors, (len(member), len(member)), OWN)
+    value = nearness.membership_auroc(*measured)
+    floors = [
+        nearness.membership_auroc(measured[0], assigned)
+        for assigned in nearness.random_assignments(patients, cohorts.seed)
+    ]
+    interval = resampled_interval(
+        nearness.membership_auroc, measured, patients, cohorts.seed, repeats=nearness.ASSIGNMENTS
+    )
+    return nearness.chance_score(name, value, interval, floors, (len(member), len(member)), OWN)
 
 
-def _by_name(studied: Studied, features: nearness.Features) -> dict[str, np.ndarray]:
-    """Features of the valid records that have them, by the record's (or the lender's) name."""
-    values, rows = features(studied)
-    return {studied.valid.names[row]: value for row, value in zip(rows, values, strict=True)}
+def _by_name(measured_set: MeasuredSet, features: nearness.Features) -> dict[str, np.ndarray]:
+    """Features of the valid records that have them, by the name of the record or of the condition's source."""
+    values, rows = features(measured_set)
+    return {measured_set.valid.names[row]: value for row, value in zip(rows, values, strict=True)}

@@ -1,4 +1,4 @@
-"""How often a generator runs its networks: the cost of a draw that depends on no machine."""
+"""Number of network evaluations of a generator: a hardware-independent cost of a draw."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ecggen.generators.base import Generator
 
 @contextmanager
 def counted(generator: Generator) -> Iterator[dict[str, int]]:
-    """Count how many records go through each network of a generator; one that is run on a doubled batch counts twice.
+    """Count the records that pass through each network of a generator; a doubled batch counts twice.
 
-    A network is a part that the generator itself runs; the parts that run inside of it do not count.
+    Only modules that the generator itself calls are counted, not their submodules.
 
     Yields:
-        Records by the network's name, filled while the context is open.
+        Number of records by network name, updated while the context is open.
     """
     records: dict[str, int] = {}
     depth = 0
@@ -28,11 +28,11 @@ def counted(generator: Generator) -> Iterator[dict[str, int]]:
         depth += 1
 
     def leave(name: str) -> Callable[..., None]:
-        def count(part: nn.Module, given: tuple, answer: Any) -> None:
+        def count(part: nn.Module, given: tuple, output: Any) -> None:
             nonlocal depth
             depth -= 1
             if depth == 0:
-                records[name] = records.get(name, 0) + _batch(answer)
+                records[name] = records.get(name, 0) + _batch(output)
 
         return count
 
@@ -42,13 +42,13 @@ def counted(generator: Generator) -> Iterator[dict[str, int]]:
     try:
         yield records
     finally:
-        for each in hooks:
-            each.remove()
+        for hook in hooks:
+            hook.remove()
 
 
-def _batch(answer: Any) -> int:
-    """Records in what a network answered: the length of its first tensor; 0 where it holds none."""
-    if isinstance(answer, Tensor):
-        return len(answer)
-    parts = answer if isinstance(answer, list | tuple) else vars(answer).values() if hasattr(answer, "__dict__") else ()
+def _batch(output: Any) -> int:
+    """Batch size of a network's output: the length of its first tensor; 0 without a tensor."""
+    if isinstance(output, Tensor):
+        return len(output)
+    parts = output if isinstance(output, list | tuple) else vars(output).values() if hasattr(output, "__dict__") else ()
     return next((len(part) for part in parts if isinstance(part, Tensor)), 0)

@@ -1,7 +1,7 @@
-"""The report's section on reconstruction for a protocol: of one draw, and of the mean of many.
+"""The panel protocol: the report's reconstruction section, for one draw and for the mean of many draws.
 
-The mean is nearest to the truth and varies too little; a draw varies as a heart does and is further off. Both are put
-through the same section (regression to the mean, amplitudes, intervals, rhythm), so that neither can hide.
+The mean has the smallest error and too little variance; a single draw has realistic variance and a larger error. Both
+are scored by the same section (regression to the mean, amplitudes, intervals, rhythm).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.generators.base import Generator
-from ecggen.report.inputs.cohort import Material, Studied
+from ecggen.report.inputs.cohort import Cohorts, MeasuredSet
 from ecggen.report.sections.paired import reconstruction
 
 CHUNK = 64  # records at a time
@@ -27,17 +27,17 @@ CHUNK = 64  # records at a time
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is reconstructed.
+    """Settings of the protocol.
 
     Attributes:
         kind: "panel".
-        given: Leads that are given.
+        given: Given leads.
         data: The data set, "ptb-xl".
-        train_folds: Folds from which the section fits its linear filter.
+        train_folds: Folds on which the section's linear filter is fitted.
         folds: Folds that are reconstructed.
-        n: Records of them, drawn at random.
-        draws: Draws of the mean.
-        seed: Seed of draws, of the choice of records and of redraws.
+        n: Number of records, chosen at random.
+        draws: Number of draws of the mean.
+        seed: Seed of draws, of the choice of records and of resampling.
     """
 
     kind: str
@@ -62,26 +62,26 @@ def panel(
     protocol: Protocol,
     report: Callable[[str, float], None],
 ) -> dict[str, Any]:
-    """Section "reconstruction" of one draw and of the mean of many, by what was drawn.
+    """Section "reconstruction" of one draw and of the mean of many draws, by name.
 
     Args:
-        generator: What reconstructs.
-        read: The recording of a row, as its file holds it.
+        generator: The model.
+        read: Reads the original recording of a row.
         pack: The recordings in the generator's preprocessing: the truth.
-        rows: Which are reconstructed.
-        protocol: What is given.
-        report: Called with what is being done and the share done.
+        rows: Rows that are reconstructed.
+        protocol: Settings.
+        report: Called with the current step and the fraction done.
     """
     truth, given = recorded(pack, rows, "true records"), tuple(protocol.given)
-    lenders = chosen(pack, protocol.train_folds, 2 * len(rows), protocol.seed)
-    known, true = (Studied(one, None) for one in (recorded(pack, lenders, "training records"), truth))
+    training = chosen(pack, protocol.train_folds, 2 * len(rows), protocol.seed)
+    known, true = (MeasuredSet(one, None) for one in (recorded(pack, training, "training records"), truth))
     began = time.perf_counter()
     drawn = _drawn(generator, read, rows, protocol, report)
     found: dict[str, Any] = {"seconds": round(time.perf_counter() - began, 2), "sections": {}}
     for name, ecg in drawn.items():
         report(f"{generator.name}, {name}", 1.0)
-        studied = Studied(replace(truth, ecg=ecg, source=f"{generator.name}, {name}"), None)
-        section = reconstruction(Material(studied, known, truth=true, given=given, seed=protocol.seed))
+        studied = MeasuredSet(replace(truth, ecg=ecg, source=f"{generator.name}, {name}"), None)
+        section = reconstruction(Cohorts(studied, known, truth=true, given=given, seed=protocol.seed))
         found["sections"][name] = short(section)
     return found
 
@@ -93,7 +93,7 @@ def _drawn(
     protocol: Protocol,
     report: Callable[[str, float], None],
 ) -> dict[str, ECG]:
-    """One draw and the mean, twelve leads in the model's band and at its rate."""
+    """One draw and the mean, twelve leads in the model's pass band and at its rate."""
     parts: dict[str, list[ECG]] = {"one draw": [], "mean of draws": []}
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
@@ -101,8 +101,8 @@ def _drawn(
         mean = generator.reconstruct(
             condition, num_draws=protocol.draws, seed=protocol.seed + start, keep_draws=False
         ).mean
-        answers = generator.sample(condition, protocol.seed, start), mean
-        for kept, answer in zip(parts.values(), answers, strict=True):
-            kept.append(generator.preprocessor.ecg(answer))
-        report(f"drawing with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
+        predictions = generator.sample(condition, protocol.seed, start), mean
+        for kept, prediction in zip(parts.values(), predictions, strict=True):
+            kept.append(generator.preprocessor.ecg(prediction))
+        report(f"generating with {generator.name}", min(1.0, (start + CHUNK) / len(rows)))
     return {name: ECG.cat(part) for name, part in parts.items()}

@@ -1,7 +1,7 @@
-"""A wording protocol: does a generator draw the same for other words of one finding, and the opposite for its denial?
+"""The wording protocol: sensitivity of a generator to paraphrases and negations of a finding.
 
-One statement at a time is told and nothing else, in four ways with the same seeds: its description, a wording and a
-denial that no model was trained on, and no text at all. The classifier says how probable the statement is in what was drawn.
+The only condition is one statement, in four versions with the same seeds: its description, a paraphrase and a negation
+that are not in the training data, and no text. The classifier's probability of the statement in the draws is recorded.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")
-"""Statements that change rhythm, conduction, QRS, ST and T, each in its own way."""
+"""Statements with different changes of rhythm, conduction, QRS, ST and T."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is told.
+    """Settings of the protocol.
 
     Attributes:
         kind: "wording".
-        data: "ptb-xl"; only baselines learn from it.
+        data: "ptb-xl"; used by baselines only.
         statements: SCP codes.
-        folds: Not read: nothing real is compared with.
-        n: ECGs for each text.
-        judge: The classifier.
+        folds: Not used; there is no comparison with real records.
+        n: ECGs per text.
+        classifier: Name or folder of the classifier.
         seed: Seed of the draws.
     """
 
@@ -46,14 +46,14 @@ class Protocol:
 
     def __post_init__(self):
         if self.kind != "wording" or self.n < 1:
-            raise InputError(f"kind {self.kind!r}, {self.n} ECGs for a text", "'wording' and at least 1 were expected")
+            raise InputError(f"kind {self.kind!r}, {self.n} ECGs per text", "'wording' and at least 1 were expected")
 
 
 def run(protocol: Protocol, generator: Generator) -> dict[str, Any]:
-    """Means over the statements, and each statement's own."""
+    """Means over the statements, and the values of each statement."""
     classifier = pretrained.load(protocol.classifier, "classifier")
     began = time.perf_counter()
-    found = condition_fidelity.has_text_or_metadata(
+    found = condition_fidelity.paraphrase_sensitivity(
         generator, classifier, protocol.statements, protocol.n, seed=protocol.seed
     )
     each = {code: {name: round(value, 4) for name, value in one.summary().items()} for code, one in found.items()}

@@ -1,7 +1,7 @@
-"""Parts of a long measurement, kept where they were made: what was stopped goes on where it was.
+"""Cache of partial results of a long measurement, from which an interrupted run continues.
 
-A cell is a handful of arrays in one file, whose name carries a hash of everything they depend on, and which holds that
-in words. What was made otherwise is never taken for it; a file is written whole or not at all.
+A cell is a set of arrays in one file. The file name contains a hash of everything on which the arrays depend, and the
+file itself contains it as JSON, so that results of other settings are never used. Files are written atomically.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Cells:
-    """Where cells are kept.
+    """A folder of cells.
 
     Attributes:
-        folder: Their folder; None keeps nothing.
+        folder: The folder; None disables the cache.
     """
 
     folder: Path | None = None
 
     def of(self, name: str, depends: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
-        """The arrays of a cell, made now or found.
+        """The arrays of a cell, loaded or computed.
 
         Args:
-            name: What the cell is, as the first part of the file's name.
-            depends: Everything the arrays depend on, as JSON holds it.
-            make: Makes them: numbers and text only.
+            name: First part of the file's name.
+            depends: Everything on which the arrays depend, as JSON-serialisable values.
+            make: Computes the arrays, of numbers and text only.
         """
         if self.folder is None:
             return make()
@@ -50,7 +50,7 @@ class Cells:
 
 
 def _read(file: Path) -> Arrays | None:
-    """A cell's arrays; None where there is no such file, or none that can be read."""
+    """A cell's arrays; None if there is no readable file."""
     try:
         with np.load(file) as held:
             return {name: held[name] for name in held.files if name != "about"}

@@ -1,7 +1,7 @@
-"""Does a diagnosis survive the reconstruction? The classifier on reconstructed ECGs, beside what it finds in recorded ones.
+"""Preserved diagnostic information: classifier AUROC on reconstructed ECGs compared with recorded ECGs.
 
-The classifier has learnt from recorded ECGs only. What it can no longer tell was lost on the way, or was never to be seen in
-the given leads.
+The classifier was trained on recorded ECGs only. A loss of AUROC is diagnostic information that the given leads do not
+contain or that the reconstruction did not preserve.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ REPEATS = 200
 RECORDED = "recorded"
 
 
-class Judged:
-    """What the classifier finds in the same records, made in several ways.
+class PreservedDiagnoses:
+    """Classifier probabilities of the same records, as recorded and as reconstructed by several methods.
 
     Args:
-        judge: Has seen recorded ECGs only.
+        classifier: Trained on recorded ECGs only.
     """
 
     def __init__(self, classifier: Classifier):
@@ -34,17 +34,17 @@ class Judged:
         self.found: dict[str, list[np.ndarray]] = {}
 
     def add(self, ecgs: Mapping[str, ECG]) -> None:
-        """The next records, by how they were made; ``RECORDED`` among them."""
+        """Add a batch of records, by method; ``RECORDED`` must be among them."""
         for name, ecg in ecgs.items():
             self.found.setdefault(name, []).append(self.classifier.predict(ecg).of(CLASSES))
 
     def scores(self, codes: Sequence[str], patients: Sequence[str], seed: int) -> dict[str, Any]:
-        """Macro AUROC of the superclasses, and what is lost beside the recorded ECGs, with its 95 % interval.
+        """Macro AUROC of the superclasses, and its loss relative to the recorded ECGs with its 95 % interval.
 
         Args:
-            codes: SCP statements of each record, apart by blanks.
+            codes: Space-separated SCP statements of each record.
             patients: Patient of each record.
-            seed: Seed of the redraws.
+            seed: Seed of the resampling.
         """
         at = [list(labels()).index(name) for name in CLASSES]
         truth = targets(codes)[:, at]
@@ -63,5 +63,5 @@ class Judged:
 
 
 def macro(probability: np.ndarray, truth: np.ndarray) -> float:
-    """Mean area over classes (record, class) that some have and some have not."""
+    """Mean AUROC over classes (record, class) with positive and negative records."""
     return float(np.nanmean(auroc(probability, truth)))

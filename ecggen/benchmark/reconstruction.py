@@ -1,7 +1,7 @@
-"""A reconstruction protocol: given leads in, the leads they do not determine scored against the truth.
+"""The reconstruction protocol: missing leads are reconstructed from given leads and compared with the recorded leads.
 
-Each record takes the whole way a user's would: read, filtered, reconstructed. Truth and answer are compared in
-the model's band and at its rate. Every score carries n, a patient-bootstrap interval and its definition.
+Each record is processed as a user's would be: read, filtered, reconstructed. Truth and reconstruction are compared in
+the model's pass band and at its rate. Every score has n, a patient-bootstrap interval and a definition.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.benchmark.preserved_diagnoses import RECORDED, Judged
+from ecggen.benchmark.preserved_diagnoses import RECORDED, PreservedDiagnoses
 from ecggen.benchmark.subgroups import by_group
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -34,19 +34,19 @@ CHUNK = 64  # records at a time
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured on which records.
+    """Settings of the protocol.
 
     Attributes:
         kind: "reconstruction".
         data: The data set, "ptb-xl".
-        given: Leads that are given.
-        train_folds: Folds that baselines learn from.
+        given: Given leads.
+        train_folds: Training folds of the baselines.
         folds: Folds that are scored.
-        draws: Draws per estimate.
-        level: Level of the band.
+        draws: Number of draws per reconstruction.
+        level: Level of the prediction interval.
         seed: Seed of the draws and of the bootstrap.
-        limit: Most records that are scored; 0 for all.
-        judge: The classifier that looks for diagnoses in what was reconstructed; "" for none.
+        limit: Largest number of scored records; 0 for all.
+        classifier: Classifier for preserved diagnoses; "" for none.
     """
 
     kind: str
@@ -68,20 +68,20 @@ class Protocol:
 DEFINITIONS = {
     "r": "mean over records and scored leads of Pearson's r",
     "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
-    "coverage": "share of true samples coverage",
+    "coverage": "share of true samples inside the prediction interval",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
     "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
     "preserved": "macro AUROC of the classifier's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
-"""On how many records, evenly spread, the ranked probability is scored, and with how many draws."""
+"""Number of evenly spaced records, and of draws per record, for the CRPS."""
 
 
-def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: Sequence[str], seed: int) -> dict:
+def score(predicted: np.ndarray, true: np.ndarray, given: Sequence[str], patients: Sequence[str], seed: int) -> dict:
     """r and RMSE with intervals, overall and per lead, of (record, 8, time) in mV."""
     leads = free_leads(given)
-    r, squared = by_record(drawn, true, given)
+    r, squared = by_record(predicted, true, given)
     return {
         "r": float(r.mean()),
         "r_interval": patient_interval(r, patients, seed),
@@ -95,11 +95,11 @@ def score(drawn: np.ndarray, true: np.ndarray, given: Sequence[str], patients: S
     }
 
 
-def by_record(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def by_record(predicted: np.ndarray, true: np.ndarray, given: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """r and mean squared error (record, scored lead) of (record, 8, time) in mV."""
     rows = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(given)]
-    r = np.nan_to_num(pearson(drawn[:, rows], true[:, rows]))
-    return r, mean_squared_error(drawn[:, rows], true[:, rows])
+    r = np.nan_to_num(pearson(predicted[:, rows], true[:, rows]))
+    return r, mean_squared_error(predicted[:, rows], true[:, rows])
 
 
 def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray) -> dict:
@@ -107,8 +107,8 @@ def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.
     started = time.perf_counter()
     baseline.fit(pack, pack.rows(protocol.train_folds), protocol.given)
     true = pack.ecg(rows).signal.numpy()
-    drawn = baseline.predict(true[:, [INDEPENDENT_LEADS.index(lead) for lead in protocol.given]])
-    scores = score(drawn, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
+    predicted = baseline.predict(true[:, [INDEPENDENT_LEADS.index(lead) for lead in protocol.given]])
+    scores = score(predicted, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
     return scores | {"seconds": time.perf_counter() - started}
 
 
@@ -120,103 +120,110 @@ def score_generator(
     rows: np.ndarray,
     progress: Callable[[float], None] | None = None,
 ) -> dict:
-    """A generator's ``estimate``, and one draw of it, scored on ``rows``.
+    """A generator's point estimate, prediction interval and single draws, scored on ``rows``.
 
     Args:
         generator: With its own preprocessing.
-        read: The recording of a row, as its file holds it.
-        pack: Tells the patients.
-        protocol: What is given and how many draws.
-        rows: Which windows.
-        progress: Called with the share done.
+        read: Reads the original recording of a row.
+        pack: Index of the recordings, with patients.
+        protocol: Settings.
+        rows: Rows that are scored.
+        progress: Called with the fraction done.
     """
-    centers, singles, truths, insides = [], [], [], []
-    judged = Judged(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
+    estimates, singles, truths, covered = [], [], [], []
+    preserved = PreservedDiagnoses(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
         raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
         given = raw.pick(*protocol.given)
         condition = Condition.none(len(raw), raw.seconds, raw.fs).with_leads(given)
         began = time.perf_counter()
-        estimate = generator.reconstruct(
+        reconstruction = generator.reconstruct(
             condition, num_draws=protocol.draws, seed=protocol.seed + start, level=protocol.level, keep_draws=False
         )
         drawing += time.perf_counter() - began
         single = generator.sample(condition, protocol.seed, first=start)
-        true, *answers = (
+        true, *predicted = (
             ecg.standard().pick(*INDEPENDENT_LEADS).resample(generator.preprocessor.fs).signal.numpy()
-            for ecg in (generator.preprocessor.ecg(raw), estimate.mean, single, estimate.lower, estimate.upper)
+            for ecg in (
+                generator.preprocessor.ecg(raw),
+                reconstruction.mean,
+                single,
+                reconstruction.lower,
+                reconstruction.upper,
+            )
         )
-        if judged is not None and raw.seconds >= SHORTEST:
-            judged.add({RECORDED: raw, "point_estimate": estimate.mean, "one draw": single})
+        if preserved is not None and raw.seconds >= SHORTEST:
+            preserved.add({RECORDED: raw, "point_estimate": reconstruction.mean, "one draw": single})
         truths.append(true)
-        centers.append(answers[0])
-        singles.append(answers[1])
-        insides.append(coverage(answers[2], answers[3], true))
+        estimates.append(predicted[0])
+        singles.append(predicted[1])
+        covered.append(coverage(predicted[2], predicted[3], true))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
     true = np.concatenate(truths)
-    center, single = np.concatenate(centers), np.concatenate(singles)
-    scores = score(center, true, protocol.given, patients, protocol.seed)
-    nearness = by_record(center, true, protocol.given)
+    estimate, single = np.concatenate(estimates), np.concatenate(singles)
+    scores = score(estimate, true, protocol.given, patients, protocol.seed)
+    errors = by_record(estimate, true, protocol.given)
     return scores | {
-        "groups": by_group(*nearness, pack.index.iloc[rows], patients, protocol.seed),
-        "interval": _band(np.concatenate(insides), protocol, patients),
+        "groups": by_group(*errors, pack.index.iloc[rows], patients, protocol.seed),
+        "interval": _interval(np.concatenate(covered), protocol, patients),
         "single_draw": score(single, true, protocol.given, patients, protocol.seed)
         | {"variance": _variance(single, true, protocol.given)},
-        "ranked": _ranked(generator, read, protocol, rows, patients),
+        "ranked": _crps(generator, read, protocol, rows, patients),
         "seconds": drawing,
         "records_per_second": len(rows) / drawing,
         "draws": protocol.draws,
         **(
             {}
-            if judged is None or not judged.found
-            else {"preserved": judged.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
+            if preserved is None or not preserved.found
+            else {"preserved": preserved.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
         ),
     }
 
 
-def _variance(drawn: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, float]:
-    """By lead."""
-    ratio = drawn.var(-1).sum(0) / true.var(-1).sum(0)
+def _variance(predicted: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, float]:
+    """Ratio of the variances of predicted and true leads, by lead."""
+    ratio = predicted.var(-1).sum(0) / true.var(-1).sum(0)
     return {lead: float(ratio[INDEPENDENT_LEADS.index(lead)]) for lead in free_leads(given)}
 
 
-def _ranked(
+def _crps(
     generator: Generator, read: Callable[[int], ECG], protocol: Protocol, rows: np.ndarray, patients: list[str]
 ) -> dict:
-    """The continuous ranked probability score of some of ``rows``, overall and by lead."""
-    some = np.unique(np.linspace(0, len(rows) - 1, CRPS_RECORDS).astype(int))
+    """CRPS of a subset of ``rows``, overall and by lead."""
+    subset = np.unique(np.linspace(0, len(rows) - 1, CRPS_RECORDS).astype(int))
     leads = free_leads(protocol.given)
     found = []
-    for at in some:
+    for at in subset:
         raw = read(int(rows[at]))
         condition = Condition.none(1, raw.seconds, raw.fs).with_leads(raw.pick(*protocol.given))
-        drawn = generator.sample(condition.repeat(CRPS_DRAWS), protocol.seed, first=int(at) * CRPS_DRAWS)
-        answer, true = (
+        predicted = generator.sample(condition.repeat(CRPS_DRAWS), protocol.seed, first=int(at) * CRPS_DRAWS)
+        draws, true = (
             ecg.standard().pick(*leads).resample(generator.preprocessor.fs).signal.numpy()
-            for ecg in (drawn, generator.preprocessor.ecg(raw))
+            for ecg in (predicted, generator.preprocessor.ecg(raw))
         )
-        found.append(crps(answer, true[0]).mean(-1))
+        found.append(crps(draws, true[0]).mean(-1))
     scores = np.stack(found)
     return {
         "crps_mv": float(scores.mean()),
-        "crps_mv_interval": patient_interval(scores, [patients[at] for at in some], protocol.seed),
+        "crps_mv_interval": patient_interval(scores, [patients[at] for at in subset], protocol.seed),
         "per_lead": dict(zip(leads, scores.mean(0).tolist(), strict=True)),
-        "n": len(some),
+        "n": len(subset),
         "draws": CRPS_DRAWS,
     }
 
 
-def _band(share: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
+def _interval(covered: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
+    """Coverage of the prediction interval from coverages (record, 8), overall and by lead."""
     leads = free_leads(protocol.given)
-    share = share[:, [INDEPENDENT_LEADS.index(lead) for lead in leads]]
+    covered = covered[:, [INDEPENDENT_LEADS.index(lead) for lead in leads]]
     return {
         "level": protocol.level,
-        "coverage": float(share.mean()),
-        "coverage_interval": patient_interval(share, patients, protocol.seed),
-        "per_lead": {lead: float(share[:, i].mean()) for i, lead in enumerate(leads)},
+        "coverage": float(covered.mean()),
+        "coverage_interval": patient_interval(covered, patients, protocol.seed),
+        "per_lead": {lead: float(covered[:, i].mean()) for i, lead in enumerate(leads)},
     }
 
 
@@ -225,24 +232,24 @@ def against_truth(mean: ECG, truth: ECG, preprocessor: Preprocessor) -> dict[str
 
     Args:
         mean: A reconstruction, or one draw, with provenance.
-        truth: The recorded leads; those that were generated are compared.
-        preprocessor: The model's.
+        truth: The recorded leads; generated leads are compared.
+        preprocessor: The model's preprocessing.
 
     Returns:
-        "r" and "rmse_mv" (means over the leads), and "per_lead" with both of each lead.
+        "r" and "rmse_mv" (means over the leads), and "per_lead" with both for each lead.
 
     Raises:
-        InputError: Where both last differently.
+        InputError: If the durations differ.
     """
     if abs(mean.seconds - truth.seconds) > 0.1:
         found = f"the truth lasts {truth.seconds:.2f} s, the recording {mean.seconds:.2f} s"
-        raise InputError(found, "the same was expected")
+        raise InputError(found, "equal durations were expected")
     generated = mean.provenance.generated if mean.provenance else mean.leads
     leads = [lead for lead in generated if lead in truth.leads]
-    drawn, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (mean, truth))
-    samples = min(drawn.shape[-1], known.shape[-1])
-    r = waveform.pearson(drawn[:, :samples], known[:, :samples])
-    error = waveform.root_mean_squared_error(drawn[:, :samples], known[:, :samples])
+    predicted, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (mean, truth))
+    samples = min(predicted.shape[-1], known.shape[-1])
+    r = waveform.pearson(predicted[:, :samples], known[:, :samples])
+    error = waveform.root_mean_squared_error(predicted[:, :samples], known[:, :samples])
     per_lead = {
         lead: {"r": round(float(a), 3), "rmse_mv": round(float(b), 3)}
         for lead, a, b in zip(leads, r, error, strict=True)

@@ -1,4 +1,4 @@
-"""A protocol file run on a checkpoint: everything that a score must say about itself is gathered here."""
+"""Runs a protocol file on a checkpoint, and collects scores with settings, versions and provenance."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from ecggen.metrics.functional.waveform import free_leads
 from ecggen.report.build import CHAPTERS
 
 DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}
-"""What a protocol's ``data`` can name."""
+"""Values of a protocol's ``data``."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A protocol on its way to be run.
+    """A protocol with all arguments of its run.
 
     Attributes:
-        settings: What the protocol file says.
+        settings: Content of the protocol file.
         where: The protocol file, for messages.
         folder: The recordings.
         generator: The model.
         with_baselines: Whether to score the baselines.
-        limit: Most records to score; 0 for as many as the protocol says.
-        cache: Where packs are kept.
-        report: Called with what is being done and the share done.
-        kept: Folder where parts of a long measurement are kept; None keeps nothing.
+        limit: Largest number of scored records; 0 for the protocol's.
+        cache: Folder of packs.
+        report: Called with the current step and the fraction done.
+        kept: Folder of partial results of a long measurement; None for no cache.
     """
 
     settings: dict[str, Any]
@@ -66,24 +66,24 @@ def run(
     cache: Path | None = None,
     progress: Callable[[str, float], None] | None = None,
     changes: Mapping[str, Any] | None = None,
-    steps: int | None = None,
-    guidance: float | None = None,
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
     kept: Path | None = None,
 ) -> dict[str, Any]:
     """The results of a protocol file for a model, and for the baselines.
 
     Args:
-        path: The protocol file; its ``kind`` says which of ``KINDS`` it is.
-        folders: Folders of recordings, of which the one is taken that the protocol's ``data`` asks for.
-        model: A checkpoint's name or folder, or "baseline:" and a baseline's name.
+        path: The protocol file; its ``kind`` is one of ``KINDS``.
+        folders: Folders of recordings; the one for the protocol's ``data`` is used.
+        model: Name or folder of a checkpoint, or "baseline:" and the name of a baseline.
         with_baselines: Whether to score the baselines.
-        limit: Most records to score; 0 for all.
-        cache: Where packs are kept.
-        progress: Called with what is being done and the share done.
-        changes: Values in the place of the protocol file's, as fewer draws.
-        steps: Steps of the sampler, in the place of the checkpoint's own.
-        guidance: Likewise.
-        kept: Folder where parts of a long measurement are kept, so that a stopped one goes on; None keeps nothing.
+        limit: Largest number of scored records; 0 for all.
+        cache: Folder of packs.
+        progress: Called with the current step and the fraction done.
+        changes: Values that replace those of the protocol file, such as fewer draws.
+        num_steps: Number of sampler steps; the checkpoint's by default.
+        guidance_scale: Guidance scale; the checkpoint's by default.
+        kept: Folder of partial results, from which an interrupted run continues; None for no cache.
     """
     settings = config.read_toml(path) | dict(changes or {})
     kind = settings.get("kind")
@@ -92,7 +92,7 @@ def run(
     report = progress or (lambda what, share: None)
     folder = folder_for(settings.get("data", "ptb-xl"), folders)
     generator = opened(model, folder, settings, cache, report)
-    generator = generator.with_sampling(steps, guidance)
+    generator = generator.with_sampling(num_steps, guidance_scale)
     about, scores = KINDS[kind](
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
     )
@@ -104,10 +104,10 @@ def run(
 
 
 def folder_for(kind: str, folders: Sequence[Path]) -> Path:
-    """The folder that holds the data a protocol asks for.
+    """The folder with the data of a protocol.
 
     Raises:
-        InputError: Where none does, or nobody knows such data.
+        InputError: If there is none, or the kind of data is unknown.
     """
     if kind not in DATA:
         raise InputError(f"the protocol's data is {kind!r}", f"one of {', '.join(DATA)} was expected")
@@ -116,7 +116,7 @@ def folder_for(kind: str, folders: Sequence[Path]) -> Path:
     for folder in folders:
         if (kind == "bidmc") == (folder.is_dir() and not (folder / DATABASE).is_file() and bool(bidmc(folder))):
             return folder
-    raise InputError(f"none of {len(folders)} folders of data is of the kind {kind}", f"{DATA[kind]} was expected")
+    raise InputError(f"none of {len(folders)} folders has data of the kind {kind}", f"{DATA[kind]} was expected")
 
 
 def opened(
@@ -126,7 +126,7 @@ def opened(
     cache: Path | None,
     report: Callable[[str, float], None],
 ) -> Generator:
-    """A checkpoint's generator, or a baseline that learns from the training folds here and now."""
+    """The generator of a checkpoint, or a baseline fitted on the training folds."""
     name = model.removeprefix("baseline:")
     if name == model:
         return checkpoint.load(model)
@@ -143,14 +143,14 @@ def _packed(folder: Path, generator: Generator, cache: Path | None, report: Call
 
 
 def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    """``earlier`` results with the scores of another model; both must have scored the same records alike.
+    """``earlier`` results with the scores of another model on the same records with the same settings.
 
     Raises:
-        InputError: Where protocol, records or settings (but for the number of draws) differ.
+        InputError: If protocol, records or settings (except the number of draws) differ.
     """
     for what in ("protocol", "n", "patients", "settings"):
         ours, theirs = results[what], earlier.get(what)
-        if what == "settings":  # a setting that came later had its default before
+        if what == "settings":  # a setting that was added later had its default before
             ours = {name: value for name, value in ours.items() if name in (theirs or {})}
             ours, theirs = ({**part, "draws": 0} for part in (ours, theirs or {}))
         if json.dumps(ours) != json.dumps(theirs):
@@ -159,7 +159,7 @@ def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
 
 
 def reading(recordings: Sequence[data.Recording], pack: data.Pack) -> Callable[[int], ECG]:
-    """Reads the recording of a row of a pack, as its file holds it."""
+    """A function that reads the original recording of a row of a pack."""
     paths = {recording.name: recording.path for recording in recordings}
 
     def recording_of(row: int) -> ECG:
@@ -171,7 +171,7 @@ def reading(recordings: Sequence[data.Recording], pack: data.Pack) -> Callable[[
 
 
 def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of a reconstruction."""
+    """Description and scores of a reconstruction protocol."""
     protocol = config.build(reconstruction.Protocol, job.settings, job.where)
     generator = job.generator
     recordings = data.recordings(job.folder)
@@ -180,7 +180,7 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     )
     rows = pack.rows(protocol.folds)[: job.limit or protocol.limit or None]
     if not len(rows):
-        found = f"folds {list(protocol.folds)} of {job.folder} hold no record"
+        found = f"folds {list(protocol.folds)} of {job.folder} have no record"
         raise InputError(found, "records to score were expected")
     recording_of = reading(recordings, pack)
     scores = {}
@@ -201,7 +201,7 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _panel(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of draws and means of a reconstruction, as the quality report scores them."""
+    """Description and scores of a panel protocol: the report's section for single draws and means."""
     protocol = config.build(panels.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     recordings = data.recordings(job.folder)
@@ -213,7 +213,7 @@ def _panel(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _translation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of a translation from a PPG."""
+    """Description and scores of a translation protocol."""
     protocol = config.build(translation.Protocol, job.settings, job.where)
     protocol = replace(protocol, limit=job.limit or protocol.limit)
     about, scores = translation.run(
@@ -228,7 +228,7 @@ def _translation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _generation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of ECGs out of words or out of nothing."""
+    """Description and scores of a generation protocol."""
     protocol = config.build(generation.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     pack = _packed(job.folder, job.generator, job.cache, job.report)
@@ -240,7 +240,7 @@ def _generation(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, of one finding told in several ways."""
+    """Description and scores of a wording protocol."""
     protocol = config.build(paraphrases.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     found = paraphrases.run(protocol, job.generator)
@@ -248,7 +248,7 @@ def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _of_pack(job: Job, kind: Any, *more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores, by a module that draws for a pack's records and says what it scored."""
+    """Description and scores of a protocol whose module runs on a pack."""
     protocol = config.build(kind.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
     pack = _packed(job.folder, job.generator, job.cache, job.report)
@@ -257,7 +257,7 @@ def _of_pack(job: Job, kind: Any, *more: Any) -> tuple[dict[str, Any], dict[str,
 
 
 WORDLESS = ("reconstruction", "panel", "translation")
-"""Kinds of protocols that tell neither words nor facts."""
+"""Kinds of protocols without text and metadata."""
 
 KINDS = {
     "reconstruction": _reconstruction,
@@ -269,4 +269,4 @@ KINDS = {
     "diagnoses": lambda job: _of_pack(job, diagnoses),
     "memorisation": lambda job: _of_pack(job, memorisation),
 }
-"""What a protocol file can measure, by its ``kind``."""
+"""Function of each ``kind`` of protocol."""

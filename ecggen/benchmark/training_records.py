@@ -1,4 +1,4 @@
-"""Every record that a generator was trained on, in the form in which copies are looked for."""
+"""All training records of a generator, prepared for the search for copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.metrics.functional import privacy
 from ecggen.report import copies
-from ecggen.report.inputs.cohort import LEAST, Material, Studied
+from ecggen.report.inputs.cohort import LEAST, Cohorts, MeasuredSet
 from ecggen.report.nearness import NO_HOLDOUT
 from ecggen.report.references import known_rows
 from ecggen.report.scores import Score, beyond
@@ -20,7 +20,7 @@ from ecggen.report.sections.memorisation import COPY_FAIL, COPY_WARN
 from ecggen.report.shares import share_interval
 
 PART = 1000
-"""Records that are looked through at a time."""
+"""Records per batch."""
 COPIES = "copies of any training record"
 
 
@@ -29,8 +29,8 @@ class Known:
     """The valid training records.
 
     Attributes:
-        traits: What is searched of them.
-        patients: (record,) the patient of each.
+        traits: Their waveforms and features for the search.
+        patients: (record,) patient of each record.
     """
 
     traits: copies.Traits
@@ -41,16 +41,16 @@ class Known:
         """The records at ``rows`` of a pack."""
         parts, patients = [], []
         for start in range(0, len(rows), PART):
-            part = Studied(recorded(pack, rows[start : start + PART], "training records"), None)
+            part = MeasuredSet(recorded(pack, rows[start : start + PART], "training records"), None)
             parts.append(copies.Traits.of(part))
             patients += part.valid.patients
-            report("looking through the training records", min(1.0, (start + PART) / len(rows)))
+            report("preparing the training records", min(1.0, (start + PART) / len(rows)))
         together = zip(*((part.waves, *part.kinds) for part in parts), strict=True)
         waves, beats, spectra = map(np.concatenate, together)
         return cls(copies.Traits(waves, parts[0].fs, (beats, spectra)), np.array(patients, object))
 
-    def alike(self, traits: copies.Traits, patients: Sequence[str]) -> list[np.ndarray]:
-        """For each record, the few of other patients that resemble it most in beat or spectrum."""
+    def most_similar(self, traits: copies.Traits, patients: Sequence[str]) -> list[np.ndarray]:
+        """For each record, the few most similar records of other patients by beat or spectrum."""
         most = int(np.unique(self.patients.astype(str), return_counts=True)[1].max())
         found: list[list[int]] = [[] for _ in patients]
         for own, theirs in zip(traits.kinds, self.traits.kinds, strict=True):
@@ -64,26 +64,29 @@ class Known:
         return [np.unique(one).astype(int) for one in found]
 
 
-def copied(material: Material, known: Known) -> Score:
-    """The share of the draws told of training records that copy any training record.
+def copied(cohorts: Cohorts, known: Known) -> Score:
+    """Fraction of the draws with conditions of training records that copy any training record.
 
-    Beside it stands that of held-out records, which are nobody's copies. Material's real records are those that were
-    told.
+    The reference is the same fraction of held-out records, which cannot be copies.
+
+    Args:
+        cohorts: Its real records are those from which the conditions were taken.
+        known: All training records.
 
     Raises:
-        InputError: Where draws or held-out records are too few.
+        InputError: If there are too few draws or held-out records.
     """
-    if material.holdout is None:
+    if cohorts.holdout is None:
         raise InputError(NO_HOLDOUT)
-    told = set(material.real.all.names)
-    rows = np.flatnonzero([name in told for name in material.synthetic.valid.names])
-    least = min(len(rows), len(material.holdout.valid))
+    conditioned = set(cohorts.real.all.names)
+    rows = np.flatnonzero([name in conditioned for name in cohorts.synthetic.valid.names])
+    least = min(len(rows), len(cohorts.holdout.valid))
     if least < LEAST:
-        raise InputError(f"{least} valid draws or held-out records, {LEAST} needed")
-    whose = material.synthetic.valid.at(rows).patients
-    drawn, interval = _share(copies.Traits.of(material.synthetic).at(rows), whose, known, material.seed)
-    unseen = copies.Traits.of(material.holdout), material.holdout.valid.patients
-    floor, (_, floor_high) = _share(*unseen, known, material.seed)
+        raise InputError(f"{least} valid draws or held-out records", f"{LEAST} were expected")
+    patients = cohorts.synthetic.valid.at(rows).patients
+    drawn, interval = _share(copies.Traits.of(cohorts.synthetic).at(rows), patients, known, cohorts.seed)
+    held_out = copies.Traits.of(cohorts.holdout), cohorts.holdout.valid.patients
+    floor, (_, floor_high) = _share(*held_out, known, cohorts.seed)
     return Score(
         COPIES,
         drawn,
@@ -102,6 +105,6 @@ def copied(material: Material, known: Known) -> Score:
 def _share(
     traits: copies.Traits, patients: Sequence[str], known: Known, seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """Share of records that copy a known one, with its interval."""
+    """Fraction of records that copy a training record, with its interval."""
     same = copies.search(traits, known.traits)["r"] >= copies.THRESHOLD
     return float(same.mean()), share_interval(same, patients, seed)

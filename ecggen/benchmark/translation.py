@@ -1,9 +1,9 @@
-"""A translation protocol: a PPG in, lead II scored against the one that was recorded beside it.
+"""The translation protocol: lead II is generated from a PPG and compared with the simultaneously recorded lead II.
 
-The model sees what a user would give it: the PPG of each window as recorded, in the recorder's own time. Between
-heart and pulse lies a delay that no model can know (the pulse's way, and what the recorder adds), so that scores
-which depend on time are given twice: as drawn, and after one constant delay per recording has been removed, which
-is the one freedom that is granted. A window without detected beats counts as an error; none is dropped.
+The input is the PPG of each window as recorded, with the recorder's timing. The delay between R peak and pulse is
+unknown to the model (pulse transit time and delays of the recorder). So time-dependent scores are computed twice: as
+generated, and after removal of one constant delay per recording. A window without detected beats counts as an error;
+none is dropped.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ecggen.metrics.functional.bootstrap import patient_interval
 from ecggen.metrics.functional.waveform import mean_squared_error, pearson
 
 LONGEST_DELAY = 0.6
-"""Seconds, either way, in which a recording's constant delay is looked for."""
+"""Largest constant delay of a recording in s, in both directions."""
 COMPARABLE = 0.9
-"""Share of the highest frequency from which another delay is about as frequent: less than in ``rhythm``, for in windows
-of ten seconds a delay of half a second loses a beat in twenty at the ends."""
+"""Smallest frequency of an alternative delay, relative to the most frequent one. It is smaller than in ``rhythm``,
+because in windows of 10 s a delay of 0.5 s loses one beat in twenty at the ends."""
 MARGIN = 0.3
-"""Seconds at either end of a window whose R peaks are not counted: a detector may see or miss what is cut there."""
+"""Seconds at both ends of a window in which R peaks are not counted, because they may be cut off."""
 
 DEFINITIONS = {
     "heart_rate_error": "per minute, |drawn − true| of the mean rate between first and last R peak of a window; where "
@@ -60,17 +60,17 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured on which recordings.
+    """Settings of the protocol.
 
     Attributes:
         kind: "translation".
         data: The data set, "bidmc".
-        train_folds: Folds that baselines learn from.
+        train_folds: Training folds of the baselines.
         folds: Folds that are scored.
-        seconds: Length of the windows, which do not overlap.
-        draws: 1 scores one draw; more, the mean of so many.
+        seconds: Length of the windows in s, which do not overlap.
+        draws: Number of draws; their mean is scored.
         seed: Seed of the draws and of the bootstrap.
-        limit: Most windows that are scored; 0 for all.
+        limit: Largest number of scored windows; 0 for all.
     """
 
     kind: str
@@ -97,8 +97,8 @@ class Windows:
         name: The recording.
         patient: Its patient.
         ppg: (window, 1, time), as recorded.
-        ppg_fs: Its rate in Hz.
-        lead: The true lead II of each window, in the model's band and at its rate.
+        ppg_fs: Sampling rate of the PPG in Hz.
+        lead: The true lead II of each window, in the model's pass band and at its rate.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Windows:
 
 
 def windows(recording: Recording, preprocessor: Preprocessor, seconds: float) -> Windows:
-    """Each full window of a paired recording, one after the other."""
+    """All complete windows of a paired recording."""
     pair = read_pair(recording.path)
     size = round(seconds * pair.ecg.fs)
     count = pair.ecg.samples // size
@@ -125,7 +125,7 @@ def windows(recording: Recording, preprocessor: Preprocessor, seconds: float) ->
 
 
 class Translator(ABC):
-    """What turns windows of PPG into windows of lead II."""
+    """Base class: from windows of PPG to windows of lead II."""
 
     name: str
 
@@ -135,7 +135,7 @@ class Translator(ABC):
 
 
 class Zero(Translator):
-    """Nothing at all: what an error means is seen beside it."""
+    """Flat lines, as a reference for errors."""
 
     name = "zero"
 
@@ -145,11 +145,11 @@ class Zero(Translator):
 
 
 class PulseBeats(Translator):
-    """The mean beat of the training recordings before each pulse: what needs no network.
+    """Baseline without a network: the mean beat of the training recordings before each pulse.
 
     Args:
         before: Seconds of the beat before its R peak.
-        after: Seconds of it behind.
+        after: Seconds of the beat after its R peak.
     """
 
     name = "mean beat at each pulse"
@@ -158,7 +158,7 @@ class PulseBeats(Translator):
         self.before, self.after = before, after
 
     def fit(self, pairs: Sequence[Pair], preprocessor: Preprocessor) -> None:
-        """Average the beats of each recording, then the recordings; the ends of the beat fade out."""
+        """Average the beats of each recording, then the recordings; taper the ends of the beat."""
         start, size = round(self.before * preprocessor.fs), round((self.before + self.after) * preprocessor.fs)
         beats = []
         for pair in pairs:
@@ -170,18 +170,18 @@ class PulseBeats(Translator):
         self.beat = np.mean(beats, 0) * fade
 
     def draw(self, windows: Windows, first: int) -> Tensor:
-        """A beat ``PULSE_DELAY`` before each steepest rise."""
-        drawn = np.zeros((len(windows), windows.lead.samples), np.float32)
-        for wave, ppg in zip(drawn, windows.ppg[:, 0].numpy(), strict=True):
+        """The mean beat ``PULSE_DELAY`` before each steepest rise of the PPG."""
+        predicted = np.zeros((len(windows), windows.lead.samples), np.float32)
+        for wave, ppg in zip(predicted, windows.ppg[:, 0].numpy(), strict=True):
             for rise in pulse_rises(ppg, windows.ppg_fs):
                 start = round((rise - PULSE_DELAY - self.before) * windows.lead.fs)
                 low, high = max(0, start), min(len(wave), start + len(self.beat))
                 wave[low:high] += self.beat[low - start : max(low, high) - start]
-        return torch.from_numpy(drawn)
+        return torch.from_numpy(predicted)
 
 
-class Drawn(Translator):
-    """A generator that is told the PPG and nothing else."""
+class FromGenerator(Translator):
+    """A generator conditioned on the PPG only."""
 
     def __init__(self, generator: Generator, draws: int, seed: int):
         self.generator, self.draws, self.seed, self.name = generator, draws, seed, generator.name
@@ -207,30 +207,30 @@ def run(
     with_baselines: bool = True,
     report: Callable[[str, float], None] = lambda what, share: None,
 ) -> tuple[dict, dict]:
-    """What was scored, and the scores of the baselines and of the generator, if there is one.
+    """Description of the measurement, and scores of the baselines and of the generator, if given.
 
     Raises:
-        InputError: Where no paired recording lies in the folds that are asked for.
+        InputError: If no paired recording is in the requested folds.
     """
     paired = [recording for recording in recordings if recording.paired]
     scored = [recording for recording in paired if recording.fold in protocol.folds]
-    learnt = [recording for recording in paired if recording.fold in protocol.train_folds]
-    _refuse_leaks(paired)
-    if not scored or (with_baselines and not learnt):
+    training = [recording for recording in paired if recording.fold in protocol.train_folds]
+    _check_folds(paired)
+    if not scored or (with_baselines and not training):
         raise InputError(
-            f"{len(scored)} recordings with a PPG beside lead II lie in the folds {list(protocol.folds)}, "
-            f"{len(learnt)} in {list(protocol.train_folds)}",
-            "some in both were expected, as BIDMC has them",
+            f"{len(scored)} recordings with a PPG and lead II are in the folds {list(protocol.folds)}, "
+            f"{len(training)} in {list(protocol.train_folds)}",
+            "some in both were expected, as in BIDMC",
         )
     known = _limited([windows(one, preprocessor, protocol.seconds) for one in scored], protocol.limit)
     translators: list[Translator] = []
     if with_baselines:
         report("reading training recordings", 0.0)
         beats = PulseBeats()
-        beats.fit([read_pair(recording.path) for recording in learnt], preprocessor)
+        beats.fit([read_pair(recording.path) for recording in training], preprocessor)
         translators += [Zero(), beats]
     if generator is not None:
-        translators.append(Drawn(generator, protocol.draws, protocol.seed))
+        translators.append(FromGenerator(generator, protocol.draws, protocol.seed))
     scores = {}
     for translator in translators:
         scores[translator.name] = score(translator, known, preprocessor, protocol.seed, report)
@@ -258,10 +258,10 @@ def score(
     drawing, first = 0.0, 0
     for done, one in enumerate(known, 1):
         began = time.perf_counter()
-        drawn = translator.draw(one, first)
+        predicted = translator.draw(one, first)
         drawing, first = drawing + time.perf_counter() - began, first + len(one)
-        # The truth went through the model's filter; so does the answer, that one detector sees both alike.
-        lead = preprocessor.ecg(ECG(drawn[:, None], (LEAD,), one.lead.fs))
+        # The truth was filtered by the model's preprocessing. So is the prediction, for the same input of the detector.
+        lead = preprocessor.ecg(ECG(predicted[:, None], (LEAD,), one.lead.fs))
         delays[one.name], values = _compare(lead, one.lead)
         for name, value in values.items():
             rows.setdefault(name, []).append(value)
@@ -271,13 +271,18 @@ def score(
     return _summary(joined, patients, seed) | {"delays": delays, "n": first, "seconds": drawing}
 
 
-def constant_delay(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float | None:
-    """Seconds by which drawn R peaks follow true ones, one constant over all windows; None where peaks are missing.
+def constant_delay(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float | None:
+    """Delay in s of predicted relative to true R peaks, constant over all windows; None without peaks.
 
-    In a regular rhythm, delays an RR interval apart are about equally good. Then the one is taken that belongs to a
-    usual delay between heart and pulse (``rhythm.USUAL_LAGS``), as for recordings.
+    In a regular rhythm, delays that differ by one RR interval are about equally frequent. Then the delay that
+    corresponds to a usual lag between R peak and pulse (``rhythm.USUAL_LAGS``) is taken, as for recordings.
+
+    Example:
+        >>> true = np.cumsum([0.5, 0.8, 1.1, 0.7, 0.9])
+        >>> round(constant_delay([true + 0.1], [true]), 3)
+        0.1
     """
-    gaps = [np.subtract.outer(a, b).ravel() for a, b in zip(drawn, true, strict=True)]
+    gaps = [np.subtract.outer(a, b).ravel() for a, b in zip(predicted, true, strict=True)]
     all_gaps = np.concatenate(gaps) if gaps else np.zeros(0)
     near = all_gaps[np.abs(all_gaps) <= LONGEST_DELAY]
     if not len(near):
@@ -292,28 +297,28 @@ def constant_delay(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> f
     return float(np.median(around)) if len(around) else float(best)
 
 
-def _compare(drawn: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndarray]]:
-    """The constant delay of one recording, and each measure (window, …)."""
-    peaks, known = r_peaks(drawn), r_peaks(true)
+def _compare(predicted: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndarray]]:
+    """The constant delay of one recording, and all measures (window, …)."""
+    peaks, known = r_peaks(predicted), r_peaks(true)
     delay = constant_delay(peaks, known)
     values = {
         "rate": heart_rate_errors(peaks, known),
         "no_rate": np.array([heart_rate(one) is None for one in peaks], float),
     }
-    for how, moved in (("delay_removed", delay or 0.0), ("as_drawn", 0.0)):
-        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
+    for how, shift in (("delay_removed", delay or 0.0), ("as_drawn", 0.0)):
+        part = (max(0.0, -shift) + MARGIN, true.seconds - max(0.0, shift) - MARGIN)
         for tolerance in TOLERANCES:
-            counts = [beat_counts(a - moved, b, tolerance, part) for a, b in zip(peaks, known, strict=True)]
+            counts = [beat_counts(a - shift, b, tolerance, part) for a, b in zip(peaks, known, strict=True)]
             values[f"{how}.f1_{1000 * tolerance:.0f}"] = np.stack(counts)
-        for name, value in _waves(drawn, true, round(moved * true.fs)).items():
+        for name, value in _waves(predicted, true, round(shift * true.fs)).items():
             values[f"{how}.{name}"] = value
     return delay, values
 
 
-def _waves(drawn: ECG, true: ECG, samples: int) -> dict[str, np.ndarray]:
-    """Errors (window,) over the part that both cover, the drawn lead moved ``samples`` earlier."""
-    size = min(drawn.samples, true.samples) - abs(samples)
-    a = drawn.signal[:, 0, max(0, samples) :][:, :size].double().numpy()
+def _waves(predicted: ECG, true: ECG, samples: int) -> dict[str, np.ndarray]:
+    """Errors (window,) over the common part, with the predicted lead shifted ``samples`` earlier."""
+    size = min(predicted.samples, true.samples) - abs(samples)
+    a = predicted.signal[:, 0, max(0, samples) :][:, :size].double().numpy()
     b = true.signal[:, 0, max(0, -samples) :][:, :size].double().numpy()
     return {
         "rmse_mv": mean_squared_error(a, b),
@@ -323,14 +328,14 @@ def _waves(drawn: ECG, true: ECG, samples: int) -> dict[str, np.ndarray]:
 
 
 def _standard(waves: np.ndarray) -> np.ndarray:
-    """Each wave with mean 0 and deviation 1; zeros where it is flat."""
-    level = waves - waves.mean(-1, keepdims=True)
-    spread = level.std(-1, keepdims=True)
-    return np.divide(level, spread, out=np.zeros_like(level), where=spread > 0)
+    """Each waveform scaled to mean 0 and deviation 1; zeros if it is flat."""
+    centred = waves - waves.mean(-1, keepdims=True)
+    deviation = centred.std(-1, keepdims=True)
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
 
 
 def _summary(values: dict[str, np.ndarray], patients: Sequence[str], seed: int) -> dict:
-    """Scores with their intervals; squared errors become roots, counts F1."""
+    """Scores with their intervals; roots of mean squared errors, F1 of counts."""
     made: dict = {
         "heart_rate_error": {
             "median": float(np.median(values["rate"])),
@@ -353,7 +358,7 @@ def _summary(values: dict[str, np.ndarray], patients: Sequence[str], seed: int) 
 
 
 def _limited(known: list[Windows], limit: int) -> list[Windows]:
-    """The first ``limit`` windows of all, or all of them for 0."""
+    """The first ``limit`` windows, or all for 0."""
     if not limit:
         return known
     kept = []
@@ -364,27 +369,33 @@ def _limited(known: list[Windows], limit: int) -> list[Windows]:
     return kept
 
 
-def _refuse_leaks(recordings: Sequence[Recording]) -> None:
-    """An InputError where a patient lies in two folds."""
+def _check_folds(recordings: Sequence[Recording]) -> None:
+    """Raise InputError if a patient is in several folds."""
     folds: dict[str, set[int]] = {}
     for recording in recordings:
         folds.setdefault(recording.patient, set()).add(recording.fold)
-    torn = sorted(patient for patient, lies in folds.items() if len(lies) > 1)
-    if torn:
-        raise InputError(f"patient {torn[0]} lies in several folds", "each patient in one fold was expected")
+    split = sorted(patient for patient, lies in folds.items() if len(lies) > 1)
+    if split:
+        raise InputError(f"patient {split[0]} is in several folds", "each patient in one fold was expected")
 
 
-def against_truth(drawn: ECG, true: ECG, preprocessor: Preprocessor) -> dict[str, Any]:
-    """How the drawn R peaks of lead II lie to the true ones, before and after one constant delay is removed."""
-    if abs(drawn.seconds - true.seconds) > 0.1:
-        found = f"the truth lasts {true.seconds:.2f} s, the PPG {drawn.seconds:.2f} s"
-        raise InputError(found, "the same was expected", "choose the same part of both with --start and --seconds")
-    (peaks,), (known,) = (r_peaks(preprocessor.ecg(ecg.pick(LEAD))) for ecg in (drawn, true))
+def against_truth(predicted: ECG, true: ECG, preprocessor: Preprocessor) -> dict[str, Any]:
+    """F1 of predicted R peaks in lead II, before and after removal of a constant delay.
+
+    Raises:
+        InputError: If the durations differ.
+    """
+    if abs(predicted.seconds - true.seconds) > 0.1:
+        found = f"the truth lasts {true.seconds:.2f} s, the PPG {predicted.seconds:.2f} s"
+        raise InputError(
+            found, "equal durations were expected", "choose the same part of both with --start and --seconds"
+        )
+    (peaks,), (known,) = (r_peaks(preprocessor.ecg(ecg.pick(LEAD))) for ecg in (predicted, true))
     delay = constant_delay([peaks], [known])
     scores, rate = [], heart_rate(known)
-    for moved in (0.0, delay or 0.0):
-        part = (max(0.0, -moved) + MARGIN, true.seconds - max(0.0, moved) - MARGIN)
-        scores.append(round(float(f1(beat_counts(peaks - moved, known, TOLERANCES[0], part))), 3))
+    for shift in (0.0, delay or 0.0):
+        part = (max(0.0, -shift) + MARGIN, true.seconds - max(0.0, shift) - MARGIN)
+        scores.append(round(float(f1(beat_counts(peaks - shift, known, TOLERANCES[0], part))), 3))
     return {
         "delay": None if delay is None else round(delay, 3),
         "f1_50_as_drawn": scores[0],

@@ -1,1 +1,1 @@
-"""Networks that look at ECGs: classifier, ECG-text encoder, delineator and public foundation models."""
+"""Evaluation networks: classifier, ECG–text encoder, delineator and public foundation models."""

@@ -1,8 +1,8 @@
-"""The classifier: what a network that has seen real ECGs only finds in a twelve-lead ECG.
+"""The classifier: statements, sex and age from a twelve-lead ECG, by a network trained on real ECGs only.
 
-It tells the 71 SCP statements of PTB-XL with their five superclasses and 23 subclasses, and the patient's sex and age.
-Its features are what distances between sets of ECGs are measured on. It judges ECGs of any origin, so it owns
-its preprocessing, takes leads by name and refuses what it cannot be given.
+It predicts the 71 SCP statements of PTB-XL, their five superclasses and 23 subclasses, and the patient's sex and age.
+Distances between sets of ECGs are computed on its features. It is applied to ECGs of any origin, so it includes its
+own preprocessing, selects leads by name and rejects recordings that it cannot process.
 """
 
 from __future__ import annotations
@@ -25,30 +25,41 @@ from ecggen.data import Batch
 from ecggen.networks.classifier import Look
 
 SHORTEST = 5.0
-"""Seconds that a recording must last to be judged."""
+"""Shortest recording in seconds that is classified."""
 SIZE_MV = 0.25
-"""mV that the network takes as 1: about the deviation of a lead."""
+"""Amplitude in mV that is scaled to 1: about the standard deviation of a lead."""
 AGE = (60.0, 17.0)
-"""Mean and deviation in years by which ages are scaled."""
+"""Mean and standard deviation in years by which ages are standardised."""
 
 
 @lru_cache(1)
 def labels() -> dict[str, frozenset[str]]:
-    """What is told apart, each with the statements of which one is enough: superclasses, subclasses, statements."""
+    """Every label and the SCP codes that imply it (any one is enough): superclasses, subclasses, statements.
+
+    Example:
+        >>> len(labels()), sorted(labels()["STACH"])
+        (99, ['STACH'])
+    """
     above = {f"class {name}": codes for name, codes in statements.superclasses().items()}
     between = {f"subclass {name}": codes for name, codes in statements.subclasses().items()}
     return above | between | {code: frozenset((code,)) for code in statements.codes()}
 
 
 def targets(codes: Sequence[str]) -> np.ndarray:
-    """Records' statements, apart by blanks → (record, label) float32 of 0 and 1, in the order of ``labels``."""
-    said = [set(one.split()) for one in codes]
-    return np.array([[bool(here & enough) for enough in labels().values()] for here in said], np.float32)
+    """Space-separated statements of each record → (record, label) float32 of 0 and 1, in the order of ``labels``.
+
+    Example:
+        >>> found = targets(["AFIB LVH", ""])
+        >>> found.shape, [name for name, given in zip(labels(), found[0]) if given]
+        ((2, 99), ['class HYP', 'subclass LVH', 'LVH', 'AFIB'])
+    """
+    code_sets = [set(record.split()) for record in codes]
+    return np.array([[bool(given & implying) for implying in labels().values()] for given in code_sets], np.float32)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the classifier finds in each of several records.
+    """The classifier's output for several records.
 
     Attributes:
         features: (record, width) float64.
@@ -63,7 +74,7 @@ class Predictions:
     age: np.ndarray
 
     def of(self, names: Sequence[str]) -> np.ndarray:
-        """Probabilities (record, name) of some labels."""
+        """Probabilities (record, name) of the labels ``names``."""
         return self.probability[:, [list(labels()).index(name) for name in names]]
 
 
@@ -74,9 +85,9 @@ class Classifier(nn.Module):
         widths: Channels of the network's stages.
         features: Width of a record's feature vector.
         blocks: Residual blocks in a stage.
-        kernel: Taps of a convolution, odd.
-        dropout: Share of the features that is hidden in training.
-        mixing: Parameter of the beta distribution by which training records are mixed (Zhang et al. 2018); 0 for not.
+        kernel: Kernel size of the convolutions, odd.
+        dropout: Dropout probability of the features.
+        mixing: Parameter of the beta distribution of mixup (Zhang et al. 2018); 0 disables mixup.
     """
 
     def __init__(
@@ -98,10 +109,10 @@ class Classifier(nn.Module):
 
     @property
     def preprocessing(self) -> dict[str, object]:
-        """What recordings go through, for reports."""
+        """Preprocessing of a recording, for reports."""
         own = self.preprocessor
-        band = f"{own.highpass:g}–{own.lowpass:g} Hz, zero-phase Butterworth of order {own.order}"
-        return {"fs": own.fs, "band": band, "leads": list(INDEPENDENT_LEADS), "unit": "mV"}
+        pass_band = f"{own.highpass:g}–{own.lowpass:g} Hz, zero-phase Butterworth of order {own.order}"
+        return {"fs": own.fs, "band": pass_band, "leads": list(INDEPENDENT_LEADS), "unit": "mV"}
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 8, time) mV at the classifier's rate → features (batch, width), logits (batch, label + 2)."""
@@ -109,7 +120,7 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
     def loss(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Named losses of a training batch: statements, sex, age; records are cut and mixed at random."""
+        """Named losses of a training batch: statements, sex, age; records are cropped and mixed at random."""
         share = 1.0 if self.mixing <= 0 else float(max(kept := rng.beta(self.mixing, self.mixing), 1 - kept))
         other = torch.from_numpy(rng.permutation(len(batch)))
 
@@ -121,24 +132,24 @@ class Classifier(nn.Module):
         age, female = mixed(batch.condition.metadata[:, :2]).unbind(1)
         known = batch.condition.metadata_mask[:, :2].float()
         known_age, known_sex = (known * known[other.to(known.device)]).unbind(1)
-        said = F.binary_cross_entropy_with_logits
+        cross_entropy = F.binary_cross_entropy_with_logits
         return {
-            "statements": 20 * said(logits[:, :-2], truth),
-            "sex": 0.3 * (said(logits[:, -2], female, reduction="none") * known_sex).mean(),
+            "statements": 20 * cross_entropy(logits[:, :-2], truth),
+            "sex": 0.3 * (cross_entropy(logits[:, -2], female, reduction="none") * known_sex).mean(),
             "age": 0.3 * ((logits[:, -1] - (age - AGE[0]) / AGE[1]).square() * known_age).mean(),
         }
 
     @torch.inference_mode()
     def predict(self, ecg: ECG, batch: int = 64, progress: Callable[[float], None] | None = None) -> Predictions:
-        """Judge records of ten seconds each, or the mean over the windows of longer ones.
+        """Classify records of ten seconds; longer records get the mean over their windows.
 
         Args:
             ecg: Twelve leads, or leads from which they follow, at any rate.
-            batch: Records at a time; the answer does not depend on it.
-            progress: Called with the share done.
+            batch: Records per forward pass; the result does not depend on it.
+            progress: Called with the fraction done.
 
         Raises:
-            InputError: Where leads are missing, the recording is too short, or a sample is not finite.
+            InputError: If leads are missing, the recording is too short, or a sample is not finite.
         """
         parts = []
         for start in range(0, len(ecg), batch):
@@ -167,7 +178,7 @@ class Classifier(nn.Module):
 
 
 def cut(signal: Tensor, rng: np.random.Generator) -> Tensor:
-    """A random part of 5 to 8 s, the same length for all records of a batch, each from its own place."""
+    """A random crop of 50 to 80 % of the length: one length for the batch, an independent start for each record."""
     size = int(rng.integers(signal.shape[-1] // 2, int(0.8 * signal.shape[-1]) + 1))
     starts = torch.from_numpy(rng.integers(0, signal.shape[-1] - size + 1, len(signal)))
     at = starts[:, None, None] + torch.arange(size)
@@ -175,10 +186,10 @@ def cut(signal: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def check(ecg: ECG) -> None:
-    """An InputError where ``ecg`` is no recording that can be judged."""
+    """Raise InputError if ``ecg`` is too short or holds values that are not finite."""
     if ecg.seconds < SHORTEST:
         raise InputError(
-            f"the recording lasts {ecg.seconds:.2f} s", f"at least {SHORTEST:g} s were expected to judge it"
+            f"the recording lasts {ecg.seconds:.2f} s", f"at least {SHORTEST:g} s were expected to classify it"
         )
     if not bool(ecg.signal.isfinite().all()):
         raise InputError("the recording holds values that are not finite", do="leave out or mend such records first")

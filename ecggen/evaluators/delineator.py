@@ -1,10 +1,10 @@
-"""Where P, QRS and T begin, peak and end: beat by beat and lead by lead, for thousands of ECGs in minutes.
+"""Delineation: onset, peak and offset of P, QRS and T of every beat in every lead.
 
-A small network (``ecggen.networks.delineation``, trained on LUDB) says of each instant how probable each wave is there;
-``ecggen.evaluators.delineator_decoding`` makes beats, onsets, peaks and offsets of it.
+A small network (``ecggen.networks.delineation``, trained on LUDB) predicts the probability of each wave at each sample;
+``ecggen.evaluators.delineator_decoding`` converts the probabilities to beats, onsets, peaks and offsets.
 
-Everything is looked at in 0.5–40 Hz at 250 Hz, whatever an ECG holds beyond: sets of different bandwidth are then
-delineated alike, and only the shape counts, not the gain.
+Every ECG is filtered to 0.5–40 Hz, resampled to 250 Hz and scaled to unit deviation first, so that the result depends
+neither on the bandwidth of a recording nor on its gain.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from ecggen.networks import storage
 from ecggen.networks.delineation import Delineator, probabilities
 
 FORMAT = 1
-"""Version of the checkpoint folder's form."""
+"""Version of the checkpoint folder's format."""
 BAND = (0.5, 40.0)
-"""Hz that the network sees."""
+"""Pass band of the network's input in Hz."""
 SHORTEST = 2.0
-"""Seconds below which an ECG is refused."""
+"""Shortest ECG in seconds that is accepted."""
 SLOWEST = 50.0
-"""Hz below which an ECG is refused."""
+"""Lowest sampling rate in Hz that is accepted."""
 QUIET = 0.002
-"""Deviation in mV below which a lead counts as flat."""
+"""Standard deviation in mV below which a lead counts as flat."""
 WINDOW = 60.0
-"""Seconds of a long recording that the network reads at once."""
+"""Seconds of a long recording that are processed at a time."""
 OVERLAP = 4.0
-"""Seconds of context to either side of such a window; the network sees less than two."""
+"""Seconds of context on either side of such a window; the receptive field is less than two."""
 TOGETHER = 4
-"""Records the network reads at once: as many as a processor's cache holds."""
+"""Records per forward pass: as many as fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
 class Waves:
-    """Times in seconds of the waves of a batch of ECGs; NaN where a wave is absent, unclear or cut off by the end.
+    """Times in seconds of the waves of a batch of ECGs; NaN for a wave that is absent, uncertain or cut off at an end.
 
     Attributes:
-        peaks: For each record the R peaks: where the leads' mean square is highest within the QRS. Empty without beats.
+        peaks: R peaks of each record: maximum over the QRS of the mean square over leads. Empty without beats.
         leads: Names of the leads.
         fs: Rate of the ECG in Hz.
-        p_onset: (record, lead, beat), as all that follow; padded with NaN to the largest number of beats.
-        p_peak: Where the wave stands farthest from the line between its ends, upwards or downwards.
+        p_onset: (record, lead, beat), as all below; padded with NaN to the largest number of beats.
+        p_peak: Largest distance, up or down, from the straight line between onset and offset.
         p_offset: End of P.
-        qrs_onset: Begin of QRS.
-        qrs_peak: Top of R in this lead; where there is hardly any, the deepest point.
+        qrs_onset: Start of QRS.
+        qrs_peak: Peak of R in this lead; the minimum where there is hardly any R.
         qrs_offset: End of QRS, the J point.
-        t_onset: Begin of T.
-        t_peak: Peak of T, as of P.
+        t_onset: Start of T.
+        t_peak: Peak of T, defined as that of P.
         t_offset: End of T.
     """
 
@@ -81,18 +81,18 @@ class Waves:
         return len(self.peaks)
 
     def median_over_leads(self) -> dict[str, np.ndarray]:
-        """Global marks (record, beat): each one's median over the leads, where a third of them or more show it.
+        """Global marks (record, beat): the median over leads, where at least a third of the leads have the mark.
 
-        Unlike the earliest onset and latest offset of any lead, the median is not moved by one lead's slip; it gives a
-        QRS that is some milliseconds shorter.
+        The median is robust against an error in one lead, unlike the earliest onset and latest offset of any lead.
+        The QRS is some milliseconds shorter than with those.
         """
         found = {}
         for name in MARKS:
             marks = getattr(self, name)
             enough = np.isfinite(marks).sum(1) >= max(1, np.ceil(len(self.leads) / 3))
-            shown = np.where(enough[:, None], marks, np.nan)
-            ordered = np.sort(shown, 1)  # NaN last
-            count = np.isfinite(shown).sum(1, keepdims=True)
+            known = np.where(enough[:, None], marks, np.nan)
+            ordered = np.sort(known, 1)  # NaN last
+            count = np.isfinite(known).sum(1, keepdims=True)
             middle = [np.take_along_axis(ordered, np.maximum(count - 1 + up, 0) // 2, 1) for up in (0, 1)]
             found[name] = (middle[0] + middle[1])[:, 0] / 2
         return found
@@ -111,13 +111,19 @@ def delineate(
     """Delineate every beat of every record.
 
     Args:
-        ecg: Any of the twelve leads, any rate from 50 Hz on, any length from 2 s on. What is no number counts as 0 mV.
-        batch: Records at a time; the answer does not depend on it.
-        progress: Called with the share done after each batch.
-        network: As ``load`` gives it; the shipped one by default.
+        ecg: Any of the twelve leads, at least 50 Hz, at least 2 s. NaN counts as 0 mV.
+        batch: Records at a time; the result does not depend on it.
+        progress: Called with the fraction done after each batch.
+        network: As returned by ``load``; the shipped one by default.
 
     Raises:
-        InputError: Where the ECG is shorter than 2 s or slower than 50 Hz.
+        InputError: If the ECG is shorter than 2 s or sampled below 50 Hz.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> waves = delineate(simulate(1, seconds=4, heart_rate=60, seed=0))
+        >>> bool(len(waves.peaks[0]) >= 3), waves.qrs_onset.shape[:2]
+        (True, (1, 12))
     """
     if ecg.seconds < SHORTEST:
         raise InputError(f"the ECG lasts {ecg.seconds:.2f} s", f"at least {SHORTEST:g} s were expected")
@@ -138,26 +144,26 @@ def delineate(
 
 
 def prepare(ecg: ECG) -> Tensor:
-    """What the network reads: (record, lead, time) at ``RATE`` in ``BAND``, of unit deviation, flat leads 0."""
+    """The network's input: (record, lead, time) at ``RATE`` in ``BAND``, of unit deviation; flat leads are 0."""
     return scale(band_pass(resample(torch.nan_to_num(ecg.signal), ecg.fs, RATE), RATE, *BAND))
 
 
 def scale(x: Tensor) -> Tensor:
-    """``x`` (record, lead, time) over each lead's deviation; much smaller leads than the largest stay small."""
+    """``x`` (record, lead, time) divided by each lead's deviation, which is at least 5 % of the largest lead's."""
     deviation = x.std(-1, keepdim=True)
     least = (0.05 * deviation.amax(1, keepdim=True)).clamp(min=QUIET)
     return x / torch.maximum(deviation, least)
 
 
 def _read(network: Delineator, waves: Tensor) -> np.ndarray:
-    """Class probabilities (record, lead, class, time), a few records and a minute at a time."""
+    """Class probabilities (record, lead, class, time), computed in batches of windows with context."""
     size, margin = round(WINDOW * RATE), round(OVERLAP * RATE)
     rows = []
-    for some in waves.split(TOGETHER):
+    for batch in waves.split(TOGETHER):
         pieces = []
         for first in range(0, waves.shape[-1], size):
             begin = max(0, first - margin) // network.step * network.step
-            piece = probabilities(network, some[..., begin : first + size + margin])
+            piece = probabilities(network, batch[..., begin : first + size + margin])
             pieces.append(piece[..., first - begin : first - begin + size])
         rows.append(torch.cat(pieces, -1))
     return torch.cat(rows).numpy()
@@ -175,10 +181,10 @@ def save(network: Delineator, folder: Path | str) -> Path:
 
 @lru_cache(maxsize=4)
 def load(name: Path | str = "delineator") -> Delineator:
-    """The network in a folder, or the shipped one by its name, ready to use.
+    """The network in a folder, or the shipped one by its name, in evaluation mode.
 
     Raises:
-        InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
+        InputError: If the folder is missing, of another kind or format, or cannot be loaded.
     """
     folder = storage.find(name)
     about = storage.read_json(folder / "config.json")
@@ -190,14 +196,14 @@ def load(name: Path | str = "delineator") -> Delineator:
 
 
 def golden_marks(network: Delineator, golden: dict) -> dict[str, list[float | None]]:
-    """Global marks in s of the simulated heart of a golden file; None where there is none."""
-    heart = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"])
-    marks = delineate(heart, network=network).median_over_leads()
+    """Global marks in s of the simulated ECG of a golden file; None for a missing mark."""
+    ecg = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"])
+    marks = delineate(ecg, network=network).median_over_leads()
     return {name: [None if np.isnan(time) else round(time, 5) for time in marks[name][0].tolist()] for name in MARKS}
 
 
 def write_golden(folder: Path | str) -> Path:
-    """Record what the network in ``folder`` marks now in its ``golden_marks.json``."""
+    """Write the present output of the network in ``folder`` to its ``golden_marks.json``."""
     golden = {"heart": 5, "fs": 250, "seconds": 6, "tolerance_s": 0.002}
     file = Path(folder) / "golden_marks.json"
     file.write_text(json.dumps({**golden, "marks_s": golden_marks(load(folder), golden)}, indent=1) + "\n")

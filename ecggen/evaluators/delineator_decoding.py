@@ -1,9 +1,11 @@
-"""From probabilities to marks: which waves each beat has in each lead, where they begin, peak and end.
+"""Decoding of the delineator: from class probabilities to onsets, peaks and offsets.
 
-Beats are where the leads agree on a QRS; a lead that missed it is asked again at that place. P is looked for before the
-QRS, T after it, neither across a neighbouring QRS. A boundary lies where the wave's probability, followed outwards from
-its middle and never allowed to rise again, comes to its expected length: the mean of all boundaries that the network
-holds possible. All of it is arithmetic on arrays (beat, lead, time) over every beat of many records at once.
+1. Beats are maxima of the QRS probability averaged over leads. The QRS is then searched in every lead at each beat.
+2. P is searched before the QRS and T after it, neither beyond a neighbouring QRS.
+3. A boundary is the expected value of the boundary: from the most probable sample of the wave outwards, the running
+   minimum of the wave's probability is summed.
+
+All steps are vectorised over arrays (beat, lead, time) of all beats of many records.
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ from ecggen.networks.delineation import CLASSES
 RATE = 250.0
 """Hz of the probabilities."""
 AGREED = 0.3
-"""Mean over leads of the QRS's probability in 80 ms from which there is a beat."""
+"""Threshold for a beat: QRS probability, averaged over leads and 80 ms."""
 PRESENT = 0.5
-"""Probability that a wave must reach in a lead to be there."""
+"""Threshold for a wave in a lead: its largest probability."""
 REFRACTORY = 0.2
 """Shortest time in s between two QRS complexes."""
 REACH = {"P": (0.44, 0.02), "QRS": (0.16, 0.16), "T": (0.02, 0.72)}
-"""Seconds before and after its origin in which a wave is looked for: P ends and T begins at the QRS's boundary."""
+"""Search window of a wave in s before and after its origin. The origin of P and T is a boundary of the QRS."""
 SMALLEST = 0.02
-"""Height, in deviations of its lead, below which a wave is not there, however sure the other leads make the network."""
+"""Smallest height of a wave, in deviations of its lead; a lower one is absent, regardless of its probability."""
 SMALLEST_R = 0.06
-"""Share of the QRS's height from which an upward deflection is its peak, as readers of ECGs have it."""
+"""Smallest upward deflection, as a fraction of the QRS's height, that is taken as the R peak."""
 
 
 def decode(probable: np.ndarray, signal: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
@@ -35,7 +37,7 @@ def decode(probable: np.ndarray, signal: np.ndarray) -> tuple[list[np.ndarray], 
 
     Args:
         probable: (record, lead, class, time) probabilities at ``RATE``.
-        signal: (record, lead, time) the waves themselves; 0 where a lead is flat.
+        signal: (record, lead, time) waveforms; 0 for a flat lead.
     """
     record, middle = _beats(probable[:, :, CLASSES.index("QRS")], signal)
     found = {}
@@ -59,7 +61,7 @@ def decode(probable: np.ndarray, signal: np.ndarray) -> tuple[list[np.ndarray], 
 
 
 def _beats(qrs: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Record and middle (sample) of each QRS on which the leads that are not flat agree."""
+    """Record and centre (sample) of each QRS, from the mean probability over the leads that are not flat."""
     live = (np.ptp(signal, -1) > 0)[..., None]
     agreed = (qrs * live).sum(1) / np.maximum(live.sum(1), 1)
     agreed = uniform_filter1d(agreed, round(0.08 * RATE) + 1, mode="constant")
@@ -76,16 +78,16 @@ def _search(
     after: np.ndarray | None = None,
     before: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Onset, peak and offset (beat, lead) in samples of one wave of each beat, NaN where there is none.
+    """Onset, peak and offset (beat, lead) in samples of one wave of each beat; NaN if it is absent.
 
     Args:
         probable: Class probabilities.
-        signal: (record, lead, time) the waves themselves.
+        signal: (record, lead, time) waveforms.
         wave: Its name.
-        record: (beat,) whose beat it is.
-        origin: (beat,) sample from which ``REACH`` counts.
-        after: (beat,) sample before which nothing is looked for.
-        before: (beat,) sample after which nothing is looked for.
+        record: (beat,) record of each beat.
+        origin: (beat,) sample to which ``REACH`` refers.
+        after: (beat,) lower limit of the search (sample).
+        before: (beat,) upper limit of the search (sample).
     """
     early, late = (round(seconds * RATE) for seconds in REACH[wave])
     at = origin.astype(int)[:, None] + np.arange(-early, late + 1)
@@ -95,26 +97,26 @@ def _search(
     if before is not None:
         inside &= at < before[:, None]
     safe = np.clip(at, 0, signal.shape[-1] - 1)
-    chance = probable[record[:, None], :, CLASSES.index(wave), safe] * inside[..., None]
-    chance = np.ascontiguousarray(chance.swapaxes(1, 2))
-    anchor = uniform_filter1d(chance, 9, mode="constant").argmax(-1)
-    there = np.take_along_axis(chance, anchor[..., None], -1)[..., 0] >= PRESENT
-    onset, offset = _extent(chance, anchor)
-    # A wave that reaches the edge of the recording has no end there that anyone could see.
+    probability = probable[record[:, None], :, CLASSES.index(wave), safe] * inside[..., None]
+    probability = np.ascontiguousarray(probability.swapaxes(1, 2))
+    anchor = uniform_filter1d(probability, 9, mode="constant").argmax(-1)
+    there = np.take_along_axis(probability, anchor[..., None], -1)[..., 0] >= PRESENT
+    onset, offset = _extent(probability, anchor)
+    # A wave that is cut off by the edge of the recording has no boundary there.
     start = at[:, :1]
     onset = np.where(there & (onset + start > 1), onset, np.nan)
     offset = np.where(there & (offset + start < signal.shape[-1] - 2), offset, np.nan)
     shape = signal[record[:, None], :, safe].swapaxes(1, 2)
     peak, height = _farthest(shape, onset, offset, upright=wave == "QRS")
-    seen = np.where(height >= SMALLEST, start, np.nan)
-    return onset + seen, peak + seen, offset + seen
+    shift = np.where(height >= SMALLEST, start, np.nan)
+    return onset + shift, peak + shift, offset + shift
 
 
-def _extent(chance: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _extent(probability: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Expected first and last sample of a wave around ``anchor``: (…, time), (…) → two of (…)."""
-    at, here = np.arange(chance.shape[-1]), anchor[..., None]
-    left = np.minimum.accumulate(np.where(at < here, chance, 1.0)[..., ::-1], -1)
-    right = np.minimum.accumulate(np.where(at > here, chance, 1.0), -1)
+    at, here = np.arange(probability.shape[-1]), anchor[..., None]
+    left = np.minimum.accumulate(np.where(at < here, probability, 1.0)[..., ::-1], -1)
+    right = np.minimum.accumulate(np.where(at > here, probability, 1.0), -1)
     steps = [(side * beyond).sum(-1) for side, beyond in ((left, (at < here)[..., ::-1]), (right, at > here))]
     return anchor - steps[0] - 0.5, anchor + steps[1] + 0.5
 
@@ -122,13 +124,13 @@ def _extent(chance: np.ndarray, anchor: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _farthest(
     shape: np.ndarray, onset: np.ndarray, offset: np.ndarray, *, upright: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where (…, time) is farthest from the straight line between ``onset`` and ``offset`` (…), and its height.
+    """Sample of (…, time) farthest from the straight line between ``onset`` and ``offset`` (…), and the wave's height.
 
     Args:
-        shape: The waves.
-        onset: First sample; without it, or the last, there is no peak (NaN) and the height is unknown (infinite).
+        shape: The waveforms.
+        onset: First sample. If it or the last is NaN, the peak is NaN and the height infinite.
         offset: Last sample.
-        upright: The farthest upwards, however deep the rest, unless hardly anything stands upwards.
+        upright: Take the highest point unless its height is below ``SMALLEST_R``; else the larger deflection.
     """
     known = np.isfinite(onset) & np.isfinite(offset)
     ends = [np.where(known, np.rint(end), 0).astype(int)[..., None] for end in (onset, offset)]
@@ -143,13 +145,13 @@ def _farthest(
 
 
 def _middle(samples: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """Median over the leads (beat, lead) that know; the middle of the QRS where none does."""
+    """Median over leads (beat, lead), NaN excluded; ``otherwise`` (beat,) if all are NaN."""
     known = np.where(np.isfinite(samples).any(1, keepdims=True), samples, otherwise[:, None])
     return np.nanmedian(known, 1) if len(known) else np.zeros(0)
 
 
 def _r_peaks(signal: np.ndarray, record: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(beat,) samples at which the mean square over leads is highest between ``begin`` and ``end``."""
+    """(beat,) samples of the maximum of the mean square over leads between ``begin`` and ``end``."""
     at = begin.astype(int)[:, None] + np.arange(round(0.25 * RATE))
     safe = np.clip(at, 0, signal.shape[-1] - 1)
     power = (signal[record[:, None], :, safe] ** 2).mean(-1) * (at <= end[:, None])

@@ -1,8 +1,8 @@
-"""An ECG and a text, side by side: how well does the one say what the other shows?
+"""ECG–text encoder: a shared embedding of ECGs and reports, in which cosine similarity measures agreement.
 
-Two encoders are trained so that an ECG and its own report lie nearer to each other (cosine) than to any other of the
-batch (Radford et al., CLIP, ICML 2021; for ECGs: Liu et al., MERL, ICML 2024). Reports that make the same statements
-are not held against each other. The ECG's encoder begins as the classifier's, the text's as the shipped word encoder.
+Two encoders are trained contrastively, so that an ECG is more similar to its own report than to the others of the batch
+(Radford et al., CLIP, ICML 2021; for ECGs: Liu et al., MERL, ICML 2024). Records with the same statements are not used
+as negatives of each other. The ECG encoder is initialised from the classifier, the text encoder from the shipped one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from ecggen.networks.text import WordEncoder
 
 
 class ECGTextEncoder(nn.Module):
-    """An encoder of ECGs and one of texts into one space.
+    """An ECG encoder and a text encoder with a shared embedding space.
 
     Args:
         widths: Channels of the ECG encoder's stages.
         features: Width of the ECG encoder's features.
         blocks: Residual blocks in a stage.
-        kernel: Taps of a convolution, odd.
-        width: Width of a word.
-        shared: Width of the space in which both meet.
-        worded: Share of the training records that are told in our own words for their statements, not by their report.
+        kernel: Kernel size of the convolutions, odd.
+        width: Width of a word embedding.
+        shared: Width of the shared embedding.
+        statement_text_prob: Probability that a training text is composed from the record's statements instead of
+            taken from its report.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class ECGTextEncoder(nn.Module):
         kernel: int = 5,
         width: int = 128,
         shared: int = 64,
-        has_text_or_metadata: float = 0.5,
+        statement_text_prob: float = 0.5,
     ):
         super().__init__()
         self.preprocessor = Preprocessor()
         self.config: dict[str, Any] = {}
-        self.name, self.has_text_or_metadata = "ecg_text", has_text_or_metadata
+        self.name, self.statement_text_prob = "ecg_text", statement_text_prob
         self.look = Look(len(INDEPENDENT_LEADS), tuple(widths), features, blocks, kernel)
         self.text = WordEncoder(width)
         self.of_ecg = nn.Sequential(
@@ -62,18 +63,18 @@ class ECGTextEncoder(nn.Module):
 
     def loss(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         """InfoNCE both ways (van den Oord et al. 2018) between the batch's ECGs and texts."""
-        told = list(batch.condition.text)
+        texts = list(batch.condition.text)
         for row, codes in enumerate(batch.codes):
-            said = [code for code in codes.split() if code in statements.codes()]
-            if said and rng.random() < self.has_text_or_metadata:
-                told[row] = statements.write(said, rng=rng)
-        waves = self._look(cut(batch.ecg.signal, rng))
-        near = waves @ self.read(told).T / self.heat.exp().clamp(0.02, 1.0)
-        same = torch.tensor([[a == b for b in batch.codes] for a in batch.codes], device=near.device)
+            known = [code for code in codes.split() if code in statements.codes()]
+            if known and rng.random() < self.statement_text_prob:
+                texts[row] = statements.write(known, rng=rng)
+        embedded = self._look(cut(batch.ecg.signal, rng))
+        logits = embedded @ self.read(texts).T / self.heat.exp().clamp(0.02, 1.0)
+        same = torch.tensor([[a == b for b in batch.codes] for a in batch.codes], device=logits.device)
         same.fill_diagonal_(False)
-        near = near.masked_fill(same, -math.inf)
-        own = torch.arange(len(near), device=near.device)
-        return {"to_text": F.cross_entropy(near, own) / 2, "to_ecg": F.cross_entropy(near.T, own) / 2}
+        logits = logits.masked_fill(same, -math.inf)
+        own = torch.arange(len(logits), device=logits.device)
+        return {"to_text": F.cross_entropy(logits, own) / 2, "to_ecg": F.cross_entropy(logits.T, own) / 2}
 
     def read(self, texts: Sequence[str]) -> Tensor:
         """Texts → unit vectors (text, shared)."""
@@ -88,7 +89,7 @@ class ECGTextEncoder(nn.Module):
 
     @torch.inference_mode()
     def ecgs(self, ecg: ECG, batch: int = 64) -> np.ndarray:
-        """Unit vectors (record, shared) float64, the mean over the windows of longer records."""
+        """Unit vectors (record, shared) float64; the mean over windows for longer records."""
         check(ecg)
         parts = []
         for start in range(0, len(ecg), batch):
@@ -98,8 +99,9 @@ class ECGTextEncoder(nn.Module):
         return torch.cat(parts).double().numpy()
 
     def similarity(self, ecg: ECG, texts: Sequence[str]) -> np.ndarray:
-        """Cosine (record,) of each ECG and its text."""
+        """Cosine similarity (record,) between each ECG and its text."""
         return (self.ecgs(ecg) * self.texts(texts)).sum(-1)
 
     def _look(self, signal: Tensor) -> Tensor:
+        """Waveforms in mV → unit vectors (record, shared)."""
         return F.normalize(self.of_ecg(self.look(signal / SIZE_MV)), dim=-1)

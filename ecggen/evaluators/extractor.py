@@ -1,8 +1,8 @@
-"""What turns ECGs into features: one row of numbers a record, on which FID, KID and PRDC compare sets.
+"""Feature extractors: one feature vector per record, on which FID, KID and PRDC compare sets.
 
-A network that is fed with the wrong leads, rate or scale answers all the same, with features that mean nothing.
-So an extractor owns its preparation: it is given ECGs (named leads, Hz, mV), brings them into the form that its
-network was trained on, and refuses those for which that is impossible. It says in ``preprocessing`` what it did.
+A network that is given the wrong leads, sampling rate or scale returns meaningless features without an error. So an
+extractor includes its preprocessing: it takes ECGs (named leads, Hz, mV), converts them to the format that its network
+was trained on, and raises an error where that is impossible. ``preprocessing`` documents the steps.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Extractor(Protocol):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """What is done to an ECG before the network sees it, in plain values for a report."""
+        """Preprocessing of an ECG, as plain values for a report."""
         ...
 
     def features(self, ecg: ECG) -> np.ndarray:
         """(record, width) float64.
 
         Raises:
-            InputError: Where the ECG cannot be brought into the extractor's form.
+            InputError: If the ECG cannot be converted to the network's input format.
         """
         ...

@@ -1,11 +1,23 @@
-"""Public foundation models from a folder of the user's: config.json and model.safetensors, nothing else is opened.
+"""Public foundation models as feature extractors: ECG-FM and ECGFounder, from weights in a local folder.
 
-Nothing is fetched. The authors publish pickled checkpoints, which can run code when they are opened; ecggen never
-opens one, and says how to turn it into safetensors. Every tensor must be known and fit, so that a network that is
-half loaded, and answers with noise, cannot pass for the published one.
+The folder holds config.json and model.safetensors; no other file is opened and nothing is downloaded. The authors
+publish pickled checkpoints, which can run code when they are opened. ecggen never opens one; the error message explains
+the conversion to safetensors. Every tensor must be known and have the expected shape, so that a partly loaded network
+cannot be mistaken for the published one.
 
-config.json: {"model": "ecg-founder"} or {"model": "ecg-fm"}; where wanted "leads" (["II"] for the single-lead
-ECGFounder), "seconds" (how much of each record), and "network" (sizes other than the released ones).
+config.json: {"model": "ecg-founder"} or {"model": "ecg-fm"}; optional keys are "leads" (["II"] for the single-lead
+ECGFounder), "seconds" (length that is used of each record) and "network" (sizes other than the released ones).
+
+ECG-FM (McKeen et al. 2024, arXiv 2408.05178; MIT licence): 768 features of 5 s, pretrained without labels on
+MIMIC-IV-ECG and the PhysioNet 2021 challenge. PTB-XL is part of that challenge, so its records are training data of
+this model. Published preprocessing: 500 Hz, each lead scaled to mean 0 and deviation 1, windows of 5 s, no filter.
+The features therefore depend on noise and bandwidth: compare sets of one sampling rate. A flat lead becomes zeros,
+which the model knows from pretraining as a masked lead.
+
+ECGFounder (Li et al., NEJM AI 2025, arXiv 2410.04133; MIT licence): 1,024 features of 10 s, trained on 150 diagnoses of
+ten million ECGs, with twelve leads or lead I alone. Published preprocessing at 500 Hz: notch filter at 50 Hz, band-pass
+of 0.67 to 40 Hz, running median subtracted, all leads of a record together scaled to mean 0 and deviation 1, so that
+the leads keep their proportions.
 """
 
 from __future__ import annotations
@@ -17,18 +29,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from scipy.signal import butter, filtfilt, iirnotch, medfilt, sosfiltfilt
 from torch import Tensor
 
 from ecggen.core import config
 from ecggen.core.errors import InputError
-from ecggen.evaluators.ecg_fm import ECGFM
-from ecggen.evaluators.ecg_founder import ECGFounder
 from ecggen.evaluators.window import WindowExtractor
 from ecggen.networks.ecg_fm import ECGFMNetwork
 from ecggen.networks.ecg_founder import ECGFounderNetwork
+
+NOTCH = 50.0
+"""ECGFounder: frequency of the notch filter in Hz; its quality factor is 30."""
+BAND = (0.67, 40.0)
+"""ECGFounder: corner frequencies in Hz of a zero-phase Butterworth filter of order 4."""
+BASELINE = 0.4
+"""ECGFounder: length in s of the running median that is subtracted as the baseline."""
+
+
+class ECGFM(WindowExtractor):
+    """Features of ECG-FM; see ``WindowExtractor`` for the arguments and ``load`` for its weights.
+
+    The authors scale records of 10 s and then split them into two windows. ``seconds=10`` does the same and returns the
+    mean of both.
+    """
+
+    title = "ECG-FM"
+    window = 5.0
+    least_rate = 100.0
+    scaled_over = (2,)
+
+    def _filter(self, waves: np.ndarray) -> np.ndarray:
+        return waves
+
+    def _filtering(self) -> dict[str, Any]:
+        return {"filter": "none: bandwidth counts, so compare sets of one sampling rate"}
+
+
+class ECGFounder(WindowExtractor):
+    """Features of ECGFounder; see ``WindowExtractor`` for the arguments and ``load`` for its weights."""
+
+    title = "ECGFounder"
+    window = 10.0
+    least_rate = 100.0
+    scaled_over = (1, 2)
+
+    def _filter(self, waves: np.ndarray) -> np.ndarray:
+        notched = filtfilt(*iirnotch(NOTCH, 30, self.rate), waves)
+        filtered = sosfiltfilt(butter(4, BAND, "bandpass", fs=self.rate, output="sos"), notched)
+        taps = int(BASELINE * self.rate) // 2 * 2 + 1
+        flat = filtered.reshape(-1, filtered.shape[-1])
+        return filtered - np.stack([medfilt(wave, taps) for wave in flat]).reshape(filtered.shape)
+
+    def _filtering(self) -> dict[str, Any]:
+        return {"notch_hz": NOTCH, "band_hz": list(BAND), "median_baseline_s": BASELINE}
 
 
 @dataclass(frozen=True)
@@ -36,12 +93,12 @@ class Release:
     """How a model was published.
 
     Attributes:
-        extractor: What turns ECGs into features.
-        network: Its network.
-        stored_under: The key of the authors' checkpoint under which the tensors lie.
-        prefix: What stands before each name in some of the published files.
-        unused: Patterns of tensors that features do not need.
-        renamed: Older names of tensors, and those of today.
+        extractor: Its extractor class.
+        network: Its network class.
+        stored_under: Key of the tensors in the authors' checkpoint.
+        prefix: Prefix of the tensors' names in some of the published files.
+        unused: Patterns of tensors that are not needed for features.
+        renamed: Old names of tensors and their present names.
     """
 
     extractor: type[WindowExtractor]
@@ -58,7 +115,7 @@ RELEASES = {
         ECGFounderNetwork,
         stored_under="state_dict",
         prefix="module.",
-        # The head for 150 diagnoses, and batch normalisation, which is in the file but never run.
+        # The head for 150 diagnoses, and batch normalisation, which is in the file but never applied.
         unused=(r"dense\.", r"first_bn\.", r"stage_list\.\d+\.block_list\.\d+\.bn[123]\."),
     ),
     "ecg-fm": Release(
@@ -66,7 +123,7 @@ RELEASES = {
         ECGFMNetwork,
         stored_under="model",
         prefix="encoder.",  # of the finetuned release
-        # What serves pretraining, and the finetuned head.
+        # Parts for pretraining only, and the finetuned head.
         unused=(r"mask_emb$", r"quantizer\.", r"project_q\.", r"final_proj\.", r"proj\."),
         renamed={
             "conv_pos.pos_conv.0.weight_g": "conv_pos.pos_conv.0.parametrizations.weight.original0",
@@ -74,51 +131,53 @@ RELEASES = {
         },
     ),
 }
-"""The models that are known here, by their name in config.json."""
+"""Known models by their name in config.json."""
 KEYS = ("model", "leads", "seconds", "network")
 PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 
 
 def load(folder: Path | str, device: torch.device | str = "cpu", batch: int = 32) -> WindowExtractor:
-    """The foundation model in a folder, ready to give features.
+    """Load the foundation model in a folder as an extractor.
 
     Args:
         folder: Holds config.json and model.safetensors.
-        device: Where it computes.
-        batch: Records at a time.
+        device: Device of the network.
+        batch: Records per forward pass.
 
     Raises:
-        InputError: Where a file is missing, pickled, broken or of another network; it names the first tensors that
-            are missing, unknown or of another shape.
+        InputError: If a file is missing, pickled, broken or of another network; the message names the first tensors
+            that are missing, unknown or of another shape.
     """
     folder = Path(folder)
     _refuse_pickled(folder)
     about = _read_config(folder / "config.json")
     release = RELEASES[about["model"]]
-    # On "meta" the network takes no memory and no time until its tensors are there.
+    # On "meta" the network needs no memory and no initialisation before its tensors are assigned.
     with torch.device("meta"):
         network = config.build(release.network, about.get("network", {}), f'"network" of {folder / "config.json"}')
     file = folder / "model.safetensors"
     tensors = matched(release, _read_tensors(file), network.state_dict(), str(file))
     network.load_state_dict(tensors, assign=True)
-    with file.open("rb") as bytes_of:
-        digits = hashlib.file_digest(bytes_of, "sha256").hexdigest()[:12]
+    with file.open("rb") as stream:
+        digits = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
     name = f"{about['model']}@{digits}"
     return release.extractor(network, name, about.get("leads"), about.get("seconds"), device, batch)
 
 
 def matched(release: Release, given: dict[str, Tensor], wanted: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-    """The tensors of ``wanted``, float32, out of ``given`` under any of the names that were published.
+    """The tensors of ``wanted``, float32, taken from ``given`` under any of their published names.
 
     Raises:
-        InputError: Where one is missing, unknown, of another shape or not finite; what features do not need is left.
+        InputError: If one is missing, unknown, of another shape or not finite; ``release.unused`` tensors are ignored.
     """
     prefix = release.prefix if release.prefix + next(iter(wanted)) in given else ""
     bare = {name.removeprefix(prefix): value for name, value in given.items()}
     named = {release.renamed.get(name, name): value for name, value in bare.items()}
     unused = re.compile("|".join(release.unused))
     _complain("lacks", [name for name in wanted if name not in named], release, where)
-    _complain("has besides", [name for name in named if name not in wanted and not unused.match(name)], release, where)
+    _complain(
+        "has in addition", [name for name in named if name not in wanted and not unused.match(name)], release, where
+    )
     shapes = [
         f"{name} {tuple(named[name].shape)} for {tuple(value.shape)}"
         for name, value in wanted.items()
@@ -141,7 +200,7 @@ def _complain(what: str, names: list[str], release: Release, where: str) -> None
 
 
 def _refuse_pickled(folder: Path) -> None:
-    """An InputError that tells how to convert where there is a pickled checkpoint instead of safetensors."""
+    """Raise InputError with instructions for the conversion if the folder holds a pickled checkpoint only."""
     if folder.is_dir() and not (folder / "model.safetensors").is_file():
         pickled = sorted(path for path in folder.iterdir() if path.suffix in PICKLED)
     else:
@@ -150,7 +209,7 @@ def _refuse_pickled(folder: Path) -> None:
         keys = " or ".join(f'"{one.stored_under}" ({one.extractor.title})' for one in RELEASES.values())
         raise InputError(
             f"{pickled[0]} is a pickled checkpoint, which can run code when it is opened, so it is not opened",
-            "model.safetensors was expected beside config.json",
+            "model.safetensors was expected next to config.json",
             "convert it in an environment of your own, if you trust it: load it with PyTorch and write its tensors, "
             f'which lie under {keys}, with safetensors.torch.save_file(tensors, "model.safetensors")',
         )
@@ -159,13 +218,13 @@ def _refuse_pickled(folder: Path) -> None:
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    known = f'{{"model": "ecg-founder"}} or {{"model": "ecg-fm"}} was expected, with {", ".join(KEYS[1:])} where wanted'
+    known = f'{{"model": "ecg-founder"}} or {{"model": "ecg-fm"}} was expected, optionally with {", ".join(KEYS[1:])}'
     try:
         about = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {error}", known) from error
     if not isinstance(about, dict) or str(about.get("model")) not in RELEASES:
-        raise InputError(f"{file} names no model that is known here", known)
+        raise InputError(f"{file} names no known model", known)
     kinds = {"leads": list, "seconds": (int, float), "network": dict}
     for key, value in about.items():
         if key not in KEYS or not isinstance(value, kinds.get(key, str)):
@@ -179,6 +238,6 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
-            "whole safetensors weights were expected",
+            "complete safetensors weights were expected",
             "convert or copy them again",
         ) from error

@@ -1,6 +1,6 @@
-"""An evaluator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, as a generator's.
+"""Saving and loading of evaluators: config.json, model.safetensors, preprocessor_config.json, README.md.
 
-A name in ``config.json`` can only be one of ``KINDS``, never an import.
+The folder has the layout of a generator's. ``config.json`` names one of ``KINDS``; it never names an import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Evaluator = Classifier | ECGTextEncoder
 
 
 def new(kind: str, values: Mapping[str, Any], where: str) -> Evaluator:
-    """An untrained evaluator, its constructor's arguments in ``config``."""
+    """An untrained evaluator; its constructor's arguments are kept in ``config``."""
     if kind not in KINDS:
         raise InputError(f"{where} names the evaluator {kind!r}", f"one of {', '.join(KINDS)} was expected")
     evaluator = config.build(KINDS[kind], values, where)
@@ -35,7 +35,7 @@ def new(kind: str, values: Mapping[str, Any], where: str) -> Evaluator:
 
 
 def begin_with(evaluator: Evaluator, look: str | None, text: str | None) -> None:
-    """Give an ECG-text encoder the ECG network of a classifier and the text encoder of a checkpoint, by their names."""
+    """Initialise an ECG–text encoder from a classifier's ECG network and a checkpoint's text encoder, given by name."""
     if not (look or text):
         return
     if not isinstance(evaluator, ECGTextEncoder):
@@ -49,12 +49,12 @@ def begin_with(evaluator: Evaluator, look: str | None, text: str | None) -> None
 
 
 def save(evaluator: Evaluator, folder: Path, half: bool = False) -> Path:
-    """Write an evaluator to a folder, whole or not at all; the card of an older one there stays.
+    """Write an evaluator to a folder atomically; an existing README.md is kept.
 
     Args:
         evaluator: Made by ``new`` or loaded.
-        folder: Where to.
-        half: Store 16-bit numbers, as shipped weights are.
+        folder: Target folder.
+        half: Store weights in half precision, as the shipped ones.
     """
     files = {
         "config.json": {"format": FORMAT, **evaluator.config},
@@ -74,10 +74,10 @@ def load(name: str | Path, kind: str = "") -> Evaluator:
 
     Args:
         name: A folder, or the name of one in ``checkpoints/``.
-        kind: The kind that is expected; any if empty.
+        kind: The expected kind; any if empty.
 
     Raises:
-        InputError: Where the folder is missing, of another format or kind, or not whole.
+        InputError: If the folder is missing, incomplete, or of another format or kind.
     """
     folder = storage.find(name)
     about = storage.read_json(folder / "config.json")

@@ -1,7 +1,7 @@
-"""An extractor whose network looks at a window of fixed leads, rate and length, brought to unit deviation.
+"""Base class of extractors whose network takes windows of fixed leads, rate and length, scaled to unit deviation.
 
-Scaling divides the millivolts out: a record in another unit would pass unnoticed, and a flat one would turn into
-loud noise. So a recording is looked over before it is scaled, and what reaches the network is looked over once more.
+Scaling removes the unit: a record in another unit would pass unnoticed, and a flat record would be amplified to noise.
+So a recording is checked before it is scaled, and the network's input is checked again.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from ecggen.networks.ecg_fm import ECGFMNetwork
 from ecggen.networks.ecg_founder import ECGFounderNetwork
 
 LARGEST = 50.0
-"""mV from a lead's mean: more than any heart or shaken electrode gives, so the unit must be wrong."""
+"""Largest distance in mV from a lead's mean; a larger one exceeds any ECG or artefact, so the unit must be wrong."""
 SMALLEST = 0.02
-"""mV from top to bottom of the largest lead: with less the record is flat, or in volts."""
+"""Smallest peak-to-peak amplitude in mV of the largest lead; a smaller record is flat, or in volts."""
 MARGIN = 1.0
-"""Seconds kept beyond the window until the rate is changed, so that the window does not feel the cut."""
+"""Seconds kept beyond the window until resampling, to avoid edge effects of the filter inside it."""
 QUIET = 1e-4
-"""mV; a lead that deviates less is flat: 0.1 µV lies below the resolution of recorders, so only rounding is left."""
+"""Standard deviation in mV below which a lead is flat: 0.1 µV is below the resolution of recorders."""
 
 
 class WindowExtractor(ABC):
-    """Cuts, filters and scales ECGs for a network; what a kind of network needs stands in its subclass.
+    """Crops, filters and scales ECGs for a network; subclasses define the filter and the scaling.
 
-    A record is cut to its first ``seconds`` s; where that is several windows, its features are the mean of theirs.
+    A record is cropped to its first ``seconds`` s. If these are several windows, its features are the mean over them.
 
     Args:
-        network: Prepared waves (record, lead, sample) → (record, width).
-        name: As of ``Extractor``.
-        leads: The leads that the network looks at, in its order; all twelve, or lead I, if left out.
-        seconds: How much of a record is looked at: a whole number of windows, one if left out.
-        device: Where the network computes.
-        batch: Records at a time.
+        network: Prepared waveforms (record, lead, sample) → (record, width).
+        name: As in ``Extractor``.
+        leads: The network's leads, in its order; by default all twelve, or lead I.
+        seconds: Length that is used of a record, a whole number of windows; one window by default.
+        device: Device of the network.
+        batch: Records per forward pass.
 
     Raises:
-        InputError: Where the leads are not the network's, or the seconds no whole number of windows.
+        InputError: If the leads do not fit the network, or the length is not a whole number of windows.
     """
 
     title: str
     rate = 500.0
     """Hz of the network's input."""
     window: float
-    """Seconds that the network was trained on."""
+    """Window length in s that the network was trained on."""
     least_rate: float
-    """Hz; the slowest recording that holds the network's band."""
+    """Lowest sampling rate in Hz that contains the network's pass band."""
     scaled_over: tuple[int, ...]
-    """Axes of (record, lead, sample) over which the deviation is taken."""
+    """Axes of (record, lead, sample) over which mean and deviation are computed."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class WindowExtractor(ABC):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """Each step and its numbers, in order."""
+        """Each step and its parameters, in order."""
         return {
             "leads": list(self.leads),
             "least_rate_hz": self.least_rate,
@@ -92,11 +92,11 @@ class WindowExtractor(ABC):
         return round(self.seconds * self.rate)
 
     def features(self, ecg: ECG) -> np.ndarray:
-        """(record, width) float64; all records are looked over before the first is computed.
+        """(record, width) float64; all records are checked before the first is computed.
 
         Raises:
-            InputError: Without records, on too few leads, too slow or too short a recording, a missing value, a flat
-                record and an amplitude that no heart has.
+            InputError: If there are no records, leads are missing, the sampling rate is too low, the recording too
+                short, a value missing, a record flat, or an amplitude outside the physiological range.
         """
         self._check_form(ecg)
         for first, part in self._parts(ecg):
@@ -104,7 +104,7 @@ class WindowExtractor(ABC):
         return torch.cat([self.network(self._prepare(part)) for _, part in self._parts(ecg)]).double().cpu().numpy()
 
     def prepare(self, ecg: ECG) -> Tensor:
-        """What the network is given: float32 (record, lead, sample), without unit.
+        """The network's input: float32 (record, lead, sample), without unit.
 
         Raises:
             InputError: As ``features``.
@@ -115,10 +115,10 @@ class WindowExtractor(ABC):
 
     @torch.inference_mode()
     def network(self, x: Tensor) -> Tensor:
-        """Features (record, width) of what ``prepare`` gives.
+        """Features (record, width) of the output of ``prepare``.
 
         Raises:
-            InputError: On another shape, a missing value, or waves that have not been scaled.
+            InputError: If the shape differs, a value is missing, or the input has not been scaled.
         """
         self._check_prepared(x)
         windows = x.unflatten(-1, (-1, round(self.window * self.rate))).transpose(1, 2)
@@ -126,11 +126,11 @@ class WindowExtractor(ABC):
 
     @abstractmethod
     def _filter(self, waves: np.ndarray) -> np.ndarray:
-        """float64 waves (record, lead, sample) at ``rate``, filtered as the network's training data were."""
+        """float64 waveforms (record, lead, sample) at ``rate``, filtered as the network's training data were."""
 
     @abstractmethod
     def _filtering(self) -> dict[str, Any]:
-        """The numbers of ``_filter``."""
+        """The parameters of ``_filter``."""
 
     def _scaled(self) -> str:
         return "each lead" if self.scaled_over == (2,) else "all leads of a record together"
@@ -140,7 +140,7 @@ class WindowExtractor(ABC):
             yield first, ecg[first : first + self.batch]
 
     def _cut(self, ecg: ECG) -> ECG:
-        """The network's leads, by name, of the part that matters."""
+        """The network's leads, selected by name, cropped to the part that is used."""
         ecg = ecg.crop(0, min(ecg.seconds, self.seconds + MARGIN))
         return (ecg if set(self.leads) <= set(ecg.leads) else ecg.standard()).pick(*self.leads)
 
@@ -153,37 +153,38 @@ class WindowExtractor(ABC):
         check_leads(self.leads)
         if len(self.leads) != self.channels or (self.channels == 12 and self.leads != STANDARD_LEADS):
             raise InputError(
-                f"{self.title} is to look at {', '.join(self.leads)}",
-                f"its network looks at {self.channels} lead(s)"
+                f"{self.title} was given the leads {', '.join(self.leads)}",
+                f"its network takes {self.channels} lead(s)"
                 + (", the twelve in standard order" if self.channels == 12 else ""),
             )
         windows = self.seconds / self.window
         if not (windows >= 1 and windows % 1 == 0):
             raise InputError(
-                f"{self.title} is to look at {self.seconds:g} s", f"a multiple of {self.window:g} s was expected"
+                f"{self.title} was given a length of {self.seconds:g} s",
+                f"a multiple of {self.window:g} s was expected",
             )
 
     def _check_form(self, ecg: ECG) -> None:
-        """An InputError where no record can be brought into the network's form."""
+        """Raise InputError if the records cannot be converted to the network's input format."""
         if not len(ecg):
             raise InputError("there is no record", "at least one was expected")
         unknown = [lead for lead in self.leads if lead not in determined_by(ecg.leads)]
         if unknown:
             raise InputError(
                 f"the ECG has leads {', '.join(ecg.leads)}, from which {', '.join(unknown)} do not follow",
-                f"{self.title} looks at {', '.join(self.leads)}",
-                "reconstruct the missing leads first, or use a classifier that needs fewer",
+                f"{self.title} takes {', '.join(self.leads)}",
+                "reconstruct the missing leads first, or use an extractor that needs fewer",
             )
         if ecg.fs < self.least_rate:
             raise InputError(
                 f"the sampling rate is {ecg.fs:g} Hz",
-                f"at least {self.least_rate:g} Hz were expected: below, {self.title}'s band is not in the recording",
+                f"at least {self.least_rate:g} Hz were expected to contain {self.title}'s pass band",
                 "use the recording at its original rate",
             )
         if ecg.seconds < self.seconds - 1e-6:
             raise InputError(
                 f"the records last {ecg.seconds:.4g} s",
-                f"{self.title} looks at {self.seconds:g} s and pads nothing",
+                f"{self.title} takes {self.seconds:g} s and pads nothing",
                 "use longer records",
             )
 
@@ -195,10 +196,10 @@ class WindowExtractor(ABC):
         if not bool(torch.isfinite(x).all()):
             raise InputError("the network's input has missing or infinite values", do=do)
         mean, deviation = x.mean(self.scaled_over), x.std(self.scaled_over)
-        silent = ((mean == 0) & (deviation == 0)).reshape(len(x), -1)
-        # A lead may be hidden, a record not.
-        hidden = (silent & ~silent.all(1, keepdim=True)).reshape(mean.shape)
-        off = torch.where(hidden, 0, torch.maximum(mean.abs(), (deviation - 1).abs()))
+        flat = ((mean == 0) & (deviation == 0)).reshape(len(x), -1)
+        # A single lead may be masked, a whole record may not.
+        masked = (flat & ~flat.all(1, keepdim=True)).reshape(mean.shape)
+        off = torch.where(masked, 0, torch.maximum(mean.abs(), (deviation - 1).abs()))
         if float(off.max()) > 0.05:
             worst = int(off.argmax())
             raise InputError(
@@ -210,15 +211,20 @@ class WindowExtractor(ABC):
 
 
 def _check_records(ecg: ECG, first: int) -> None:
-    """An InputError for the first record that cannot be scaled; ``first`` is the number of the first one here."""
+    """Raise InputError for the first record that cannot be scaled; ``first`` is the number of record 0 of ``ecg``."""
     signal = ecg.signal
-    _refuse(~torch.isfinite(signal).all(-1).all(-1), first, "lacks values", "a value for every sample was expected")
+    _refuse(
+        ~torch.isfinite(signal).all(-1).all(-1),
+        first,
+        "has missing values",
+        "a finite value for every sample was expected",
+    )
     size = (signal.amax(-1) - signal.amin(-1)).amax(-1)
     _refuse(
         size < SMALLEST,
         first,
         f"is flat (its largest lead spans less than {SMALLEST:g} mV)",
-        "a signal was expected: nothing can be brought to unit deviation here (is it in volts?)",
+        "a signal that can be scaled to unit deviation was expected (is it in volts?)",
     )
     reach = (signal - signal.mean(-1, keepdim=True)).abs().amax((1, 2))
     _refuse(reach > LARGEST, first, f"reaches beyond {LARGEST:g} mV", "millivolts were expected (is it in microvolts?)")
@@ -227,11 +233,11 @@ def _check_records(ecg: ECG, first: int) -> None:
 def _refuse(bad: Tensor, first: int, found: str, expected: str) -> None:
     if bool(bad.any()):
         number = first + int(bad.int().argmax())
-        raise InputError(f"record {number} (counted from 0) {found}", expected, "mend it or leave it out")
+        raise InputError(f"record {number} (counted from 0) {found}", expected, "repair or omit it")
 
 
 def _scale(waves: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Mean 0 and deviation 1; what is flat becomes 0, as a lead that the network does not see."""
+    """Mean 0 and deviation 1; flat signals become 0, as a masked lead."""
     waves = waves - waves.mean(axes, keepdims=True)
     deviation = waves.std(axes, keepdims=True)
     return np.where(deviation > QUIET, waves / np.maximum(deviation, QUIET), 0.0)

@@ -1,7 +1,7 @@
-"""Scores per record and lead: each a mean that is summed batch by batch.
+"""Metrics per record and lead, averaged over records.
 
-``update(drawn, true)`` takes (record, lead, time) in mV; what takes more says so. ``compute()`` is the mean over leads,
-``per_lead()`` each lead's.
+``update(predicted, true)`` takes (record, lead, time) in mV unless stated otherwise. ``compute()`` returns the mean
+over leads, ``per_lead()`` the value of each lead.
 """
 
 from __future__ import annotations
@@ -21,24 +21,30 @@ from ecggen.metrics.states import Summed, as_array
 
 
 class MeanOf(Summed):
-    """Mean over records of a score that is one number a record and lead; places where it is NaN are left out.
+    """Mean over records of any score with one value per record and lead; NaN are excluded.
 
     Args:
-        score: A function of arrays that gives (record, lead), such as those of ``pointwise``; ``update`` takes what
-            it takes.
-        num_leads: Leads that are scored.
-        turn: What becomes of each lead's mean at the end, such as a root.
+        score: A function of arrays that returns (record, lead), such as those of ``functional.waveform``; ``update``
+            takes the same arguments.
+        num_leads: Number of leads.
+        transform: Applied to the mean of each lead, for example a square root.
+
+    Example:
+        >>> metric = MeanOf(waveform.mean_absolute_error, num_leads=1)
+        >>> metric.update(np.ones((2, 1, 5)), np.zeros((2, 1, 5)))
+        >>> float(metric.compute())
+        1.0
     """
 
     def __init__(
         self,
         score: Callable[..., np.ndarray],
         num_leads: int,
-        turn: Callable[[np.ndarray], np.ndarray] = np.asarray,
+        transform: Callable[[np.ndarray], np.ndarray] = np.asarray,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.score, self.num_leads, self.turn = score, num_leads, turn
+        self.score, self.num_leads, self.transform = score, num_leads, transform
         self._sum_states(total=(num_leads,), count=(num_leads,))
 
     def update(self, *arrays: ArrayLike) -> None:
@@ -50,39 +56,67 @@ class MeanOf(Summed):
         self._add(total=np.where(known, values, 0).sum(0), count=known.sum(0))
 
     def per_lead(self) -> Tensor:
-        """(lead,); NaN for a lead without a defined score."""
+        """Value of each lead, (lead,); NaN for a lead without a defined score."""
         return torch.as_tensor(
-            self.turn(self._known("total") / np.where(self._known("count"), self._known("count"), np.nan))
+            self.transform(self._known("total") / np.where(self._known("count"), self._known("count"), np.nan))
         )
 
     def compute(self) -> Tensor:
-        """Mean over leads that have a score; NaN where none has."""
+        """Mean over the leads with a defined score; NaN without any."""
         return self.per_lead().nanmean()
 
 
 class MeanSquaredError(MeanOf):
-    """mV², mean over records and time."""
+    """Mean squared error in mV² over records and time; lower is better.
+
+    Example:
+        >>> metric = MeanSquaredError(num_leads=1)
+        >>> metric.update(np.full((2, 1, 5), 2.0), np.zeros((2, 1, 5)))
+        >>> float(metric.compute())
+        4.0
+    """
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(waveform.mean_squared_error, num_leads, **kwargs)
 
 
 class RootMeanSquaredError(MeanOf):
-    """mV, the root of each lead's mean over records and time: pooled, not the mean of the records' roots."""
+    """Root mean squared error in mV; lower is better. Pooled: the root of each lead's mean over records and time.
+
+    Example:
+        >>> metric = RootMeanSquaredError(num_leads=1)
+        >>> metric.update(np.full((2, 1, 5), 2.0), np.zeros((2, 1, 5)))
+        >>> float(metric.compute())
+        2.0
+    """
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(waveform.mean_squared_error, num_leads, np.sqrt, **kwargs)
 
 
 class MeanAbsoluteError(MeanOf):
-    """mV, mean over records and time."""
+    """Mean absolute error in mV over records and time; lower is better.
+
+    Example:
+        >>> metric = MeanAbsoluteError(num_leads=1)
+        >>> metric.update(np.full((2, 1, 5), -2.0), np.zeros((2, 1, 5)))
+        >>> float(metric.compute())
+        2.0
+    """
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(waveform.mean_absolute_error, num_leads, **kwargs)
 
 
 class Pearson(MeanOf):
-    """Mean over records of r; records whose true lead is flat are left out."""
+    """Pearson's r, mean over records; higher is better. Records whose true lead is flat are excluded.
+
+    Example:
+        >>> metric = Pearson(num_leads=1)
+        >>> metric.update([[[0.0, 1.0, 2.0]]], [[[0.0, 2.0, 4.0]]])
+        >>> round(float(metric.compute()), 6)
+        1.0
+    """
 
     higher_is_better = True
 
@@ -91,7 +125,14 @@ class Pearson(MeanOf):
 
 
 class RSquared(MeanOf):
-    """Mean over records of R²; records whose true lead is flat are left out."""
+    """Coefficient of determination R², mean over records; higher is better. Flat true leads are excluded.
+
+    Example:
+        >>> metric = RSquared(num_leads=1)
+        >>> metric.update([[[1.0, 1.0]]], [[[0.0, 2.0]]])
+        >>> float(metric.compute())
+        0.0
+    """
 
     higher_is_better = True
 
@@ -100,23 +141,45 @@ class RSquared(MeanOf):
 
 
 class PRD(MeanOf):
-    """Mean over records of the PRD in percent; records whose true lead is flat are left out."""
+    """Percent root-mean-square difference, mean over records; lower is better. Flat true leads are excluded.
+
+    Example:
+        >>> metric = PRD(num_leads=1)
+        >>> metric.update([[[1.0, 1.0]]], [[[0.0, 2.0]]])
+        >>> float(metric.compute())
+        100.0
+    """
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(waveform.prd, num_leads, **kwargs)
 
 
 class CRPS(MeanOf):
-    """Mean over records and time of the fair CRPS in mV; ``update(draws, true)``, draws (draw, record, lead, time)."""
+    """Fair continuous ranked probability score in mV, mean over records and time; lower is better.
+
+    ``update(draws, true)`` takes draws (draw, record, lead, time) and true values (record, lead, time) in mV.
+
+    Example:
+        >>> metric = CRPS(num_leads=1)
+        >>> metric.update(np.ones((1, 2, 1, 5)), np.zeros((2, 1, 5)))
+        >>> float(metric.compute())
+        1.0
+    """
 
     def __init__(self, num_leads: int, **kwargs: Any):
         super().__init__(_crps, num_leads, **kwargs)
 
 
 class IntervalCoverage(MeanOf):
-    """Mean share of true samples inside the prediction interval; ``update(lower, upper, true)``.
+    """Coverage: fraction of true samples inside the prediction interval; the level of the interval is the target.
 
-    Neither high nor low is better: the level of the interval is the target.
+    ``update(lower, upper, true)`` takes three arrays (record, lead, time) in mV.
+
+    Example:
+        >>> metric = IntervalCoverage(num_leads=1)
+        >>> metric.update([[[0.0, 0.0]]], [[[1.0, 1.0]]], [[[0.5, 2.0]]])
+        >>> float(metric.compute())
+        0.5
     """
 
     higher_is_better = None
@@ -126,11 +189,19 @@ class IntervalCoverage(MeanOf):
 
 
 class IntervalScore(MeanOf):
-    """Mean interval score of a band in mV; ``update(low, high, true)``.
+    """Interval score of the prediction interval in mV, mean over records and time; lower is better.
+
+    ``update(lower, upper, true)`` takes three arrays (record, lead, time) in mV.
 
     Args:
-        num_leads: Leads that are scored.
-        level: What share the band claims to hold.
+        num_leads: Number of leads.
+        level: Nominal coverage of the interval.
+
+    Example:
+        >>> metric = IntervalScore(num_leads=1, level=0.5)
+        >>> metric.update([[[0.0, 0.0]]], [[[1.0, 1.0]]], [[[0.5, 1.5]]])
+        >>> float(metric.compute())
+        2.0
     """
 
     def __init__(self, num_leads: int, level: float = 0.9, **kwargs: Any):
@@ -141,5 +212,5 @@ def _crps(draws: np.ndarray, true: np.ndarray) -> np.ndarray:
     return probabilistic.crps(draws, true).mean(-1)
 
 
-def _interval_score(low: np.ndarray, high: np.ndarray, true: np.ndarray, level: float) -> np.ndarray:
-    return probabilistic.interval_score(low, high, true, level).mean(-1)
+def _interval_score(lower: np.ndarray, upper: np.ndarray, true: np.ndarray, level: float) -> np.ndarray:
+    return probabilistic.interval_score(lower, upper, true, level).mean(-1)

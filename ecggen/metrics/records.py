@@ -1,4 +1,4 @@
-"""Scores of rhythm and of the lead laws, summed record by record."""
+"""Metrics of rhythm and of the lead laws, averaged or pooled over records."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from ecggen.metrics.states import Summed, as_array
 
 
 class RPeakF1(Summed):
-    """``heartbeats.f1``, pooled over records.
+    """F1 of R peaks, pooled over records; higher is better. See ``functional.beats.r_peak_f1``.
 
     Args:
-        tolerance: s by which a drawn R peak may miss a true one.
+        tolerance: Largest distance in s between matched R peaks.
+
+    Example:
+        >>> metric = RPeakF1(tolerance=0.05)
+        >>> metric.update([[1.0, 2.0]], [[1.01, 3.0]])
+        >>> float(metric.compute())
+        0.5
     """
 
     higher_is_better = True
@@ -29,53 +35,71 @@ class RPeakF1(Summed):
         self.tolerance = tolerance
         self._sum_states(counts=(4,))
 
-    def update(self, drawn: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
-        """Add each record's R peaks in s; an empty array where none was found."""
-        for a, b in zip(drawn, true, strict=True):
+    def update(self, predicted: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
+        """Add the R peaks of each record in s; an empty array if none was found."""
+        for a, b in zip(predicted, true, strict=True):
             self._add(counts=beats.beat_counts(as_array(a), as_array(b), self.tolerance))
 
     def compute(self) -> Tensor:
-        """F1; 0 where there was nothing to count."""
+        """F1; 0 without any R peaks."""
         return torch.as_tensor(beats.f1_of_counts(self._known("counts")))
 
 
 class HeartRateError(Summed):
-    """Mean of ``heartbeats.heart_rate_errors``: beats per minute; a missing rate costs the whole of the other."""
+    """Mean absolute error of the heart rate in beats per minute; lower is better. An undefined rate counts as 0.
+
+    Example:
+        >>> metric = HeartRateError()
+        >>> metric.update([[0.0, 1.0, 2.0]], [[0.0, 0.5, 1.0]])
+        >>> float(metric.compute())
+        60.0
+    """
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._sum_states(total=(), count=())
 
-    def update(self, drawn: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
-        """Add each record's R peaks in s."""
-        errors = beats.heart_rate_errors([as_array(one) for one in drawn], [as_array(one) for one in true])
+    def update(self, predicted: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> None:
+        """Add the R peaks of each record in s."""
+        errors = beats.heart_rate_errors([as_array(one) for one in predicted], [as_array(one) for one in true])
         self._add(total=errors.sum(), count=len(errors))
 
     def compute(self) -> Tensor:
-        """Mean error per minute; NaN without records."""
+        """Mean error in beats per minute; NaN without records."""
         return self.total / self.count  # type: ignore[operator]
 
 
 class LeadLaws(Summed):
-    """Mean over records of ``lead_laws.residuals``, in µV.
+    """Largest residual of each lead law in µV, mean over records; lower is better.
 
     Args:
-        leads: The leads of the signals, by name; some law's leads must be among them.
+        leads: Names of the leads of the signals; at least one law must be applicable.
+
+    Raises:
+        InputError: If no law is applicable.
+
+    Example:
+        >>> metric = LeadLaws(("I", "II", "III"))
+        >>> metric.update([[[1.0], [2.0], [1.25]]])
+        >>> {law: float(value) for law, value in metric.compute().items()}
+        {'III = II − I': 250.0}
     """
 
     def __init__(self, leads: Sequence[str], **kwargs: Any):
         super().__init__(**kwargs)
         self.leads = tuple(leads)
-        self.laws = tuple(lead_laws.residuals(np.zeros((1, len(self.leads), 1)), self.leads))
+        self.laws = tuple(lead_laws.lead_law_residuals(np.zeros((1, len(self.leads), 1)), self.leads))
         if not self.laws:
-            raise InputError(f"no law holds among {', '.join(leads)}", "I, II and a lead that follows were expected")
+            raise InputError(
+                f"no lead law applies to {', '.join(leads)}", "I, II and a derived limb lead were expected"
+            )
         self._sum_states(total=(len(self.laws),), count=())
 
     def update(self, signal: ArrayLike) -> None:
         """Add (record, lead, time) in mV."""
-        found = lead_laws.residuals(as_array(signal), self.leads)
+        found = lead_laws.lead_law_residuals(as_array(signal), self.leads)
         self._add(total=[found[law].sum() for law in self.laws], count=len(found[self.laws[0]]))
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean of the records' largest residuals in µV, by law."""
+        """Mean over records of the largest residual in µV, by law."""
         return dict(zip(self.laws, self.total / self.count, strict=True))  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Scores of a synthetic set against a real one; ``update(values, real)`` says which of both a batch belongs to."""
+"""Metrics between a real and a synthetic set; ``update(values, real)`` adds a batch to one of them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ from ecggen.metrics.functional import marginals, spectrum
 from ecggen.metrics.functional.distribution import frechet
 from ecggen.metrics.functional.distribution.feature_sets import FEWEST, feature_set
 from ecggen.metrics.functional.distribution.kernel import kernel_distance
-from ecggen.metrics.functional.distribution.manifold import manifold_scores
+from ecggen.metrics.functional.distribution.prdc import prdc
 from ecggen.metrics.states import Summed, TwoSets, as_array
 
 
 class FrechetDistance(Summed):
-    """``frechet.frechet_gaussian`` from sums of features and of their products.
+    """Fréchet distance of feature sets (FID), in the features' unit squared; lower is better.
 
-    Features far from zero against their spread lose digits in such sums: standardise them once, by the training set.
+    Computed from sums of features and of their products, which loses precision if the mean of a feature is much larger
+    than its deviation: standardise features by the training set first. See ``functional.distribution.frechet``.
 
     Args:
         num_features: Features per record.
         fewest: Fewest records of either set.
+
+    Example:
+        >>> metric, x = FrechetDistance(num_features=4), np.random.default_rng(0).normal(size=(100, 4))
+        >>> metric.update(x, real=True)
+        >>> metric.update(x + 1, real=False)
+        >>> round(float(metric.compute()), 6)
+        4.0
     """
 
     def __init__(self, num_features: int, fewest: int = FEWEST, **kwargs: Any):
@@ -54,19 +62,34 @@ class FrechetDistance(Summed):
 
 
 class KernelDistance(TwoSets):
-    """``kernel.kernel_distance`` (KID) of features (record, feature)."""
+    """Kernel distance (KID) of feature sets (record, feature), without unit; lower is better.
+
+    Example:
+        >>> metric, x = KernelDistance(), np.random.default_rng(0).normal(size=(120, 4))
+        >>> metric.update(x[:60], real=True)
+        >>> metric.update(x[60:] + 1, real=False)
+        >>> bool(metric.compute() > 0)
+        True
+    """
 
     def compute(self) -> Tensor:
-        """The unbiased distance; 0 on average for sets of one distribution."""
+        """The unbiased distance; its expectation is 0 for sets of one distribution."""
         return torch.tensor(kernel_distance(*self.sets()), dtype=torch.float64)
 
 
 class PRDC(TwoSets):
-    """``manifold.manifold_scores`` of features (record, feature).
+    """Precision, recall, density and coverage of feature sets (record, feature); higher is better.
 
     Args:
-        k_precision: Neighbour that sets the balls of precision and recall.
-        k_density: Neighbour that sets those of density and coverage.
+        k_precision: Number k of the neighbour for precision and recall.
+        k_density: Number k of the neighbour for density and coverage.
+
+    Example:
+        >>> metric, x = PRDC(), np.random.default_rng(0).normal(size=(60, 4))
+        >>> metric.update(x, real=True)
+        >>> metric.update(x, real=False)
+        >>> float(metric.compute()["coverage"])
+        1.0
     """
 
     higher_is_better = True
@@ -77,15 +100,24 @@ class PRDC(TwoSets):
 
     def compute(self) -> dict[str, Tensor]:
         """Precision, recall, density and coverage."""
-        found = manifold_scores(*self.sets(), self.k_precision, self.k_density)
+        found = prdc(*self.sets(), self.k_precision, self.k_density)
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}
 
 
 class Marginal(TwoSets):
-    """``marginals`` of one number a record (record,); missing values (NaN) are dropped.
+    """Kolmogorov–Smirnov and Wasserstein distances of one feature per record (record,); lower is better.
+
+    Missing values (NaN) are dropped.
 
     Args:
-        scale: What the Wasserstein distance is divided by; None for the real interquartile range.
+        scale: Divisor of the Wasserstein distance; None for the interquartile range of the real set.
+
+    Example:
+        >>> metric = Marginal(scale=1.0)
+        >>> metric.update([60.0, 70.0, 80.0], real=True)
+        >>> metric.update([62.0, 72.0, 82.0], real=False)
+        >>> float(metric.compute()["wasserstein"])
+        2.0
     """
 
     def __init__(self, scale: float | None = None, **kwargs: Any):
@@ -103,11 +135,18 @@ class Marginal(TwoSets):
 
 
 class SpectrumDistance(Summed):
-    """``spectrum.log_spectral_distance``, mean over leads, in dB.
+    """Distance of mean log spectra in 0.5–40 Hz, mean over leads, in dB; lower is better.
 
     Args:
-        num_leads: Leads.
-        fs: Rate in Hz.
+        num_leads: Number of leads.
+        fs: Sampling rate in Hz.
+
+    Example:
+        >>> metric, signal = SpectrumDistance(1, fs=100), np.random.default_rng(0).normal(size=(2, 1, 400))
+        >>> metric.update(signal, real=True)
+        >>> metric.update(10 * signal, real=False)
+        >>> round(float(metric.compute()), 6)
+        20.0
     """
 
     def __init__(self, num_leads: int, fs: float, **kwargs: Any):
@@ -124,6 +163,6 @@ class SpectrumDistance(Summed):
         self._add(**{f"{side}_total": len(waves) * level, f"{side}_n": len(waves)})
 
     def compute(self) -> Tensor:
-        """Mean over leads of the distance in dB; NaN while a set is empty."""
+        """Mean over leads of the distance in dB; NaN if a set is empty."""
         first, second = (getattr(self, f"{side}_total") / getattr(self, f"{side}_n") for side in ("real", "synthetic"))
         return ((first - second) ** 2).mean(-1).sqrt().mean()

@@ -1,4 +1,4 @@
-"""What the streaming scores remember between batches: sums in double precision, or all records of two sets."""
+"""Base classes of the torchmetrics classes: states are sums in double precision, or all records of two sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Summed(Metric):
 
 
 class TwoSets(Metric):
-    """A metric that keeps both sets: for scores that no sums tell."""
+    """A metric that keeps both sets, for scores that cannot be computed from sums."""
 
     full_state_update = False
     is_differentiable = False
@@ -56,12 +56,12 @@ class TwoSets(Metric):
 
 
 def as_array(values: ArrayLike | Tensor) -> np.ndarray:
-    """A tensor's values wherever it lies, or an array as it is."""
+    """The values of a tensor on any device, or of an array, as an array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def _joined(parts: list[Tensor] | Tensor) -> np.ndarray:
-    """All that was kept; one tensor where processes have been joined already."""
+    """The records of all batches; ``parts`` is a single tensor after a synchronisation of processes."""
     if isinstance(parts, Tensor):
         return parts.cpu().numpy()
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, 1))

@@ -1,1 +1,1 @@
-"""An honest report on anybody's synthetic ECGs: twelve sections, each with its scores, floors and a verdict."""
+"""The quality report: synthetic ECGs of any origin against real ones, in twelve sections of scores and verdicts."""

@@ -1,4 +1,4 @@
-"""From material to files: every section in its order, then ``report.html`` and ``report.json``, whole or not at all."""
+"""Make a report: measure every section, then write ``report.html`` and ``report.json``, both or neither."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from ecggen.core.errors import InputError
 from ecggen.io.files import place
 from ecggen.io.results import commit
-from ecggen.report.inputs.cohort import Material
-from ecggen.report.render.document import Report, sets_of, versions
+from ecggen.report.inputs.cohort import Cohorts
+from ecggen.report.render.document import Report, describe_sets, versions
 from ecggen.report.render.page import page
 from ecggen.report.scores import Section, not_measured
 from ecggen.report.sections.amplitude import amplitude
@@ -34,11 +34,11 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Chapter:
-    """A section's key and title, and what makes it."""
+    """A section's key and title, and the function that measures it."""
 
     key: str
     title: str
-    make: Callable[[Material], Section]
+    make: Callable[[Cohorts], Section]
 
 
 CHAPTERS = (
@@ -55,23 +55,30 @@ CHAPTERS = (
     Chapter("subgroups", "Subgroups", subgroups),
     Chapter("limits", "Limits", limits),
 )
-"""The sections in their order."""
+"""The sections in order."""
 
 
 def write(
-    material: Material,
+    cohorts: Cohorts,
     out: Path,
     overwrite: bool = False,
     progress: Progress = lambda what, share: None,
     chapters: Sequence[Chapter] = CHAPTERS,
 ) -> Report:
-    """Make the report and write it as ``out`` and, with the suffix .json, beside it.
+    """Make the report and write it to ``out`` and to a JSON file of the same name.
+
+    Args:
+        cohorts: The sets of ECGs.
+        out: The HTML file.
+        overwrite: Whether existing files may be replaced.
+        progress: Called with the current step and the fraction done.
+        chapters: The sections to measure.
 
     Raises:
-        InputError: Where a file is there already, or is no .html.
+        InputError: If a file exists, or ``out`` is not an .html file.
     """
     json_file = check_free(out, overwrite)
-    report = make(material, progress, chapters)
+    report = make(cohorts, progress, chapters)
     text = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     out.parent.mkdir(parents=True, exist_ok=True)
     place({json_file: text.encode(), out: page(report).encode()})
@@ -79,7 +86,11 @@ def write(
 
 
 def check_free(out: Path, overwrite: bool) -> Path:
-    """The JSON file's path, after making sure that both files may be written."""
+    """Path of the JSON file, after checking that both files may be written.
+
+    Raises:
+        InputError: If a file exists and ``overwrite`` is not set, or ``out`` is not an .html file.
+    """
     json_file = out.with_suffix(".json")
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"the report is to be called {out.name}", "a name that ends in .html was expected")
@@ -90,22 +101,22 @@ def check_free(out: Path, overwrite: bool) -> Path:
 
 
 def make(
-    material: Material, progress: Progress = lambda what, share: None, chapters: Sequence[Chapter] = CHAPTERS
+    cohorts: Cohorts, progress: Progress = lambda what, share: None, chapters: Sequence[Chapter] = CHAPTERS
 ) -> Report:
-    """The report of this material."""
+    """Measure all sections."""
     began = time.monotonic()
     sections = []
     for done, chapter in enumerate(chapters):
         progress(f"{chapter.title.lower()}", done / len(chapters))
-        sections.append(measured(chapter, material))
+        sections.append(measured(chapter, cohorts))
     progress("writing", 1.0)
-    classifier = material.synthetic.classifier
+    classifier = cohorts.synthetic.classifier
     return Report(
         sections,
-        sets_of(material),
-        material.seed,
+        describe_sets(cohorts),
+        cohorts.seed,
         classifier.name if classifier else "",
-        material.ecg_text.name if material.ecg_text else "",
+        cohorts.ecg_text.name if cohorts.ecg_text else "",
         datetime.date.today().isoformat(),
         commit(),
         time.monotonic() - began,
@@ -113,10 +124,10 @@ def make(
     )
 
 
-def measured(chapter: Chapter, material: Material) -> Section:
-    """A section, or why the records do not let it be measured; errors of the program are not hidden."""
+def measured(chapter: Chapter, cohorts: Cohorts) -> Section:
+    """A section; if the records do not suffice for it, the reason. Other errors are raised."""
     try:
-        return chapter.make(material)
+        return chapter.make(cohorts)
     except InputError as error:
         section = Section(chapter.key, chapter.title, "", f"Not measured: {error}.")
         section.scores.append(not_measured(chapter.title.lower(), str(error)))

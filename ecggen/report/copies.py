@@ -1,8 +1,8 @@
-"""The search for training records that came out again, shifted in time or scaled.
+"""Search for copies of training records, also if they are shifted in time or scaled.
 
-All pairs at all shifts would take minutes for a thousand records. So each synthetic record is laid only over the few
-training records that resemble it most in what neither a shift nor a scale changes: the shape of its median beat, and
-its amplitude spectrum. A copy is the nearest in both, so that little can be missed.
+Comparing all pairs at all shifts would take minutes for a thousand records. Each synthetic record is therefore
+compared only with the training records nearest to it in two features that neither a shift nor a scale changes: the
+shape of the median beat and the amplitude spectrum. A copy is nearest in both.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecggen.metrics.functional import privacy, spectrum
-from ecggen.report.inputs.cohort import Studied
+from ecggen.report.inputs.cohort import MeasuredSet
 from ecggen.report.references import known_rows
 
 THRESHOLD = 0.95
-"""Correlation over all leads from which a record is called a copy; in eight leads, other patients stay below 0.9."""
+"""Correlation over all leads from which a record counts as a copy; over eight leads, other patients stay below 0.9."""
 NEIGHBOURS = 3
-"""Training records that are tried for each kind of resemblance."""
+"""Training records that are compared for each of the two features."""
 SEARCH = (
     f"share of records whose correlation with a training record, over all leads together at the best shift, is "
-    f"{THRESHOLD:g} or more; tried are the {NEIGHBOURS} nearest by median beat and as many by spectrum"
+    f"{THRESHOLD:g} or more; compared with the {NEIGHBOURS} nearest by median beat and the {NEIGHBOURS} nearest by "
+    "spectrum"
 )
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What is searched of a set, found once.
+    """Waveforms and search features of a set, computed once.
 
     Attributes:
-        waves: (record, lead, time) in mV, at ``fs`` Hz.
-        fs: Their rate.
-        kinds: Two kinds of resemblance (record, value), of unit length: the median beat's shape, NaN where there is
-            none, and the root of each lead's spectrum.
+        waves: (record, lead, time) in mV.
+        fs: Sampling rate in Hz.
+        kinds: Two features (record, value) of unit length: the shape of the median beat, NaN if a record has none, and
+            the amplitude spectrum of the leads.
     """
 
     waves: np.ndarray
@@ -41,12 +42,12 @@ class Traits:
     kinds: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def of(cls, studied: Studied) -> Traits:
-        """The traits of the valid records."""
-        waves, fs = studied.plain.signal.numpy(), studied.plain.fs
-        beats = studied.shapes.reshape(len(studied.shapes), -1)
+    def of(cls, measured_set: MeasuredSet) -> Traits:
+        """Waveforms and features of the valid records."""
+        waves, fs = measured_set.plain.signal.numpy(), measured_set.plain.fs
+        beats = measured_set.shapes.reshape(len(measured_set.shapes), -1)
         frequencies, power = spectrum.power_spectrum(waves, fs)
-        amplitudes = np.sqrt(power[..., frequencies <= spectrum.JUDGED[1]]).reshape(len(power), -1)
+        amplitudes = np.sqrt(power[..., frequencies <= spectrum.COMPARED_BAND[1]]).reshape(len(power), -1)
         return cls(waves, fs, (_of_unit_length(beats - beats.mean(1, keepdims=True)), _of_unit_length(amplitudes)))
 
     def at(self, rows: np.ndarray) -> Traits:
@@ -55,29 +56,30 @@ class Traits:
 
 
 def search(synthetic: Traits, training: Traits) -> dict[str, np.ndarray]:
-    """The training record that each synthetic one resembles most, at any shift.
+    """For each synthetic record, the training record with the highest correlation at any shift.
 
     Args:
-        synthetic: Of the records that are judged.
-        training: Of those of which they may be copies, at the same rate.
+        synthetic: The synthetic records.
+        training: The training records, at the same sampling rate.
 
     Returns:
-        (synthetic record,) each: ``r``, ``index`` of the training record, and ``lag`` in samples by which the
-        synthetic record is late.
+        Arrays (synthetic record,): ``r``, ``index`` of the training record, and ``lag``, the delay of the synthetic
+        record in samples.
     """
     rows = len(synthetic.waves)
     found = {"r": np.zeros(rows), "index": np.zeros(rows, int), "lag": np.zeros(rows, int)}
-    for row, few in enumerate(_resembling(synthetic, training)):
-        best = privacy.shifted_copies(synthetic.waves[row : row + 1], training.waves[few], training.fs, THRESHOLD)
+    for row, candidates in enumerate(_candidates(synthetic, training)):
+        some = training.waves[candidates]
+        best = privacy.shifted_copies(synthetic.waves[row : row + 1], some, training.fs, THRESHOLD)
         found["r"][row] = best["r"][0]
-        found["index"][row] = few[best["index"][0]]
+        found["index"][row] = candidates[best["index"][0]]
         found["lag"][row] = round(float(best["lag_s"][0]) * training.fs)
     return found
 
 
-def _resembling(synthetic: Traits, training: Traits) -> list[np.ndarray]:
-    """For each synthetic record, the training records that are worth trying."""
-    tried: list[list[int]] = [[] for _ in synthetic.waves]
+def _candidates(synthetic: Traits, training: Traits) -> list[np.ndarray]:
+    """For each synthetic record, the rows of the training records to compare it with."""
+    candidates: list[list[int]] = [[] for _ in synthetic.waves]
     for own, other in zip(synthetic.kinds, training.kinds, strict=True):
         rows, columns = known_rows(own), known_rows(other)
         if not len(rows) or not len(columns):
@@ -85,8 +87,8 @@ def _resembling(synthetic: Traits, training: Traits) -> list[np.ndarray]:
         number = min(NEIGHBOURS, len(columns))
         _, index = privacy.closest(own[rows], other[columns], number)
         for row, near in zip(rows, index.reshape(len(rows), number), strict=True):
-            tried[row] += columns[near].tolist()
-    return [np.unique(one) for one in tried]
+            candidates[row] += columns[near].tolist()
+    return [np.unique(one) for one in candidates]
 
 
 def _of_unit_length(flat: np.ndarray) -> np.ndarray:

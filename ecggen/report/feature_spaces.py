@@ -1,4 +1,4 @@
-"""The features on which two sets are compared: a trained network's, and median beats, which rest on none."""
+"""Feature spaces in which two sets are compared: features of trained networks, and median beats without a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ecggen.core.errors import InputError
 from ecggen.evaluators.extractor import Extractor
 from ecggen.report import median_beats
-from ecggen.report.inputs.cohort import LEAST, Material, Studied
+from ecggen.report.inputs.cohort import LEAST, Cohorts, MeasuredSet
 from ecggen.report.references import known_rows
 
 
@@ -18,12 +18,12 @@ class FeatureSets:
     """Features of both sets.
 
     Attributes:
-        name: Of the features, for the names of the scores.
-        distance: What the Fréchet distance on them is called.
-        extractor: What made them.
+        name: Name of the features, used in the names of the scores.
+        distance: Name of the Fréchet distance on them.
+        extractor: Network or method that computed them.
         synthetic: (record, feature).
         real: (record, feature).
-        patients: The patient of each real record.
+        patients: Patient of each real record.
     """
 
     name: str
@@ -34,54 +34,58 @@ class FeatureSets:
     patients: list[str]
 
 
-def judged(material: Material) -> FeatureSets:
-    """The classifier's features of all valid records.
+def classifier_features(cohorts: Cohorts) -> FeatureSets:
+    """Features of the classifier for all valid records.
 
     Raises:
-        InputError: Where there is no classifier, too few records, or leads that it needs are missing.
+        InputError: If there is no classifier, there are too few records, or leads that it needs are missing.
     """
-    if material.real.classifier is None:
-        raise InputError("no judging network was used")
-    few(material.synthetic, material.real)
-    found = [one.predictions for one in (material.synthetic, material.real)]
+    if cohorts.real.classifier is None:
+        raise InputError("no classifier was used")
+    require_records(cohorts.synthetic, cohorts.real)
+    found = [one.predictions for one in (cohorts.synthetic, cohorts.real)]
     synthetic, real = (one.features for one in found if one is not None)
-    name = f"{material.real.classifier.name}, {material.real.classifier.preprocessing['band']}"
-    return FeatureSets("the classifier's features", "FID", name, synthetic, real, list(material.real.valid.patients))
+    name = f"{cohorts.real.classifier.name}, {cohorts.real.classifier.preprocessing['band']}"
+    return FeatureSets("the classifier's features", "FID", name, synthetic, real, list(cohorts.real.valid.patients))
 
 
-def extracted(material: Material, extractor: Extractor) -> FeatureSets:
-    """Features that another network than the classifier finds in all valid records.
+def extractor_features(cohorts: Cohorts, extractor: Extractor) -> FeatureSets:
+    """Features of another network than the classifier for all valid records.
 
     Raises:
-        InputError: Where there are too few records, or the network refuses one.
+        InputError: If there are too few records, or the network rejects one.
     """
-    few(material.synthetic, material.real)
-    synthetic, real = (extractor.features(one.valid.ecg) for one in (material.synthetic, material.real))
-    told = ", ".join(f"{name} {value}" for name, value in extractor.preprocessing.items())
+    require_records(cohorts.synthetic, cohorts.real)
+    synthetic, real = (extractor.features(one.valid.ecg) for one in (cohorts.synthetic, cohorts.real))
+    settings = ", ".join(f"{name} {value}" for name, value in extractor.preprocessing.items())
     name = extractor.name.split("@")[0]
-    patients = list(material.real.valid.patients)
-    return FeatureSets(f"{name}'s features", "FID", f"{extractor.name}; {told}", synthetic, real, patients)
+    patients = list(cohorts.real.valid.patients)
+    return FeatureSets(f"{name}'s features", "FID", f"{extractor.name}; {settings}", synthetic, real, patients)
 
 
-def beats(material: Material) -> FeatureSets:
-    """Median beats on the real ones' principal axes; records without three beats are left out.
+def beat_features(cohorts: Cohorts) -> FeatureSets:
+    """Median beats on the principal axes of the real ones; records with fewer than three beats are left out.
 
     Raises:
-        InputError: Where records with beats are too few.
+        InputError: If there are too few records with beats.
     """
-    few(material.synthetic, material.real)
-    rows = [known_rows(one.shapes) for one in (material.synthetic, material.real)]
+    require_records(cohorts.synthetic, cohorts.real)
+    rows = [known_rows(one.shapes) for one in (cohorts.synthetic, cohorts.real)]
     for at, kind in zip(rows, ("synthetic", "real"), strict=True):
         if len(at) < LEAST:
             raise InputError(f"{len(at)} {kind} records with three beats, {LEAST} needed")
-    synthetic, real = median_beats.principal(material.synthetic.shapes[rows[0]], material.real.shapes[rows[1]])
-    patients = [material.real.valid.patients[row] for row in rows[1]]
+    synthetic, real = median_beats.principal(cohorts.synthetic.shapes[rows[0]], cohorts.real.shapes[rows[1]])
+    patients = [cohorts.real.valid.patients[row] for row in rows[1]]
     name = f"{median_beats.NAME}, {median_beats.COMPONENTS} principal axes"
     return FeatureSets("median beats", "Gaussian Fréchet distance", name, synthetic, real, patients)
 
 
-def few(*sets: Studied) -> None:
-    """An InputError where a set has too few valid records."""
+def require_records(*sets: MeasuredSet) -> None:
+    """Check that each set has enough valid records.
+
+    Raises:
+        InputError: If a set has too few.
+    """
     for one in sets:
         if len(one.valid) < LEAST:
             raise InputError(f"{len(one.valid)} valid records of {one.all.source}, {LEAST} needed")

@@ -1,8 +1,8 @@
-"""What a record's heartbeat looks like, without any trained network: its median beat around the R peak.
+"""Median beats around the R peak: a feature of a record that needs no trained network.
 
-Two records of one heart differ in rate and in where they begin, not in this. So median beats are compared where a
-distance between records is wanted that rests on no network: for distributions, and in the search for copies. Before,
-all records are brought into one form, so that rate, wander and mains of the recorder are not compared.
+Two records of the same patient differ in heart rate and starting point, but hardly in their median beat. Median beats
+therefore serve as network-free features for distances between distributions and in the search for copies. All records
+are first brought to one sampling rate and pass band, so that these and baseline wander are not compared.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 
 BEFORE, AFTER = 0.25, 0.45
-"""Seconds around the R peak: from before the P wave to behind the T wave of a heart at rest."""
+"""Seconds before and after the R peak: from before the P wave to after the T wave at resting heart rates."""
 COMPONENTS = 24
-"""Principal axes: they hold over 99 % of what median beats of patients differ in."""
+"""Principal axes: they explain over 99 % of the variance of the median beats of patients."""
 LEAST_BEATS = 3
-"""Beats from which a median is one."""
-NAME = "median beats at 100 Hz, 0.5–40 Hz, 0.25 s before to 0.45 s behind the R peak"
-"""What stands in the report where features are named."""
+"""Least number of beats for a median."""
+NAME = "median beats at 100 Hz, 0.5–40 Hz, 0.25 s before to 0.45 s after the R peak"
+"""Name of these features in the report."""
 
 
 def plain(ecg: ECG) -> ECG:
-    """The independent leads of ``ecg`` (all, where none is among I, II, V1–V6) at 100 Hz with 0.5 to 40 Hz."""
+    """The independent leads of ``ecg`` (all leads if it has none of I, II, V1–V6) at 100 Hz, 0.5–40 Hz."""
     leads = [lead for lead in INDEPENDENT_LEADS if lead in ecg.leads] or list(ecg.leads)
     chosen = ecg.pick(*leads)
     if not len(chosen):
@@ -36,11 +36,11 @@ def plain(ecg: ECG) -> ECG:
 
 
 def shapes(ecg: ECG, peaks: Sequence[np.ndarray]) -> np.ndarray:
-    """Median beats (record, lead, point) in mV; NaN for a record with fewer than three whole beats.
+    """Median beats (record, lead, point) in mV; NaN for a record with fewer than three complete beats.
 
     Args:
-        ecg: Records in one form, as ``plain`` gives them.
-        peaks: R peaks of each in s.
+        ecg: Records as ``plain`` returns them.
+        peaks: R peaks of each record in s.
     """
     around = np.arange(-round(BEFORE * ecg.fs), round(AFTER * ecg.fs) + 1)
     found = np.full((len(ecg), len(ecg.leads), len(around)), np.nan)
@@ -53,17 +53,19 @@ def shapes(ecg: ECG, peaks: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def principal(synthetic: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median beats of both sets on the real ones' principal axes, and what lies off them: (record, axis + 1) in mV.
+    """Median beats of both sets on the principal axes of the real ones: (record, axis + 1) in mV.
+
+    The last column is the norm of the remainder that lies off the axes.
 
     Args:
         synthetic: (record, lead, point) without NaN.
-        real: The same of the real records, which set the axes.
+        real: The same of the real records, which determine the axes.
     """
-    flat, known = (one.reshape(len(one), -1) for one in (synthetic, real))
-    middle, width = known.mean(0), known.shape[1]
+    flat, real_flat = (one.reshape(len(one), -1) for one in (synthetic, real))
+    mean, width = real_flat.mean(0), real_flat.shape[1]
     highest = [max(0, width - COMPONENTS), width - 1]
-    _, axes = eigh(np.cov(known, rowvar=False), subset_by_index=highest)
-    return _on(axes, flat - middle), _on(axes, known - middle)
+    _, axes = eigh(np.cov(real_flat, rowvar=False), subset_by_index=highest)
+    return _on(axes, flat - mean), _on(axes, real_flat - mean)
 
 
 def _on(axes: np.ndarray, centred: np.ndarray) -> np.ndarray:

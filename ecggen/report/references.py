@@ -1,10 +1,10 @@
-"""A score of a synthetic set against the real one, its floor and its interval, from the same splits.
+"""A score of the synthetic set against the real one with its floor and its interval.
 
-The real patients are divided in half again and again. Each time, as many synthetic records as a half holds are scored
-against the first half (the mean of these is the score), and the second half is scored against the first (these make
-the floor). So value and floor rest on equal numbers, and what a small set does to a score it does to both.
-Intervals come from redrawn patients and are centred on the score, for a redrawn set, with its repeated or fewer
-records, lies farther off than the set itself.
+The real patients are divided in half repeatedly. In each split, as many synthetic records as a half holds are scored
+against the first half; the mean over the splits is the score. The second half is scored against the first in the same
+way; these values are the floor (the real–real reference). Score and floor thus use equal numbers of records, and the
+bias of a small sample affects both equally. Intervals come from resampled patients. They are centred on the score,
+because a resampled set, with its repeated or fewer records, has a larger distance than the set itself.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from ecggen.report.inputs.cohort import LEAST, halves
 from ecggen.report.scores import FAIL, PASS, WARN, Score, not_measured
 
 SPLITS = 24
-"""Divisions of the real patients in half."""
+"""Splits of the real patients into halves."""
 REDRAWS = 100
-"""Redraws of patients for an interval."""
+"""Bootstrap resamples of the patients for an interval."""
 HALVES = 40
-"""Halves of the patients for an interval."""
+"""Random halves of the patients for a jackknife interval."""
 MOST = 1000
-"""Records of each side of a split: more only cost time, for verdicts heed the size of an effect."""
+"""Largest number of records on each side of a split: more take time and do not change a verdict on effect size."""
 PATIENTS = 20
-"""Real patients below which halves say nothing of other patients."""
+"""Least number of real patients: the halves of fewer do not represent other patients."""
 
 Both = Sequence[np.ndarray]
-"""(record, …) of the synthetic and of the real set."""
+"""Arrays (record, …) of the synthetic and of the real set."""
 Statistic = Callable[[np.ndarray, np.ndarray], float]
-"""From both of them to one number."""
+"""A function of both arrays that returns one number."""
 
-BOOTSTRAP = "interval: patients redrawn with replacement, centred on the score"
+BOOTSTRAP = "interval: bootstrap over patients, centred on the score"
 HALVED = "interval: delete-half jackknife over patients, centred on the score"
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A score beside its floor.
+class Comparison:
+    """A statistic of the synthetic set with its floor.
 
     Attributes:
-        value: Mean over the splits of synthetic against the first real half.
-        interval: 95 %.
+        value: Mean over the splits of synthetic records against the first real half.
+        interval: 95 % interval.
         floor: Mean over the splits of the second real half against the first.
-        low: What 95 % of these stay above.
-        high: What 95 % of these stay below.
-        n_synthetic: Synthetic records that could be used.
-        n_real: Real records that could be used.
-        n: Records of each side of a split.
+        low: 5 % quantile of the floor over the splits.
+        high: 95 % quantile of the floor over the splits.
+        n_synthetic: Number of synthetic records used.
+        n_real: Number of real records used.
+        n: Records on each side of a split.
     """
 
     value: float
@@ -65,43 +65,43 @@ class Compared:
     n: int
 
 
-def compared(
+def compare(
     statistic: Statistic,
     sets: Both,
     patients: Sequence[str],
     seed: int = 0,
     repeated: bool = True,
     redraws: int | None = None,
-    drawn: Sequence[str] | None = None,
-) -> Compared:
-    """A statistic of two sets with its floor and its interval; arguments and errors are those of ``compared_all``."""
-    every = compared_all(lambda a, b: {"": statistic(a, b)}, sets, patients, seed, repeated, redraws, drawn)
-    return every[""]
+    synthetic_patients: Sequence[str] | None = None,
+) -> Comparison:
+    """A statistic of two sets with its floor and interval; arguments and errors are those of ``compare_all``."""
+    found = compare_all(lambda a, b: {"": statistic(a, b)}, sets, patients, seed, repeated, redraws, synthetic_patients)
+    return found[""]
 
 
-def compared_all(
+def compare_all(
     statistics: Callable[[np.ndarray, np.ndarray], Mapping[str, float]],
     sets: Both,
     patients: Sequence[str],
     seed: int = 0,
     repeated: bool = True,
     redraws: int | None = None,
-    drawn: Sequence[str] | None = None,
-) -> dict[str, Compared]:
-    """Several statistics of two sets that are found together, each with its floor and its interval.
+    synthetic_patients: Sequence[str] | None = None,
+) -> dict[str, Comparison]:
+    """Several statistics of two sets that are computed together, each with its floor and interval.
 
     Args:
-        statistics: What is measured, by name.
+        statistics: Returns the statistics of a synthetic and a real array by name.
         sets: (record, …) of the synthetic and of the real records.
-        patients: The patient of each real record.
-        seed: Seed of splits and redraws.
-        repeated: Whether a record may stand twice in a redrawn set (bootstrap); False where near neighbours or
-            covariances count: then halves of the patients are drawn without repetition (jackknife).
-        redraws: Redraws for the interval, ``REDRAWS`` or ``HALVES`` where left out.
-        drawn: The patient of each synthetic record, as of reconstructions; each is its own where left out.
+        patients: Patient of each real record.
+        seed: Seed of the splits and of resampling.
+        repeated: Whether resampling may repeat a record (bootstrap). Statistics on nearest neighbours or covariances
+            need False: then halves of the patients are used (jackknife).
+        redraws: Number of resamples for the interval; ``REDRAWS`` or ``HALVES`` by default.
+        synthetic_patients: Patient of each synthetic record, for reconstructions; by default each record is a patient.
 
     Raises:
-        InputError: Where records or patients are too few.
+        InputError: If there are too few records or patients.
     """
     synthetic, real = enough(sets, patients)
     rng = np.random.default_rng(seed)
@@ -111,26 +111,26 @@ def compared_all(
         values.append(statistics(synthetic[rows], real[first]))
         floors.append(statistics(real[second], real[first]))
         sizes.append(len(first))
-    both = own_patients(synthetic, drawn), patients
+    both = own_patients(synthetic, synthetic_patients), patients
     pairs = (_redrawn_pairs if repeated else _halved_pairs)(both, seed, redraws or (REDRAWS if repeated else HALVES))
     again = [statistics(synthetic[a], real[b]) for a, b in pairs]
     sizes_used = len(synthetic), len(real), min(sizes)
-    parts = {name: [[one[name] for one in every] for every in (values, floors, again)] for name in values[0]}
-    return {name: _beside(part, sizes_used) for name, part in parts.items()}
+    parts = {name: [[one[name] for one in some] for some in (values, floors, again)] for name in values[0]}
+    return {name: _comparison(part, sizes_used) for name, part in parts.items()}
 
 
-def _beside(part: Sequence[Sequence[float]], sizes: tuple[int, int, int]) -> Compared:
-    """Of the values over the splits, the floors and the values of redraws."""
+def _comparison(part: Sequence[Sequence[float]], sizes: tuple[int, int, int]) -> Comparison:
+    """A comparison from the values and the floors over the splits and the values of the resamples."""
     values, floors, again = part
     value = float(np.mean(values))
     low, high = np.quantile(floors, [0.05, 0.95])
-    return Compared(value, _centred(np.array(again), value), float(np.mean(floors)), float(low), float(high), *sizes)
+    return Comparison(value, _centred(np.array(again), value), float(np.mean(floors)), float(low), float(high), *sizes)
 
 
-def scored(
+def as_score(
     name: str,
-    found: Compared,
-    verdict: Callable[[Compared], str],
+    found: Comparison,
+    verdict: Callable[[Comparison], str],
     definition: str,
     *,
     more_is_better: bool = False,
@@ -138,19 +138,19 @@ def scored(
     within: tuple[float, float] = (0.0, np.inf),
     **about: Any,
 ) -> Score:
-    """What was compared as a ``Score``.
+    """A comparison as a ``Score``.
 
     Args:
-        name: Of the score.
+        name: Name of the score.
         found: The comparison.
-        verdict: What follows from it.
-        definition: How it is defined.
-        more_is_better: Whether the floor is to be exceeded.
-        note: What else must be said.
-        within: What the score can lie between; the interval ends there.
+        verdict: Returns the verdict on the comparison.
+        definition: Definition of the score.
+        more_is_better: Whether a larger score is better.
+        note: Further information.
+        within: Range of the score; the interval is clipped to it.
         about: Further attributes of ``Score`` (unit, extractor, counts).
     """
-    said = f"{found.n} records a side in each of {SPLITS} splits"
+    size = f"{found.n} records a side in each of {SPLITS} splits"
     return Score(
         name,
         found.value,
@@ -162,13 +162,13 @@ def scored(
         n_real=found.n_real,
         definition=definition,
         verdict=verdict(found),
-        note=f"{note}; {said}" if note else said,
+        note=f"{note}; {size}" if note else size,
         **about,
     )
 
 
 def attempt(name: str, measure: Callable[[], Score], **about: Any) -> Score:
-    """A score, or why the records do not let it be measured; errors of the program are not hidden."""
+    """A score; if the records do not suffice for it, the reason. Errors other than ``InputError`` are raised."""
     try:
         return measure()
     except InputError as error:
@@ -176,18 +176,28 @@ def attempt(name: str, measure: Callable[[], Score], **about: Any) -> Score:
 
 
 def short_of(value: float, floor_low: float, warn: float, fail: float) -> str:
-    """Verdict on a share that should be high: how far it lies below what 95 % of real-against-real splits exceed."""
-    lacking = floor_low - value
-    return FAIL if lacking > fail else WARN if lacking > warn else PASS
+    """Verdict on a share that should be high by its difference from the lower end of its floor.
+
+    Example:
+        >>> short_of(0.75, floor_low=0.9, warn=0.1, fail=0.2)
+        'warn'
+    """
+    deficit = floor_low - value
+    return FAIL if deficit > fail else WARN if deficit > warn else PASS
 
 
 def known_rows(values: np.ndarray) -> np.ndarray:
-    """Rows of (record, …) in which every number is finite."""
+    """Rows of (record, …) in which all values are finite.
+
+    Example:
+        >>> known_rows(np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, 5.0]]))
+        array([0, 2])
+    """
     return np.flatnonzero(np.isfinite(values).all(tuple(range(1, values.ndim))))
 
 
 def largest_over_leads(of_lead: Callable[[np.ndarray, np.ndarray], float]) -> Statistic:
-    """A statistic of (record, lead) arrays: the largest of the leads'."""
+    """A statistic of (record, lead) arrays: the largest value over the leads."""
 
     def over_leads(synthetic: np.ndarray, real: np.ndarray) -> float:
         return max(of_lead(synthetic[:, lead], real[:, lead]) for lead in range(real.shape[1]))
@@ -196,29 +206,33 @@ def largest_over_leads(of_lead: Callable[[np.ndarray, np.ndarray], float]) -> St
 
 
 def enough(sets: Both, patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets, or an InputError where records or patients are too few."""
+    """Both sets.
+
+    Raises:
+        InputError: If there are too few records or patients.
+    """
     for one, kind in zip(sets, ("synthetic", "real"), strict=True):
         if len(one) < LEAST:
             raise InputError(f"{len(one)} {kind} records, {LEAST} needed")
-    people = len(set(patients))
-    if people < PATIENTS:
-        raise InputError(f"{people} real patients, {PATIENTS} needed")
+    n_patients = len(set(patients))
+    if n_patients < PATIENTS:
+        raise InputError(f"{n_patients} real patients, {PATIENTS} needed")
     return sets[0], sets[1]
 
 
-def own_patients(synthetic: np.ndarray, drawn: Sequence[str] | None) -> Sequence[str]:
-    """The patients of synthetic records; each record's own where none are known."""
-    return drawn if drawn is not None else [str(row) for row in range(len(synthetic))]
+def own_patients(synthetic: np.ndarray, patients: Sequence[str] | None) -> Sequence[str]:
+    """The patients of the synthetic records; if they are not known, one patient for each record."""
+    return patients if patients is not None else [str(row) for row in range(len(synthetic))]
 
 
 def _redrawn_pairs(both: Sequence[Sequence[str]], seed: int, redraws: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of both sets with patients drawn with replacement, cut to ``MOST`` records."""
+    """Rows of both sets with patients resampled with replacement, at most ``MOST`` records of each."""
     pairs = zip(redrawn(both[0], seed, redraws), redrawn(both[1], seed + 1, redraws), strict=True)
     return ((a[:MOST], b[:MOST]) for a, b in pairs)
 
 
 def _halved_pairs(both: Sequence[Sequence[str]], seed: int, redraws: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """As many rows of half of the one's patients and of half of the other's."""
+    """Rows of a random half of the patients of each set, equally many of both."""
     size = min(MOST, *(len(one) // 2 for one in both))
     firsts = [[first for first, _ in halves(one, size, redraws, seed + at)] for at, one in enumerate(both)]
     for a, b in zip(firsts[0], firsts[1], strict=True):
@@ -227,6 +241,6 @@ def _halved_pairs(both: Sequence[Sequence[str]], seed: int, redraws: int) -> Ite
 
 
 def _centred(scores: np.ndarray, value: float) -> tuple[float, float]:
-    """95 % interval with the spread of the scores of redraws around the score itself."""
+    """95 % interval: the spread of the resampled scores around the score itself."""
     low, high = np.quantile(scores - np.median(scores), [0.025, 0.975])
     return value + float(low), value + float(high)

@@ -1,6 +1,6 @@
-"""Which records of a set are the same record again: a generator that has few hearts to show repeats them.
+"""Repeated records of a set: a generator of low diversity returns the same record more than once.
 
-A repetition may begin elsewhere; so median beats are compared as well as waves.
+A repetition may be shifted in time, so median beats are compared as well as waveforms.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import numpy as np
 from ecggen.metrics.functional.distribution.feature_sets import squared_distances
 
 SAME = 0.1
-"""Two records are one where they differ by less than this share of their size."""
-SAID = "difference below a tenth of the size, r > 0.995"
+"""Two records are the same if their difference is smaller than this share of their norm."""
+RULE = "difference below a tenth of the norm, r > 0.995"
 
 
 def repeats(waves: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """(record,) of bool: whether an earlier record is the same.
+    """Whether each record equals an earlier one: (record,) of bool.
 
     Args:
         waves: (record, lead, time) in mV.
-        shapes: The median beats (record, lead, point) in mV; NaN where there is none.
+        shapes: Median beats (record, lead, point) in mV; NaN if a record has none.
     """
     found = np.zeros(len(waves), bool)
     for values in (waves, shapes):
@@ -30,7 +30,12 @@ def repeats(waves: np.ndarray, shapes: np.ndarray) -> np.ndarray:
 
 
 def equals_earlier(flat: np.ndarray) -> np.ndarray:
-    """(row,) of bool: whether an earlier row lies nearer than ``SAME`` times this row's length."""
+    """Whether an earlier row is nearer than ``SAME`` times the norm of this row: (row,) of bool.
+
+    Example:
+        >>> equals_earlier(np.array([[1.0, 0.0], [0.0, 1.0], [1.001, 0.0]]))
+        array([False, False,  True])
+    """
     found = np.zeros(len(flat), bool)
     if not len(flat):
         return found

@@ -1,4 +1,4 @@
-"""The proof of an augmentation: changes are what they say, parts hold no others' patients, gains are paired."""
+"""Augmentation protocol: classical augmentation, nested training sets, cached cells, paired gains and complete runs."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ HEARTS = simulate(6, seed=4).pick(*INDEPENDENT_LEADS)
 
 
 @pytest.mark.parametrize("kind", classical.KINDS)
-def test_a_change_belongs_to_its_record_and_leaves_a_heart(kind):
+def test_augmentation_depends_on_the_record_and_keeps_the_ecg_valid(kind):
     changed = classical.augment(kind, HEARTS, 1, range(6))
     assert changed.signal.shape == HEARTS.signal.shape and bool(changed.signal.isfinite().all())
     assert (changed.signal - HEARTS.signal).abs().amax((1, 2)).min() > 0.01, "every record is changed"
@@ -40,7 +40,7 @@ def test_a_change_belongs_to_its_record_and_leaves_a_heart(kind):
     assert all((one.signal - alone.signal).abs().max() > 0.01 for one in other)
 
 
-def test_each_change_is_what_its_name_says():
+def test_each_kind_of_augmentation():
     def moved(kind):
         return classical.augment(kind, HEARTS, 1, range(6)).signal - HEARTS.signal
 
@@ -55,7 +55,7 @@ def test_each_change_is_what_its_name_says():
     assert set(flat.sum(1).tolist()) <= {1, 2, 3} and (moved("dropout").abs().sum(-1) > 0).equal(flat)
 
 
-def test_a_warp_moves_beats_and_loses_none():
+def test_a_warp_keeps_all_beats():
     warped = classical.augment("warp", HEARTS, 1, range(6))
     torch.testing.assert_close(warped.signal[..., [0, -1]], HEARTS.signal[..., [0, -1]], atol=0.02, rtol=0)
     for before, after in zip(r_peaks(HEARTS), r_peaks(warped), strict=True):
@@ -63,7 +63,7 @@ def test_a_warp_moves_beats_and_loses_none():
     assert torch.allclose(warped.signal.amax(-1), HEARTS.signal.amax(-1), rtol=0.1, atol=0.03)
 
 
-def test_mixup_mixes_waves_and_labels_in_the_same_share():
+def test_mixup_mixes_signals_and_labels_with_the_same_weight():
     labels = np.eye(6)
     mixed, shares = classical.mix(HEARTS, labels, 1, range(6))
     np.testing.assert_allclose(shares.sum(1), 1)
@@ -72,7 +72,7 @@ def test_mixup_mixes_waves_and_labels_in_the_same_share():
     np.testing.assert_allclose(mixed.signal.numpy(), expected, atol=1e-5)
 
 
-def test_oversampling_evens_labels_out():
+def test_oversampling_balances_labels():
     labels = np.zeros((200, 3))
     labels[:150, 0] = labels[150:190, 1] = labels[190:, 2] = 1
     rows = classical.oversampled(labels, 250, np.random.default_rng(0))
@@ -82,7 +82,7 @@ def test_oversampling_evens_labels_out():
 
 
 @pytest.mark.parametrize("records", [60, 400])
-def test_the_regression_is_that_of_scikit_learn(records):
+def test_logistic_regression_has_parity_with_scikit_learn(records):
     rng = np.random.default_rng(0)
     inputs, labels = rng.normal(size=(records, 100)), (rng.random((records, 3)) < [0.5, 0.2, 0.1]).astype(float)
     slopes, constants = logistic.fit(inputs, labels, 0.01)
@@ -92,7 +92,7 @@ def test_the_regression_is_that_of_scikit_learn(records):
         np.testing.assert_allclose(constants[at], theirs.intercept_[0], atol=2e-4)
 
 
-def test_half_a_label_is_both_labels_at_half_weight():
+def test_a_label_of_one_half_equals_both_labels_at_half_weight():
     rng = np.random.default_rng(0)
     inputs, labels = rng.normal(size=(200, 20)), rng.random((200, 1))
     slopes, _ = logistic.fit(inputs, labels, 0.1)
@@ -101,7 +101,7 @@ def test_half_a_label_is_both_labels_at_half_weight():
     np.testing.assert_allclose(slopes[:, 0], theirs.coef_[0], atol=2e-5)
 
 
-def test_areas_of_redraws_are_those_of_the_records_drawn_again():
+def test_areas_of_resamples_have_parity_with_scikit_learn():
     rng = np.random.default_rng(0)
     labels, patients = (rng.random((90, 2)) < 0.4).astype(float), [f"p{i // 2}" for i in range(90)]
     probabilities = np.round(rng.random((2, 90, 2)) + 0.3 * labels, 1)  # many are equal
@@ -116,7 +116,7 @@ def test_areas_of_redraws_are_those_of_the_records_drawn_again():
     assert redraws.summary(np.array([0.5, 0.1, 0.9]), 1.0) == (0.5, (0.1, 0.9))
 
 
-def test_a_cell_is_made_once_and_again_where_it_depends_on_something_else(tmp_path):
+def test_a_cell_is_computed_once_for_the_same_settings(tmp_path):
     made = []
 
     def make():
@@ -151,20 +151,20 @@ def some(n, seed, informative=True):
     return Labelled(inputs, labels, tuple(f"{seed}-{i // 2}" for i in range(n)))
 
 
-def test_parts_lie_inside_one_another_and_share_no_patient_with_the_rest():
+def test_subsets_are_nested_and_share_no_patient_with_the_rest():
     every = some(200, 1)
     inner = training_sets.shells(every.patients, every.labels, (0.1, 0.5, 1.0), 0)
     assert [len(rows) for rows in inner] == [20, 80, 100] and len(set(np.concatenate(inner))) == 200
     patient_prior = [set(every.at(rows).patients) for rows in inner]
     assert not patient_prior[0] & patient_prior[1] and not patient_prior[1] & patient_prior[2]
     assert not np.array_equal(inner[0], training_sets.shells(every.patients, every.labels, (0.1, 0.5, 1.0), 1)[0])
-    with pytest.raises(InputError, match="lack one side of a label"):
+    with pytest.raises(InputError, match="lack one class of a label"):
         training_sets.shells(every.patients, np.zeros((200, 2)), (0.1, 1.0), 0)
 
 
-def test_a_share_is_taken_from_every_shell():
+def test_added_records_are_taken_from_every_shell():
     real = [some(10, 1), some(30, 2)]
-    parts = [training_sets.Shell(one, {"drawn": one.beside(one)}) for one in real]
+    parts = [training_sets.Shell(one, {"drawn": one.concatenated(one)}) for one in real]
     train, added = training_sets.training_set(parts, "drawn", 0.5, 0)
     assert added == 20 and len(train) == 60
     assert [name.split("-")[0] for name in train.patients[40:]] == ["1"] * 5 + ["2"] * 15
@@ -180,13 +180,13 @@ def joined_thrice(real):
     return [patient for one in real for patient in one.patients] * 3
 
 
-def test_gains_are_over_nothing_and_over_the_best_without_a_generator():
+def test_gains_over_no_added_records_and_over_the_best_without_a_generator():
     test = some(300, 9)
     rng = np.random.default_rng(0)
 
     def fit(arm, share, sharpness):
-        spoilt = np.clip(0.5 + sharpness * (test.labels - 0.5) + 0.3 * rng.normal(size=test.labels.shape), 0, 1)
-        return gains.Fit(arm, share, 50, round(50 * share), spoilt)
+        noisy = np.clip(0.5 + sharpness * (test.labels - 0.5) + 0.3 * rng.normal(size=test.labels.shape), 0, 1)
+        return gains.Fit(arm, share, 50, round(50 * share), noisy)
 
     every = [
         [fit("nothing", 0, 0.2), fit("noise", 1.0, 0.1), fit("warp", 1.0, 0.4), fit("synthetic", 1.0, 0.7)]
@@ -205,20 +205,22 @@ def test_gains_are_over_nothing_and_over_the_best_without_a_generator():
     each = {one["arm"]: one["gain"] for one in found["each_label"]}
     assert set(each) == {"warp", "synthetic"} and set(each["warp"]) == {"A", "B"}
     assert np.mean([one["auroc"] for one in each["warp"].values()]) == pytest.approx(points["warp"]["gain"], abs=2e-4)
-    one, other = (tstr.judged(np.stack([fits[at].probabilities for fits in every]), test, 0, 60) for at in (2, 0))
+    one, other = (
+        tstr.score_predictions(np.stack([fits[at].probabilities for fits in every]), test, 0, 60) for at in (2, 0)
+    )
     assert one.auroc == pytest.approx(points["warp"]["auroc"], abs=1e-4)
     assert one.auroc - other.auroc == pytest.approx(points["warp"]["gain"], abs=2e-4)
 
 
 @pytest.fixture(autouse=True)
 def few_kernels(monkeypatch):
-    """A tenth of the convolutions: hearts that differ in rate are told apart by these as well."""
+    """A tenth of the convolutions, which is enough to separate heart rates."""
     monkeypatch.setattr(trials, "RandomConvolutions", lambda: RandomConvolutions(kernels=60))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """PTB-XL's form: 120 hearts, slow ones normal, fast ones infarcted, of which the odd ones are the test fold."""
+    """PTB-XL's format: 120 ECGs, normal with a slow and infarction with a fast rate; odd ones are the test fold."""
     place = tmp_path_factory.mktemp("ptbxl")
     head = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_lr", "scp_codes"]
     rows = []
@@ -246,16 +248,16 @@ SMALL = {
 }
 
 
-def test_the_whole_way_and_on_from_where_it_stopped(folder, tmp_path, run, monkeypatch):
+def test_a_complete_run_and_its_continuation(folder, tmp_path, run, monkeypatch):
     file = tmp_path / "proof.toml"
     file.write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in SMALL.items()))
     words = (file, "--data", folder, "--cache", tmp_path / "cache", "--out", tmp_path / "out")
     code, out, err = run("evaluate", *words, "--model", "baseline:nearest")
-    assert code == 0 and "over the best" in out and "synthetic, 50%" in out and "TSTR / TRTR" in out, err
+    assert code == 0 and "over best" in out and "synthetic, 50%" in out and "TSTR / TRTR" in out, err
     results = json.loads((tmp_path / "out" / "proof.json").read_text())
     (score,) = results["scores"].values()
     assert results["labels"] == ["MI", "NORM"] and results["n_test"] == 60
-    assert score["transfer"]["synthetic"]["trtr"]["auroc"] > 0.9, "slow and fast hearts are told apart"
+    assert score["transfer"]["synthetic"]["trtr"]["auroc"] > 0.9, "slow and fast rates are separated"
     assert score["transfer"]["synthetic"]["tstr"]["auroc"] > 0.8, "copies of real records teach what real ones teach"
     arms = {point["arm"] for point in score["points"]}
     assert arms == {"nothing", "synthetic", *training_sets.CLASSICAL}, "a baseline varies nothing"
@@ -267,7 +269,7 @@ def test_the_whole_way_and_on_from_where_it_stopped(folder, tmp_path, run, monke
     (tmp_path / "out" / "augmentation.json").rename(tmp_path / "out" / "proof.json")
 
     def never(*_, **__):
-        raise AssertionError("drawn again")
+        raise AssertionError("computed again")
 
     monkeypatch.setattr(Augmenter, "draw", never)
     code, _, err = run("evaluate", *words, "--model", "baseline:nearest", "--overwrite")
@@ -276,7 +278,7 @@ def test_the_whole_way_and_on_from_where_it_stopped(folder, tmp_path, run, monke
     assert again == results["scores"]
 
 
-def test_variations_vary_the_parts_own_records(folder, tmp_path, monkeypatch):
+def test_variations_are_made_of_the_subsets_own_records(folder, tmp_path, monkeypatch):
     model = tiny("flow")
     model.preprocessor = Preprocessor()
     pack = data.pack(data.recordings(folder), model.preprocessor, tmp_path / "cache")
@@ -288,7 +290,7 @@ def test_variations_vary_the_parts_own_records(folder, tmp_path, monkeypatch):
         return plain(self, asks, originals, *more)
 
     monkeypatch.setattr(Augmenter, "draw", draw)
-    # Any draw counts: random weights draw no beats.
+    # Every draw is accepted: a model with random weights generates no beats.
     monkeypatch.setattr(Augmenter, "_refusals", lambda self, asks, ecg, found: [""] * len(asks))
     settings = SMALL | {"repeats": 1, "fractions": [1.0], "shares": [1.0], "n": 40}
     about, found = measurement.run(measurement.Protocol(**settings), pack, model, lambda what, share: None)
@@ -301,7 +303,7 @@ def test_variations_vary_the_parts_own_records(folder, tmp_path, monkeypatch):
         assert len(rows) == 1 and pack.index.fold[rows[0]] == 1 and set(asked.codes) == {pack.index.codes[rows[0]]}
 
 
-def test_the_picture_shows_every_fraction_and_model():
+def test_the_plot_has_every_fraction_and_model():
     def point(fraction, arm, share, auroc):
         about = {"fraction": fraction, "arm": arm, "share": share, "auroc": auroc}
         added = {"n_added": min(130, 100 * share), "gain_interval": [auroc - 0.81, auroc - 0.79]}
@@ -317,10 +319,10 @@ def test_the_picture_shows_every_fraction_and_model():
         )
     ]
     results = {"settings": {"fractions": [0.1, 1.0]}, "scores": {"a@1": {"points": points}, "b@2": {"points": points}}}
-    figure = plot.picture(results)
+    figure = plot.plot(results)
     assert len(figure.axes) == 4
-    said = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert said[0] == "real records alone" and "drawn from words" in said and len(said) == 4
+    labels_shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels_shown[0] == "real records only" and "generated from text" in labels_shown and len(labels_shown) == 4
     assert "best classical: warp" in [text.get_text() for text in figure.axes[0].texts]
     assert max(figure.axes[0].lines[1].get_xdata()) == pytest.approx(130, abs=5), "where the records ended"
     heights = [np.ptp(axis.get_ylim()) for axis in figure.axes[:2]]
@@ -335,23 +337,23 @@ def test_the_picture_shows_every_fraction_and_model():
         ({"labels": "colours"}, "labels 'colours'"),
     ],
 )
-def test_impossible_settings_are_refused(change, message):
+def test_invalid_settings_are_rejected(change, message):
     with pytest.raises(InputError, match=message):
         measurement.Protocol(**SMALL | change)
 
 
-def test_patients_of_the_test_set_train_nothing(folder, tmp_path):
+def test_shared_patients_are_rejected(folder, tmp_path):
     pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
     protocol = measurement.Protocol(**SMALL | {"folds": [1]})
     with pytest.raises(InputError, match="patients are in the training and in the test set"):
         measurement.run(protocol, pack, baseline("nearest"), lambda what, share: None)
 
 
-def test_draws_that_are_all_refused_are_told(folder, tmp_path, monkeypatch):
+def test_an_error_is_raised_if_all_draws_are_rejected(folder, tmp_path, monkeypatch):
     model = tiny("vae")
     model.preprocessor = Preprocessor()
     pack = data.pack(data.recordings(folder), model.preprocessor, tmp_path / "cache")
     monkeypatch.setattr(Augmenter, "_refusals", lambda self, asks, ecg, found: ["no beats"] * len(asks))
     protocol = measurement.Protocol(**SMALL | {"tries": 1})
-    with pytest.raises(InputError, match="drawn records were refused"):
+    with pytest.raises(InputError, match="generated records were rejected"):
         measurement.run(protocol, pack, model, lambda what, share: None)

@@ -1,4 +1,4 @@
-"""Protocols as files: words, nothing, panels run on models and baselines, and go on where they were."""
+"""Protocol files: generation, panel and wording protocols on models and baselines, and resumed runs."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ HEAD = ["ecg_id", "patient_id", "age", "sex", "report", "strat_fold", "filename_
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A small folder of PTB-XL's form: 160 simulated hearts, slow ones normal and fast ones infarcted."""
+    """A small folder in PTB-XL's format: 160 simulated ECGs, normal with a slow and infarction with a fast rate."""
     place = tmp_path_factory.mktemp("ptbxl")
     rows = []
     for i in range(160):
@@ -54,8 +54,8 @@ def protocol_file(place, name, **settings):
 SMALL = {"train_folds": [1], "folds": [9]}
 
 
-def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
-    judges = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
+def test_generation_protocol_scores_the_sections(folder, shelf, tmp_path):
+    evaluators = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
     file = protocol_file(
         tmp_path,
         "words",
@@ -64,7 +64,7 @@ def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
         n=60,
         metrics=["validity", "rhythm"],
         **SMALL,
-        **judges,
+        **evaluators,
     )
     for model in (str(shelf / "vae"), "baseline:simulator"):
         results = run.run(file, [folder], model, cache=tmp_path / "cache")
@@ -75,10 +75,17 @@ def test_words_are_told_and_sections_are_scored(folder, shelf, tmp_path):
         assert score["evaluations_per_draw"] == (1 if "vae" in model else 0)
 
 
-def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
-    judges = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
+def test_the_simulator_has_the_requested_heart_rate(folder, shelf, tmp_path):
+    evaluators = {name: str(shelf / name) for name in ("classifier", "ecg_text")}
     file = protocol_file(
-        tmp_path, "rates", kind="generation", conditions=["heart_rate"], n=60, metrics=["fidelity"], **SMALL, **judges
+        tmp_path,
+        "rates",
+        kind="generation",
+        conditions=["heart_rate"],
+        n=60,
+        metrics=["fidelity"],
+        **SMALL,
+        **evaluators,
     )
     (score,) = run.run(file, [folder], "baseline:simulator", cache=tmp_path / "cache")["scores"].values()
     found = {one["name"]: one["value"] for one in score["sections"]["fidelity"]["scores"]}
@@ -86,17 +93,19 @@ def test_the_simulator_has_the_rate_that_was_asked_for(folder, shelf, tmp_path):
     assert rate < 3
 
 
-def test_what_is_told_is_told_and_nothing_else(folder, tmp_path):
+def test_only_the_given_conditions_are_used(folder, tmp_path):
     pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
-    told = generation.telling(pack, np.arange(4), ["age"])
-    assert not told.lead_mask.any() and not told.text_mask.any()
-    assert told.metadata_mask.tolist() == [[True, False, False]] * 4
-    asked = generation.asked(pack, np.arange(4), simulate(4), "x", ["age"])
-    assert asked.codes == ("",) * 4 and asked.texts == ("",) * 4 and np.isnan(asked.asked_rate).all()
-    assert np.isfinite(asked.age).all() and np.isnan(asked.sex).all()
+    condition = generation.text_and_metadata(pack, np.arange(4), ["age"])
+    assert not condition.lead_mask.any() and not condition.text_mask.any()
+    assert condition.metadata_mask.tolist() == [[True, False, False]] * 4
+    requested = generation.requested(pack, np.arange(4), simulate(4), "x", ["age"])
+    assert (
+        requested.codes == ("",) * 4 and requested.texts == ("",) * 4 and np.isnan(requested.requested_heart_rate).all()
+    )
+    assert np.isfinite(requested.age).all() and np.isnan(requested.sex).all()
 
 
-def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
+def test_panel_of_a_draw_and_of_the_mean(folder, shelf, tmp_path):
     file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=60, draws=4, **SMALL)
     (score,) = run.run(file, [folder], str(shelf / "vae"), cache=tmp_path / "cache")["scores"].values()
     of = {
@@ -105,7 +114,7 @@ def test_a_panel_tells_a_mean_from_a_draw(folder, shelf, tmp_path):
     assert of["mean of draws"]["variance"] <= of["one draw"]["variance"] + 1e-6
 
 
-def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
+def test_wording_protocol(folder, shelf, tmp_path):
     file = protocol_file(
         tmp_path, "w", kind="wording", statements=["AFIB", "NORM"], n=3, classifier=str(shelf / "classifier")
     )
@@ -115,7 +124,7 @@ def test_one_finding_in_four_wordings(folder, shelf, tmp_path):
     assert score["mean"]["said"] == pytest.approx(np.mean([one["said"] for one in score["each"].values()]))
 
 
-def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, shelf, tmp_path, run):
+def test_results_of_several_models_share_a_file_and_are_not_computed_twice(folder, shelf, tmp_path, run):
     file = protocol_file(tmp_path, "panel", kind="panel", given=["I"], n=50, draws=2, **SMALL)
     words = ("--data", folder, "--cache", tmp_path / "cache", "--out", tmp_path / "results")
     models = ("--model", shelf / "vae", "--model", "baseline:regression")
@@ -133,18 +142,18 @@ def test_results_of_models_stand_side_by_side_and_are_not_made_twice(folder, she
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "either a protocol or --all"),
+        ((), "no protocol was given; a protocol or --all"),
         (("three_legs",), "there is no protocol 'three_legs'; a file, or one of augmentation,"),
-        (("one_lead", "--all"), "either a protocol or --all"),
+        (("one_lead", "--all"), "both a protocol and --all were given"),
         (("unconditional", "--model", "baseline:crystal"), "there is no baseline 'crystal'; one of"),
     ],
 )
-def test_bad_input_is_one_sentence(words, message, folder, tmp_path, run):
+def test_invalid_arguments_are_one_message(words, message, folder, tmp_path, run):
     code, _, err = run("evaluate", *words, "--data", folder, "--out", tmp_path / "r")
     assert code == 2 and message in err
 
 
-def test_a_protocol_takes_the_folder_of_its_kind(folder, tmp_path):
+def test_a_protocol_uses_the_folder_with_its_data(folder, tmp_path):
     bidmc = tmp_path / "bidmc"
     bidmc.mkdir()
     (bidmc / "bidmc_01_Signals.csv").write_text("Time [s], PLETH, II,\n0,0,0\n")
@@ -154,7 +163,7 @@ def test_a_protocol_takes_the_folder_of_its_kind(folder, tmp_path):
         run.folder_for("mimic", [folder])
 
 
-def test_every_shipped_protocol_names_its_data_and_seed():
+def test_every_shipped_protocol_has_data_and_seed():
     from ecggen.core import config
 
     found = matrix.shipped()

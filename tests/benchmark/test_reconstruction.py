@@ -1,4 +1,4 @@
-"""Scores: parity with trusted libraries, known truths, and baselines that find what they can."""
+"""Reconstruction benchmark: parity with reference libraries, known values, baselines and complete runs."""
 
 import json
 
@@ -23,7 +23,7 @@ from ecggen.metrics.functional.bootstrap import patient_interval
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("hearts")
+    place = tmp_path_factory.mktemp("ecgs")
     for i in range(60):
         write(simulate(1, seconds=4, seed=i), place / f"{i}.hea")
     return place
@@ -40,14 +40,14 @@ def pair():
     return true + 0.5 * rng.normal(size=true.shape), true
 
 
-def test_parity_with_trusted_libraries():
-    drawn, true = pair()
-    a, b = torch.as_tensor(drawn[1, 2]), torch.as_tensor(true[1, 2])
-    assert waveform.mean_squared_error(drawn, true)[1, 2] == pytest.approx(float(mean_squared_error(a, b)))
-    assert waveform.mean_absolute_error(drawn, true)[1, 2] == pytest.approx(float(mean_absolute_error(a, b)))
-    assert waveform.pearson(drawn, true)[1, 2] == pytest.approx(pearsonr(drawn[1, 2], true[1, 2]).statistic)
-    assert waveform.root_mean_squared_error(drawn, true)[0, 0] ** 2 == pytest.approx(
-        waveform.mean_squared_error(drawn, true)[0, 0]
+def test_parity_with_reference_libraries():
+    predicted, true = pair()
+    a, b = torch.as_tensor(predicted[1, 2]), torch.as_tensor(true[1, 2])
+    assert waveform.mean_squared_error(predicted, true)[1, 2] == pytest.approx(float(mean_squared_error(a, b)))
+    assert waveform.mean_absolute_error(predicted, true)[1, 2] == pytest.approx(float(mean_absolute_error(a, b)))
+    assert waveform.pearson(predicted, true)[1, 2] == pytest.approx(pearsonr(predicted[1, 2], true[1, 2]).statistic)
+    assert waveform.root_mean_squared_error(predicted, true)[0, 0] ** 2 == pytest.approx(
+        waveform.mean_squared_error(predicted, true)[0, 0]
     )
 
 
@@ -58,7 +58,7 @@ def test_perfect_input_has_the_perfect_score():
     assert probabilistic.coverage(true, true, true).min() == 1
 
 
-def test_flat_lines_know_nothing_and_are_not_undefined():
+def test_pearson_of_flat_lines():
     _, true = pair()
     assert waveform.pearson(np.zeros_like(true), true).max() == 0
     assert np.isnan(waveform.pearson(true, np.zeros_like(true))).all()
@@ -74,13 +74,13 @@ def test_only_free_leads_are_scored():
     assert waveform.free_leads(["II", "V1", "V5"]) == ("I", "V2", "V3", "V4", "V6")
     assert waveform.free_leads(["aVR", "III"]) == ("V1", "V2", "V3", "V4", "V5", "V6")
     true = pair()[1].repeat(2, 1)
-    spoilt = true.copy()
-    spoilt[:, INDEPENDENT_LEADS.index("I")] = 99
-    score = reconstruction.score(spoilt, true, ["I"], ["a", "b", "c"], seed=0)
+    altered = true.copy()
+    altered[:, INDEPENDENT_LEADS.index("I")] = 99
+    score = reconstruction.score(altered, true, ["I"], ["a", "b", "c"], seed=0)
     assert score["r"] == pytest.approx(1) and score["rmse_mv"] == 0 and "I" not in score["per_lead"]
 
 
-def test_the_bootstrap_draws_patients_not_records():
+def test_the_bootstrap_resamples_patients():
     """Ten copies of each of 30 patients must not narrow the interval."""
     values = np.random.default_rng(0).normal(size=30)
     alone = patient_interval(values, [str(i) for i in range(30)])
@@ -91,7 +91,7 @@ def test_the_bootstrap_draws_patients_not_records():
 
 
 def test_regression_finds_a_fixed_filter(pack):
-    """Where lead V1 is lead I delayed and halved, lagged regression finds it and plain regression cannot."""
+    """Lead V1 is a delayed and halved lead I: regression with lags fits it, regression without lags does not."""
     signal = np.array(pack.signal)
     signal[:, 2] = 0
     signal[:, 2, 10:] = signal[:, 0, :-10] // 2
@@ -144,8 +144,8 @@ def test_a_protocol_runs_on_a_checkpoint(folder, tmp_path):
         store(results, tmp_path / "out.json")
 
 
-def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
-    """The whole way — read, given, estimated, compared at the model's rate — loses nothing."""
+def test_an_oracle_has_perfect_scores(folder, pack):
+    """Reading, conditioning, reconstruction and comparison at the model's rate introduce no error."""
     from ecggen.generators.base import Draws, Generator
     from ecggen.io import read
 
@@ -158,8 +158,8 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
             return {}
 
         def draw(self, condition, noise):
-            apart = (condition.leads[:, None, 0] - truth[None, :, 0]).abs().mean(-1)
-            return truth[apart.argmin(1)]
+            distance = (condition.leads[:, None, 0] - truth[None, :, 0]).abs().mean(-1)
+            return truth[distance.argmin(1)]
 
         def draw_many(self, condition, noise):
             return Draws(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
@@ -177,16 +177,16 @@ def test_a_generator_that_knows_the_answer_scores_one(folder, pack):
     assert scores["r"] > 0.999 and scores["rmse_mv"] < 0.002
 
 
-def test_what_a_classifier_finds_is_compared_record_by_record():
-    from ecggen.benchmark.preserved_diagnoses import CLASSES, RECORDED, Judged
+def test_preserved_diagnoses_are_paired_by_record():
+    from ecggen.benchmark.preserved_diagnoses import CLASSES, RECORDED, PreservedDiagnoses
     from ecggen.core.simulate import simulate
     from ecggen.evaluators import pretrained
 
-    hearts = simulate(24, seconds=10, seed=4)
-    judged = Judged(pretrained.load("classifier", "classifier"))
-    judged.add({RECORDED: hearts, "point_estimate": hearts, "one draw": hearts[torch.randperm(24)]})
+    ecgs = simulate(24, seconds=10, seed=4)
+    preserved = PreservedDiagnoses(pretrained.load("classifier", "classifier"))
+    preserved.add({RECORDED: ecgs, "point_estimate": ecgs, "one draw": ecgs[torch.randperm(24)]})
     codes = ["NORM SR", "IMI SR", "LVH NDT", "CLBBB"] * 6
-    scores = judged.scores(codes, [str(at) for at in range(24)], seed=1)
+    scores = preserved.scores(codes, [str(at) for at in range(24)], seed=1)
     assert len(scores["classes"]) == len(CLASSES) == len(scores["recorded"]["each"])
     assert scores["point_estimate"]["lost"] == 0 and scores["point_estimate"]["lost_interval"] == (0, 0)
     low, high = scores["one draw"]["lost_interval"]

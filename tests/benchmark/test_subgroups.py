@@ -1,4 +1,4 @@
-"""For whom a reconstruction is near: groups hold who belongs there, small ones are not told."""
+"""Subgroups of reconstruction errors: membership, scores, and omission of small groups."""
 
 import numpy as np
 import pandas
@@ -21,7 +21,7 @@ def index():
     )
 
 
-def test_groups_hold_who_belongs_there(index):
+def test_membership_of_groups(index):
     found = groups(index)
     assert found["all"].all() and found["women"].sum() == found["AFIB"].sum() == 2 * FEWEST
     assert found["under 40 years"].sum() == found["NORM"].sum() == found["superclass NORM"].sum() == FEWEST - 1
@@ -29,12 +29,12 @@ def test_groups_hold_who_belongs_there(index):
     assert found["superclass MI"].sum() == 1 and found["SR"].sum() == FEWEST
 
 
-def test_each_group_has_its_own_score(index):
+def test_scores_by_group(index):
     r = np.repeat([[0.9], [0.5], [0.7]], FEWEST, axis=0) * np.ones((1, 4))
-    told = by_group(r, np.square(1 - r), index, [str(at) for at in range(N)], seed=0)
-    assert told["all"]["r"] == pytest.approx(0.7) and told["women"]["r"] == pytest.approx(0.7)
-    assert told["80 years and over"]["r"] == pytest.approx(0.5)
-    assert told["80 years and over"]["rmse_mv"] == pytest.approx(0.5)
-    low, high = told["women"]["r_interval"]
-    assert low < 0.7 < high and told["women"]["n"] == 2 * FEWEST
-    assert "under 40 years" not in told and "superclass MI" not in told  # too few
+    scores = by_group(r, np.square(1 - r), index, [str(at) for at in range(N)], seed=0)
+    assert scores["all"]["r"] == pytest.approx(0.7) and scores["women"]["r"] == pytest.approx(0.7)
+    assert scores["80 years and over"]["r"] == pytest.approx(0.5)
+    assert scores["80 years and over"]["rmse_mv"] == pytest.approx(0.5)
+    low, high = scores["women"]["r_interval"]
+    assert low < 0.7 < high and scores["women"]["n"] == 2 * FEWEST
+    assert "under 40 years" not in scores and "superclass MI" not in scores  # too few

@@ -1,4 +1,4 @@
-"""Judges: they take leads by name, do not depend on the batch, refuse what they cannot judge, learn, and travel."""
+"""Classifier and ECG–text encoder: preprocessing, rejected input, training, saving and loading."""
 
 import csv
 
@@ -18,7 +18,7 @@ from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import labels, targets
 from ecggen.networks import storage
 from ecggen.training.trainer import Plan, logged
-from evaluation.scripts import evaluators as judging
+from evaluation.scripts import evaluators as evaluation
 
 KINDS = ("classifier", "ecg_text")
 CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
@@ -26,7 +26,7 @@ CODES = ["NORM SR", "AFIB", "CLBBB", "IMI ABQRS"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A small folder of PTB-XL's form: 40 simulated hearts whose rate follows their statement."""
+    """A small folder in PTB-XL's format: 40 simulated ECGs whose heart rate follows their statement."""
     place = tmp_path_factory.mktemp("ptbxl")
     rows = []
     for i in range(40):
@@ -54,47 +54,47 @@ def test_every_diagnostic_statement_lies_in_one_superclass():
     assert len(set.union(*map(set, classes.values()))) == sum(map(len, classes.values())) == 44
 
 
-def test_a_judgement_depends_on_names_not_on_order_rate_or_batch():
-    evaluator, hearts = tiny_evaluator("classifier"), simulate(5, seed=2)
-    found = evaluator.predict(hearts)
+def test_predictions_depend_on_names_of_leads_not_on_order_rate_or_batch():
+    evaluator, ecgs = tiny_evaluator("classifier"), simulate(5, seed=2)
+    found = evaluator.predict(ecgs)
     assert found.probability.shape == (5, 99) and found.features.shape == (5, 16)
-    for other in (hearts.pick(*reversed(STANDARD_LEADS)), hearts.pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")):
+    for other in (ecgs.pick(*reversed(STANDARD_LEADS)), ecgs.pick("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")):
         np.testing.assert_allclose(evaluator.predict(other, batch=2).probability, found.probability, atol=1e-5)
     fine = simulate(5, seed=2, fs=500)
     np.testing.assert_allclose(evaluator.predict(fine).probability, found.probability, atol=0.02)
-    louder = evaluator.predict(type(hearts)(3 * hearts.signal, hearts.leads, hearts.fs))
-    assert np.abs(louder.features - found.features).max() > 1e-3, "size has a voice"
+    louder = evaluator.predict(type(ecgs)(3 * ecgs.signal, ecgs.leads, ecgs.fs))
+    assert np.abs(louder.features - found.features).max() > 1e-3, "the amplitude has an influence"
 
 
-def test_longer_recordings_are_judged_window_by_window():
+def test_longer_recordings_are_averaged_over_windows():
     evaluator, long = tiny_evaluator("classifier"), simulate(2, seconds=18, seed=1)
     parts = [evaluator.predict(evaluator.preprocessor.ecg(long).crop(start, 10)).features for start in (0, 8)]
     assert np.abs(evaluator.predict(long).features - np.mean(parts, 0)).max() < 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_cannot_be_judged_is_refused(kind):
+def test_invalid_ecgs_are_rejected(kind):
     evaluator = tiny_evaluator(kind)
-    look = evaluator.predict if kind == "classifier" else evaluator.ecgs
+    apply = evaluator.predict if kind == "classifier" else evaluator.ecgs
     with pytest.raises(InputError, match=r"lasts 4.00 s; at least 5 s were expected"):
-        look(simulate(1, seconds=4))
+        apply(simulate(1, seconds=4))
     broken = simulate(1)
     broken.signal[0, 3, 7] = float("nan")
     with pytest.raises(InputError, match="not finite"):
-        look(broken)
+        apply(broken)
     with pytest.raises(InputError, match="do not follow from I, II"):
-        look(simulate(1).pick("I", "II"))
+        apply(simulate(1).pick("I", "II"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_classifier_travels_as_a_folder(kind, tmp_path):
+def test_saved_evaluators_are_loaded_unchanged(kind, tmp_path):
     evaluator = tiny_evaluator(kind)
     pretrained.save(evaluator, tmp_path / "made", half=True)
     again = pretrained.load(tmp_path / "made")
     assert again.name == f"made@{storage.weights_hash(tmp_path / 'made')}" and type(again) is type(evaluator)
-    hearts = simulate(3, seed=4)
-    look, looked = (one.predict if kind == "classifier" else one.ecgs for one in (evaluator, again))
-    ours, theirs = (value if kind == "ecg_text" else value.features for value in (look(hearts), looked(hearts)))
+    ecgs = simulate(3, seed=4)
+    apply, apply_again = (one.predict if kind == "classifier" else one.ecgs for one in (evaluator, again))
+    ours, theirs = (value if kind == "ecg_text" else value.features for value in (apply(ecgs), apply_again(ecgs)))
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     with pytest.raises(InputError, match=r"holds (classifier|ecg_text) of format 1"):
         pretrained.load(tmp_path / "made", "ecg_text" if kind == "classifier" else "classifier")
@@ -103,15 +103,15 @@ def test_a_classifier_travels_as_a_folder(kind, tmp_path):
         pretrained.load(tmp_path / "made")
 
 
-def test_a_pair_weighs_words_and_a_silent_text_is_no_error():
-    pair, hearts = tiny_evaluator("ecg_text"), simulate(3, seed=4)
-    near = pair.similarity(hearts, ["atrial fibrillation", "", "normal ECG"])
+def test_similarity_of_ecgs_and_texts_including_an_empty_text():
+    encoder, ecgs = tiny_evaluator("ecg_text"), simulate(3, seed=4)
+    near = encoder.similarity(ecgs, ["atrial fibrillation", "", "normal ECG"])
     assert near.shape == (3,) and (np.abs(near) <= 1 + 1e-6).all()
-    np.testing.assert_allclose(np.linalg.norm(pair.texts(["a", "b"]), axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(encoder.texts(["a", "b"]), axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_classifier_learns_and_resumes_as_if_it_had_not_been_stopped(kind, folder, tmp_path):
+def test_resumed_training_equals_uninterrupted_training(kind, folder, tmp_path):
     from ecggen.training.classifier import train
 
     evaluator = tiny_evaluator(kind)
@@ -133,13 +133,13 @@ def test_a_classifier_learns_and_resumes_as_if_it_had_not_been_stopped(kind, fol
 
 
 def rate_of(plan, epoch, step, steps):
-    """The rate of the whole plan, also where a part of it is run."""
+    """The learning rate of the full plan, also if only a part of it is run."""
     from ecggen.training.trainer import rate_at
 
     return rate_at(plan, epoch, step, steps)
 
 
-def test_losses_fall_on_one_batch(folder):
+def test_losses_decrease_on_one_batch(folder):
     for kind in KINDS:
         evaluator = tiny_evaluator(kind).train()
         pack = data.pack(data.recordings(folder), evaluator.preprocessor, folder / "cache")
@@ -155,34 +155,34 @@ def test_losses_fall_on_one_batch(folder):
         assert np.mean(found[-5:]) < 0.8 * np.mean(found[:5]), kind
 
 
-def test_the_command_trains_a_classifier_and_a_pair_that_begins_with_it(folder, run, tmp_path):
-    words = ("--data", folder, "--cache", folder / "cache", "--quiet")
+def test_the_command_trains_a_classifier_and_initialises_the_ecg_text_encoder_from_it(folder, run, tmp_path):
+    options = ("--data", folder, "--cache", folder / "cache", "--quiet")
     code, out, _ = run(
-        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *words
+        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *options
     )
     assert code == 0 and "checkpoint" in out
     begin = ("--look", tmp_path / "classifier/checkpoint", "--set", "training.epochs=0")
     code, _, _ = run(
-        "train-evaluator", ROOT / "configs/tiny/ecg_text.toml", "--out", tmp_path / "ecg_text", *begin, *words
+        "train-evaluator", ROOT / "configs/tiny/ecg_text.toml", "--out", tmp_path / "ecg_text", *begin, *options
     )
     assert code == 0
-    evaluator, pair = (pretrained.load(tmp_path / name / "checkpoint") for name in KINDS)
-    torch.testing.assert_close(evaluator.look.state_dict(), pair.look.state_dict())
+    evaluator, encoder = (pretrained.load(tmp_path / name / "checkpoint") for name in KINDS)
+    torch.testing.assert_close(evaluator.look.state_dict(), encoder.look.state_dict())
     code, _, err = run(
-        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *words
+        "train-evaluator", ROOT / "configs/tiny/classifier.toml", "--out", tmp_path / "classifier", *options
     )
     assert code == 2 and "holds a run already" in err
-    code, _, err = run("train-evaluator", ROOT / "configs/tiny/vae.toml", "--out", tmp_path / "no", *words)
+    code, _, err = run("train-evaluator", ROOT / "configs/tiny/vae.toml", "--out", tmp_path / "no", *options)
     assert code == 2 and "one of classifier, ecg_text was expected" in err
 
 
-def test_classes_are_scored_as_scikit_learn_scores_them():
+def test_class_scores_have_parity_with_scikit_learn():
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     rng = np.random.default_rng(0)
     truth = (rng.random((200, 3)) < [0.5, 0.2, 0.0]).astype(float)
     probability = rng.random((200, 3)) + 0.3 * truth
-    found = judging.classes(probability, truth, ["a", "b", "c"], [str(i // 2) for i in range(200)])
+    found = evaluation.classes(probability, truth, ["a", "b", "c"], [str(i // 2) for i in range(200)])
     assert found["classes"] == 2 and "c" not in found["each"]
     assert found["each"]["b"]["auroc"] == pytest.approx(roc_auc_score(truth[:, 1], probability[:, 1]), abs=1e-4)
     assert found["each"]["b"]["auprc"] == pytest.approx(
@@ -190,7 +190,7 @@ def test_classes_are_scored_as_scikit_learn_scores_them():
     )
     low, high = found["macro_auroc_interval"]
     assert low < found["macro_auroc"] < high
-    assert judging.classes(truth, truth, ["a", "b", "c"], list("x" * 200))["macro_auroc"] == 1.0
+    assert evaluation.classes(truth, truth, ["a", "b", "c"], list("x" * 200))["macro_auroc"] == 1.0
 
 
 def test_retrieval_of_perfect_vectors_is_perfect():
@@ -198,12 +198,12 @@ def test_retrieval_of_perfect_vectors_is_perfect():
     waves = rng.normal(size=(300, 16))
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
     codes = [str(i) for i in range(300)]
-    assert judging.retrieval(waves, waves, codes, 1, rng) == 1.0
-    assert judging.retrieval(waves, np.roll(waves, 1, 0), codes, 1, rng) < 0.05
+    assert evaluation.retrieval(waves, waves, codes, 1, rng) == 1.0
+    assert evaluation.retrieval(waves, np.roll(waves, 1, 0), codes, 1, rng) < 0.05
 
 
 @pytest.mark.skipif(not (ROOT / "checkpoints/classifier/config.json").is_file(), reason="the classifier is not shipped")
-def test_the_shipped_judge_knows_the_samples():
+def test_the_shipped_classifier_runs_on_a_sample():
     evaluator = pretrained.load("classifier", "classifier")
     (sample,) = sorted(SAMPLES.glob("00010_lr.hea"))
     found = evaluator.predict(read(sample, check=False))

@@ -1,4 +1,4 @@
-"""Delineation: only the shape counts, nothing is found where nothing is, simulated hearts are read rightly."""
+"""Delineator: invariance to gain, leads and rate, no beats in noise, and accuracy on simulated ECGs."""
 
 import json
 
@@ -25,14 +25,14 @@ FOLDER = ROOT / "checkpoints" / "delineator"
 
 
 @pytest.fixture(scope="module")
-def hearts():
+def ecgs():
     return simulate(3, seconds=6, fs=250, seed=2)
 
 
 @pytest.fixture(scope="module")
-def waves(hearts):
+def waves(ecgs):
     torch.set_num_threads(1)
-    return delineate(hearts)
+    return delineate(ecgs)
 
 
 def same(one: Waves, other: Waves, within: float):
@@ -48,28 +48,28 @@ def noise(records=4, size=0.1, seconds=10, fs=250, seed=0):
 
 
 @pytest.mark.parametrize("factor", [0.25, 3.0, -1.0])
-def test_gain_and_sign_of_all_leads_do_not_matter_much(hearts, waves, factor):
-    """Turned over, a heart is another heart, yet its waves begin and end at the same places."""
-    other = delineate(ECG(factor * hearts.signal, hearts.leads, hearts.fs))
+def test_gain_and_sign_of_all_leads_do_not_matter_much(ecgs, waves, factor):
+    """Inversion changes the polarity of the waves, but not their boundaries."""
+    other = delineate(ECG(factor * ecgs.signal, ecgs.leads, ecgs.fs))
     if factor > 0:
-        return same(waves, other, 0.005)  # a flat top may lie a sample aside
+        return same(waves, other, 0.005)  # the maximum of a flat peak may differ by a sample
     ours, theirs = waves.median_over_leads(), other.median_over_leads()
     for name in ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_offset"):
         np.testing.assert_allclose(ours[name], theirs[name], atol=0.03)
     return None
 
 
-def test_order_of_leads_does_not_matter(hearts, waves):
-    turned = delineate(hearts.pick(*reversed(hearts.leads)))
-    assert turned.leads == tuple(reversed(hearts.leads))
+def test_order_of_leads_does_not_matter(ecgs, waves):
+    reversed_leads = delineate(ecgs.pick(*reversed(ecgs.leads)))
+    assert reversed_leads.leads == tuple(reversed(ecgs.leads))
     for name in MARKS:
-        np.testing.assert_allclose(getattr(turned, name)[:, ::-1], getattr(waves, name), atol=0.005)
+        np.testing.assert_allclose(getattr(reversed_leads, name)[:, ::-1], getattr(waves, name), atol=0.005)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
-def test_the_answer_is_the_same_whatever_the_batch(hearts, waves, batch):
+def test_result_does_not_depend_on_the_batch_size(ecgs, waves, batch):
     done = []
-    same(waves, delineate(hearts, batch=batch, progress=done.append), 0.005)
+    same(waves, delineate(ecgs, batch=batch, progress=done.append), 0.005)
     assert done == sorted(done) and done[-1] == 1.0
 
 
@@ -80,8 +80,8 @@ def test_the_rate_does_not_matter_much(waves, fs):
         np.testing.assert_allclose(other.median_over_leads()[name], marks, atol=0.02, err_msg=name)
 
 
-def test_what_is_added_far_away_changes_nothing_here():
-    """A recording longer than a window of the network is read as one."""
+def test_long_recordings_equal_their_parts():
+    """The windows of a long recording have no influence on its marks."""
     long = simulate(1, seconds=75, fs=250, seed=4, heart_rate=70)
     whole, part = delineate(long), delineate(long.crop(50, 20))
     inner = part.peaks[0][(part.peaks[0] > 3) & (part.peaks[0] < 17)] + 50
@@ -91,7 +91,7 @@ def test_what_is_added_far_away_changes_nothing_here():
 
 
 @pytest.mark.parametrize("rate", [45, 60, 75, 100, 130])
-def test_beats_of_simulated_hearts_are_found_where_they_are(rate):
+def test_beats_of_simulated_ecgs_are_found(rate):
     found = delineate(simulate(2, seconds=10, fs=250, seed=rate, heart_rate=rate))
     true = simulated_peaks(10, rate)
     true = true[(true > 0.2) & (true < 9.8)]
@@ -100,7 +100,7 @@ def test_beats_of_simulated_hearts_are_found_where_they_are(rate):
         assert len(theirs) == len(true) and len(peaks) - len(ours) <= 1
 
 
-def test_waves_come_in_their_order(waves):
+def test_marks_are_in_order(waves):
     marks = waves.median_over_leads()
     order = np.stack([marks[name] for name in MARKS], -1)
     full = order[np.isfinite(order).all(-1)]
@@ -115,17 +115,17 @@ def test_flat_lines_and_noise_have_no_beats(size):
     assert found.p_onset.shape == (4, 12, 0)
 
 
-def test_slow_and_humming_lines_have_no_beats():
+def test_sine_waves_have_no_beats():
     time = torch.arange(2500) / 250
     lines = torch.stack([torch.sin(6.2832 * rate * time) for rate in (0.3, 1.3, 5.0, 50.0)])
     found = delineate(ECG(lines[:, None].expand(-1, 12, -1), STANDARD_LEADS, 250))
     assert [len(peaks) for peaks in found.peaks] == [0, 0, 0, 0]
 
 
-def test_a_flat_lead_has_no_waves_and_disturbs_no_other(hearts, waves):
-    signal = hearts.signal.clone()
+def test_a_flat_lead_has_no_waves_and_does_not_affect_others(ecgs, waves):
+    signal = ecgs.signal.clone()
     signal[:, 4] = 0.0
-    found = delineate(ECG(signal, hearts.leads, hearts.fs))
+    found = delineate(ECG(signal, ecgs.leads, ecgs.fs))
     assert np.isnan(found.p_onset[:, 4]).all() and np.isnan(found.qrs_onset[:, 4]).all()
     np.testing.assert_allclose(
         found.median_over_leads()["qrs_onset"], waves.median_over_leads()["qrs_onset"], atol=0.01
@@ -133,40 +133,40 @@ def test_a_flat_lead_has_no_waves_and_disturbs_no_other(hearts, waves):
 
 
 def test_atrial_fibrillation_has_hardly_any_p():
-    """Record 01502 of PTB-XL's fold 9, which is in no training."""
+    """Record 01502 of PTB-XL's fold 9, which is in no training set."""
     marks = delineate(read(SAMPLES / "01502_lr.hea")).median_over_leads()
     beats = np.isfinite(marks["qrs_onset"]).sum()
     assert beats > 8 and np.isfinite(marks["p_peak"]).sum() <= 0.25 * beats
 
 
-def test_one_lead_is_enough(hearts, waves):
-    found = delineate(hearts.pick("II"))
+def test_one_lead_is_enough(ecgs, waves):
+    found = delineate(ecgs.pick("II"))
     for peaks, others in zip(found.peaks, waves.peaks, strict=True):
         ours, _ = scoring.pairs(peaks, others, 0.04)
         assert len(ours) == len(others)
 
 
-def test_what_is_no_number_counts_as_nothing(hearts):
-    signal = hearts.signal.clone()
+def test_nan_counts_as_zero(ecgs):
+    signal = ecgs.signal.clone()
     signal[0, :, 700:] = float("nan")
-    found = delineate(ECG(signal, hearts.leads, hearts.fs))
+    found = delineate(ECG(signal, ecgs.leads, ecgs.fs))
     assert found.peaks[0].max() < 3 and found.peaks[1].max() > 4
 
 
-def test_too_short_and_too_slow_are_refused():
+def test_short_ecgs_and_low_rates_are_rejected():
     with pytest.raises(InputError, match=r"lasts 1\.00 s; at least 2 s"):
         delineate(simulate(1, seconds=1, fs=250))
     with pytest.raises(InputError, match="rate is 40 Hz"):
         delineate(simulate(1, seconds=4, fs=40))
 
 
-def test_no_records_give_no_waves(hearts):
-    found = delineate(hearts[:0])
+def test_no_records_give_no_waves(ecgs):
+    found = delineate(ecgs[:0])
     assert len(found) == 0 and found.qrs_onset.shape == (0, 12, 0)
 
 
-def test_boundaries_are_the_expected_ones():
-    """Certain probabilities give the painted ends; an onset spread evenly over ten samples gives their middle."""
+def test_boundaries_are_expected_values():
+    """Probabilities of 0 and 1 give exact boundaries; an onset spread evenly over ten samples gives its middle."""
     probable = np.zeros((1, 2, 4, 500), np.float32)
     for name, first, last in (("P", 150, 175), ("QRS", 200, 225), ("T", 270, 320)):
         probable[0, :, CLASSES.index(name), first : last + 1] = 1
@@ -198,7 +198,7 @@ def test_fused_network_is_the_same_function():
     torch.testing.assert_close(probabilities(network.fused(), x), before, atol=1e-5, rtol=1e-4)
 
 
-def test_shipped_network_answers_as_it_did():
+def test_shipped_network_reproduces_its_golden_marks():
     golden = json.loads((FOLDER / "golden_marks.json").read_text())
     marks = delineator.golden_marks(delineator.load(FOLDER), golden)
     for name, times in golden["marks_s"].items():
@@ -213,7 +213,7 @@ def test_shipped_checkpoint_is_small_and_has_its_card():
     assert storage.weights_hash(FOLDER) in card and "ODC-By" in card and "186181" in card
 
 
-def test_card_says_what_was_measured():
+def test_card_has_the_measured_values():
     """The numbers of the card's table are those of the published file."""
     result = json.loads((ROOT / "evaluation" / "results" / "delineation.json").read_text())
     assert result["weights"] == storage.weights_hash(FOLDER)
@@ -224,7 +224,7 @@ def test_card_says_what_was_measured():
             assert f"{figures['bias_ms']:+.1f} ± {figures['sd_ms']:.1f}" in card, (wave, point)
 
 
-def test_foreign_and_broken_checkpoints_are_refused(tmp_path):
+def test_invalid_checkpoints_are_rejected(tmp_path):
     with pytest.raises(InputError, match="no delineator of format"):
         delineator.load(ROOT / "checkpoints" / "text_encoder")
     delineator.save(Delineator((8, 8)), tmp_path)
@@ -246,7 +246,7 @@ def test_perfect_marks_score_perfectly():
     assert score["marks"] == 24
 
 
-def test_scores_count_what_is_missed_and_what_is_too_much():
+def test_scores_count_missed_and_additional_marks():
     """One of two found, 10 ms late; one mark between, one beyond the last expert mark, which does not count."""
     truth = marked([[1.0, 1.05, 1.1], [2.0, 2.05, 2.1]], first=1.0, last=2.1)
     ours = np.array([[1.01, 1.05, 1.1], [1.5, 1.55, 1.6], [2.6, 2.65, 2.7]])
@@ -255,7 +255,7 @@ def test_scores_count_what_is_missed_and_what_is_too_much():
     assert score["bias_ms"] == pytest.approx(10) and score["sd_ms"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_mark_that_the_experts_left_out_is_neither_right_nor_wrong():
+def test_marks_without_an_expert_mark_are_not_scored():
     truth = marked([[1.0, 1.05, 1.1], [np.nan, 2.05, 2.1]], first=1.0, last=2.1)
     ours = np.array([[1.0, 1.05, 1.1], [2.0, 2.05, 2.1]])
     score = scoring.compare(lambda *_: ours, truth)["overall"]["QRS"]["onset"]
@@ -268,7 +268,7 @@ def test_no_mark_is_used_twice():
 
 
 def test_stretched_crops_keep_marks_on_their_waves():
-    """A wave that is 1 where its class is P and 2 where it is QRS stays so, however parts are stretched."""
+    """A signal equal to its class (1 in P, 2 in QRS) stays so after stretching."""
     answer = torch.zeros(2, 6, 2500, dtype=torch.int64)
     for start in range(100, 2400, 250):
         answer[..., start : start + 25], answer[..., start + 40 : start + 65] = 1, 2
@@ -281,7 +281,7 @@ def test_stretched_crops_keep_marks_on_their_waves():
         assert kept[classes == 2].float().mean() > 0.9 and kept.float().mean() > 0.97
 
 
-def test_nothing_is_learnt_outside_the_marks():
+def test_samples_outside_the_marks_have_no_class():
     truth = marked([[4.0, 4.05, 4.1], [np.nan, 6.0, 6.05]], first=4.0, last=8.0)
     answer = delineator_crops.classes(truth, 2500, 250.0)[0, 0]
     unknown, qrs = delineator_crops.UNKNOWN, CLASSES.index("QRS")
@@ -290,8 +290,8 @@ def test_nothing_is_learnt_outside_the_marks():
     assert answer[1490] == unknown and answer[1505] == qrs
 
 
-def test_training_repeats_with_its_seed(hearts):
-    at = delineator.prepare(hearts).repeat(1, 1, 2)
+def test_training_is_deterministic_given_the_seed(ecgs):
+    at = delineator.prepare(ecgs).repeat(1, 1, 2)
     answer = torch.zeros(at.shape, dtype=torch.int64)
     one, other = (delineator_training.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
     for name, weight in one.state_dict().items():

@@ -1,4 +1,4 @@
-"""Adapters of foundation models: whatever order, rate or leads come, the network sees one form, or nothing."""
+"""Foundation models: preprocessing is independent of order, rate and derived leads; invalid input is rejected."""
 
 import json
 import re
@@ -44,34 +44,34 @@ def written(folder, model, change=None, **about):
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judges")
+def extractors(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("extractors")
     return {model: foundation.load(written(folder / model, model)) for model in NETWORKS}
 
 
 @pytest.fixture(scope="module")
 def ten_seconds():
-    """Five simulated hearts at 500 Hz, 10 s."""
+    """Five simulated ecgs at 500 Hz, 10 s."""
     return simulate(5, fs=500, seed=7)
 
 
-def far(one, other):
-    """How far two sets of features lie from each other, as a part of how far hearts do."""
+def distance(one, other):
+    """Largest difference of two sets of features, relative to the differences between records."""
     return np.abs(one - other).max() / np.abs(one - one.mean(0)).max()
 
 
-def refused(action, *words):
+def assert_rejected(action, *words):
     with pytest.raises(InputError) as error:
         action()
     assert all(word in str(error.value) for word in words), error.value
 
 
-# One form for whatever comes
+# Invariance of the features
 
 
 @BOTH
-def test_features_of_every_record(judges, ten_seconds, model):
-    evaluator = judges[model]
+def test_features_of_every_record(extractors, ten_seconds, model):
+    evaluator = extractors[model]
     features = evaluator.features(ten_seconds)
     assert isinstance(evaluator, Extractor)
     assert features.shape == (5, evaluator.width) == (5, WIDTHS[model]) and features.dtype == np.float64
@@ -81,186 +81,192 @@ def test_features_of_every_record(judges, ten_seconds, model):
 
 
 @BOTH
-def test_order_of_leads_and_derived_leads_do_not_matter(judges, ten_seconds, model):
-    evaluator = judges[model]
+def test_order_of_leads_and_derived_leads_do_not_matter(extractors, ten_seconds, model):
+    evaluator = extractors[model]
     expected = evaluator.features(ten_seconds)
-    assert far(expected, evaluator.features(ten_seconds.pick(*reversed(STANDARD_LEADS)))) == 0
-    assert far(expected, evaluator.features(ten_seconds.pick(*INDEPENDENT_LEADS))) < 1e-3
+    assert distance(expected, evaluator.features(ten_seconds.pick(*reversed(STANDARD_LEADS)))) == 0
+    assert distance(expected, evaluator.features(ten_seconds.pick(*INDEPENDENT_LEADS))) < 1e-3
 
 
 @BOTH
-def test_names_of_leads_do_matter(judges, ten_seconds, model):
-    """Leads under wrong names are another ECG: the test above cannot pass because the network is blind to order."""
+def test_names_of_leads_do_matter(extractors, ten_seconds, model):
+    """Leads under wrong names are another ECG, so the test above does not pass by insensitivity to order."""
     swapped = replace(ten_seconds, leads=("II", "I", *STANDARD_LEADS[2:]))
-    assert far(judges[model].features(ten_seconds), judges[model].features(swapped)) > 0.05
+    assert distance(extractors[model].features(ten_seconds), extractors[model].features(swapped)) > 0.05
 
 
 @BOTH
 @pytest.mark.parametrize("fs", [100, 250, 360, 1000])
-def test_rate_does_not_matter(judges, ten_seconds, model, fs):
-    expected = judges[model].features(ten_seconds)
-    assert far(expected, judges[model].features(simulate(5, fs=fs, seed=7))) < 0.01
+def test_rate_does_not_matter(extractors, ten_seconds, model, fs):
+    expected = extractors[model].features(ten_seconds)
+    assert distance(expected, extractors[model].features(simulate(5, fs=fs, seed=7))) < 0.01
 
 
 @BOTH
-def test_batches_and_neighbours_do_not_matter(judges, ten_seconds, model):
-    evaluator = judges[model]
+def test_batches_and_neighbours_do_not_matter(extractors, ten_seconds, model):
+    evaluator = extractors[model]
     one_by_one = np.concatenate([evaluator.features(ten_seconds[i]) for i in range(5)])
-    assert far(evaluator.features(ten_seconds), one_by_one) < 1e-3
+    assert distance(evaluator.features(ten_seconds), one_by_one) < 1e-3
 
 
 @BOTH
-def test_only_the_first_seconds_count(judges, model):
-    evaluator, long = judges[model], simulate(3, seconds=14, fs=500, seed=7)
-    assert far(evaluator.features(long.crop(0, 10)), evaluator.features(long)) == 0
-    assert far(evaluator.features(long), evaluator.features(long.crop(2))) > 0.05
+def test_only_the_first_seconds_count(extractors, model):
+    evaluator, long = extractors[model], simulate(3, seconds=14, fs=500, seed=7)
+    assert distance(evaluator.features(long.crop(0, 10)), evaluator.features(long)) == 0
+    assert distance(evaluator.features(long), evaluator.features(long.crop(2))) > 0.05
 
 
 @BOTH
-def test_gain_does_not_matter_and_offsets_neither(judges, ten_seconds, model):
+def test_gain_does_not_matter_and_offsets_neither(extractors, ten_seconds, model):
     louder = replace(ten_seconds, signal=2.5 * ten_seconds.signal + 0.3)
-    assert far(judges[model].features(ten_seconds), judges[model].features(louder)) < 0.01
+    assert distance(extractors[model].features(ten_seconds), extractors[model].features(louder)) < 0.01
 
 
-def test_proportions_of_leads_are_kept_or_not_as_published(judges, ten_seconds):
+def test_proportions_of_leads_are_kept_or_not_as_published(extractors, ten_seconds):
     louder = replace(ten_seconds, signal=ten_seconds.signal * torch.tensor([3.0] + 11 * [1.0])[:, None])
-    assert far(judges["ecg-fm"].features(ten_seconds), judges["ecg-fm"].features(louder)) < 1e-3
-    assert far(judges["ecg-founder"].features(ten_seconds), judges["ecg-founder"].features(louder)) > 0.05
+    assert distance(extractors["ecg-fm"].features(ten_seconds), extractors["ecg-fm"].features(louder)) < 1e-3
+    assert distance(extractors["ecg-founder"].features(ten_seconds), extractors["ecg-founder"].features(louder)) > 0.05
 
 
 def test_single_lead(tmp_path, ten_seconds):
     folder = written(tmp_path / "one", "ecg-founder", network={"channels": 1})
     first = foundation.load(folder).features(ten_seconds)
-    assert far(first, foundation.load(folder).features(ten_seconds.pick("V3", "I"))) == 0
+    assert distance(first, foundation.load(folder).features(ten_seconds.pick("V3", "I"))) == 0
     second = foundation.load(written(folder, "ecg-founder", network={"channels": 1}, leads=["II"]))
     assert second.preprocessing["leads"] == ["II"]
-    assert far(first, second.features(ten_seconds)) > 0.05
-    refused(lambda: second.features(ten_seconds.pick("I", "V1")), "leads I, V1, from which II do not follow")
+    assert distance(first, second.features(ten_seconds)) > 0.05
+    assert_rejected(lambda: second.features(ten_seconds.pick("I", "V1")), "leads I, V1, from which II do not follow")
 
 
-# What the network sees
+# The network's input
 
 
-def test_founder_sees_what_was_published(judges, ten_seconds):
-    """The published steps, written down once more with scipy, in the order of the authors."""
+def test_founder_has_the_published_preprocessing(extractors, ten_seconds):
+    """Independent implementation of the published steps with scipy, in the authors' order."""
     mains = 0.2 * torch.sin(2 * torch.pi * 50 * torch.arange(5000) / 500)
     noisy = replace(ten_seconds, signal=ten_seconds.signal + mains)
-    for record, seen in zip(noisy.signal.double().numpy(), judges["ecg-founder"].prepare(noisy).numpy(), strict=True):
+    for record, prepared in zip(
+        noisy.signal.double().numpy(), extractors["ecg-founder"].prepare(noisy).numpy(), strict=True
+    ):
         quiet = filtfilt(*iirnotch(50, 30, 500), record)
         banded = filtfilt(*butter(4, [0.67, 40], "bandpass", fs=500), quiet)
         level = banded - np.stack([medfilt(lead, 201) for lead in banded])
-        np.testing.assert_allclose(seen, (level - level.mean()) / level.std(), atol=1e-4)
+        np.testing.assert_allclose(prepared, (level - level.mean()) / level.std(), atol=1e-4)
 
 
-def test_fm_sees_each_lead_scaled_and_a_flat_one_as_hidden(judges, ten_seconds):
+def test_fm_scales_each_lead_and_masks_a_flat_one(extractors, ten_seconds):
     flat = replace(ten_seconds, signal=ten_seconds.signal * (torch.arange(12) != 4)[:, None] + 0.4)
-    seen = judges["ecg-fm"].prepare(flat)
-    assert seen.shape == (5, 12, 2500) and not seen[:, 4].any()
+    prepared = extractors["ecg-fm"].prepare(flat)
+    assert prepared.shape == (5, 12, 2500) and not prepared[:, 4].any()
     others = [lead for lead in range(12) if lead != 4]
     first = flat.signal[:, others, :2500]
     deviation = first.std(-1, correction=0, keepdim=True)
-    torch.testing.assert_close(seen[:, others], (first - first.mean(-1, keepdim=True)) / deviation, atol=1e-4, rtol=0)
-    assert np.isfinite(judges["ecg-fm"].features(flat)).all()
+    torch.testing.assert_close(
+        prepared[:, others], (first - first.mean(-1, keepdim=True)) / deviation, atol=1e-4, rtol=0
+    )
+    assert np.isfinite(extractors["ecg-fm"].features(flat)).all()
 
 
 def test_two_windows_are_scaled_together_and_averaged(tmp_path, ten_seconds):
     evaluator = foundation.load(written(tmp_path / "two", "ecg-fm", seconds=10))
-    seen = evaluator.prepare(ten_seconds)
-    assert seen.shape == (5, 12, 5000) and evaluator.preprocessing["windows"] == 2
+    prepared = evaluator.prepare(ten_seconds)
+    assert prepared.shape == (5, 12, 5000) and evaluator.preprocessing["windows"] == 2
     with torch.inference_mode():
-        halves = [evaluator._model(half) for half in (seen[..., :2500], seen[..., 2500:])]
+        halves = [evaluator._model(half) for half in (prepared[..., :2500], prepared[..., 2500:])]
     np.testing.assert_allclose(evaluator.features(ten_seconds), (halves[0] + halves[1]).numpy() / 2, atol=1e-5)
 
 
-# Refusals
+# Rejected input
 
 
 @BOTH
-def test_what_is_refused(judges, ten_seconds, model):
-    evaluator, signal = judges[model], ten_seconds.signal
+def test_invalid_ecgs_are_rejected(extractors, ten_seconds, model):
+    evaluator, signal = extractors[model], ten_seconds.signal
 
-    def asked(changed, **other):
+    def loading(changed, **other):
         return lambda: evaluator.features(replace(ten_seconds, signal=changed, **other))
 
     broken, flat = signal.clone(), signal.clone()
     broken[3, 2, 100], flat[4] = torch.nan, 0.7
     title, seconds = evaluator.title, f"{evaluator.seconds:g} s"
-    refused(asked(signal[:0]), "there is no record; at least one was expected")
-    refused(
-        asked(signal[:, :3], leads=("I", "II", "III")), "V1, V2, V3, V4, V5, V6 do not follow", title, "reconstruct"
+    assert_rejected(loading(signal[:0]), "there is no record; at least one was expected")
+    assert_rejected(
+        loading(signal[:, :3], leads=("I", "II", "III")), "V1, V2, V3, V4, V5, V6 do not follow", title, "reconstruct"
     )
-    refused(asked(signal[..., :900], fs=90), "the sampling rate is 90 Hz", "at least 100 Hz", title)
-    refused(asked(signal[..., :2400]), "the records last 4.8 s", f"{title} looks at {seconds} and pads nothing")
-    refused(asked(broken), "record 3 (counted from 0) lacks values", "leave it out")
-    refused(asked(flat), "record 4 (counted from 0) is flat", "nothing can be brought to unit deviation")
-    refused(asked(1e-3 * signal), "record 0 (counted from 0) is flat", "is it in volts?")
-    refused(asked(1e3 * signal), "record 0 (counted from 0) reaches beyond 50 mV", "is it in microvolts?")
+    assert_rejected(loading(signal[..., :900], fs=90), "the sampling rate is 90 Hz", "at least 100 Hz", title)
+    assert_rejected(loading(signal[..., :2400]), "the records last 4.8 s", f"{title} takes {seconds} and pads nothing")
+    assert_rejected(loading(broken), "record 3 (counted from 0) has missing values", "repair or omit it")
+    assert_rejected(loading(flat), "record 4 (counted from 0) is flat", "a signal that can be scaled to unit deviation")
+    assert_rejected(loading(1e-3 * signal), "record 0 (counted from 0) is flat", "is it in volts?")
+    assert_rejected(loading(1e3 * signal), "record 0 (counted from 0) reaches beyond 50 mV", "is it in microvolts?")
 
 
 @BOTH
-def test_records_are_numbered_across_batches(judges, model):
-    hearts = simulate(40, fs=100, seed=2)
-    hearts.signal[38] = 0
-    refused(lambda: judges[model].features(hearts), "record 38 (counted from 0) is flat")
+def test_records_are_numbered_across_batches(extractors, model):
+    ecgs = simulate(40, fs=100, seed=2)
+    ecgs.signal[38] = 0
+    assert_rejected(lambda: extractors[model].features(ecgs), "record 38 (counted from 0) is flat")
 
 
-def test_what_lies_behind_the_window_does_not_save_a_flat_record(judges):
-    hearts = simulate(3, seconds=12, fs=500, seed=2)
-    hearts.signal[1, :, :5000] = 0.2
-    refused(lambda: judges["ecg-founder"].features(hearts), "record 1 (counted from 0) is flat")
+def test_samples_beyond_the_window_do_not_count(extractors):
+    ecgs = simulate(3, seconds=12, fs=500, seed=2)
+    ecgs.signal[1, :, :5000] = 0.2
+    assert_rejected(lambda: extractors["ecg-founder"].features(ecgs), "record 1 (counted from 0) is flat")
 
 
 @BOTH
-def test_the_network_itself_refuses_what_is_not_prepared(judges, ten_seconds, model):
-    evaluator = judges[model]
-    seen = evaluator.prepare(ten_seconds)
-    assert evaluator.network(seen).shape == (5, evaluator.width)
+def test_the_network_rejects_unprepared_input(extractors, ten_seconds, model):
+    evaluator = extractors[model]
+    prepared = evaluator.prepare(ten_seconds)
+    assert evaluator.network(prepared).shape == (5, evaluator.width)
     raw = ten_seconds.signal[..., : evaluator.samples]
     shape = f"(record, 12, {evaluator.samples}) was expected"
-    for wrong in (seen[:0], seen[:, :8], seen[..., :-1], seen[0], seen.transpose(1, 2)):
-        refused(lambda wrong=wrong: evaluator.network(wrong), f"shape {tuple(wrong.shape)}", shape, "features()")
-    silent = seen * (torch.arange(5) != 2)[:, None, None]
-    for wrong in (silent, raw, seen + 0.5, 3 * seen, torch.zeros_like(seen)):
-        refused(
+    for wrong in (prepared[:0], prepared[:, :8], prepared[..., :-1], prepared[0], prepared.transpose(1, 2)):
+        assert_rejected(
+            lambda wrong=wrong: evaluator.network(wrong), f"shape {tuple(wrong.shape)}", shape, "features()"
+        )
+    flat_record = prepared * (torch.arange(5) != 2)[:, None, None]
+    for wrong in (flat_record, raw, prepared + 0.5, 3 * prepared, torch.zeros_like(prepared)):
+        assert_rejected(
             lambda wrong=wrong: evaluator.network(wrong), "the network's input has mean", "were expected", "features()"
         )
-    refused(lambda: evaluator.network(torch.where(seen > 2, torch.nan, seen)), "missing or infinite")
+    assert_rejected(lambda: evaluator.network(torch.where(prepared > 2, torch.nan, prepared)), "missing or infinite")
 
 
-def test_views_that_no_network_was_trained_on(tmp_path):
-    def asked(model, **about):
+def test_invalid_leads_and_lengths_are_rejected(tmp_path):
+    def loading(model, **about):
         return lambda: foundation.load(written(tmp_path / "view", model, **about))
 
-    refused(asked("ecg-fm", leads=list(reversed(STANDARD_LEADS))), "the twelve in standard order")
-    refused(asked("ecg-fm", leads=["I", "II"]), "is to look at I, II", "12 lead(s)")
-    refused(asked("ecg-founder", leads=["I", "V9"]), "'V9' is not a standard lead")
-    refused(asked("ecg-founder", seconds=5), "is to look at 5 s", "a multiple of 10 s")
-    refused(asked("ecg-fm", seconds=7.5), "a multiple of 5 s")
+    assert_rejected(loading("ecg-fm", leads=list(reversed(STANDARD_LEADS))), "the twelve in standard order")
+    assert_rejected(loading("ecg-fm", leads=["I", "II"]), "was given the leads I, II", "12 lead(s)")
+    assert_rejected(loading("ecg-founder", leads=["I", "V9"]), "'V9' is not a standard lead")
+    assert_rejected(loading("ecg-founder", seconds=5), "was given a length of 5 s", "a multiple of 10 s")
+    assert_rejected(loading("ecg-fm", seconds=7.5), "a multiple of 5 s")
 
 
 # Files
 
 
 @BOTH
-def test_what_features_do_not_need_may_lie_in_the_file(tmp_path, judges, ten_seconds, model):
-    besides = {
+def test_unused_tensors_are_ignored(tmp_path, extractors, ten_seconds, model):
+    unused = {
         "ecg-founder": ("dense.weight", "first_bn.running_mean", "stage_list.1.block_list.0.bn2.num_batches_tracked"),
         "ecg-fm": ("mask_emb", "quantizer.vars", "project_q.bias", "final_proj.weight", "proj.bias"),
     }
-    folder = written(tmp_path / "full", model, lambda _: {name: torch.ones(3) for name in besides[model]})
+    folder = written(tmp_path / "full", model, lambda _: {name: torch.ones(3) for name in unused[model]})
     full = foundation.load(folder)
-    assert far(judges[model].features(ten_seconds), full.features(ten_seconds)) == 0
-    assert full.name != judges[model].name
+    assert distance(extractors[model].features(ten_seconds), full.features(ten_seconds)) == 0
+    assert full.name != extractors[model].name
 
 
 @pytest.mark.parametrize(("model", "prefix"), [("ecg-founder", "module."), ("ecg-fm", "encoder.")])
-def test_prefixes_older_names_and_half_precision(tmp_path, judges, ten_seconds, model, prefix):
+def test_prefixes_older_names_and_half_precision(tmp_path, extractors, ten_seconds, model, prefix):
     folder = written(tmp_path / "other", model)
     older = {now: was for was, now in foundation.RELEASES[model].renamed.items()}
     tensors = load_file(folder / "model.safetensors")
     changed = {prefix + older.get(name, name): value.half() for name, value in tensors.items()}
     save_file(changed, folder / "model.safetensors")
-    assert far(judges[model].features(ten_seconds), foundation.load(folder).features(ten_seconds)) < 0.02
+    assert distance(extractors[model].features(ten_seconds), foundation.load(folder).features(ten_seconds)) < 0.02
 
 
 @BOTH
@@ -268,7 +274,7 @@ def test_tensors_that_do_not_fit(tmp_path, model):
     names = list(NETWORKS[model](**SIZES[model]).state_dict())
     title = foundation.RELEASES[model].extractor.title
 
-    def asked(change):
+    def loading(change):
         return lambda: foundation.load(written(tmp_path / "wrong", model, change))
 
     def lacking(tensors):
@@ -278,42 +284,50 @@ def test_tensors_that_do_not_fit(tmp_path, model):
 
     folder = written(tmp_path / "lacking", model)
     save_file(lacking(NETWORKS[model](**SIZES[model]).state_dict()), folder / "model.safetensors")
-    refused(lambda: foundation.load(folder), f"lacks {', '.join(names[2:5])} and 2 more", title, "convert")
-    refused(asked(lambda _: {"head.weight": torch.ones(2)}), "has besides head.weight", title)
-    refused(asked(lambda _: {names[0]: torch.ones(4, 5)}), f"has in another shape {names[0]} (4, 5) for (")
-    refused(asked(lambda t: {names[1]: t[names[1]] * torch.inf}), f"missing or infinite numbers in {names[1]}")
+    assert_rejected(lambda: foundation.load(folder), f"lacks {', '.join(names[2:5])} and 2 more", title, "convert")
+    assert_rejected(loading(lambda _: {"head.weight": torch.ones(2)}), "has in addition head.weight", title)
+    assert_rejected(loading(lambda _: {names[0]: torch.ones(4, 5)}), f"has in another shape {names[0]} (4, 5) for (")
+    assert_rejected(
+        loading(lambda t: {names[1]: t[names[1]] * torch.inf}), f"missing or infinite numbers in {names[1]}"
+    )
 
 
 def test_pickled_checkpoints_are_never_opened(tmp_path):
     for name in ("12_lead.pth", "pretrained.pt", "last.ckpt"):
         (tmp_path / name).write_bytes(b"not even a pickle")
-        refused(
+        assert_rejected(
             lambda name=name: foundation.load(tmp_path / name),
             f"{name} is a pickled checkpoint",
             "model.safetensors was expected",
             "in an environment of your own",
             'save_file(tensors, "model.safetensors")',
         )
-    refused(lambda: foundation.load(tmp_path), "12_lead.pth is a pickled checkpoint", '"state_dict" (ECGFounder)')
+    assert_rejected(
+        lambda: foundation.load(tmp_path), "12_lead.pth is a pickled checkpoint", '"state_dict" (ECGFounder)'
+    )
 
 
-def test_folders_that_are_not_whole(tmp_path):
-    refused(lambda: foundation.load(tmp_path / "nowhere"), "there is no folder", "config.json and model.safetensors")
-    refused(lambda: foundation.load(tmp_path), "config.json cannot be read", '{"model": "ecg-founder"}')
+def test_incomplete_folders_are_rejected(tmp_path):
+    assert_rejected(
+        lambda: foundation.load(tmp_path / "nowhere"), "there is no folder", "config.json and model.safetensors"
+    )
+    assert_rejected(lambda: foundation.load(tmp_path), "config.json cannot be read", '{"model": "ecg-founder"}')
     for text, words in {
         "{": "config.json cannot be read",
-        "[]": "names no model",
-        '{"model": "merl"}': "names no model",
-        '{"model": ["ecg-fm"]}': "names no model",
+        "[]": "names no known model",
+        '{"model": "merl"}': "names no known model",
+        '{"model": ["ecg-fm"]}': "names no known model",
         '{"model": "ecg-fm", "lead": "I"}': "has 'lead': 'I'",
         '{"model": "ecg-fm", "seconds": "5"}': "has 'seconds': '5'",
         '{"model": "ecg-fm", "network": {"heads_": 4}}': "has 'heads_'; one of channels, conv_width",
         '{"model": "ecg-fm"}': "model.safetensors cannot be loaded",
     }.items():
         (tmp_path / "config.json").write_text(text)
-        refused(lambda: foundation.load(tmp_path), words)
+        assert_rejected(lambda: foundation.load(tmp_path), words)
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 40)
-    refused(lambda: foundation.load(tmp_path), "model.safetensors cannot be loaded", "convert or copy them again")
+    assert_rejected(
+        lambda: foundation.load(tmp_path), "model.safetensors cannot be loaded", "convert or copy them again"
+    )
 
 
 # The networks
@@ -384,7 +398,7 @@ def test_single_lead_founder_differs_in_its_first_convolution_only():
 
 @pytest.mark.parametrize("time", [20, 21])
 def test_shortcut_pads_with_zeros(time):
-    """A block whose convolutions are silent is its shortcut: maxima of pairs, new channels empty on both sides."""
+    """A block whose convolutions are flat_record is its shortcut: maxima of pairs, new channels empty on both sides."""
     block = Block(4, 7, kernel=16, stride=2, groups=1)
     nn.init.zeros_(block.conv3.conv.weight)
     nn.init.zeros_(block.conv3.conv.bias)
@@ -422,8 +436,8 @@ def test_transformer_layer_agrees_with_torch():
     torch.testing.assert_close(ours(tokens), theirs(tokens), atol=1e-5, rtol=1e-4)
 
 
-def test_founder_is_its_description():
-    """The whole network once more, as formulas on its tensors; odd lengths, so that each padding counts."""
+def test_founder_equals_its_formulas():
+    """Independent implementation of the network on its tensors; odd lengths test every padding."""
     torch.manual_seed(2)
     network = ECGFounderNetwork(channels=3, base=4, filters=[4, 8], blocks=[2, 1], kernel=6, group_width=2).double()
     tensors = network.state_dict()
@@ -453,8 +467,8 @@ def test_founder_is_its_description():
     torch.testing.assert_close(network(x), h.mean(-1))
 
 
-def test_fm_is_its_description():
-    """From waves to the tokens that enter the transformer, as formulas on the tensors."""
+def test_fm_equals_its_formulas():
+    """Independent implementation from waveforms to the transformer's input tokens."""
     torch.manual_seed(2)
     network = ECGFMNetwork(**SIZES["ecg-fm"]).double()
     tensors = {name: torch.rand_like(value) for name, value in network.state_dict().items()}
@@ -488,23 +502,23 @@ def test_tokens_of_32_ms():
     assert network.conv_pos(torch.randn(1, 156, 32)).shape == (1, 156, 32)
 
 
-def test_ecg_is_left_as_it_was(judges, ten_seconds):
+def test_ecg_is_not_modified(extractors, ten_seconds):
     before = ECG(ten_seconds.signal.clone(), ten_seconds.leads, ten_seconds.fs)
-    for evaluator in judges.values():
+    for evaluator in extractors.values():
         evaluator.features(ten_seconds)
     assert torch.equal(before.signal, ten_seconds.signal)
 
 
 def test_a_report_compares_sets_on_its_features(tmp_path):
     from ecggen.io import write
-    from ecggen.report.feature_spaces import extracted
-    from ecggen.report.inputs.load import Asked, enter
+    from ecggen.report.feature_spaces import extractor_features
+    from ecggen.report.inputs.load import ReportRequest, load_cohorts
 
     for name, seed in (("synthetic", 1), ("real", 2)):
         write(simulate(50, fs=250, seed=seed), tmp_path / f"{name}.npz")
     folder = written(tmp_path / "founder", "ecg-founder")
     sets = tmp_path / "synthetic.npz", tmp_path / "real.npz"
-    material = enter(Asked(*sets, classifier="none", features=(folder,)))
-    found = extracted(material, material.extractors[0])
+    material = load_cohorts(ReportRequest(*sets, classifier="none", features=(folder,)))
+    found = extractor_features(material, material.extractors[0])
     assert found.name == "ecg-founder's features" and found.extractor.startswith("ecg-founder@")
     assert found.synthetic.shape == found.real.shape == (50, 16)

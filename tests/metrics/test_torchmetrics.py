@@ -1,4 +1,4 @@
-"""Streaming scores: any batches in any order, merged from any processes, are the pure function of everything."""
+"""torchmetrics classes: batches in any order and merged processes equal the pure function of all records."""
 
 import pickle
 
@@ -9,24 +9,25 @@ import torch
 from ecggen import InputError, metrics
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.simulate import simulate
+from ecggen.metrics import functional
 from ecggen.metrics.functional import beats, lead_laws, marginals, probabilistic, spectrum, waveform
-from ecggen.metrics.functional.distribution import frechet, kernel, manifold
+from ecggen.metrics.functional.distribution import frechet, kernel, prdc
 
 RNG = np.random.default_rng(0)
 TRUE = simulate(120, seconds=2, seed=0).signal.numpy()
-DRAWN = TRUE + 0.05 * RNG.normal(size=TRUE.shape).astype(np.float32)
+PREDICTED = TRUE + 0.05 * RNG.normal(size=TRUE.shape).astype(np.float32)
 DRAWS = TRUE + 0.1 * RNG.normal(size=(3, *TRUE.shape)).astype(np.float32)
 PEAKS = [np.sort(RNG.uniform(0, 10, size=RNG.integers(0, 9))) for _ in range(120)]
 TRUE_PEAKS = [
     np.sort(np.concatenate([peaks + RNG.normal(scale=0.08, size=len(peaks)), [11.0, 12.0]])) for peaks in PEAKS
 ]
-REAL, FAKE = RNG.normal(size=(120, 5)), RNG.normal(0.3, 1.2, size=(120, 5))
-SPOILT = TRUE.copy()
-SPOILT[:, 2] += 0.01
+REAL, SYNTHETIC = RNG.normal(size=(120, 5)), RNG.normal(0.3, 1.2, size=(120, 5))
+ALTERED = TRUE.copy()
+ALTERED[:, 2] += 0.01
 
 
 def pairs(*arrays):
-    """Batches of arrays whose rows belong together."""
+    """Feed batches of arrays whose rows belong together."""
 
     def feed(metric, rows):
         metric.update(*([one[i] for i in rows] if isinstance(one, list) else one[rows] for one in arrays))
@@ -53,60 +54,70 @@ def mean(score, *arrays, **options):
 CASES = {
     "mse": (
         lambda: metrics.MeanSquaredError(12),
-        pairs(DRAWN, TRUE),
-        mean(waveform.mean_squared_error, DRAWN, TRUE),
+        pairs(PREDICTED, TRUE),
+        mean(waveform.mean_squared_error, PREDICTED, TRUE),
         0,
     ),
     "rmse": (
         lambda: metrics.RootMeanSquaredError(12),
-        pairs(DRAWN, TRUE),
-        lambda: np.sqrt(waveform.mean_squared_error(DRAWN, TRUE).mean(0)).mean(),
+        pairs(PREDICTED, TRUE),
+        lambda: np.sqrt(waveform.mean_squared_error(PREDICTED, TRUE).mean(0)).mean(),
         0,
     ),
     "mae": (
         lambda: metrics.MeanAbsoluteError(12),
-        pairs(DRAWN, TRUE),
-        mean(waveform.mean_absolute_error, DRAWN, TRUE),
+        pairs(PREDICTED, TRUE),
+        mean(waveform.mean_absolute_error, PREDICTED, TRUE),
         0,
     ),
-    "r": (lambda: metrics.Pearson(12), pairs(DRAWN, TRUE), mean(waveform.pearson, DRAWN, TRUE), 1),
-    "r2": (lambda: metrics.RSquared(12), pairs(DRAWN, TRUE), mean(waveform.r_squared, DRAWN, TRUE), 1),
-    "prd": (lambda: metrics.PRD(12), pairs(DRAWN, TRUE), mean(waveform.prd, DRAWN, TRUE), 0),
+    "r": (lambda: metrics.Pearson(12), pairs(PREDICTED, TRUE), mean(waveform.pearson, PREDICTED, TRUE), 1),
+    "r2": (lambda: metrics.RSquared(12), pairs(PREDICTED, TRUE), mean(waveform.r_squared, PREDICTED, TRUE), 1),
+    "prd": (lambda: metrics.PRD(12), pairs(PREDICTED, TRUE), mean(waveform.prd, PREDICTED, TRUE), 0),
     "crps": (lambda: metrics.CRPS(12), draws, mean(probabilistic.crps, DRAWS, TRUE), None),
     "coverage": (
         lambda: metrics.IntervalCoverage(12),
-        pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
-        mean(probabilistic.coverage, DRAWN - 0.1, DRAWN + 0.1, TRUE),
+        pairs(PREDICTED - 0.1, PREDICTED + 0.1, TRUE),
+        mean(probabilistic.coverage, PREDICTED - 0.1, PREDICTED + 0.1, TRUE),
         None,
     ),
     "interval": (
         lambda: metrics.IntervalScore(12, 0.8),
-        pairs(DRAWN - 0.1, DRAWN + 0.1, TRUE),
-        mean(probabilistic.interval_score, DRAWN - 0.1, DRAWN + 0.1, TRUE, level=0.8),
+        pairs(PREDICTED - 0.1, PREDICTED + 0.1, TRUE),
+        mean(probabilistic.interval_score, PREDICTED - 0.1, PREDICTED + 0.1, TRUE, level=0.8),
         None,
     ),
-    "fd": (lambda: metrics.FrechetDistance(5), sets(REAL, FAKE), lambda: frechet.frechet_gaussian(REAL, FAKE), 0),
-    "kid": (lambda: metrics.KernelDistance(), sets(REAL, FAKE), lambda: kernel.kernel_distance(REAL, FAKE), None),
-    "manifold": (lambda: metrics.PRDC(), sets(REAL, FAKE), lambda: manifold.manifold_scores(REAL, FAKE), None),
+    "fd": (
+        lambda: metrics.FrechetDistance(5),
+        sets(REAL, SYNTHETIC),
+        lambda: frechet.frechet_gaussian(REAL, SYNTHETIC),
+        0,
+    ),
+    "kid": (
+        lambda: metrics.KernelDistance(),
+        sets(REAL, SYNTHETIC),
+        lambda: kernel.kernel_distance(REAL, SYNTHETIC),
+        None,
+    ),
+    "prdc": (lambda: metrics.PRDC(), sets(REAL, SYNTHETIC), lambda: prdc.prdc(REAL, SYNTHETIC), None),
     "marginal": (
         lambda: metrics.Marginal(),
-        sets(REAL[:, 0], FAKE[:, 0]),
+        sets(REAL[:, 0], SYNTHETIC[:, 0]),
         lambda: {
-            "kolmogorov_smirnov": marginals.kolmogorov_smirnov(FAKE[:, 0], REAL[:, 0]),
-            "wasserstein": marginals.wasserstein(FAKE[:, 0], REAL[:, 0]),
+            "kolmogorov_smirnov": marginals.kolmogorov_smirnov(SYNTHETIC[:, 0], REAL[:, 0]),
+            "wasserstein": marginals.wasserstein(SYNTHETIC[:, 0], REAL[:, 0]),
         },
         0,
     ),
     "spectrum": (
         lambda: metrics.SpectrumDistance(12, 100),
-        sets(TRUE, DRAWN),
-        lambda: spectrum.log_spectral_distance(TRUE, DRAWN, 100).mean(),
+        sets(TRUE, PREDICTED),
+        lambda: spectrum.log_spectral_distance(TRUE, PREDICTED, 100).mean(),
         0,
     ),
     "f1": (
         lambda: metrics.RPeakF1(0.05),
         pairs(PEAKS, TRUE_PEAKS),
-        lambda: beats.f1(PEAKS, TRUE_PEAKS, 0.05),
+        lambda: beats.r_peak_f1(PEAKS, TRUE_PEAKS, 0.05),
         1,
     ),
     "rate": (
@@ -117,8 +128,8 @@ CASES = {
     ),
     "laws": (
         lambda: metrics.LeadLaws(STANDARD_LEADS),
-        pairs(SPOILT),
-        lambda: {law: found.mean() for law, found in lead_laws.residuals(SPOILT, STANDARD_LEADS).items()},
+        pairs(ALTERED),
+        lambda: {law: found.mean() for law, found in lead_laws.lead_law_residuals(ALTERED, STANDARD_LEADS).items()},
         None,
     ),
 }
@@ -132,7 +143,7 @@ def values(found):
 
 
 @cases
-def test_batches_in_any_order_are_one_pass_and_the_pure_function(name):
+def test_batches_in_any_order_equal_one_pass_and_the_pure_function(name):
     make, feed, pure, _ = CASES[name]
     whole, parts = make(), make()
     feed(whole, np.arange(120))
@@ -156,7 +167,7 @@ def test_states_of_two_processes_are_merged(name):
 
 
 @cases
-def test_reset_forgets_and_a_pickle_remembers(name):
+def test_reset_clears_and_pickle_keeps_the_state(name):
     make, feed, _, _ = CASES[name]
     fresh, used = make(), make()
     feed(used, BATCHES[1])
@@ -184,7 +195,7 @@ PERFECT = {
 
 
 @pytest.mark.parametrize("name", PERFECT)
-def test_perfect_input_has_the_perfect_score_and_the_direction_is_told(name):
+def test_perfect_input_has_the_perfect_score_and_higher_is_better_is_correct(name):
     make, feed, _, perfect = CASES[name]
     metric, imperfect = make(), make()
     PERFECT[name](metric, np.arange(120))
@@ -194,36 +205,47 @@ def test_perfect_input_has_the_perfect_score_and_the_direction_is_told(name):
         assert metric.higher_is_better == (value > values(imperfect.compute())[key])
 
 
-def test_every_metric_tells_its_direction():
+def test_every_metric_has_a_direction():
     directions = {name: make().higher_is_better for name, (make, *_) in CASES.items()}
-    assert {name for name, higher in directions.items() if higher} == {"r", "r2", "manifold", "f1"}
+    assert {name for name, higher in directions.items() if higher} == {"r", "r2", "prdc", "f1"}
     assert {name for name, higher in directions.items() if higher is None} == {"coverage"}
 
 
-def test_flat_true_leads_are_left_out_of_the_mean():
+def test_flat_true_leads_are_excluded_from_the_mean():
     true = TRUE.copy()
     true[:60, 0] = 0
     metric = metrics.Pearson(12)
-    metric.update(DRAWN, true)
-    assert float(metric.per_lead()[0]) == pytest.approx(waveform.pearson(DRAWN[60:, 0], true[60:, 0]).mean())
+    metric.update(PREDICTED, true)
+    assert float(metric.per_lead()[0]) == pytest.approx(waveform.pearson(PREDICTED[60:, 0], true[60:, 0]).mean())
     empty = metrics.Pearson(1)
-    empty.update(DRAWN[:, :1], 0 * true[:, :1])
+    empty.update(PREDICTED[:, :1], 0 * true[:, :1])
     assert np.isnan(float(empty.compute()))
 
 
-def test_what_does_not_fit_is_said():
+def test_input_errors():
     with pytest.raises(InputError, match=r"scores of shape \(120, 12\)"):
-        metrics.Pearson(8).update(DRAWN, TRUE)
+        metrics.Pearson(8).update(PREDICTED, TRUE)
     with pytest.raises(InputError, match="5 features; 6 were expected"):
         metrics.FrechetDistance(6).update(REAL, real=True)
     metric = metrics.FrechetDistance(5)
     metric.update(REAL, real=True)
-    metric.update(FAKE[:12], real=False)
+    metric.update(SYNTHETIC[:12], real=False)
     with pytest.raises(InputError, match="12 synthetic records; at least 50"):
         metric.compute()
-    with pytest.raises(InputError, match="no law holds among I, V1"):
+    with pytest.raises(InputError, match="no lead law applies to I, V1"):
         metrics.LeadLaws(("I", "V1"))
     few = metrics.KernelDistance()
     few.update(REAL[:7], real=True)
     with pytest.raises(InputError, match="7 records; at least 50"):
         few.compute()
+
+
+@pytest.mark.parametrize("module", [metrics, functional], ids=lambda module: module.__name__)
+def test_public_metrics_are_listed_in_the_docstring_and_have_an_example(module):
+    for name in module.__all__:
+        assert f"``{name}``" in module.__doc__, name
+        assert "Example:" in getattr(module, name).__doc__ or name in NEEDS_MODELS, name
+
+
+NEEDS_MODELS = ("paraphrase_sensitivity",)
+"""Functions that take a generator."""

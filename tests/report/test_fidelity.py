@@ -1,4 +1,4 @@
-"""Requested against obtained: known truths, what must not count, and verdicts of the section beside real records."""
+"""Condition fidelity: metrics on known values, records that must not count, and verdicts against real records."""
 
 from dataclasses import replace
 
@@ -15,35 +15,35 @@ from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Predictions, labels, targets
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
-from ecggen.report.inputs.cohort import ECGSet, Material, Studied
-from ecggen.report.requested import lenders, of_reference, wishes
+from ecggen.report.inputs.cohort import Cohorts, ECGSet, MeasuredSet
+from ecggen.report.requested import reference_set, reference_verdict, requested_kinds
 from ecggen.report.sections import fidelity as section
 
 N = 120
 
 
-def test_heart_rate_counts_what_was_not_found():
-    asked = np.array([60.0, 80.0, 100.0, np.nan, 70.0])
-    found = np.array([62.0, 80.0, np.nan, 500.0, 76.0])
-    about = condition_fidelity.heart_rate(asked, found)
+def test_a_missing_heart_rate_counts_as_an_error():
+    requested = np.array([60.0, 80.0, 100.0, np.nan, 70.0])
+    measured = np.array([62.0, 80.0, np.nan, 500.0, 76.0])
+    about = condition_fidelity.heart_rate_fidelity(requested, measured)
     assert about == pytest.approx({"mae": 27.0, "bias": 8 / 3, "near": 0.5, "missing": 0.25, "n": 4})
-    perfect = condition_fidelity.heart_rate(asked, asked)
+    perfect = condition_fidelity.heart_rate_fidelity(requested, requested)
     assert (perfect["mae"], perfect["near"], perfect["missing"]) == (0, 1, 0)
-    with pytest.raises(InputError, match="asked for in none of 5 records"):
-        condition_fidelity.heart_rate(np.full(5, np.nan), found)
+    with pytest.raises(InputError, match="requested in none of 5 records"):
+        condition_fidelity.heart_rate_fidelity(np.full(5, np.nan), measured)
 
 
 def test_sex_and_age():
-    asked = np.array([0, 0, 1, 1, np.nan])
-    assert condition_fidelity.sex(asked, np.array([0.1, 0.4, 0.6, 0.9, 0.0])) == 1
-    assert condition_fidelity.sex(asked, np.array([0.1, 0.7, 0.6, 0.9, 0.0])) == 0.75
-    assert np.isnan(condition_fidelity.sex(np.ones(5), np.arange(5)))
+    requested = np.array([0, 0, 1, 1, np.nan])
+    assert condition_fidelity.sex_fidelity(requested, np.array([0.1, 0.4, 0.6, 0.9, 0.0])) == 1
+    assert condition_fidelity.sex_fidelity(requested, np.array([0.1, 0.7, 0.6, 0.9, 0.0])) == 0.75
+    assert np.isnan(condition_fidelity.sex_fidelity(np.ones(5), np.arange(5)))
     ages = np.array([20.0, 50.0, 80.0, np.nan])
-    about = condition_fidelity.age(ages, ages + 3)
+    about = condition_fidelity.age_fidelity(ages, ages + 3)
     assert about == pytest.approx({"mae": 3, "bias": 3, "r": 1, "n": 3})
-    assert condition_fidelity.age(ages, np.full(4, 50.0))["r"] == 0
+    assert condition_fidelity.age_fidelity(ages, np.full(4, 50.0))["r"] == 0
     with pytest.raises(InputError, match="1 different ages"):
-        condition_fidelity.age(np.full(4, 50.0), ages)
+        condition_fidelity.age_fidelity(np.full(4, 50.0), ages)
 
 
 def test_diagnoses_match_scikit_learn_and_leave_rare_ones_out():
@@ -51,15 +51,15 @@ def test_diagnoses_match_scikit_learn_and_leave_rare_ones_out():
     codes = ["AFIB" if i % 3 == 0 else "NORM SR" if i % 40 else "WPW" for i in range(90)]
     probability = rng.random((90, len(labels())))
     names = ["AFIB", "NORM", "WPW"]
-    areas = condition_fidelity.diagnoses(probability, codes, names)
+    areas = condition_fidelity.diagnosis_fidelity(probability, codes, names)
     for name, area in zip(names[:2], areas, strict=False):
         truth = [name in one.split() for one in codes]
         assert area == pytest.approx(roc_auc_score(truth, probability[:, list(labels()).index(name)]))
     assert np.isnan(areas[2])
-    assert condition_fidelity.diagnoses(targets(codes), codes, names)[:2].tolist() == [1, 1]
+    assert condition_fidelity.diagnosis_fidelity(targets(codes), codes, names)[:2].tolist() == [1, 1]
     assert (
-        condition_fidelity.frequent(codes)[:2] in (("NORM", "SR"), ("SR", "NORM"))
-        and len(condition_fidelity.frequent(codes, 2)) == 2
+        condition_fidelity.most_frequent(codes)[:2] in (("NORM", "SR"), ("SR", "NORM"))
+        and len(condition_fidelity.most_frequent(codes, 2)) == 2
     )
 
 
@@ -67,19 +67,19 @@ def test_an_ecg_finds_its_own_text():
     rng = np.random.default_rng(1)
     texts = rng.normal(size=(250, 32))
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
-    words = [str(i) for i in range(250)]
-    hits = condition_fidelity.retrieved(texts, texts, words, 1)
+    codes = [str(i) for i in range(250)]
+    hits = condition_fidelity.text_retrieval(texts, texts, codes, 1)
     assert np.isfinite(hits).sum() == 200 and np.nanmean(hits) == 1
-    assert np.nanmean(condition_fidelity.retrieved(rng.normal(size=(250, 32)), texts, words, 10)) == pytest.approx(
+    assert np.nanmean(condition_fidelity.text_retrieval(rng.normal(size=(250, 32)), texts, codes, 10)) == pytest.approx(
         0.1, abs=0.06
     )
-    assert np.nanmean(condition_fidelity.retrieved(rng.normal(size=(250, 32)), texts, ["same"] * 250, 1)) == 1
+    assert np.nanmean(condition_fidelity.text_retrieval(rng.normal(size=(250, 32)), texts, ["same"] * 250, 1)) == 1
     with pytest.raises(InputError, match="99 records with a text, 100 needed"):
-        condition_fidelity.retrieved(texts[:99], texts[:99], words[:99], 1)
+        condition_fidelity.text_retrieval(texts[:99], texts[:99], codes[:99], 1)
 
 
 class Amplitude(Generator):
-    """Draws a large first lead where the text says "fibrillation", whatever else it says."""
+    """Generates a large first lead if the text contains "fibrillation", whatever else it contains."""
 
     def loss(self, ecg, condition, group):
         return {}
@@ -90,7 +90,7 @@ class Amplitude(Generator):
 
 
 class Level:
-    """A classifier that takes the level of lead I for atrial fibrillation."""
+    """A classifier whose probability of atrial fibrillation is the level of lead I."""
 
     def predict(self, ecg):
         level = ecg.pick("I").signal.mean((1, 2)).double().numpy() / 10
@@ -98,33 +98,33 @@ class Level:
         return Predictions(probability, probability, level, level)
 
 
-def test_a_generator_that_does_not_hear_no_is_found_out():
-    found = condition_fidelity.has_text_or_metadata(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
+def test_a_generator_that_ignores_negation_is_detected():
+    found = condition_fidelity.paraphrase_sensitivity(Amplitude(), Level(), ["AFIB", "SBRAD"], n=4, seconds=5.0)  # type: ignore[arg-type]
     assert "fibrillation" in statements.describe("AFIB")
     about = found["AFIB"].summary()
     assert about["said"] > 0.4 > 0.2 > about["nothing"] and about["said_above_nothing"] == 1
     assert about["denial"] == pytest.approx(about["said"], abs=0.01) and about["said_above_denial"] == 0
-    deaf = found["SBRAD"].summary()
-    assert deaf["paraphrase_difference"] < 1e-6 and deaf["said_above_nothing"] == 0
+    unaffected = found["SBRAD"].summary()
+    assert unaffected["paraphrase_difference"] < 1e-6 and unaffected["said_above_nothing"] == 0
 
 
-def test_texts_are_read_with_their_denials():
-    read = condition_fidelity.statements_in(["atrial fibrillation", "no atrial fibrillation, normal ECG", ""])
+def test_texts_are_parsed_with_negations():
+    read = condition_fidelity.statements_in_texts(["atrial fibrillation", "no atrial fibrillation, normal ECG", ""])
     assert "AFIB" in read[0].split() and "AFIB" not in read[1].split() and read[2] == ""
 
 
-def asked_set(source, seed, **changes):
+def requested_set(source, seed, **changes):
     rng = np.random.default_rng(seed)
     rates = rng.uniform(50, 110, N)
     ecg = simulate(N, seconds=6, seed=seed)
-    words = [("AFIB", "NORM SR", "IMI")[i % 3] for i in range(N)]
+    codes = [("AFIB", "NORM SR", "IMI")[i % 3] for i in range(N)]
     return replace(
         ECGSet(
             ecg,
             tuple(f"{source} {i}" for i in range(N)),
             tuple(f"{source} {i}" for i in range(N)),
-            tuple(words),
-            tuple(words),
+            tuple(codes),
+            tuple(codes),
             rng.uniform(20, 90, N),
             rng.integers(0, 2, N).astype(float),
             rates,
@@ -134,30 +134,30 @@ def asked_set(source, seed, **changes):
     )
 
 
-def studied(records, obeys, seed=0):
-    """What a good judge finds in records that are, or are not, what was asked for."""
+def measured_set(records, follows, seed=0):
+    """A set with the predictions of a good classifier; ``follows`` sets whether the records follow the request."""
     rng = np.random.default_rng(seed)
-    order = np.arange(N) if obeys else rng.permutation(N)
-    told = targets(records.codes)[order]
-    found = Studied(records, pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"))
+    order = np.arange(N) if follows else rng.permutation(N)
+    expected = targets(records.codes)[order]
+    found = MeasuredSet(records, pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test"))
     female = np.clip(records.sex[order] * 0.6 + 0.2 + rng.normal(0, 0.2, N), 0, 1)
     age = records.age[order] + rng.normal(0, 8, N)
-    probability = told * 0.5 + rng.random(told.shape) * 0.6
+    probability = expected * 0.5 + rng.random(expected.shape) * 0.6
     found.__dict__["predictions"] = Predictions(rng.normal(size=(N, 4)), probability, female, age)
-    found.__dict__["peaks"] = [np.arange(0.2, 6, 60 / rate) for rate in records.asked_rate[order]]
+    found.__dict__["peaks"] = [np.arange(0.2, 6, 60 / rate) for rate in records.requested_heart_rate[order]]
     return found
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_obeys_passes_and_what_does_not_fails(seed):
-    real = studied(asked_set("real", 1), obeys=True, seed=100 + seed)
-    good = section.fidelity(Material(studied(asked_set("drawn", 2), True, seed), real))
+def test_records_that_follow_the_request_pass_and_others_fail(seed):
+    real = measured_set(requested_set("real", 1), follows=True, seed=100 + seed)
+    good = section.fidelity(Cohorts(measured_set(requested_set("generated", 2), True, seed), real))
     measured = {score.name: score for score in good.scores if score.value is not None}
     assert good.verdict == "pass", {name: (score.value, score.verdict) for name, score in measured.items()}
     assert {"heart rate within 5 per minute", "sex", "age", "superclasses: macro AUROC"} <= set(measured)
     assert all(score.interval[0] <= score.value <= score.interval[1] for score in measured.values())
     assert all(score.definition and score.extractor for score in measured.values())
-    bad = section.fidelity(Material(studied(asked_set("drawn", 2), False, seed), real))
+    bad = section.fidelity(Cohorts(measured_set(requested_set("generated", 2), False, seed), real))
     assert {score.name for score in bad.scores if score.verdict == "fail"} == {
         "heart rate within 5 per minute",
         "heart rate: mean absolute error",
@@ -168,53 +168,63 @@ def test_what_obeys_passes_and_what_does_not_fails(seed):
     }
 
 
-def test_texts_without_a_pair_are_not_measured():
-    real = studied(asked_set("real", 1), True)
-    found = section.fidelity(Material(studied(asked_set("drawn", 2), True), real))
+def test_texts_without_an_encoder_are_not_measured():
+    real = measured_set(requested_set("real", 1), True)
+    found = section.fidelity(Cohorts(measured_set(requested_set("generated", 2), True), real))
     scores = [score for score in found.scores if score.name.startswith("text")]
-    assert len(scores) == 3 and all("no ECG-text pair was given" in score.note for score in scores)
+    assert len(scores) == 3 and all("no ECG–text encoder was given" in score.note for score in scores)
 
 
-def test_nothing_asked_nothing_measured():
+def test_without_a_request_nothing_is_measured():
     unknown = np.full(N, np.nan)
-    silent = asked_set("drawn", 2, codes=("",) * N, texts=("",) * N, age=unknown, sex=unknown, asked_rate=unknown)
-    found = section.fidelity(Material(Studied(silent, None), Studied(asked_set("real", 1), None)))
-    assert found.verdict == "not measured" and "Nothing is known to have been asked for" in found.headline
-    assert wishes(silent) == []
+    unknown_set = requested_set(
+        "generated", 2, codes=("",) * N, texts=("",) * N, age=unknown, sex=unknown, requested_heart_rate=unknown
+    )
+    found = section.fidelity(Cohorts(MeasuredSet(unknown_set, None), MeasuredSet(requested_set("real", 1), None)))
+    assert found.verdict == "not measured" and "No requested condition is known" in found.headline
+    assert requested_kinds(unknown_set) == []
 
 
 def test_twelve_records_and_no_classifier_are_no_error():
-    few = Studied(asked_set("drawn", 2).at(range(12)), None)
-    found = section.fidelity(Material(few, Studied(asked_set("real", 1), None)))
+    few = MeasuredSet(requested_set("generated", 2).at(range(12)), None)
+    found = section.fidelity(Cohorts(few, MeasuredSet(requested_set("real", 1), None)))
     notes = {score.name: score.note for score in found.scores}
     assert found.verdict == "not measured"
-    assert "12 records with an asked heart rate, 50 needed" in notes["heart rate within 5 per minute"]
+    assert "12 records with a requested heart rate, 50 needed" in notes["heart rate within 5 per minute"]
     assert "no classifier was given" in notes["sex"]
 
 
-def test_a_classifier_that_knows_nothing_judges_nothing():
-    real = studied(asked_set("real", 1), obeys=False)
-    found = section.fidelity(Material(studied(asked_set("drawn", 2), True), real))
+def test_an_uninformative_classifier_is_not_used():
+    real = measured_set(requested_set("real", 1), follows=False)
+    found = section.fidelity(Cohorts(measured_set(requested_set("generated", 2), True), real))
     sex = next(score for score in found.scores if score.name == "sex")
     assert sex.verdict == "not measured" and "on real records, 0.60 needed" in sex.note
 
 
-def test_real_records_are_those_that_lent_their_conditions():
-    drawn, real, held = (Studied(asked_set(name, 1), None) for name in ("drawn", "real", "held"))
-    assert lenders(Material(drawn, real)) is real
-    assert lenders(Material(drawn, real, held)) is held
-    lent = Studied(replace(real.all, names=drawn.all.names), None)
-    assert lenders(Material(drawn, lent, held)) is lent
+def test_reference_records_are_those_whose_conditions_were_requested():
+    generated, real, held = (MeasuredSet(requested_set(name, 1), None) for name in ("generated", "real", "held"))
+    assert reference_set(Cohorts(generated, real)) is real
+    assert reference_set(Cohorts(generated, real, held)) is held
+    reference = MeasuredSet(replace(real.all, names=generated.all.names), None)
+    assert reference_set(Cohorts(generated, reference, held)) is reference
 
 
-def test_the_verdict_asks_for_what_the_classifier_finds_in_real_records():
-    assert [of_reference(value, 0.9, 0.85, 0.5) for value in (0.9, 0.81, 0.75, 0.6)] == ["pass", "pass", "warn", "fail"]
-    assert of_reference(0.78, 0.9, 0.77, 0.5) == "pass"  # so far do redraws of real records fall
+def test_the_verdict_compares_with_the_classifier_on_real_records():
+    assert [reference_verdict(value, 0.9, 0.85, 0.5) for value in (0.9, 0.81, 0.75, 0.6)] == [
+        "pass",
+        "pass",
+        "warn",
+        "fail",
+    ]
+    assert reference_verdict(0.78, 0.9, 0.77, 0.5) == "pass"  # within the bootstrap range of real records
 
 
-def test_figures_are_small_and_say_how_to_read_them():
+def test_figures_are_small_and_have_a_caption():
     found = section.fidelity(
-        Material(studied(asked_set("drawn", 2), True), studied(asked_set("real", 1), obeys=True, seed=1))
+        Cohorts(
+            measured_set(requested_set("generated", 2), True),
+            measured_set(requested_set("real", 1), follows=True, seed=1),
+        )
     )
     assert [figure.title for figure in found.figures] == ["Diagnoses", "Heart rate"]
     for figure in found.figures:

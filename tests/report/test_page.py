@@ -1,11 +1,13 @@
-"""The report's page: nothing of a stranger's words becomes markup, nothing is fetched, every number is in the JSON."""
+"""The page of the report: text is escaped, nothing is loaded from elsewhere, and the JSON has a stable format."""
 
 import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from functools import lru_cache
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +20,10 @@ from ecggen.report.render import figures
 from ecggen.report.render.document import FORMAT, Report, plain, versions
 from ecggen.report.render.ecg_svg import LEFT, SPEED, tracing
 from ecggen.report.render.gauge import gauge
-from ecggen.report.render.page import number, page, scoped
-from ecggen.report.scores import FAIL, GRAVITY, PASS, WARN, Figure, Score, Section, Table, not_measured
+from ecggen.report.render.page import environment, number, page, scoped
+from ecggen.report.scores import FAIL, PASS, SEVERITY, WARN, Figure, Score, Section, Table, not_measured
 
+TEMPLATES = {"report.html.j2", "section.html.j2", "parts.html.j2"}
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x.png onerror=alert(2)>\"'&"
 SVG = (
     '<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 100"><metadata>'
@@ -30,44 +33,44 @@ SVG = (
 
 
 def score(verdict=PASS, **about):
-    known = {"interval": (0.1, 0.3), "floor": 0.1, "floor_high": 0.15, "n_synthetic": 200, "n_real": 200}
-    return Score(HOSTILE, 0.2, "mV", verdict=verdict, definition=HOSTILE, extractor=HOSTILE, **known | about)
+    default = {"interval": (0.1, 0.3), "floor": 0.1, "floor_high": 0.15, "n_synthetic": 200, "n_real": 200}
+    return Score(HOSTILE, 0.2, "mV", verdict=verdict, definition=HOSTILE, extractor=HOSTILE, **default | about)
 
 
-def report(words=HOSTILE):
+def report(text=HOSTILE):
     sections = [
         Section(
             verdict.replace(" ", "-"),
-            words,
-            words,
-            words,
-            [score(verdict), not_measured(words, words), score(FAIL, counts=False)],
+            text,
+            text,
+            text,
+            [score(verdict, note=text), not_measured(text, text), score(FAIL, counts=False)],
             [
-                Figure(words, SVG, words),
-                Figure(words, curves(words), words),
-                Figure(words, tracing(simulate(1), 0, words, label=words), words),
+                Figure(text, SVG, text),
+                Figure(text, curves(text), text),
+                Figure(text, tracing(simulate(1), 0, text, label=text), text),
             ],
-            [Table(words, [words, words], [[words, words]])],
-            [words],
+            [Table(text, [text, text], [[text, text]])],
+            [text],
         )
-        for verdict in GRAVITY
+        for verdict in SEVERITY
     ]
     about = {
-        "source": words, "n": 200, "n_valid": 199, "patients": 200, "rate_hz": 100.0, "seconds": 10.0,
-        "leads": list(STANDARD_LEADS), "left_out": {words: words}, "changed": [words], "provenance": {words: 3},
+        "source": text, "n": 200, "n_valid": 199, "patients": 200, "rate_hz": 100.0, "seconds": 10.0,
+        "leads": list(STANDARD_LEADS), "left_out": {text: text}, "changed": [text], "provenance": {text: 3},
     }  # fmt: skip
     sets = {"synthetic": about, "real": about, "holdout": None, "truth": None}
-    return Report(sections, sets, 7, words, words, "2025-01-01", words, 12.34, versions())
+    return Report(sections, sets, 7, text, text, "2025-01-01", text, 12.34, versions())
 
 
 @lru_cache
-def curves(words):
+def curves(text):
     values = np.linspace(0, 1, 60)
-    return figures.distributions({words: (values, values**2)}, {words: 0.1}, words)
+    return figures.distributions({text: (values, values**2)}, {text: 0.1}, text)
 
 
 class Elements(HTMLParser):
-    """Every element with its attributes, and whether they close in order."""
+    """All elements with their attributes; an element that is closed out of order fails."""
 
     VOID = ("meta", "link", "br", "img", "col", "hr", "input")
 
@@ -89,46 +92,71 @@ class Elements(HTMLParser):
         assert self.open and self.open.pop() == tag, f"</{tag}> closes something else"
 
 
-def test_hostile_words_stay_words():
+def test_hostile_text_never_becomes_markup():
     elements = Elements(page(report()))
     assert elements.open == []
     assert {tag for tag, _ in elements.found}.isdisjoint({"script", "img", "iframe", "object", "embed", "form", "base"})
     assert not [name for _, attrs in elements.found for name in attrs if name.startswith("on")]
 
 
-def test_nothing_is_fetched():
+def test_every_template_is_rendered_with_autoescape():
+    """A hostile string in every field that a user controls, in each template and each macro that takes a string."""
+    made = environment()
+    assert made.autoescape is True and set(made.list_templates()) == TEMPLATES
+    parts: Any = made.get_template("parts.html.j2").module
+    hostile = replace(score(note=HOSTILE), unit=HOSTILE)
+    rendered = {
+        "score": parts.score_rows(hostile),
+        "value": parts.value(hostile),
+        "section": made.get_template("section.html.j2").render(section=report().sections[0], number=1),
+        "page": page(replace(report(), date=HOSTILE, versions={HOSTILE: HOSTILE})),
+    }
+    for name, text in rendered.items():
+        found = Elements(str(text)).found
+        assert {tag for tag, _ in found}.isdisjoint({"script", "img"}) and "&lt;script&gt;" in text, name
+        assert not [attribute for _, attrs in found for attribute in attrs if attribute.startswith("on")], name
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_no_template_turns_autoescape_off_or_marks_a_string_safe(name):
+    made = environment()
+    source = made.loader.get_source(made, name)[0]  # type: ignore[union-attr]
+    assert not re.search(r"\|\s*safe|Markup|autoescape false", source)
+
+
+def test_nothing_is_loaded_from_elsewhere():
     text = page(report())
-    places = [
+    targets = [
         value
         for _, attrs in Elements(text).found
         for name, value in attrs.items()
         if name in ("src", "href", "xlink:href", "action", "data", "srcset", "poster")
     ]
-    assert places and all(place.startswith("#") or place == "data:," for place in places)
+    assert targets and all(target.startswith("#") or target == "data:," for target in targets)
     assert "@import" not in text and not re.search(r"url\((?!#)", text)
     policy = next(a["content"] for _, a in Elements(text).found if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'") and "script-src" not in policy
 
 
-def test_ids_are_unique_and_links_lead_somewhere():
-    found = Elements(page(report("plain words"))).found
+def test_ids_are_unique_and_links_have_a_target():
+    found = Elements(page(report("plain text"))).found
     ids = [attrs["id"] for _, attrs in found if "id" in attrs]
     assert len(ids) == len(set(ids))
     assert {attrs["href"][1:] for _, attrs in found if attrs.get("href", "").startswith("#")} <= set(ids)
 
 
-def test_a_drawing_keeps_its_ids_to_itself():
+def test_ids_of_a_drawing_get_a_prefix():
     mine = scoped(SVG, "one-")
     assert mine.startswith("<svg") and mine.endswith("</svg>")
     assert 'id="one-a"' in mine and 'href="#one-a"' in mine and "url(#one-a)" in mine
     assert "metadata" not in mine and "<style" not in mine and "evil" not in mine
 
 
-@pytest.mark.parametrize("verdict", GRAVITY)
-def test_a_verdict_is_told_by_word_and_shape(verdict):
-    text = page(report("plain words"))
-    shapes = {re.search(r"<svg.*?</svg>", chip)[0] for chip in re.findall(r"<span class='chip.*?</span>", text)}  # type: ignore[index]
-    assert len(shapes) == len(GRAVITY)
+@pytest.mark.parametrize("verdict", SEVERITY)
+def test_a_verdict_has_a_word_and_a_shape(verdict):
+    text = page(report("plain text"))
+    shapes = {re.search(r"<svg.*?</svg>", chip)[0] for chip in re.findall(r'<span class="chip.*?</span>', text)}  # type: ignore[index]
+    assert len(shapes) == len(SEVERITY)
     assert text.count(f"</svg>{verdict}</span>") >= 2
 
 
@@ -148,22 +176,22 @@ def test_the_summary_counts_the_verdicts():
         (0, True, "0 %"),
     ],
 )
-def test_numbers_are_readable(value, share, text):
+def test_numbers_have_three_digits(value, share, text):
     assert number(value, share) == text
 
 
 def test_a_gauge_shows_the_value_against_the_floor():
-    def dot_and_band(one):
+    def dot_and_range(one):
         drawn = ElementTree.fromstring(gauge(one))
         rect = next(part for part in drawn if part.tag == "rect")
         dot = next(part for part in drawn if part.tag == "circle")
         return float(dot.get("cx")), float(rect.get("x")), float(rect.get("x")) + float(rect.get("width"))
 
-    dot, _, end = dot_and_band(Score("far", 0.9, floor=0.1, floor_high=0.2))
+    dot, _, end = dot_and_range(Score("far", 0.9, floor=0.1, floor_high=0.2))
     assert dot > end
-    dot, start, end = dot_and_band(Score("near", 0.15, floor=0.1, floor_high=0.2))
+    dot, start, end = dot_and_range(Score("near", 0.15, floor=0.1, floor_high=0.2))
     assert start < dot < end
-    dot, start, _ = dot_and_band(Score("too little", 0.2, floor=0.8, floor_low=0.7))
+    dot, start, _ = dot_and_range(Score("too little", 0.2, floor=0.8, floor_low=0.7))
     assert dot < start
     assert gauge(Score("no floor", 0.9)) == "" and gauge(Score("none", None, floor=1.0)) == ""
 
@@ -179,7 +207,7 @@ SECTION = {
 NUMBERS = ("value", "floor", "floor_low", "floor_high")
 
 
-def test_the_json_keeps_its_form():
+def test_the_json_has_a_stable_format():
     about = json.loads(json.dumps(report().as_json(), allow_nan=False))
     assert {name: type(value) for name, value in about.items()}.keys() == SCHEMA.keys()
     assert all(isinstance(about[name], kind) for name, kind in SCHEMA.items())
@@ -188,7 +216,7 @@ def test_the_json_keeps_its_form():
     for key, section in about["sections"].items():
         assert section.keys() == SECTION.keys() and section["key"] == key
         assert all(isinstance(section[name], kind) for name, kind in SECTION.items())
-        assert about["verdicts"][key] == section["verdict"] in GRAVITY
+        assert about["verdicts"][key] == section["verdict"] in SEVERITY
         for one in section["scores"]:
             assert all(one[name] is None or isinstance(one[name], float) for name in NUMBERS)
             assert {"name", "unit", "interval", "n_synthetic", "n_real", "definition", "extractor", "verdict"} <= set(
@@ -196,12 +224,12 @@ def test_the_json_keeps_its_form():
             )
 
 
-def test_what_is_no_number_is_null():
+def test_nan_and_infinity_become_null():
     value = {"a": (np.float32(1.5), math.nan, np.int64(3)), 2: [math.inf, np.bool_(True), None, "x"]}
     assert plain(value) == {"a": [1.5, None, 3], "2": [None, True, None, "x"]}
 
 
-def test_versions_are_said():
+def test_versions_are_stated():
     assert versions()["numpy"] == np.__version__ and versions()["ecggen"]
 
 
@@ -217,7 +245,7 @@ def ink(svg, number=0):
     return np.cumsum(np.array(numbers).reshape(-1, 2), 0) / 100
 
 
-def test_a_tracing_is_true_to_the_wave():
+def test_a_tracing_follows_the_waveform():
     fs, seconds = 100, 10
     time = np.arange(fs * seconds) / fs
     wave = 0.8 * np.sin(2 * np.pi * 3 * time)
@@ -249,7 +277,7 @@ def test_a_gap_stays_open_and_a_flat_line_is_drawn():
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_chromium_opens_it_without_a_complaint(tmp_path):
+def test_chromium_opens_the_page_without_errors(tmp_path):
     file = tmp_path / "report.html"
     file.write_text(page(report()), encoding="utf-8")
     elements, complaints = opened(file, tmp_path / "profile")

@@ -1,4 +1,4 @@
-"""What the sections that compare distributions are made of: splits, floors, intervals, figures, and bad data."""
+"""Sections that compare distributions: splits, floors, intervals, figures, and sets with errors."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -16,9 +16,9 @@ from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
 from ecggen.report import copies, nearness
 from ecggen.report.features import kuiper, marginal
-from ecggen.report.inputs.cohort import ECGSet, Material, Studied
+from ecggen.report.inputs.cohort import Cohorts, ECGSet, MeasuredSet
 from ecggen.report.median_beats import plain, principal, shapes
-from ecggen.report.references import attempt, compared, compared_all, scored, short_of
+from ecggen.report.references import as_score, attempt, compare, compare_all, short_of
 from ecggen.report.render import figures
 from ecggen.report.repeats import repeats
 from ecggen.report.scores import FAIL, NOT_MEASURED, PASS, WARN
@@ -28,23 +28,23 @@ from ecggen.report.sections.intervals_and_beats import intervals
 from ecggen.report.sections.memorisation import memorisation
 from ecggen.report.sections.rhythm import rhythm
 from ecggen.report.sections.validity import unit_hint, validity
-from ecggen.report.shares import compared_share
+from ecggen.report.shares import compare_share
 
 SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
 PATIENTS = [f"p{row // 2}" for row in range(200)]
 
 
-def as_set(ecg: ECG, source: str = "hearts", patients=None) -> ECGSet:
+def as_set(ecg: ECG, source: str = "records", patients=None) -> ECGSet:
     names = tuple(f"{source} {row}" for row in range(len(ecg)))
-    unknown, words = np.full(len(ecg), np.nan), ("",) * len(ecg)
-    return ECGSet(ecg, names, tuple(patients or names), words, words, unknown, unknown, unknown, source)
+    unknown, texts = np.full(len(ecg), np.nan), ("",) * len(ecg)
+    return ECGSet(ecg, names, tuple(patients or names), texts, texts, unknown, unknown, unknown, source)
 
 
-def hearts(n: int, seed: int, **asked) -> Studied:
-    return Studied(as_set(simulate(n, seconds=5, seed=seed, **asked), f"set {seed}"), None)
+def simulated(n: int, seed: int, **options) -> MeasuredSet:
+    return MeasuredSet(as_set(simulate(n, seconds=5, seed=seed, **options), f"set {seed}"), None)
 
 
-# The machinery
+# Splits, floors and intervals
 
 
 def mean_difference(a, b):
@@ -53,14 +53,14 @@ def mean_difference(a, b):
 
 def test_sides_of_a_split_share_no_patient_and_are_of_equal_size():
     patients = np.array([row // 2 for row in range(200)], float)
-    seen = []
+    sides = []
 
     def statistic(synthetic, real):
-        seen.append((synthetic, real))
+        sides.append((synthetic, real))
         return 0.0
 
-    found = compared(statistic, (np.full(80, -1.0), patients), [str(one) for one in patients], redraws=2)
-    for synthetic, real in seen[:-2]:
+    found = compare(statistic, (np.full(80, -1.0), patients), [str(one) for one in patients], redraws=2)
+    for synthetic, real in sides[:-2]:
         assert len(synthetic) == len(real) == 80 == found.n
         assert not set(synthetic) & set(real)
 
@@ -68,56 +68,56 @@ def test_sides_of_a_split_share_no_patient_and_are_of_equal_size():
 def test_a_set_like_the_real_one_lies_within_its_floor_and_a_shifted_one_does_not():
     rng = np.random.default_rng(0)
     real = rng.normal(0, 1, 200)
-    like = compared(mean_difference, (rng.normal(0, 1, 200), real), PATIENTS)
-    apart = compared(mean_difference, (rng.normal(1, 1, 200), real), PATIENTS)
+    like = compare(mean_difference, (rng.normal(0, 1, 200), real), PATIENTS)
+    apart = compare(mean_difference, (rng.normal(1, 1, 200), real), PATIENTS)
     assert like.value < like.high < 0.5 < apart.value
     assert apart.interval[0] < 1 < apart.interval[1] and apart.interval[0] < apart.value < apart.interval[1]
-    assert compared(mean_difference, (real + 1, real), PATIENTS, seed=4) == compared(
+    assert compare(mean_difference, (real + 1, real), PATIENTS, seed=4) == compare(
         mean_difference, (real + 1, real), PATIENTS, seed=4
     )
 
 
 def test_intervals_respect_the_patients_of_the_synthetic_records():
-    """Twenty records of each of ten patients say little more than ten records."""
+    """Twenty records of each of ten patients carry little more information than ten records."""
     rng = np.random.default_rng(1)
     real = rng.normal(0, 0.01, 200)
     drawn = np.repeat(rng.normal(1, 1, 10), 20)
     owners = [str(row // 20) for row in range(200)]
-    alone = compared(mean_difference, (drawn, real), PATIENTS)
-    known = compared(mean_difference, (drawn, real), PATIENTS, drawn=owners)
+    alone = compare(mean_difference, (drawn, real), PATIENTS)
+    known = compare(mean_difference, (drawn, real), PATIENTS, synthetic_patients=owners)
     assert np.ptp(known.interval) > 2 * np.ptp(alone.interval)
 
 
-def test_several_statistics_stand_on_the_same_splits():
+def test_several_statistics_use_the_same_splits():
     values = np.random.default_rng(2).normal(0, 1, (2, 200))
-    both = compared_all(
+    both = compare_all(
         lambda a, b: {"once": mean_difference(a, b), "twice": 2 * mean_difference(a, b)}, values, PATIENTS
     )
     assert both["twice"].floor == pytest.approx(2 * both["once"].floor)
-    assert both["once"] == compared(mean_difference, values, PATIENTS)
+    assert both["once"] == compare(mean_difference, values, PATIENTS)
 
 
 def test_too_few_records_or_patients_are_named():
     values = np.zeros(200)
     with pytest.raises(InputError, match="12 synthetic records, 50 needed"):
-        compared(mean_difference, (values[:12], values), PATIENTS)
+        compare(mean_difference, (values[:12], values), PATIENTS)
     with pytest.raises(InputError, match="2 real patients, 20 needed"):
-        compared(mean_difference, (values, values), ["a", "b"] * 100)
+        compare(mean_difference, (values, values), ["a", "b"] * 100)
 
 
-def test_a_share_that_all_records_have_still_has_an_interval():
-    found = compared_share((np.zeros(100, bool), np.zeros(200, bool)), PATIENTS)
+def test_a_share_of_zero_has_an_interval():
+    found = compare_share((np.zeros(100, bool), np.zeros(200, bool)), PATIENTS)
     assert found.value == 0 and found.interval[0] == 0 and 0.03 < found.interval[1] < 0.05
 
 
-def test_errors_of_the_program_are_not_hidden():
+def test_other_errors_are_raised():
     with pytest.raises(ZeroDivisionError):
         attempt("broken", lambda: 1 / 0)  # type: ignore[arg-type, return-value]
 
 
-def test_more_is_better_stands_above_a_lower_floor():
-    found = compared_share((np.ones(100, bool), np.ones(200, bool)), PATIENTS)
-    score = scored("kept", found, lambda one: short_of(one.value, one.low, 0.1, 0.2), "", more_is_better=True)
+def test_a_score_of_which_more_is_better_has_a_lower_floor():
+    found = compare_share((np.ones(100, bool), np.ones(200, bool)), PATIENTS)
+    score = as_score("kept", found, lambda one: short_of(one.value, one.low, 0.1, 0.2), "", more_is_better=True)
     assert (score.floor_low, score.floor_high, score.verdict) == (1, None, PASS)
     assert [short_of(value, 0.9, 0.1, 0.2) for value in (0.85, 0.75, 0.5)] == [PASS, WARN, FAIL]
 
@@ -125,7 +125,7 @@ def test_more_is_better_stands_above_a_lower_floor():
 # Features
 
 
-def test_marginals_take_the_lead_that_differs_most():
+def test_marginals_use_the_lead_that_differs_most():
     rng = np.random.default_rng(3)
     real, drawn = rng.normal(0, 1, (200, 3)), rng.normal(0, 1, (200, 3))
     drawn[:, 2] += 3
@@ -136,14 +136,14 @@ def test_marginals_take_the_lead_that_differs_most():
     assert alone.value == pytest.approx(ks_2samp(drawn[:, 2], real[:, 2]).statistic, abs=0.05)
 
 
-def test_records_with_nan_drop_out_of_a_marginal():
+def test_records_with_nan_are_left_out_of_a_marginal():
     real = np.random.default_rng(4).normal(0, 1, 200)
     drawn = np.where(np.arange(200) < 12, real, np.nan)
     score = marginal("QT", (drawn, real), PATIENTS, 0)
     assert score.verdict == NOT_MEASURED and "12 synthetic records, 50 needed" in score.note
 
 
-def test_kuiper_does_not_heed_where_the_circle_is_cut():
+def test_kuiper_does_not_depend_on_the_origin_of_the_circle():
     rng = np.random.default_rng(5)
     a, b = rng.normal(170, 20, 100), rng.normal(190, 25, 80)
     for turn in (10, 170, 359):
@@ -155,7 +155,7 @@ def test_kuiper_does_not_heed_where_the_circle_is_cut():
 # Beats, repeats, copies
 
 
-def test_median_beats_are_blind_to_time_and_see_the_shape():
+def test_median_beats_do_not_depend_on_the_starting_time():
     ecg = simulate(1, seconds=8, seed=2, heart_rate=70)
     (peaks,) = r_peaks(ecg)
     whole = shapes(plain(ecg), [peaks])
@@ -164,15 +164,15 @@ def test_median_beats_are_blind_to_time_and_see_the_shape():
     assert np.isnan(shapes(plain(ecg), [peaks[:2]])).all()
 
 
-def test_what_lies_off_the_real_axes_is_not_lost():
+def test_the_remainder_off_the_real_axes_is_kept():
     rng = np.random.default_rng(6)
     real = np.zeros((60, 2, 40))
     real[:, 0] = rng.normal(0, 1, (60, 1)) * np.sin(np.arange(40))
     odd = real + 5 * (np.arange(2) == 1)[None, :, None]
-    ours, theirs = principal(odd, real)
-    assert theirs[:, -1].max() < 1e-6 < 1 < ours[:, -1].min()
+    synthetic, reference = principal(odd, real)
+    assert reference[:, -1].max() < 1e-6 < 1 < synthetic[:, -1].min()
     np.testing.assert_allclose(
-        np.linalg.norm(ours, axis=1) ** 2 * 80, ((odd - real.mean(0)) ** 2).sum((1, 2)), rtol=1e-6
+        np.linalg.norm(synthetic, axis=1) ** 2 * 80, ((odd - real.mean(0)) ** 2).sum((1, 2)), rtol=1e-6
     )
 
 
@@ -186,17 +186,17 @@ def test_each_repetition_is_counted_once():
 
 
 def test_a_shifted_and_scaled_copy_is_found():
-    training, other = hearts(30, 1), hearts(20, 2)
+    training, other = simulated(30, 1), simulated(20, 2)
     signal = other.all.ecg.signal.clone()
     signal[4] = 1.7 * torch.roll(training.all.ecg.signal[11], 120, -1)
-    synthetic = Studied(as_set(replace(other.all.ecg, signal=signal), "synthetic"), None)
+    synthetic = MeasuredSet(as_set(replace(other.all.ecg, signal=signal), "synthetic"), None)
     found = copies.search(copies.Traits.of(synthetic), copies.Traits.of(training))
     assert found["r"].argmax() == 4 and found["index"][4] == 11 and found["r"][4] > copies.THRESHOLD
     assert found["lag"][4] == 120
 
 
-def test_a_far_set_has_its_nearest_record_by_chance():
-    """White noise has one nearest record, on whichever side: that is no memory, and chance alone explains it."""
+def test_a_distant_set_has_its_nearest_record_by_chance():
+    """White noise has one nearest record, on either side: chance explains it, and it is not memorisation."""
     rng = np.random.default_rng(8)
     training, holdout = rng.normal(0, 1, (60, 40)), rng.normal(0, 1, (60, 40))
     training[3] = 0  # the hub that all noise is nearest to
@@ -205,12 +205,12 @@ def test_a_far_set_has_its_nearest_record_by_chance():
 
     def verdict(synthetic):
         holder = {id(one): values for one, values in ((drawn, synthetic), (real, training), (held, holdout))}
-        material = Material(drawn, real, held)
+        cohorts = Cohorts(drawn, real, held)
         return nearness.MEASURES["nearer to training"](
-            "nearer", material, lambda studied: (holder[id(studied)], np.arange(len(holder[id(studied)])))
+            "nearer", cohorts, lambda measured_set: (holder[id(measured_set)], np.arange(len(holder[id(measured_set)])))
         )
 
-    drawn, real, held = (hearts(60, seed) for seed in (3, 4, 5))
+    drawn, real, held = (simulated(60, seed) for seed in (3, 4, 5))
     far = verdict(sets["synthetic"])
     assert far.value == 1 and far.floor_high == 1 and far.verdict == PASS
     assert verdict(training + 0.01).verdict == FAIL
@@ -227,20 +227,20 @@ def no_figures(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def material():
-    """Alike sets with a classifier that knows nothing."""
+def cohorts():
+    """Sets of one distribution with an untrained classifier."""
     classifier = pretrained.new("classifier", {"widths": [8, 8], "features": 16}, "test").eval()
-    sets = [replace(hearts(60, seed), classifier=classifier) for seed in (1, 2, 3)]
-    return Material(sets[0], sets[1], sets[2])
+    sets = [replace(simulated(60, seed), classifier=classifier) for seed in (1, 2, 3)]
+    return Cohorts(sets[0], sets[1], sets[2])
 
 
 @pytest.fixture(scope="module")
-def made(material):
-    return {section.__name__: section(material) for section in SECTIONS}
+def made(cohorts):
+    return {section.__name__: section(cohorts) for section in SECTIONS}
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
-def test_a_section_is_whole(made, section):
+def test_a_section_is_complete(made, section):
     found = made[section.__name__]
     assert found.key == section.__name__ and found.question.endswith("?") and found.headline
     assert json.loads(json.dumps(found.as_json()))["verdict"] == found.verdict != NOT_MEASURED
@@ -252,7 +252,7 @@ def test_a_section_is_whole(made, section):
 
 
 @pytest.mark.parametrize("section", SECTIONS[1:], ids=lambda section: section.__name__)
-def test_figures_are_small_whole_and_offline(made, section):
+def test_figures_are_small_complete_and_offline(made, section):
     assert made[section.__name__].figures
     for figure in made[section.__name__].figures:
         root = ElementTree.fromstring(figure.svg)
@@ -267,7 +267,7 @@ def test_labels_in_figures_are_escaped():
     assert ElementTree.fromstring(svg).get("aria-label") == 'x" onload="y'
 
 
-def test_numbers_in_words_and_ticks_keep_their_digits():
+def test_numbers_in_titles_and_ticks_keep_their_digits():
     wave = np.sin(np.arange(200) / 9)
     svg = figures.wave_pairs([("r = 0.812", wave, wave)], 100, ("real", "synthetic"), "pairs")
     assert "r = 0.812" in svg
@@ -278,31 +278,33 @@ def test_numbers_in_words_and_ticks_keep_their_digits():
     assert len(ticks) == len(set(ticks)), ticks
 
 
-def test_a_wrong_unit_is_named(material):
-    signal = material.synthetic.all.ecg.signal
-    large = Studied(as_set(replace(material.synthetic.all.ecg, signal=1000 * signal)), None)
-    assert "µV taken for mV? Divided by 1000" in unit_hint(large, material.real)
-    small = Studied(as_set(replace(material.synthetic.all.ecg, signal=signal / 1000)), None)
-    assert "mV taken for µV" in unit_hint(small, material.real)
-    assert unit_hint(material.synthetic, material.real) == ""
+def test_a_wrong_unit_is_named(cohorts):
+    signal = cohorts.synthetic.all.ecg.signal
+    large = MeasuredSet(as_set(replace(cohorts.synthetic.all.ecg, signal=1000 * signal)), None)
+    assert "µV read as mV? Divided by 1000" in unit_hint(large, cohorts.real)
+    small = MeasuredSet(as_set(replace(cohorts.synthetic.all.ecg, signal=signal / 1000)), None)
+    assert "mV read as µV" in unit_hint(small, cohorts.real)
+    assert unit_hint(cohorts.synthetic, cohorts.real) == ""
 
 
-def test_a_wrong_sampling_rate_is_named(material):
-    fast = Studied(as_set(replace(material.synthetic.all.ecg, fs=200.0)), None)
-    real = Studied(as_set(replace(material.real.all.ecg, fs=100.0)), None)
-    assert any("0.5 times what was stated" in note for note in rhythm(Material(fast, real)).notes)
+def test_a_wrong_sampling_rate_is_named(cohorts):
+    fast = MeasuredSet(as_set(replace(cohorts.synthetic.all.ecg, fs=200.0)), None)
+    real = MeasuredSet(as_set(replace(cohorts.real.all.ecg, fs=100.0)), None)
+    assert any("0.5 times what was stated" in note for note in rhythm(Cohorts(fast, real)).notes)
 
 
-def test_unlawful_leads_are_measured_in_microvolts(material):
-    signal = material.synthetic.all.ecg.signal.clone()
+def test_violations_of_the_lead_laws_are_measured_in_microvolts(cohorts):
+    signal = cohorts.synthetic.all.ecg.signal.clone()
     signal[:, 2] += 0.1
-    found = validity(Material(Studied(as_set(replace(material.synthetic.all.ecg, signal=signal)), None), material.real))
+    found = validity(
+        Cohorts(MeasuredSet(as_set(replace(cohorts.synthetic.all.ecg, signal=signal)), None), cohorts.real)
+    )
     laws = next(score for score in found.scores if score.unit == "µV")
     assert laws.value == pytest.approx(100, abs=1) and laws.verdict == FAIL
 
 
 def bad_sets():
-    """Sets that no score can be had from, or not every one."""
+    """Sets for which no score, or not every score, can be measured."""
     ecg = simulate(60, seconds=5, seed=9)
     flat = replace(ecg, signal=torch.zeros_like(ecg.signal))
     yield "none", as_set(ecg[:0]), None
@@ -315,22 +317,22 @@ def bad_sets():
 
 @pytest.mark.parametrize("side", ["synthetic", "real"])
 @pytest.mark.parametrize("name, bad, said", list(bad_sets()), ids=lambda value: value if isinstance(value, str) else "")
-def test_bad_sets_get_a_sentence_and_no_traceback(material, no_figures, name, bad, said, side):
-    bad = Studied(bad, material.real.classifier)
-    sets = (bad, material.real) if side == "synthetic" else (material.synthetic, bad)
+def test_sets_with_errors_get_a_sentence_and_no_traceback(cohorts, no_figures, name, bad, said, side):
+    bad = MeasuredSet(bad, cohorts.real.classifier)
+    sets = (bad, cohorts.real) if side == "synthetic" else (cohorts.synthetic, bad)
     for section in SECTIONS:
-        found = section(Material(sets[0], sets[1], material.holdout))
+        found = section(Cohorts(sets[0], sets[1], cohorts.holdout))
         assert found.headline and found.verdict in (NOT_MEASURED, FAIL, WARN, PASS)
         if said:
             missing = [score.note for score in found.scores if score.value is None]
             assert any(f"{said} " in note and "needed" in note for note in missing), (found.key, missing)
 
 
-def test_two_leads_are_judged_on_what_they_hold(material, no_figures):
-    classifier = material.real.classifier
-    two = [Studied(as_set(one.all.ecg.pick("II", "V5")), classifier) for one in (material.synthetic, material.real)]
-    found = {section.__name__: section(Material(two[0], two[1])) for section in SECTIONS}
+def test_two_leads_are_measured_as_far_as_possible(cohorts, no_figures):
+    classifier = cohorts.real.classifier
+    two = [MeasuredSet(as_set(one.all.ecg.pick("II", "V5")), classifier) for one in (cohorts.synthetic, cohorts.real)]
+    found = {section.__name__: section(Cohorts(two[0], two[1])) for section in SECTIONS}
     assert found["rhythm"].verdict == found["amplitude"].verdict == PASS
     missing = {score.name: score.note for one in found.values() for score in one.scores if score.value is None}
-    assert "no law can be checked" in missing["lead laws' residual"]
+    assert "no lead law can be checked" in missing["lead laws' residual"]
     assert "do not follow" in missing["Fréchet distance on the classifier's features"]

@@ -1,1 +1,1 @@
-"""Is a classifier better for synthetic records, and is anything cheaper as good?"""
+"""The augmentation protocol: gain by synthetic training records, compared with classical augmentation."""

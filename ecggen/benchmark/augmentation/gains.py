@@ -1,6 +1,6 @@
-"""What each augmentation gains: over the real records alone, and over the best that needs no generator.
+"""Gains by augmentation: relative to the real records alone, and to the best method without a generator.
 
-All arms of a fraction are tested on the same patients and the same redraws of them, so that every gain is paired.
+All arms of a fraction are tested on the same patients and the same resamples of them, so that every gain is paired.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ecggen.metrics.utility.tstr import macro_auroc
 NOTHING = "nothing"
 """The arm of the real records alone."""
 DIGITS = 4
-"""Of a score in the results: a tenth of the thousandths in which gains are told."""
+"""Decimal digits of scores in the results."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A classifier's answers.
+    """Predictions of a classifier.
 
     Attributes:
         arm: What was added to the real records.
-        share: How much of it, as a share of them.
-        n_real: Real records.
-        n_added: Added ones.
+        share: Number of added records, as a multiple of the number of real ones.
+        n_real: Number of real records.
+        n_added: Number of added records.
         probabilities: (record, label) on the test set.
     """
 
@@ -45,10 +45,10 @@ class Fit:
 
 @dataclass(frozen=True)
 class Point:
-    """An arm and share at a fraction, all repeats together.
+    """An arm and share at a fraction, over all repeats.
 
     Attributes:
-        fits: One each repeat.
+        fits: One per repeat.
         areas: Mean over the repeats.
         every: (repeat,) macro AUROC.
     """
@@ -67,12 +67,12 @@ class Point:
 
     @property
     def generated(self) -> bool:
-        """Whether a generator made what was added."""
+        """Whether the added records were generated."""
         return self.arm not in (NOTHING, *CLASSICAL)
 
     @property
     def auroc(self) -> float:
-        """Macro AUROC on the test set as it is."""
+        """Macro AUROC on the test set."""
         return float(macro(self.areas.auroc)[0])
 
 
@@ -91,14 +91,14 @@ def as_fits(cell: Arrays) -> list[Fit]:
 def compared(
     fits: Mapping[float, Sequence[Sequence[Fit]]], test: Labelled, names: Sequence[str], repeats: int, seed: int
 ) -> dict[str, Any]:
-    """Every point's scores and gains, and those of the best without a generator.
+    """Scores and gains of every point, and of the best method without a generator.
 
     Args:
-        fits: By fraction, of each repeat the same arms and shares in the same order.
+        fits: By fraction and repeat, with the same arms and shares in the same order.
         test: The test set.
         names: The labels.
-        repeats: Redraws behind an interval.
-        seed: Their seed.
+        repeats: Resamples per interval.
+        seed: Seed of the resampling.
     """
     counted = redraws.weights(test.patients, seed, repeats)
     found: dict[str, Any] = {"points": [], "best_without_generator": [], "each_label": []}
@@ -106,10 +106,10 @@ def compared(
         points = [_point(same, test, counted) for same in zip(*every, strict=True)]
         plain = next(point for point in points if point.arm == NOTHING)
         best = max((point for point in points if not point.generated), key=lambda point: point.auroc)
-        found["points"] += [{"fraction": fraction} | _told(point, plain, best) for point in points]
+        found["points"] += [{"fraction": fraction} | _point_scores(point, plain, best) for point in points]
         found["best_without_generator"].append({"fraction": fraction, "arm": best.arm, "share": best.share})
         found["each_label"] += [
-            {"fraction": fraction, "arm": point.arm, "share": point.share, "gain": _each(point, plain, names)}
+            {"fraction": fraction, "arm": point.arm, "share": point.share, "gain": _gain_by_label(point, plain, names)}
             for point in points
             if point is best or (point.generated and point.share == 1)
         ]
@@ -117,26 +117,28 @@ def compared(
 
 
 def transferred(
-    moved: Sequence[Arrays], test: Labelled, drawn_test: Labelled, repeats: int, seed: int
+    transfers: Sequence[Arrays], test: Labelled, drawn_test: Labelled, repeats: int, seed: int
 ) -> dict[str, Any]:
-    """TRTR, TSTR, TRTS and the ratio of the second to the first, for each arm that a generator makes.
+    """TRTR, TSTR, TRTS and the ratio TSTR / TRTR, for each arm of generated records.
 
     Args:
-        moved: Probabilities of each repeat, by "TRTR synthetic" and so on.
+        transfers: Probabilities of each repeat, by "TRTR synthetic" and so on.
         test: Real test records.
-        drawn_test: Drawn ones.
-        repeats: Redraws behind an interval.
-        seed: Their seed.
+        drawn_test: Generated test records.
+        repeats: Resamples per interval.
+        seed: Seed of the resampling.
     """
     counted = {id(one): redraws.weights(one.patients, seed, repeats) for one in (test, drawn_test)}
     found: dict[str, Any] = {}
-    for arm in dict.fromkeys(name.split(" ", 1)[1] for name in moved[0]):
+    for arm in dict.fromkeys(name.split(" ", 1)[1] for name in transfers[0]):
         areas = {}
         for name, tested in (("TRTR", test), ("TSTR", test), ("TRTS", drawn_test)):
-            every = np.stack([one[f"{name} {arm}"] for one in moved])
+            every = np.stack([one[f"{name} {arm}"] for one in transfers])
             areas[name] = redraws.areas(every, tested.labels, counted[id(tested)])
         ratio = macro(areas["TSTR"].auroc) / macro(areas["TRTR"].auroc)
-        found[arm] = {name.lower(): _scores(one) for name, one in areas.items()} | _within("tstr_over_trtr", ratio)
+        found[arm] = {name.lower(): _scores(one) for name, one in areas.items()} | _with_interval(
+            "tstr_over_trtr", ratio
+        )
     return {"transfer": found}
 
 
@@ -146,34 +148,37 @@ def _point(fits: Sequence[Fit], test: Labelled, counted: np.ndarray) -> Point:
     return Point(fits, redraws.areas(probabilities, test.labels, counted), every)
 
 
-def _told(point: Point, plain: Point, best: Point) -> dict[str, Any]:
-    """A point's scores, and its gains over nothing and, where a generator made it, over the best without one."""
+def _point_scores(point: Point, plain: Point, best: Point) -> dict[str, Any]:
+    """Scores of a point, and its gains over no added records and, if generated, over the best other method."""
     about: dict[str, Any] = {"arm": point.arm, "share": point.share}
     counted = "n_real" if point is plain else "n_added"
     about[counted] = round(float(np.mean([getattr(fit, counted) for fit in point.fits])))
     roc, precision = macro(point.areas.auroc), macro(point.areas.auprc)
     about |= {"auroc": _short(roc[0]), "auprc": _short(precision[0])}
     if point is not plain:
-        about |= _within("gain", roc - macro(plain.areas.auroc))
+        about |= _with_interval("gain", roc - macro(plain.areas.auroc))
     if point.generated:
         about["seeds_above"] = int((point.every > plain.every).sum())
-        about |= _within("gain_auprc", precision - macro(plain.areas.auprc))
-        about |= _within("over_best", roc - macro(best.areas.auroc))
-        about |= _within("over_best_auprc", precision - macro(best.areas.auprc))
+        about |= _with_interval("gain_auprc", precision - macro(plain.areas.auprc))
+        about |= _with_interval("over_best", roc - macro(best.areas.auroc))
+        about |= _with_interval("over_best_auprc", precision - macro(best.areas.auprc))
     return about
 
 
-def _each(point: Point, plain: Point, names: Sequence[str]) -> dict[str, Any]:
-    """The gain over nothing, label by label."""
+def _gain_by_label(point: Point, plain: Point, names: Sequence[str]) -> dict[str, Any]:
+    """Gain over no added records, by label."""
     roc, precision = point.areas.auroc - plain.areas.auroc, point.areas.auprc - plain.areas.auprc
-    return {name: _within("auroc", roc[:, at]) | _within("auprc", precision[:, at]) for at, name in enumerate(names)}
+    return {
+        name: _with_interval("auroc", roc[:, at]) | _with_interval("auprc", precision[:, at])
+        for at, name in enumerate(names)
+    }
 
 
 def _scores(areas: Areas) -> dict[str, Any]:
-    return _within("auroc", macro(areas.auroc)) | _within("auprc", macro(areas.auprc))
+    return _with_interval("auroc", macro(areas.auroc)) | _with_interval("auprc", macro(areas.auprc))
 
 
-def _within(name: str, values: np.ndarray) -> dict[str, Any]:
+def _with_interval(name: str, values: np.ndarray) -> dict[str, Any]:
     """A score and its interval."""
     value, interval = redraws.summary(values)
     return {name: _short(value), f"{name}_interval": [_short(end) for end in interval]}

@@ -1,10 +1,10 @@
-"""An augmentation protocol: is a classifier better for drawn records, and is anything cheaper as good?
+"""The augmentation protocol: gain of a classifier by generated training records, and by methods without a generator.
 
-Parts of the real training patients stand for somebody who has only so much data. Beside a part stand records that a
-generator draws in its words and facts, variations of its records, its records changed as classical augmentation
-changes them, or its rare ones again. A fresh classifier learns from each set and is tested on real records of other
-patients (``utility``). So the gain of drawn records is told over nothing, and over the best that needs no generator.
-The generator itself has learnt from all training folds: what is measured is what it brings to a new, small set.
+Subsets of the real training patients represent small data sets. To a subset are added: records generated from its text
+and metadata, variations of its records, its records after classical augmentation, or repeated rare records. A new
+classifier is trained on each set and tested on real records of other patients (``ecggen.metrics.utility``). The gain of
+generated records is reported relative to the real records alone, and to the best method without a generator. The
+generator was trained on all training folds: the protocol measures its benefit for a new, small data set.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from ecggen.generators.base import Generator
 def run(
     protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was scored, and the scores of one generator.
+    """Description of the measurement, and the scores of one generator.
 
     Args:
-        protocol: What is trained on what.
+        protocol: Settings.
         pack: The recordings, in the generator's preprocessing.
-        generator: What draws.
-        report: Called with what is being done and the share done.
-        cells: Where parts of the measurement are kept.
+        generator: The generator.
+        report: Called with the current step and the fraction done.
+        cells: Cache of partial results.
     """
     study = Study(protocol, pack, generator, report, cells or Cells())
     fits: dict[float, list[list[Fit]]] = {fraction: [] for fraction in study.fractions}
-    moved, went = [], []
+    transfers, generation_cells = [], []
     for repeat in range(protocol.repeats):
         trial = Trial(study, repeat)
         for at, fraction in enumerate(study.fractions):
             fits[fraction].append(trial.fits(at))
-        moved.append(trial.transfers())
-        went += trial.went()
+        transfers.append(trial.transfers())
+        generation_cells += trial.generation_cells()
     report("comparing", 0.0)
     about = {
         "n": len(study.rows[0]),
@@ -53,9 +53,9 @@ def run(
     }
     return about, {
         "classifier": study.classifier_name,
-        **transferred(moved, study.test, study.drawn_test, protocol.redraws, protocol.seed),
+        **transferred(transfers, study.test, study.drawn_test, protocol.redraws, protocol.seed),
         **compared(fits, study.test, study.names, protocol.redraws, protocol.seed),
-        "drawing": drawing(went),
+        "drawing": drawing(generation_cells),
     }
 
 
@@ -70,17 +70,19 @@ DEFINITIONS = {
 }
 
 
-def drawing(went: Sequence[tuple[str, Arrays]]) -> dict[str, Any]:
-    """By arm: records asked for and given up, draws for each that was asked for, and time."""
+def drawing(generation_cells: Sequence[tuple[str, Arrays]]) -> dict[str, Any]:
+    """By arm: numbers of requested and rejected records, draws per requested record, and time."""
     found = {}
-    for arm in dict.fromkeys(name for name, _ in went):
-        cells = [cell for name, cell in went if name == arm]
-        asked, draws, seconds = (sum(float(cell[key]) for cell in cells) for key in ("requested", "draws", "seconds"))
-        lost = asked - sum(len(cell["row"]) for cell in cells)
+    for arm in dict.fromkeys(name for name, _ in generation_cells):
+        cells = [cell for name, cell in generation_cells if name == arm]
+        requested, draws, seconds = (
+            sum(float(cell[key]) for cell in cells) for key in ("requested", "draws", "seconds")
+        )
+        lost = requested - sum(len(cell["row"]) for cell in cells)
         found[arm] = {
-            "requested": int(asked),
+            "requested": int(requested),
             "given_up": int(lost),
-            "draws_per_record": round(draws / asked, 3),
+            "draws_per_record": round(draws / requested, 3),
             "seconds": round(seconds, 1),
             "ms_per_draw": round(1000 * seconds / draws, 1),
         }

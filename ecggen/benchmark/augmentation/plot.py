@@ -1,9 +1,9 @@
-"""The proof of an augmentation as a picture: ``python -m ecggen.benchmark.augmentation.plot RESULTS.json OUT.png``.
+"""Plot of augmentation results: ``python -m ecggen.benchmark.augmentation.plot RESULTS.json OUT.png``.
 
-A row for each model, a panel for each number of real records. What is drawn is a macro AUROC on real patients; the bars
-are paired intervals of its difference from the dashed line, the real records alone: a bar clear of the line is a gain
-or a loss that the test set's patients can vouch for. All panels are equally high, so that slopes can be compared. A
-line ends early where draws were given up, so that fewer records were added than asked for.
+One row per model, one panel per number of real records. The curves are macro AUROC on real test patients. The bars are
+paired intervals of the difference to the dashed line, the real records alone: a bar that does not cross the line is a
+significant gain or loss. All panels of a row have the same height, so that slopes can be compared. A curve ends early
+if fewer records than requested passed the classifier's check.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import numpy as np
 
 from ecggen.benchmark.augmentation.gains import NOTHING
 from ecggen.benchmark.augmentation.training_sets import CLASSICAL, REPEATED
-from ecggen.viz.paper import FAINT, INK, MADE
+from ecggen.viz.paper import FAINT, GENERATED, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHANGED = "classical augmentation"
+BEST_CLASSICAL = "classical augmentation"
 LINES = {
-    "synthetic": ("drawn from words", MADE, "o", "-"),
-    "variations": ("variations of real ones", "#c2571a", "D", "-"),
-    CHANGED: ("best classical change", INK, "s", "--"),
-    "oversampling": ("rare ones repeated", FAINT, "^", ":"),
+    "synthetic": ("generated from text", GENERATED, "o", "-"),
+    "variations": ("variations of real records", "#c2571a", "D", "-"),
+    BEST_CLASSICAL: ("best classical method", INK, "s", "--"),
+    "oversampling": ("rare records repeated", FAINT, "^", ":"),
 }
-"""What each line is called, and its colour, mark and dashes: apart in a grey copy as well."""
-ASIDE = 2.5
-"""Share (%) by which the lines stand beside each other, so that no bar hides another."""
+"""Label, colour, marker and line style of each curve; distinguishable without colour."""
+OFFSET = 2.5
+"""Horizontal offset (%) between curves, so that bars do not overlap."""
 WIDTH, HEIGHT = 2.75, 2.7
-"""Inches of a panel."""
+"""Size of a panel in inches."""
 
 
-def picture(results: Mapping[str, Any]) -> Figure:
-    """The picture of a protocol's results, all its models."""
+def plot(results: Mapping[str, Any]) -> Figure:
+    """The figure of a protocol's results with all its models."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -52,10 +52,10 @@ def picture(results: Mapping[str, Any]) -> Figure:
     for row, (name, score) in zip(grid, scores.items(), strict=True):
         for axis, fraction in zip(row, fractions, strict=True):
             _panel(axis, [point for point in score["points"] if point["fraction"] == fraction])
-        _equally_high(row)
+        _same_height(row)
         row[0].set_ylabel(f"{name.split('@')[0]}: macro AUROC", fontsize=9)
     for axis in grid[-1]:
-        axis.set_xlabel("records added (% of the real ones)", fontsize=9)
+        axis.set_xlabel("added records (% of the real ones)", fontsize=9)
     handles, labels = grid[0][0].get_legend_handles_labels()
     across = len(labels) if len(fractions) > 3 else len(fractions)
     figure.legend(
@@ -65,13 +65,13 @@ def picture(results: Mapping[str, Any]) -> Figure:
 
 
 def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    """The lines of one number of real records."""
+    """The curves of one number of real records."""
     plain = next(point for point in points if point["arm"] == NOTHING)
-    best = _best_changed(points)
-    axis.axhline(plain["auroc"], color=INK, linewidth=0.8, dashes=(5, 3), label="real records alone")
-    shown = [name for name in LINES if name == CHANGED or any(point["arm"] == name for point in points)]
-    for place, name in enumerate(shown):
-        arm = best if name == CHANGED else name
+    best = _best_classical(points)
+    axis.axhline(plain["auroc"], color=INK, linewidth=0.8, dashes=(5, 3), label="real records only")
+    curves = [name for name in LINES if name == BEST_CLASSICAL or any(point["arm"] == name for point in points)]
+    for place, name in enumerate(curves):
+        arm = best if name == BEST_CLASSICAL else name
         _line(axis, name, [point for point in points if point["arm"] == arm], plain, place)
     axis.set_title(f"{plain['n_real']:,} real records", fontsize=9.5, loc="left")
     axis.annotate(
@@ -85,29 +85,29 @@ def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _line(axis: Axes, name: str, points: Sequence[Mapping[str, Any]], plain: Mapping[str, Any], place: int) -> None:
-    """An arm from nothing added to the most, with its bars."""
+    """The curve of an arm over the number of added records, with its bars."""
     label, colour, mark, dashes = LINES[name]
     points = sorted(points, key=lambda point: point["share"])
     at = np.array([0, *(100 * point["n_added"] / plain["n_real"] for point in points)])
     values = np.array([plain["auroc"], *(point["auroc"] for point in points)])
     ends = plain["auroc"] + np.array([point["gain_interval"] for point in points])
-    beside = at[1:] + (place - 1.5) * ASIDE
-    axis.plot(np.r_[0, beside], values, dashes, color=colour, linewidth=1.4, zorder=3)
+    shifted = at[1:] + (place - 1.5) * OFFSET
+    axis.plot(np.r_[0, shifted], values, dashes, color=colour, linewidth=1.4, zorder=3)
     axis.plot(
-        beside, values[1:], mark, color=colour, markersize=5, markeredgewidth=0.6, markeredgecolor="white", zorder=4
+        shifted, values[1:], mark, color=colour, markersize=5, markeredgewidth=0.6, markeredgecolor="white", zorder=4
     )
-    axis.vlines(beside, ends[:, 0], ends[:, 1], color=colour, linewidth=1.1, alpha=0.65)
+    axis.vlines(shifted, ends[:, 0], ends[:, 1], color=colour, linewidth=1.1, alpha=0.65)
     axis.plot([], [], mark + dashes, color=colour, markersize=5, linewidth=1.4, label=label)
 
 
-def _best_changed(points: Sequence[Mapping[str, Any]]) -> str:
-    """The change of waveforms with the highest AUROC at any share."""
-    changed = [point for point in points if point["arm"] in CLASSICAL and point["arm"] not in REPEATED]
-    return max(changed, key=lambda point: point["auroc"])["arm"]
+def _best_classical(points: Sequence[Mapping[str, Any]]) -> str:
+    """The classical waveform augmentation with the highest AUROC at any share."""
+    candidates = [point for point in points if point["arm"] in CLASSICAL and point["arm"] not in REPEATED]
+    return max(candidates, key=lambda point: point["auroc"])["arm"]
 
 
-def _equally_high(axes: Sequence[Axes]) -> None:
-    """All panels of a row as high as the highest, each about its own middle."""
+def _same_height(axes: Sequence[Axes]) -> None:
+    """Set the same height for all panels of a row, each about its own centre."""
     limits = [axis.get_ylim() for axis in axes]
     height = max(high - low for low, high in limits)
     for axis, (low, high) in zip(axes, limits, strict=True):
@@ -115,17 +115,17 @@ def _equally_high(axes: Sequence[Axes]) -> None:
 
 
 def save(results: Mapping[str, Any], out: Path) -> None:
-    """Write the picture."""
-    picture(results).savefig(out, metadata={"Software": None})
+    """Write the plot."""
+    plot(results).savefig(out, metadata={"Software": None})
 
 
 def main() -> None:
-    """Draw results that lie in a file."""
+    """Plot the results in a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="what ecggen evaluate augmentation wrote")
-    parser.add_argument("out", type=Path, help="the picture")
-    words = parser.parse_args()
-    save(json.loads(words.results.read_text(encoding="utf-8")), words.out)
+    parser.add_argument("results", type=Path, help="output of ecggen evaluate augmentation")
+    parser.add_argument("out", type=Path, help="image file of the plot")
+    options = parser.parse_args()
+    save(json.loads(options.results.read_text(encoding="utf-8")), options.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an augmentation protocol trains on what."""
+"""Settings of an augmentation protocol."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Report = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is trained on what.
+    """Settings of the protocol.
 
     Attributes:
         kind: "augmentation".
         data: The data set, "ptb-xl".
-        labels: What is told apart: "superclasses", "subclasses" or "statements".
+        labels: Classes of the classifier: "superclasses", "subclasses" or "statements".
         train_folds: Folds of the real training records.
         folds: Folds of the real test records.
-        n: Real training records of each repeat.
-        n_test: Most real test records; 0 for all.
-        fractions: Parts of their patients that are augmented.
-        shares: Records that are added, as shares of the real ones.
-        repeats: Draws of training records, parts, conditions and drawn records.
-        strength: How far a variation may go from its record, 0 to 1.
-        judge: The classifier that looks at drawn records; "" for none.
-        quantile: The classifier's rule, as in ``augmenting.Rules``.
-        tries: Draws of a record before it is given up.
-        drawn_test: Drawn records that a classifier of real ones is tested on.
-        redraws: Redraws of the test set's patients behind each interval.
-        seed: Seed of everything.
+        n: Number of real training records per repeat.
+        n_test: Largest number of real test records; 0 for all.
+        fractions: Fractions of their patients.
+        shares: Numbers of added records, as multiples of the number of real ones.
+        repeats: Repeats with new training records, subsets, conditions and generated records.
+        strength: Strength of variations, 0 to 1.
+        classifier: Classifier that checks generated records; "" for none.
+        quantile: Threshold of the check, as in ``ecggen.augment.augmenter.Rules``.
+        tries: Largest number of draws per record.
+        drawn_test: Number of generated test records of TRTS.
+        redraws: Resamples of the test set's patients per interval.
+        seed: Seed of all random numbers.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Protocol:
     strength: float = 0.8
     classifier: str = "classifier"
     quantile: float = Rules.quantile
-    tries: int = Rules.tries
+    tries: int = Rules.max_attempts
     drawn_test: int = 500
     redraws: int = 300
     seed: int = 1
@@ -59,4 +59,4 @@ class Protocol:
             raise InputError(f"kind {self.kind!r}, labels {self.labels!r}", f"'augmentation' and one of {[*LABELS]}")
         if min(self.fractions, default=0) <= 0 or max(self.fractions) > 1 or min(self.shares, default=0) <= 0:
             found = f"fractions {list(self.fractions)}, shares {list(self.shares)}"
-            raise InputError(found, "fractions above 0 and at most 1, shares above 0; nothing added is always measured")
+            raise InputError(found, "fractions above 0 and at most 1, and shares above 0 were expected")

@@ -1,8 +1,8 @@
-"""Training sets for the proof of an augmentation: parts of real patients, and what may stand beside them.
+"""Training sets of the augmentation protocol: nested subsets of real patients, and the records added to them.
 
-The parts of one draw lie inside one another, as shells: the smallest, what the next one has beyond it, and so on. What
-is added to a part is made shell by shell, from the records and the facts of that shell alone, so that a part is
-augmented with nothing that somebody would not have who had only this part; and each record is drawn once for all parts.
+The subsets of a repeat are nested and consist of shells: the smallest subset, the additional records of the next one,
+and so on. Added records are made shell by shell, from the records and metadata of that shell only. So a subset is
+augmented without information from outside it, and each record is generated once for all subsets.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy as np
 from ecggen.augment import classical
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.metrics.utility.labelled import Labelled, both_sides
+from ecggen.metrics.utility.labelled import Labelled, both_classes
 from ecggen.metrics.utility.tstr import Downstream
 
 MIXED, ANY = "mixup", "any change"
-"""Arms that are made of two records, and of any of the changes of a waveform."""
+"""Arms of mixup, and of a random classical augmentation for each record."""
 REPEATED = ("oversampling", "repeats")
-"""Arms that need no new records: what is rare again, and everything again. The second tells what more records, none of
-them new, do to the regression alone: its ridge is weaker the more there are."""
+"""Arms that repeat records: rare ones, and all of them. The second shows the effect of the number of records alone,
+which weakens the regularisation of the regression."""
 CLASSICAL = (*classical.KINDS, MIXED, ANY, *REPEATED)
-"""All that is done without a generator."""
+"""All arms without a generator."""
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Real records that a part has beyond the next smaller part, and what can be added for them.
+    """Records of a subset that are not in the next smaller subset, and records that can be added for them.
 
     Attributes:
-        real: The records, in random order.
-        added: By arm, records that can be added, the first ones first.
+        real: The real records, in random order.
+        added: By arm, records that can be added, in order.
     """
 
     real: Labelled
@@ -45,38 +45,38 @@ def shells(patients: Sequence[str], labels: np.ndarray, fractions: Sequence[floa
 
     Args:
         patients: Patient of each record.
-        labels: (record, label) of 0 and 1; each must occur and lack in the smallest part, or another is drawn.
-        fractions: Parts of the patients, rising.
-        seed: Seed of the draw.
+        labels: (record, label) of 0 and 1; the smallest subset is redrawn until it has both classes of each.
+        fractions: Fractions of the patients, ascending.
+        seed: Seed of the subsets.
 
     Raises:
-        InputError: Where no smallest part has both sides of every label.
+        InputError: If no smallest subset has both classes of every label.
     """
-    people, which = np.unique(np.asarray(patients, object).astype(str), return_inverse=True)
+    unique, which = np.unique(np.asarray(patients, object).astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
-    ends = [max(2, round(fraction * len(people))) for fraction in fractions]
+    ends = [max(2, round(fraction * len(unique))) for fraction in fractions]
     for _ in range(1000):
-        place = rng.permutation(len(people))[which]  # of each record's patient in the queue
-        if both_sides(labels[place < ends[0]]).all():
+        place = rng.permutation(len(unique))[which]  # rank of each record's patient
+        if both_classes(labels[place < ends[0]]).all():
             begins = [0, *ends[:-1]]
             parts = zip(begins, ends, strict=True)
             return [rng.permutation(np.flatnonzero((place >= begin) & (place < end))) for begin, end in parts]
-    found = f"{fractions[0]:.0%} of {len(people)} patients lack one side of a label"
+    found = f"{fractions[0]:.0%} of {len(unique)} patients lack one class of a label"
     raise InputError(found, "a larger part was expected")
 
 
 def augmented(
     real: Labelled, ecg: ECG, laps: int, downstream: Downstream, seed: int, first: int
 ) -> dict[str, Labelled]:
-    """By classical augmentation, ``laps`` records for each real one.
+    """Records by classical augmentation, ``laps`` for each real one, by arm.
 
     Args:
         real: The records of a shell.
-        ecg: Their waves.
-        laps: How often each is changed, each time otherwise.
-        downstream: What looks at them.
-        seed: Seed of the changes.
-        first: Number of the shell's first change; the others follow, and random numbers with them.
+        ecg: Their ECGs.
+        laps: Number of augmented versions of each record.
+        downstream: The classifier, which prepares its inputs.
+        seed: Seed of the augmentation.
+        first: Number of the shell's first augmented record, which determines the random numbers.
     """
     found: dict[str, list[Labelled]] = {name: [] for name in (*classical.KINDS, MIXED, ANY)}
     for lap in range(laps):
@@ -92,13 +92,13 @@ def augmented(
 
 
 def training_set(parts: Sequence[Shell], arm: str, share: float, seed: int) -> tuple[Labelled, int]:
-    """A part's real records with a share of an arm's beside them, and how many these are.
+    """The real records of a subset with added records of an arm, and the number of added records.
 
     Args:
-        parts: The part's shells.
-        arm: One of ``CLASSICAL``, or another name under which shells hold records.
-        share: Records added, as a share of the real ones; where there are fewer, all of them.
-        seed: Seed of what is repeated.
+        parts: Shells of the subset.
+        arm: One of ``CLASSICAL``, or another key of ``Shell.added``.
+        share: Number of added records, as a multiple of the number of real ones; at most all.
+        seed: Seed of repeated records.
     """
     real = joined([shell.real for shell in parts])
     if not share:
@@ -108,17 +108,17 @@ def training_set(parts: Sequence[Shell], arm: str, share: float, seed: int) -> t
     else:
         own = [(shell.added[arm], round(share * len(shell.real))) for shell in parts]
         extra = joined([records.at(np.arange(min(count, len(records)))) for records, count in own])
-    return real.beside(extra), len(extra)
+    return real.concatenated(extra), len(extra)
 
 
 def joined(parts: Sequence[Labelled]) -> Labelled:
-    """Several sets of records as one."""
+    """Concatenate several sets of records."""
     inputs, labels = (np.concatenate([getattr(one, name) for one in parts]) for name in ("inputs", "labels"))
     return Labelled(inputs, labels, tuple(patient for one in parts for patient in one.patients))
 
 
 def _again(arm: str, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Rows that stand in the training set once more."""
+    """Rows of repeated records."""
     rng = np.random.default_rng((seed, 5))
     if arm == "oversampling":
         return classical.oversampled(labels, n, rng)

@@ -1,8 +1,8 @@
-"""The repeats of an augmentation protocol: who is trained on what, and what each classifier answers.
+"""The repeats of an augmentation protocol: training sets, classifiers and their predictions.
 
-A repeat draws training records, parts of their patients, requests and records anew. What takes long lies in cells: the
-records a generator drew, as the classifier sees them, and each part's answers on the test set. Cells that need no
-generator are shared by all models.
+Each repeat has its own training records, subsets of their patients, requests and generated records. Slow steps are
+cached in cells: the classifier's inputs of the generated records, and the predictions on the test set. Cells that do
+not depend on a generator are shared by all models.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.utility.labelled import Labelled, usable
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
-from ecggen.metrics.utility.tstr import tried
+from ecggen.metrics.utility.tstr import train_and_predict
 
 GENERATED = ("synthetic", "variations")
-"""Arms that a generator makes: out of words and facts alone, and near given records."""
+"""Arms of generated records: from text and metadata, and variations of given records."""
 VERSION = 1
-"""Counts up with every change of what a cell holds."""
+"""Version of the content of a cell."""
 OF_DRAWS = ("strength", "classifier", "quantile", "tries", "drawn_test")
-"""Settings that matter to drawn records only."""
+"""Settings that affect generated records only."""
 OF_ALL = ("redraws", "repeats")
-"""Settings that matter to no cell."""
+"""Settings that affect no cell."""
 
 
 class Study:
-    """What all repeats share.
+    """Common parts of all repeats.
 
     Attributes:
-        fractions: Parts of the patients, rising.
-        rows: Real training records of each repeat.
+        fractions: Fractions of the patients, ascending.
+        rows: Rows of the real training records of each repeat.
         test: Real test records.
-        names: Labels that can be learnt.
-        left_out: The others, with the reason.
-        judge: What looks at drawn records; None for nothing.
+        names: Labels with enough records.
+        left_out: The other labels, with the reason.
+        classifier: Classifier that checks generated records; None for none.
     """
 
     def __init__(self, protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells):
@@ -66,30 +66,30 @@ class Study:
         seeds = range(protocol.seed, protocol.seed + protocol.repeats)
         self.rows = [chosen(pack, protocol.train_folds, protocol.n, seed) for seed in seeds]
         self.test_rows = chosen(pack, protocol.folds, protocol.n_test, protocol.seed)
-        self._enough = LABELS[protocol.labels]()
-        self.names = [*self._enough]
+        self._implying = LABELS[protocol.labels]()
+        self.names = [*self._implying]
         sets = {f"training (repeat {at})": self.labels(rows) for at, rows in enumerate(self.rows, 1)}
         kept, self.left_out = usable(sets | {"test": self.labels(self.test_rows)}, self.names)
         self.names = [self.names[place] for place in kept]
-        report("seeing test records", 0.0)
-        self.test = self.seen(self.test_rows)
+        report("preparing test records", 0.0)
+        self.test = self.real_records(self.test_rows)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
-        """(record, label) of the records at some rows."""
-        said = [set(codes.split()) for codes in self.pack.index.codes.iloc[rows]]
-        return np.array([[bool(one & self._enough[name]) for name in self.names] for one in said], float)
+        """(record, label) of 0 and 1 of the records at ``rows``."""
+        code_sets = [set(codes.split()) for codes in self.pack.index.codes.iloc[rows]]
+        return np.array([[bool(codes & self._implying[name]) for name in self.names] for codes in code_sets], float)
 
     def labelled(self, inputs: np.ndarray, rows: np.ndarray) -> Labelled:
-        """What is seen of some rows, or drawn for them; a drawn record is of its lender's patient."""
+        """Inputs with the labels and patients of ``rows``; a generated record has those of its condition's source."""
         return Labelled(inputs, self.labels(rows), tuple(self.pack.index.patient.iloc[rows]))
 
-    def seen(self, rows: np.ndarray) -> Labelled:
-        """Real records."""
+    def real_records(self, rows: np.ndarray) -> Labelled:
+        """The real records at ``rows``."""
         return self.labelled(self.downstream.prepare(self.pack.ecg(rows)).astype(np.float32), rows)
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """Those of ``GENERATED`` that the generator can make."""
+        """The arms of ``GENERATED`` that the generator supports."""
         return GENERATED if self.generator.varies else GENERATED[:1]
 
     @property
@@ -97,7 +97,7 @@ class Study:
         return self.classifier.name if self.classifier else ""
 
     def depends(self, drawn: bool = False) -> dict[str, Any]:
-        """What a cell depends on: the data and the settings, and where something is drawn the model and the classifier."""
+        """Everything on which a cell depends: data, settings and, for generated records, model and classifier."""
         settings = {
             key: value
             for key, value in asdict(self.protocol).items()
@@ -119,7 +119,7 @@ class Study:
 
     @cached_property
     def _data(self) -> str:
-        """Hash of what the pack holds: all that is known of its records, and some of their samples."""
+        """Hash of the pack: its index, and samples of a subset of its records."""
         digest = hashlib.sha256(repr(self.pack.preprocessor).encode())
         digest.update(self.pack.index.to_csv(index=False).encode())
         digest.update(np.ascontiguousarray(self.pack.signal[:: max(1, len(self.pack) // 64)]).tobytes())
@@ -127,7 +127,7 @@ class Study:
 
     @cached_property
     def drawn_test(self) -> Labelled:
-        """Drawn records for the test set's population: what a classifier of real records is tested on."""
+        """Generated records for the test set's population: the test set of TRTS."""
         seed = -1 - self.protocol.seed
         count = min(self.protocol.drawn_test, len(self.test))
         make = partial(self.drawn, "synthetic", self.test_rows, count, seed)
@@ -135,45 +135,47 @@ class Study:
         return self.labelled(made["inputs"], made["row"])
 
     def drawn(self, arm: str, rows: np.ndarray, n: int, seed: int, first: int = 0) -> Arrays:
-        """Records drawn for the population at some rows, as a cell holds them.
+        """Records generated for the population at ``rows``, as arrays of a cell.
 
         Args:
             arm: One of ``GENERATED``.
-            rows: The population's rows.
-            n: Requests.
+            rows: Rows of the population.
+            n: Number of requests.
             seed: Seed of requests and draws.
             first: Number of the first request.
         """
         protocol, began = self.protocol, time.perf_counter()
         population, own = Population.of(self.pack, rows), self.pack.ecg(rows)
-        asks = population.any(n, seed, first)
+        requested = population.any(n, seed, first)
         limits = {} if self.classifier is None else limits_of(self.classifier, own, population, (), protocol.quantile)
         augmenter = Augmenter(self.generator, self.classifier, Rules(protocol.quantile, protocol.tries), seed, limits)
-        originals = own[torch.tensor([one.like for one in asks])] if arm == "variations" else None
-        drawn = augmenter.draw(asks, originals, protocol.strength, lambda share: self.report(f"drawing {arm}", share))
-        return self._seen_drawn(drawn, rows) | {"seconds": np.array(time.perf_counter() - began)}
+        originals = own[torch.tensor([one.like for one in requested])] if arm == "variations" else None
+        drawn = augmenter.draw(
+            requested, originals, protocol.strength, lambda share: self.report(f"generating {arm}", share)
+        )
+        return self._accepted(drawn, rows) | {"seconds": np.array(time.perf_counter() - began)}
 
-    def _seen_drawn(self, drawn: Sequence[Drawn], rows: np.ndarray) -> Arrays:
-        """What the classifier sees of the draws that were kept, and how it went."""
+    def _accepted(self, drawn: Sequence[Drawn], rows: np.ndarray) -> Arrays:
+        """The downstream classifier's inputs of the accepted draws, and numbers of requests and draws."""
         kept = [(one.ecg, one.requested.like) for one in drawn if one.ecg is not None]
         if not kept:
             raise InputError(
-                f"all of {len(drawn)} drawn records were refused", "some were expected", "lower the quantile"
+                f"all of {len(drawn)} generated records were rejected", "some were expected", "lower the quantile"
             )
         waves = ECG.cat([ecg for ecg, _ in kept]).resample(self.pack.preprocessor.fs)
         return {
             "inputs": self.downstream.prepare(waves).astype(np.float32),
             "row": rows[[like for _, like in kept]],
             "requested": np.array(len(drawn)),
-            "draws": np.array(sum(one.tries for one in drawn)),
+            "draws": np.array(sum(one.attempts for one in drawn)),
         }
 
 
 class Trial:
-    """One repeat: its training records in shells, and what is trained on them.
+    """One repeat: its training records in shells, and the classifiers trained on them.
 
     Args:
-        study: What all repeats share.
+        study: Common parts of all repeats.
         repeat: Its number.
     """
 
@@ -185,7 +187,7 @@ class Trial:
         self.rows = [rows[part] for part in inner]
 
     def fits(self, at: int) -> list[Fit]:
-        """What every arm leads to, beside the real records of the part number ``at``."""
+        """Classifiers of every arm for the subset number ``at``."""
         study, name = self.study, f"{self.study.fractions[at]:g}-{self.repeat}"
         plain = [(NOTHING, 0.0), *product(CLASSICAL, study.protocol.shares)]
         made = [*product(study.arms, study.protocol.shares)]
@@ -196,21 +198,21 @@ class Trial:
         return [fit for cell in cells for fit in as_fits(cell)]
 
     def transfers(self) -> Arrays:
-        """Probabilities of classifiers that learnt from all real records, or from as many drawn ones alone."""
+        """Probabilities of classifiers trained on all real records, or on equally many generated ones alone."""
         return self.study.cells.of(f"transfer-{self.repeat}", self.study.depends(True), self._transferred)
 
-    def went(self) -> list[tuple[str, Arrays]]:
-        """How the drawing went: arm and cell."""
+    def generation_cells(self) -> list[tuple[str, Arrays]]:
+        """Arm and cell of all generated records."""
         return [(arm, cell) for arm, cells in self._drawn.items() for cell in cells]
 
     @cached_property
     def _real(self) -> list[Labelled]:
-        self.study.report("seeing training records", self.repeat / self.study.protocol.repeats)
-        return [self.study.seen(rows) for rows in self.rows]
+        self.study.report("preparing training records", self.repeat / self.study.protocol.repeats)
+        return [self.study.real_records(rows) for rows in self.rows]
 
     @cached_property
     def _changed(self) -> list[Shell]:
-        """Shells with all that needs no generator."""
+        """Shells with the records of classical augmentation."""
         found = []
         for at, (rows, real) in enumerate(zip(self.rows, self._real, strict=True)):
             self.study.report("classical augmentation", at / len(self.rows))
@@ -230,7 +232,7 @@ class Trial:
 
     @cached_property
     def _drawn(self) -> dict[str, list[Arrays]]:
-        """By arm, what the generator draws for each shell."""
+        """By arm, the generated records of each shell."""
         found: dict[str, list[Arrays]] = {arm: [] for arm in self.study.arms}
         for (at, rows), arm in product(enumerate(self.rows), found):
             make = partial(self.study.drawn, arm, rows, self.study.laps * len(rows), self.seed, self._first(at))
@@ -238,20 +240,22 @@ class Trial:
         return found
 
     def _first(self, at: int) -> int:
-        """Number of a shell's first added record."""
+        """Number of the first added record of a shell."""
         return self.study.laps * sum(len(rows) for rows in self.rows[:at])
 
     def _fitted(self, parts: Sequence[Shell], arms: Sequence[tuple[str, float]]) -> Arrays:
-        """A classifier for each arm and share, as a cell holds them."""
+        """A classifier for each arm and share, as arrays of a cell."""
         study, found = self.study, []
         for done, (arm, share) in enumerate(arms):
             train, added = training_set(parts, arm, share, self.seed)
-            found.append(Fit(arm, share, len(train) - added, added, tried(train, study.test, study.downstream)))
+            found.append(
+                Fit(arm, share, len(train) - added, added, train_and_predict(train, study.test, study.downstream))
+            )
             study.report(f"repeat {self.repeat + 1}, {found[0].n_real} real records", done / len(arms))
         return as_cell(found)
 
     def _transferred(self) -> Arrays:
-        """Probabilities of TRTR, TSTR and TRTS for each arm, as a cell holds them; equal numbers of every shell."""
+        """Probabilities of TRTR, TSTR and TRTS for each arm as arrays of a cell; equal numbers from every shell."""
         study, found = self.study, {}
         for arm in study.arms:
             pairs = [(shell.real, shell.added[arm]) for shell in self._made]
@@ -259,5 +263,5 @@ class Trial:
             real, drawn = (joined(every) for every in zip(*equal, strict=True))
             sides = {"TRTR": (real, study.test), "TSTR": (drawn, study.test), "TRTS": (real, study.drawn_test)}
             for name, (train, test) in sides.items():
-                found[f"{name} {arm}"] = tried(train, test, study.downstream).astype(np.float32)
+                found[f"{name} {arm}"] = train_and_predict(train, test, study.downstream).astype(np.float32)
         return found

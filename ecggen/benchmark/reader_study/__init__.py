@@ -1,1 +1,1 @@
-"""A blinded reader study: real and synthetic ECGs for cardiologists, and the scores of their answers."""
+"""A blinded reader study: real and synthetic ECGs for cardiologists, and the evaluation of their answers."""

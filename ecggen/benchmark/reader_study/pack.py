@@ -1,8 +1,8 @@
-"""A blinded reading pack: real and synthetic ECGs in random order on paper, for people who know ECGs.
+"""Material of a blinded reader study: printable pages of real and synthetic ECGs in random order.
 
-Whoever reads them gets numbered pages and a sheet; the key lies apart. All that could give the answer away besides the
-heart itself is made alike: rate, duration, leads, band (0.5–40 Hz), pen, and the pages hold no name, no origin and no
-mark. So the cover says that some are synthetic and that none is for diagnosis.
+Readers receive numbered pages and an answer sheet; the key is a separate file. Sampling rate, duration, leads, pass
+band (0.5–40 Hz) and plot style are the same for all ECGs, and the pages contain no names, origins or labels. The cover
+states that some of the ECGs are synthetic and that none is for diagnosis.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ecggen.report.inputs.cohort import ECGSet
 from ecggen.report.render.ecg_svg import tracing
 
 FORMAT = 1
-"""Version of ``key.json``'s form."""
+"""Version of the format of ``key.json``."""
 ANSWERS = ("real", "synthetic")
 COLUMNS = ("number", "answer", "confidence", "reader")
-"""Of the answer sheet."""
+"""Columns of the answer sheet."""
 PAGES, SHEET, KEY = "pages.html", "sheet.csv", "key.json"
-"""Files of a pack."""
+"""File names of the study material."""
 STYLE = """
 @page{size:A4 landscape;margin:10mm 14mm}
 *{box-sizing:border-box}
@@ -53,12 +53,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 @dataclass(frozen=True)
 class Pack:
-    """A reading pack.
+    """The material of a reader study.
 
     Attributes:
-        pages: HTML, a page an ECG behind a cover.
-        sheet: CSV to fill in.
-        key: What each number is.
+        pages: HTML with a cover and one page per ECG.
+        sheet: CSV answer sheet.
+        key: Origin of each number.
     """
 
     pages: str
@@ -66,16 +66,16 @@ class Pack:
     key: dict[str, Any]
 
     def write(self, folder: Path, overwrite: bool = False) -> list[Path]:
-        """Put the three files into a folder, all or none.
+        """Write the three files to a folder, all or none.
 
         Raises:
-            InputError: Where one of them is there already.
+            InputError: If one of them exists.
         """
         paths = [folder / name for name in (PAGES, SHEET, KEY)]
         there = [path.name for path in paths if path.exists()]
         if there and not overwrite:
             do = "choose another folder, or pass --overwrite"
-            raise InputError(f"{folder} holds {', '.join(there)} already", "a new folder was expected", do)
+            raise InputError(f"{folder} already has {', '.join(there)}", "a new folder was expected", do)
         folder.mkdir(parents=True, exist_ok=True)
         texts = self.pages, self.sheet, json.dumps(self.key, indent=1, ensure_ascii=False) + "\n"
         place({path: text.encode() for path, text in zip(paths, texts, strict=True)})
@@ -86,41 +86,41 @@ def pack(synthetic: ECGSet, real: ECGSet, n: int, seed: int) -> Pack:
     """``n`` real and ``n`` synthetic ECGs in random order.
 
     Args:
-        synthetic: In the form of ``real`` (rate, duration, leads).
-        real: More than are drawn may be given; records with a flaw are not drawn.
-        n: Of each.
+        synthetic: In the format of ``real`` (rate, duration, leads).
+        real: Real records; records with artefacts are not selected from either set.
+        n: Number of ECGs of each set.
         seed: Seed of choice and order.
 
     Raises:
-        InputError: Where there are fewer valid records.
+        InputError: If there are fewer valid records.
     """
     rng = np.random.default_rng(seed)
     sets = {"real": real, "synthetic": synthetic}
-    chosen = [(kind, row) for kind, one in sets.items() for row in _some(one, kind, n, rng)]
+    chosen = [(kind, row) for kind, one in sets.items() for row in _select(one, kind, n, rng)]
     cards = [chosen[place] for place in rng.permutation(len(chosen))]
     answers, drawings = {}, []
     for number, (kind, row) in enumerate(cards, 1):
         one = sets[kind]
         answers[str(number)] = {"answer": kind, "name": one.names[row], "source": one.source}
         drawings.append(tracing(one.ecg, row, true_scale=True, label=f"ECG {number}"))
-    form = {"rate_hz": real.ecg.fs, "seconds": real.ecg.seconds}
-    key = {"format": FORMAT, "seed": seed, "n": n, **form, "answers": answers}
+    signal_format = {"rate_hz": real.ecg.fs, "seconds": real.ecg.seconds}
+    key = {"format": FORMAT, "seed": seed, "n": n, **signal_format, "answers": answers}
     return Pack(_pages(drawings), _sheet(len(cards)), key)
 
 
-def _some(one: ECGSet, kind: str, n: int, rng: np.random.Generator) -> list[int]:
-    """Rows of ``n`` records without a flaw."""
+def _select(one: ECGSet, kind: str, n: int, rng: np.random.Generator) -> list[int]:
+    """Rows of ``n`` records without artefacts."""
     if n < 1:
-        raise InputError(f"{n} ECGs of each kind were asked for", "at least one was expected", "20 are usual: -n 20")
+        raise InputError(f"{n} ECGs of each set were requested", "at least one was expected", "20 are usual: -n 20")
     valid = np.flatnonzero(artifacts.valid(one.ecg.signal.numpy(), one.ecg.fs))
     if len(valid) < n:
-        found = f"{len(valid)} of {len(one)} {kind} records are without a flaw"
-        raise InputError(found, f"{n} were asked for", f"ask for fewer: -n {max(1, len(valid))}")
+        found = f"{len(valid)} of {len(one)} {kind} records have no artefacts"
+        raise InputError(found, f"{n} were expected", f"request fewer: -n {max(1, len(valid))}")
     return [int(row) for row in rng.choice(valid, n, replace=False)]
 
 
 def _sheet(count: int) -> str:
-    """The answer sheet, a line a page."""
+    """The answer sheet, one line per page."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -129,6 +129,7 @@ def _sheet(count: int) -> str:
 
 
 def _pages(drawings: Sequence[str]) -> str:
+    """The HTML document."""
     cards = "".join(_card(drawing, number, len(drawings)) for number, drawing in enumerate(drawings, 1))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -142,18 +143,18 @@ def _pages(drawings: Sequence[str]) -> str:
 
 def _cover(count: int) -> str:
     steps = (
-        f"Look at each of the {count} ECGs and decide whether it was recorded from a person or made by a computer.",
-        f"Write <b>real</b> or <b>synthetic</b> into the line of its number in {SHEET}, and how sure you are, from 1 "
-        "(a guess) to 5 (certain). Write your name or a sign of yours into the column reader.",
-        "Guess where you must; a line that is left blank is counted as unanswered.",
-        "Do not ask others, and do not open the key before all have answered.",
+        f"Look at each of the {count} ECGs and decide whether it is a patient's recording or generated by a computer.",
+        f"Enter <b>real</b> or <b>synthetic</b> in the line of its number in {SHEET}, and your confidence from 1 "
+        "(a guess) to 5 (certain). Enter your name or a pseudonym in the column reader.",
+        "Guess if necessary; an empty line counts as unanswered.",
+        "Do not consult others, and do not open the key before all readers have answered.",
     )
     return (
         "<article><h1>Which of these ECGs are real?</h1>"
         '<div class="warning">Some of these ECGs are synthetic. None of them is for diagnosis.</div>'
         f"<ol>{''.join(f'<li>{step}</li>' for step in steps)}</ol>"
-        "<p>All are drawn alike: 25 mm/s, 10 mm/mV, filtered to 0.5–40 Hz, of the same rate and duration. Print at "
-        "100 % on A4, landscape.</p>"
+        "<p>All ECGs are plotted in the same way: 25 mm/s, 10 mm/mV, filtered to 0.5–40 Hz, of the same rate and "
+        "duration. Print at 100 % on A4, landscape.</p>"
         '<div class="foot"><span>Reader: ______________________________</span><span>Date: _______________</span></div>'
         "</article>"
     )
@@ -161,9 +162,10 @@ def _cover(count: int) -> str:
 
 def _card(drawing: str, number: int, count: int) -> str:
     boxes = "".join(f'<span><span class="box"></span>{escape(answer)}</span>' for answer in ANSWERS)
-    sure = "".join(f'<span class="box"></span>{level}&ensp;' for level in range(1, 6))
+    confidence = "".join(f'<span class="box"></span>{level}&ensp;' for level in range(1, 6))
     return (
         f"<article><h2>ECG {number}</h2><div class=paper>{drawing}</div>"
         '<p class="scale">25 mm/s · 10 mm/mV · 0.5–40 Hz</p>'
-        f'<div class="foot">{boxes}<span>sure: {sure}</span><span>{number} of {count}</span></div></article>'
+        f'<div class="foot">{boxes}<span>confidence: {confidence}</span><span>{number} of {count}</span></div>'
+        "</article>"
     )

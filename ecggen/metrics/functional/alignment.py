@@ -1,9 +1,9 @@
-"""Two waves walked along together: the one recursion behind the Fréchet distance and dynamic time warping.
+"""Alignment of two waveforms: the recursion behind the Fréchet distance and dynamic time warping.
 
-A coupling goes from the first samples of two waves to their last ones; at each step one of them, or both, moves on.
-The best coupling follows from dynamic programming over cells (i, j). All cells of one anti-diagonal i + j depend only
-on the two before it, so that a whole diagonal is made at once, for thousands of waves side by side. Diagonals of even
-and of odd i − j alternate; one array indexed by i − j holds the last two of them and is overwritten in place.
+A coupling leads from the first samples of two waveforms to their last ones; each step advances one of them or both.
+The best coupling follows from dynamic programming over cells (i, j). The cells of an anti-diagonal i + j depend only on
+the two previous ones, so that a whole diagonal is computed at once for many pairs. Diagonals of even and of odd i − j
+alternate; one array indexed by i − j holds the last two of them and is overwritten in place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 WAVES_AT_ONCE = 128
-"""Pairs of waves that are walked side by side: a diagonal of them stays in the processor's cache."""
+"""Pairs of waveforms per batch: a diagonal of them fits into the processor's cache."""
 
 
 def chunks(count: int) -> Iterator[slice]:
@@ -22,7 +22,7 @@ def chunks(count: int) -> Iterator[slice]:
 
 
 def bottleneck(a: np.ndarray, b: np.ndarray, reach: int) -> np.ndarray:
-    """(pair,): the smallest, over couplings, of the largest |a_i − b_j| on the way.
+    """(pair,): minimum over couplings of the largest |a_i − b_j|.
 
     Args:
         a: (time, pair).
@@ -39,9 +39,14 @@ def bottleneck(a: np.ndarray, b: np.ndarray, reach: int) -> np.ndarray:
 
 
 def total(a: np.ndarray, b: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """(pair,) twice: the smallest sum of |a_i − b_j| over a coupling's steps, and how many steps that one has.
+    """(pair,) twice: minimum over couplings of the sum of |a_i − b_j| over the steps, and the number of its steps.
 
-    Of equally good ways the one that moves both waves on is taken.
+    Among equal sums, the coupling that advances both waveforms is taken.
+
+    Args:
+        a: (time, pair).
+        b: Of the same shape.
+        reach: Largest |i − j|.
     """
     summed = np.full((2 * reach + 3, a.shape[1]), np.inf)
     steps = np.zeros_like(summed)
@@ -49,15 +54,15 @@ def total(a: np.ndarray, b: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndar
         best, count = summed[here], steps[here]
         if first:
             best = np.zeros_like(best)
-        for there in (_moved(here, -1), _moved(here, 1)):
-            nearer = summed[there] < best
-            best, count = np.where(nearer, summed[there], best), np.where(nearer, steps[there], count)
+        for previous in (_moved(here, -1), _moved(here, 1)):
+            nearer = summed[previous] < best
+            best, count = np.where(nearer, summed[previous], best), np.where(nearer, steps[previous], count)
         summed[here], steps[here] = cost + best, count + 1
     return summed[reach + 1], steps[reach + 1]
 
 
 def over_waves(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``measure`` of (time, pair) arrays applied to (…, time) ones, some pairs at a time; (…)."""
+    """Apply ``measure``, a function of (time, pair) arrays, to (…, time) arrays in batches of pairs; returns (…)."""
     time = a.shape[-1]
     first, second = (np.ascontiguousarray(wave.reshape(-1, time).T) for wave in (a, b))
     parts = [measure(first[:, part], second[:, part]) for part in chunks(first.shape[1])]
@@ -65,9 +70,9 @@ def over_waves(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.nd
 
 
 def _diagonals(a: np.ndarray, b: np.ndarray, reach: int) -> Iterator[tuple[slice, np.ndarray, bool]]:
-    """Of each anti-diagonal: where its cells lie in an array over i − j, |a_i − b_j|, and whether it is the first.
+    """For each anti-diagonal: its slice of an array over i − j, its costs |a_i − b_j|, and whether it is the first.
 
-    The array has a row of infinity at either end, beyond which no coupling goes.
+    The array has a row of infinity at either end, which bounds the couplings.
     """
     last = len(a) - 1
     for k in range(2 * last + 1):

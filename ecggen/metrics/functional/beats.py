@@ -1,7 +1,7 @@
-"""R peaks against R peaks, and what the intervals between them say of a rhythm.
+"""Agreement of R peaks, and statistics of RR intervals.
 
-Peaks are times in s, ascending, one array a record; whoever found them is to be named beside the score. A beat that
-was not drawn and a beat that was drawn too many both cost; a record without a peak is counted, never dropped.
+R peaks are ascending times in s, one array per record. Name the detector together with the score. Missing and
+additional beats both lower the score; a record without R peaks is counted, never dropped.
 """
 
 from __future__ import annotations
@@ -15,92 +15,119 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate
 
 TOLERANCES = (0.05, 0.15)
-"""Seconds by which a drawn R peak may miss a true one: a good delineation's, and the detectors' literature's."""
+"""Tolerances in s between a predicted and a true R peak: for delineation, and the usual one for detectors."""
 RR_STATISTICS: tuple[str, ...] = ("heart_rate", "sdnn_ms", "rmssd_ms", "irregularity")
-"""What ``rr_statistics`` tells, by name."""
+"""Names of the values of ``rr_statistics``."""
 
 
-def match(peaks: np.ndarray, true_peaks: np.ndarray, tolerance: float) -> np.ndarray:
-    """Partners, one to one: as many as lie within ``tolerance``, and of those ways the one with the least distance.
+def match_r_peaks(peaks: np.ndarray, true_peaks: np.ndarray, tolerance: float) -> np.ndarray:
+    """One-to-one matching of R peaks: as many pairs within ``tolerance`` as possible, with the least total distance.
 
     Args:
         peaks: (peak,) in s.
         true_peaks: (peak,) in s.
-        tolerance: s; a distance of just that counts.
+        tolerance: Largest distance of a pair in s, inclusive.
 
     Returns:
-        (pair, 2) of indices into either, ascending.
+        (pair, 2) of indices into both arrays, ascending.
+
+    Example:
+        >>> match_r_peaks([1.0, 1.04, 2.0], [1.05, 2.1], tolerance=0.15).tolist()
+        [[1, 0], [2, 1]]
     """
-    drawn, true = np.asarray(peaks, float), np.asarray(true_peaks, float)
-    distance = np.abs(drawn[:, None] - true)
+    predicted, true = np.asarray(peaks, float), np.asarray(true_peaks, float)
+    distance = np.abs(predicted[:, None] - true)
     near = distance <= tolerance + 1e-9
-    cost = np.where(near, distance, (tolerance + 1) * (min(distance.shape) + 1))  # no sum of near ones comes to this
+    cost = np.where(near, distance, (tolerance + 1) * (min(distance.shape) + 1))  # exceeds any sum of pairs
     pairs = np.stack(linear_sum_assignment(cost), 1)
     return pairs[near[pairs[:, 0], pairs[:, 1]]]
 
 
 def beat_counts(
-    drawn: np.ndarray, true: np.ndarray, tolerance: float, part: tuple[float, float] = (-np.inf, np.inf)
+    predicted: np.ndarray, true: np.ndarray, tolerance: float, part: tuple[float, float] = (-np.inf, np.inf)
 ) -> np.ndarray:
-    """(4,): drawn R peaks with a partner, drawn ones, true ones with a partner, true ones, all within ``part`` (s).
+    """(4,) counts within ``part`` (s): matched predicted, predicted, matched true and true R peaks.
 
-    Partners may lie outside of the part. Counts of several records may be added.
+    The partner of a matched peak may lie outside ``part``. Counts of several records can be added.
+
+    Example:
+        >>> beat_counts(np.array([1.0, 2.0]), np.array([1.02, 3.0, 4.0]), tolerance=0.05)
+        array([1., 2., 1., 3.])
     """
-    pairs = match(drawn, true, tolerance)
+    pairs = match_r_peaks(predicted, true, tolerance)
     counts = []
-    for peaks, met in ((drawn, pairs[:, 0]), (true, pairs[:, 1])):
+    for peaks, matched in ((predicted, pairs[:, 0]), (true, pairs[:, 1])):
         inside = (peaks >= part[0]) & (peaks <= part[1])
-        counts += [inside[met].sum(), inside.sum()]
+        counts += [inside[matched].sum(), inside.sum()]
     return np.array(counts, float)
 
 
 def f1_of_counts(counts: np.ndarray) -> np.ndarray:
-    """F1 of (…, 4) counts, or of their means, as ``beat_counts`` gives them; 0 where there is nothing to count."""
-    found, drawn, met, true = np.moveaxis(np.asarray(counts, float), -1, 0)
-    precision, recall = found / np.maximum(drawn, 1e-12), met / np.maximum(true, 1e-12)
+    """F1 (…) of (…, 4) counts from ``beat_counts``, or of their means; 0 without peaks.
+
+    Example:
+        >>> float(f1_of_counts([1, 2, 1, 2]))
+        0.5
+    """
+    matched_predicted, predicted, matched_true, true = np.moveaxis(np.asarray(counts, float), -1, 0)
+    precision, recall = matched_predicted / np.maximum(predicted, 1e-12), matched_true / np.maximum(true, 1e-12)
     return 2 * precision * recall / np.maximum(precision + recall, 1e-12)
 
 
-def f1(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray], tolerance: float) -> float:
-    """F1 of R peaks pooled over records: the harmonic mean of the shares of drawn and of true ones with a partner.
+def r_peak_f1(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray], tolerance: float) -> float:
+    """F1 of R peaks pooled over records: harmonic mean of positive predictive value and sensitivity.
 
     Args:
-        drawn: Each record's R peaks in s; an empty array where none was found, which counts as all missed.
-        true: The true ones, record by record.
-        tolerance: s.
+        predicted: R peaks of each record in s; an empty array if none was found.
+        true: True R peaks of each record in s.
+        tolerance: Largest distance in s of a match.
 
     Raises:
-        InputError: Where the numbers of records differ or no record has a true peak.
+        InputError: If the numbers of records differ or no record has a true peak.
+
+    Example:
+        >>> r_peak_f1([np.array([1.0, 2.0])], [np.array([1.01, 3.0])], tolerance=0.05)
+        0.5
     """
-    _check_records(drawn, true)
-    counts = sum((beat_counts(a, b, tolerance) for a, b in zip(drawn, true, strict=True)), np.zeros(4))
+    _check_records(predicted, true)
+    counts = sum((beat_counts(a, b, tolerance) for a, b in zip(predicted, true, strict=True)), np.zeros(4))
     if not counts[3]:
         raise InputError(f"none of {len(true)} true records has an R peak", "some were expected")
     return float(f1_of_counts(counts))
 
 
-def heart_rate_errors(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> np.ndarray:
-    """(record,): |drawn − true| mean rate per minute; where only one of both has a rate, the whole of that rate.
+def heart_rate_errors(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> np.ndarray:
+    """(record,): absolute error of the mean heart rate in beats per minute; an undefined rate counts as 0.
 
     Raises:
-        InputError: Where the numbers of records differ.
+        InputError: If the numbers of records differ.
+
+    Example:
+        >>> heart_rate_errors([np.array([0.0, 1.0]), np.array([])], [np.array([0.0, 0.5]), np.array([0.0, 1.0])])
+        array([60., 60.])
     """
-    _check_records(drawn, true)
-    rates, true_rates = ([heart_rate(one) or 0.0 for one in every] for every in (drawn, true))
+    _check_records(predicted, true)
+    rates, true_rates = ([heart_rate(peaks) or 0.0 for peaks in records] for records in (predicted, true))
     return np.abs(np.subtract(rates, true_rates))
 
 
 def rr_statistics(peaks: np.ndarray) -> dict[str, float]:
-    """What the RR intervals of one record say (Task Force, Circulation 1996; on 10 s they are no long-term values).
+    """Statistics of the RR intervals of one record (Task Force, Circulation 1996).
+
+    Values of 10 s recordings are not comparable with long-term values.
 
     Args:
         peaks: (peak,) in s, ascending.
 
     Returns:
-        ``heart_rate`` per minute between first and last peak, from two peaks on; from three on ``sdnn_ms``, the
-        standard deviation of RR, ``rmssd_ms``, the root mean square of successive differences of RR, and
-        ``irregularity``, the mean absolute successive difference over the mean RR, which hardly depends on the rate.
-        NaN where there are fewer.
+        ``heart_rate`` in beats per minute between first and last peak (two peaks or more); and, for three peaks or
+        more, ``sdnn_ms``, the standard deviation of RR, ``rmssd_ms``, the root mean square of successive differences of
+        RR, and ``irregularity``, the mean absolute successive difference divided by the mean RR, which hardly depends
+        on the rate. NaN if there are fewer peaks.
+
+    Example:
+        >>> {name: round(value, 2) for name, value in rr_statistics(np.array([0.0, 0.8, 1.8, 2.6])).items()}
+        {'heart_rate': 69.23, 'sdnn_ms': 115.47, 'rmssd_ms': 200.0, 'irregularity': 0.23}
     """
     rr = np.diff(np.asarray(peaks, float))
     steps = np.diff(rr)
@@ -115,11 +142,16 @@ def rr_statistics(peaks: np.ndarray) -> dict[str, float]:
 
 
 def rr_table(peaks: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """``rr_statistics`` of each record: (record,) by name."""
-    rows = [rr_statistics(one) for one in peaks]
+    """``rr_statistics`` of each record: (record,) by name.
+
+    Example:
+        >>> rr_table([np.array([0.0, 1.0]), np.array([0.0, 0.5])])["heart_rate"]
+        array([ 60., 120.])
+    """
+    rows = [rr_statistics(record) for record in peaks]
     return {name: np.array([row[name] for row in rows]) for name in RR_STATISTICS}
 
 
-def _check_records(drawn: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> None:
-    if len(drawn) != len(true):
-        raise InputError(f"{len(drawn)} drawn records stand beside {len(true)} true ones", "pairs were expected")
+def _check_records(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> None:
+    if len(predicted) != len(true):
+        raise InputError(f"{len(predicted)} predicted and {len(true)} true records", "pairs were expected")

@@ -1,10 +1,9 @@
-"""Confidence intervals that respect patients: whole patients are drawn again, never single records.
+"""Confidence intervals by resampling whole patients, never single records.
 
-All are percentile bootstrap intervals (Efron & Tibshirani 1993). ``patient_interval`` is the fast one, for means;
-``resampled_interval`` takes any statistic; two systems on the same records are compared by the interval of their
-difference, for which both see the same redraws. A redraw holds records twice, so that statistics which look for near
-neighbours, and Fréchet distances, come out higher on redraws than on the set itself: there the width says more than
-the place.
+All are percentile bootstrap intervals (Efron & Tibshirani 1993). ``patient_interval`` is a fast version for means;
+``resampled_interval`` takes any statistic; ``paired_difference_interval`` compares two systems on the same records with
+the same resamples. A resample contains duplicate records, which biases nearest-neighbour statistics and Fréchet
+distances upwards: the width of their intervals is meaningful, their location is not.
 """
 
 from __future__ import annotations
@@ -27,12 +26,17 @@ def patient_interval(
     """Percentile bootstrap interval of ``statistic(mean over records)`` (Efron & Tibshirani 1993).
 
     Args:
-        values: (record, …), one entry a record.
-        patients: The patient of each record.
-        seed: Seed of the redraws.
-        level: Coverage of the interval.
-        repeats: Number of redraws.
-        statistic: From means (repeat, …) to scores (repeat,); the mean over what is left by default.
+        values: (record, …).
+        patients: Patient of each record.
+        seed: Seed of the resampling.
+        level: Confidence level.
+        repeats: Number of resamples.
+        statistic: From means (repeat, …) to scores (repeat,); by default the mean over the remaining axes.
+
+    Example:
+        >>> low, high = patient_interval(np.arange(100.0), [str(patient) for patient in range(100)])
+        >>> low < 49.5 < high
+        True
     """
     _, which = np.unique(np.asarray(patients), return_inverse=True)
     count = np.bincount(which).astype(float)
@@ -54,18 +58,23 @@ def resampled_interval(
     level: float = 0.95,
     repeats: int = 1000,
 ) -> tuple[float, float]:
-    """Interval of any ``statistic(*arrays)``: a median, an AUROC, a distance.
+    """Percentile bootstrap interval of any ``statistic(*arrays)``, such as a median, an AUROC or a distance.
 
     Args:
-        statistic: From arrays of some records to one number; redraws for which it is NaN are left out.
-        arrays: (record, …) each, rows of one record beside each other.
-        patients: The patient of each record.
-        seed: Seed of the redraws.
-        level: Coverage of the interval.
-        repeats: Number of redraws.
+        statistic: From arrays of resampled records to one number; resamples for which it is NaN are excluded.
+        arrays: (record, …) each; row i of every array belongs to record i.
+        patients: Patient of each record.
+        seed: Seed of the resampling.
+        level: Confidence level.
+        repeats: Number of resamples.
 
     Raises:
-        InputError: Where arrays and patients differ in number, or the statistic is NaN for most redraws.
+        InputError: If arrays and patients differ in number, or the statistic is NaN for most resamples.
+
+    Example:
+        >>> low, high = resampled_interval(np.median, [np.arange(50.0)], [str(patient) for patient in range(50)])
+        >>> low < 24.5 < high
+        True
     """
     _check_rows(arrays, patients)
     rows = redrawn(patients, seed, repeats)
@@ -83,11 +92,17 @@ def paired_difference_interval(
 ) -> tuple[float, float]:
     """Interval of ``statistic(*first) − statistic(*second)`` for two systems on the same records.
 
-    An interval that does not hold 0 tells them apart, also where their own intervals overlap. The arguments are those
-    of ``resampled_interval``, with the arrays of either system.
+    An interval without 0 is a significant difference, also where the intervals of the two systems overlap. The
+    arguments are those of ``resampled_interval``, with the arrays of each system.
 
     Raises:
         InputError: As ``resampled_interval``.
+
+    Example:
+        >>> errors = np.arange(30.0)
+        >>> low, _ = paired_difference_interval(np.mean, [errors + 1], [errors], [str(i) for i in range(30)])
+        >>> round(low, 6)
+        1.0
     """
     count = len(first)
 
@@ -105,27 +120,34 @@ def two_set_interval(
     level: float = 0.95,
     repeats: int = 200,
 ) -> tuple[float, float]:
-    """Interval of ``statistic(x, y)`` of two sets of other people, such as real and synthetic; both are redrawn.
+    """Interval of ``statistic(x, y)`` of two patient-disjoint sets, such as real and synthetic; both are resampled.
 
     Args:
         statistic: From two arrays to one number.
         sets: (record, …) twice.
-        patients: The patients of either; a synthetic record is its own.
-        seed: Seed of the redraws.
-        level: Coverage of the interval.
-        repeats: Number of redraws.
+        patients: Patients of both sets; each synthetic record counts as one patient.
+        seed: Seed of the resampling.
+        level: Confidence level.
+        repeats: Number of resamples.
 
     Raises:
         InputError: As ``resampled_interval``.
+
+    Example:
+        >>> names = [str(i) for i in range(40)]
+        >>> sets = np.arange(40.0), np.arange(40.0) + 5
+        >>> low, high = two_set_interval(lambda x, y: y.mean() - x.mean(), sets, (names, names))
+        >>> low < 5 < high
+        True
     """
-    for one, names in zip(sets, patients, strict=True):
-        _check_rows([one], names)
+    for records, names in zip(sets, patients, strict=True):
+        _check_rows([records], names)
     pairs = zip(redrawn(patients[0], seed, repeats), redrawn(patients[1], seed + 1, repeats), strict=True)
     return _percentiles([float(statistic(sets[0][a], sets[1][b])) for a, b in pairs], level)
 
 
 def redrawn(patients: Sequence[str], seed: int, repeats: int) -> Iterator[np.ndarray]:
-    """Rows of each redraw: all records of as many patients as there are, drawn with replacement."""
+    """Row indices of each resample: all records of as many patients as there are, drawn with replacement."""
     _, which = np.unique(np.asarray(list(patients)), return_inverse=True)
     order, count = np.argsort(which, kind="stable"), np.bincount(which)
     first = count.cumsum() - count
@@ -139,16 +161,16 @@ def redrawn(patients: Sequence[str], seed: int, repeats: int) -> Iterator[np.nda
 def _check_rows(arrays: Sequence[np.ndarray], patients: Sequence[str]) -> None:
     for one in arrays:
         if len(one) != len(patients) or not len(one):
-            raise InputError(f"{len(one)} records of {len(patients)} patients' names", "one name a record was expected")
+            raise InputError(f"{len(one)} records and {len(patients)} patients", "one patient per record was expected")
 
 
 def _percentiles(scores: list[float], level: float) -> tuple[float, float]:
     known = np.array(scores)[~np.isnan(scores)]
     if 2 * len(known) < len(scores):
         raise InputError(
-            f"the statistic is undefined for {len(scores) - len(known)} of {len(scores)} redraws",
-            "most were expected to have it",
-            "more patients are needed",
+            f"the statistic is undefined for {len(scores) - len(known)} of {len(scores)} resamples",
+            "it was expected to be defined for most of them",
+            "use more patients",
         )
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -1,211 +1,253 @@
-"""Did a generator draw what it was asked for? Requested against obtained, one condition after the other.
+"""Fidelity to the condition: requested against measured heart rate, sex, age, statements and text.
 
-What was obtained is measured by something that never saw the request: a beat detector, or judges that were trained on
-real ECGs only. A classifier errs on real ECGs too, so that each of its scores stands beside the same score of the real
-records that lent their conditions; that reference, and not perfection, is what a generator can reach.
+The measured values come from methods that do not know the request: a beat detector, or evaluators that were trained on
+real ECGs only. A classifier errs on real ECGs, too. So each of its scores is to be compared with the same score of the
+real records from which the conditions were taken; that reference, not 1, is what a generator can reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
-from ecggen.evaluators.classifier import Classifier, labels, targets
-from ecggen.generators.base import Generator
+from ecggen.evaluators.classifier import labels, targets
 from ecggen.metrics.functional.ranking import auroc
 
+if TYPE_CHECKING:
+    from ecggen.evaluators.classifier import Classifier
+    from ecggen.generators.base import Generator
+
 NEAR = 5.0
-"""Beats per minute within which a heart rate counts as obtained."""
+"""Tolerance in beats per minute within which a heart rate counts as reached."""
 LEAST = 10
-"""Records of which a label was asked for, and of which it was not, that an area under the curve needs."""
+"""Fewest records with a requested label, and without it, for an area under the curve."""
 FREQUENT = 12
-"""Statements that are scored, the most frequent ones."""
+"""Number of most frequent statements that are scored."""
 POOL = 100
-"""Texts among which an ECG has to find its own."""
+"""Number of candidate texts per ECG in text retrieval."""
 
 
-def heart_rate(asked: np.ndarray, obtained: np.ndarray, near: float = NEAR) -> dict[str, float]:
-    """Heart rate per minute, asked for against drawn.
+def heart_rate_fidelity(requested: np.ndarray, measured: np.ndarray, near: float = NEAR) -> dict[str, float]:
+    """Requested against measured heart rate in beats per minute.
 
     Args:
-        asked: (record,), NaN where none was asked for.
-        obtained: (record,), NaN where no rate was found in the drawn ECG: it counts as 0, which is never near.
-        near: What counts as near.
+        requested: (record,), NaN where no heart rate was requested.
+        measured: (record,), NaN where no heart rate could be measured; counts as 0.
+        near: Tolerance of ``near``.
 
     Returns:
-        ``mae``, ``bias`` (obtained − asked, of those with a rate), ``near`` (share), ``missing`` (share without a
-        rate) and ``n``.
+        ``mae``, ``bias`` (measured − requested, of records with a measured rate), ``near`` (fraction within the
+        tolerance), ``missing`` (fraction without a measured rate) and ``n``.
 
     Raises:
-        InputError: Where no rate was asked for.
+        InputError: If no heart rate was requested.
+
+    Example:
+        >>> heart_rate_fidelity(np.array([60.0, 80.0, np.nan]), np.array([63.0, 90.0, 70.0]))
+        {'mae': 6.5, 'bias': 6.5, 'near': 0.5, 'missing': 0.0, 'n': 2}
     """
-    told = np.isfinite(asked)
-    if not told.any():
-        raise InputError(f"a heart rate was asked for in none of {len(asked)} records", "some were expected")
-    wanted, found = asked[told], obtained[told]
-    lacking = ~np.isfinite(found)
-    off = np.where(lacking, 0.0, found) - wanted
+    given = np.isfinite(requested)
+    if not given.any():
+        raise InputError(f"a heart rate was requested in none of {len(requested)} records", "some were expected")
+    target, found = requested[given], measured[given]
+    missing = ~np.isfinite(found)
+    error = np.where(missing, 0.0, found) - target
     return {
-        "mae": float(np.abs(off).mean()),
-        "bias": float(off[~lacking].mean()) if not lacking.all() else float("nan"),
-        "near": float((np.abs(off) <= near).mean()),
-        "missing": float(lacking.mean()),
-        "n": int(told.sum()),
+        "mae": float(np.abs(error).mean()),
+        "bias": float(error[~missing].mean()) if not missing.all() else float("nan"),
+        "near": float((np.abs(error) <= near).mean()),
+        "missing": float(missing.mean()),
+        "n": int(given.sum()),
     }
 
 
-def sex(asked: np.ndarray, female: np.ndarray) -> float:
-    """AUROC of the classifier's probability of a woman, records asked to be women's against men's; NaN with one sex only.
+def sex_fidelity(requested: np.ndarray, female: np.ndarray) -> float:
+    """AUROC of the classifier's probability of female sex, requested women against requested men.
 
     Args:
-        asked: (record,) 0 male, 1 female, NaN where not asked for.
+        requested: (record,) 0 male, 1 female, NaN where not requested.
         female: (record,) probability.
+
+    Returns:
+        The AUROC; NaN if only one sex was requested.
+
+    Example:
+        >>> sex_fidelity(np.array([0, 0, 1, np.nan]), np.array([0.2, 0.6, 0.7, 0.1]))
+        1.0
     """
-    told = np.isfinite(asked)
-    return float(auroc(female[told, None], asked[told, None])[0]) if told.any() else float("nan")
+    given = np.isfinite(requested)
+    return float(auroc(female[given, None], requested[given, None])[0]) if given.any() else float("nan")
 
 
-def age(asked: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    """Age in years, asked for against what the classifier finds: ``mae``, ``bias``, Pearson's ``r`` and ``n``.
+def age_fidelity(requested: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Requested age against the classifier's prediction, in years: ``mae``, ``bias``, Pearson's ``r`` and ``n``.
 
     Args:
-        asked: (record,), NaN where not asked for.
-        found: (record,).
+        requested: (record,), NaN where not requested.
+        predicted: (record,).
 
     Raises:
-        InputError: Where fewer than three different ages were asked for.
+        InputError: If fewer than three different ages were requested.
+
+    Example:
+        >>> found = age_fidelity(np.array([30.0, 50.0, 70.0]), np.array([35.0, 55.0, 75.0]))
+        >>> found["mae"], found["bias"], round(found["r"], 6), found["n"]
+        (5.0, 5.0, 1.0, 3)
     """
-    told = np.isfinite(asked)
-    if len(np.unique(asked[told])) < 3:
-        raise InputError(f"{len(np.unique(asked[told]))} different ages were asked for", "three were expected")
-    off = found[told] - asked[told]
-    r = np.corrcoef(asked[told], found[told])[0, 1] if np.ptp(found[told]) > 0 else 0.0
-    return {"mae": float(np.abs(off).mean()), "bias": float(off.mean()), "r": float(r), "n": int(told.sum())}
+    given = np.isfinite(requested)
+    if len(np.unique(requested[given])) < 3:
+        raise InputError(f"{len(np.unique(requested[given]))} different ages were requested", "three were expected")
+    error = predicted[given] - requested[given]
+    r = np.corrcoef(requested[given], predicted[given])[0, 1] if np.ptp(predicted[given]) > 0 else 0.0
+    return {"mae": float(np.abs(error).mean()), "bias": float(error.mean()), "r": float(r), "n": int(given.sum())}
 
 
-def diagnoses(probability: np.ndarray, codes: Sequence[str], names: Sequence[str], least: int = LEAST) -> np.ndarray:
-    """AUROC (name,) of the classifier's probability of each label, records for which it was asked against the others.
+def diagnosis_fidelity(
+    probability: np.ndarray, codes: Sequence[str], names: Sequence[str], least: int = LEAST
+) -> np.ndarray:
+    """AUROC (name,) of the classifier's probability of each label, records with the requested label against the others.
 
     Args:
         probability: (record, label), in the order of ``labels()``.
-        codes: Statements that each record was asked for, apart by blanks.
+        codes: Space-separated requested statements of each record.
         names: Labels to score.
-        least: Records of either kind that a label needs; NaN where there are fewer.
+        least: Fewest records with a label, and without it; NaN if there are fewer.
+
+    Example:
+        >>> codes = ["AFIB"] * 10 + ["NORM"] * 10
+        >>> diagnosis_fidelity(targets(codes), codes, ["AFIB", "LVH"])
+        array([ 1., nan])
     """
     columns = [list(labels()).index(name) for name in names]
-    asked = targets(codes)[:, columns]
-    enough = np.minimum(asked.sum(0), len(asked) - asked.sum(0)) >= least
-    return np.where(enough, auroc(probability[:, columns], asked), np.nan)
+    requested = targets(codes)[:, columns]
+    enough = np.minimum(requested.sum(0), len(requested) - requested.sum(0)) >= least
+    return np.where(enough, auroc(probability[:, columns], requested), np.nan)
 
 
 def superclasses() -> tuple[str, ...]:
-    """PTB-XL's superclasses, as the classifier names them."""
+    """The classifier's labels of PTB-XL's superclasses."""
     return tuple(f"class {name}" for name in statements.superclasses())
 
 
-def frequent(codes: Sequence[str], most: int = FREQUENT) -> tuple[str, ...]:
-    """The statements that were asked for most often, most frequent first."""
-    said = [set(one.split()) for one in codes]
-    counts = {code: sum(code in here for here in said) for code in statements.codes()}
+def most_frequent(codes: Sequence[str], most: int = FREQUENT) -> tuple[str, ...]:
+    """The most frequently requested statements, in descending order.
+
+    Example:
+        >>> most_frequent(["AFIB LVH", "AFIB", "NORM AFIB LVH"], 2)
+        ('AFIB', 'LVH')
+    """
+    code_sets = [set(record.split()) for record in codes]
+    counts = {code: sum(code in record for record in code_sets) for code in statements.codes()}
     return tuple(sorted((code for code in counts if counts[code]), key=lambda code: -counts[code])[:most])
 
 
-def statements_in(texts: Sequence[str]) -> tuple[str, ...]:
-    """Statements that each text makes, apart by blanks, as the shipped word encoder reads it ("no X" makes none)."""
+def statements_in_texts(texts: Sequence[str]) -> tuple[str, ...]:
+    """Space-separated statements of each text, as decoded by the shipped text encoder; negated findings are excluded.
+
+    Example:
+        >>> statements_in_texts(["atrial fibrillation", ""])
+        ('AFIB', '')
+    """
     from ecggen.conditioning import text_encoder
 
-    said = text_encoder.load("text_encoder").read(texts)[1].numpy() > 0.5
+    present = text_encoder.load("text_encoder").read(texts)[1].numpy() > 0.5
     codes = np.array(statements.codes(), object)
-    return tuple(" ".join(codes[row]) if text.strip() else "" for row, text in zip(said, texts, strict=True))
+    return tuple(" ".join(codes[row]) if text.strip() else "" for row, text in zip(present, texts, strict=True))
 
 
-def retrieved(
-    waves: np.ndarray, texts: np.ndarray, said: Sequence[str], k: int, seed: int = 0, pool: int = POOL
+def text_retrieval(
+    ecgs: np.ndarray, texts: np.ndarray, wordings: Sequence[str], k: int, seed: int = 0, pool: int = POOL
 ) -> np.ndarray:
-    """(record,) 1 where an ECG finds its own text among the ``k`` nearest of ``pool`` texts; their mean is recall@k.
+    """(record,) 1 if an ECG's own text is among the ``k`` most similar of ``pool`` texts; the mean is recall@k.
 
-    Records are dealt into pools at random; those that fill no pool are NaN. k / pool is about what chance would find.
+    Records are assigned to pools at random; records in an incomplete pool are NaN. Chance is about k / pool.
 
     Args:
-        waves: (record, width) unit vectors of the ECGs.
+        ecgs: (record, width) unit vectors of the ECGs.
         texts: (record, width) unit vectors of their texts.
-        said: The texts; one that reads the same counts as the own.
-        k: Nearest texts that count.
+        wordings: The texts; an identical text counts as the ECG's own.
+        k: Number of most similar texts.
         seed: Seed of the pools.
-        pool: Texts in a pool.
+        pool: Texts per pool.
 
     Raises:
-        InputError: Where there are fewer records than a pool needs.
+        InputError: If there are fewer records than a pool needs.
+
+    Example:
+        >>> embedding = np.eye(4)
+        >>> text_retrieval(embedding, embedding, ["a", "b", "c", "d"], k=1, pool=4)
+        array([1., 1., 1., 1.])
     """
-    if len(waves) < pool:
-        raise InputError(f"{len(waves)} records with a text, {pool} needed")
-    order = np.random.default_rng(seed).permutation(len(waves))[: len(waves) // pool * pool]
-    words, found = np.array(said, object), np.full(len(waves), np.nan)
+    if len(ecgs) < pool:
+        raise InputError(f"{len(ecgs)} records with a text, {pool} needed")
+    order = np.random.default_rng(seed).permutation(len(ecgs))[: len(ecgs) // pool * pool]
+    words, found = np.array(wordings, object), np.full(len(ecgs), np.nan)
     for part in order.reshape(-1, pool):
-        nearest = np.argsort(-(waves[part] @ texts[part].T), 1, kind="stable")[:, :k]
+        nearest = np.argsort(-(ecgs[part] @ texts[part].T), 1, kind="stable")[:, :k]
         found[part] = (words[part][nearest] == words[part][:, None]).any(1)
     return found
 
 
 @dataclass(frozen=True)
-class Worded:
-    """The classifier's probability of a statement in ECGs drawn of four texts with the same seeds.
+class WordingProbabilities:
+    """The classifier's probability of a statement in ECGs generated from four texts with the same seeds.
 
     Attributes:
-        said: (record,) of the statement's description.
-        paraphrase: (record,) of a wording that no model was trained on.
-        denial: (record,) of a denial in a form that no model was trained on.
-        nothing: (record,) of no text at all.
+        statement: (record,) for the statement's description.
+        paraphrase: (record,) for a paraphrase that is not in the training data.
+        negation: (record,) for a negation whose form is not in the training data.
+        no_text: (record,) without a text.
     """
 
-    said: np.ndarray
+    statement: np.ndarray
     paraphrase: np.ndarray
-    denial: np.ndarray
-    nothing: np.ndarray
+    negation: np.ndarray
+    no_text: np.ndarray
 
     def summary(self) -> dict[str, float]:
-        """Means, and what must hold: a paraphrase changes little, a denial lowers, and a statement raises."""
+        """Means, and comparisons: a paraphrase should change little, a negation lower and a statement raise."""
         return {
-            "said": float(self.said.mean()),
+            "said": float(self.statement.mean()),
             "paraphrase": float(self.paraphrase.mean()),
-            "denial": float(self.denial.mean()),
-            "nothing": float(self.nothing.mean()),
-            "paraphrase_difference": float(np.abs(self.paraphrase - self.said).mean()),
-            "said_above_denial": float((self.said > self.denial).mean()),
-            "said_above_nothing": float((self.said > self.nothing).mean()),
+            "denial": float(self.negation.mean()),
+            "nothing": float(self.no_text.mean()),
+            "paraphrase_difference": float(np.abs(self.paraphrase - self.statement).mean()),
+            "said_above_denial": float((self.statement > self.negation).mean()),
+            "said_above_nothing": float((self.statement > self.no_text).mean()),
         }
 
 
-def has_text_or_metadata(
+def paraphrase_sensitivity(
     generator: Generator,
     classifier: Classifier,
     codes: Sequence[str],
     n: int = 16,
     seconds: float = 10.0,
     seed: int = 0,
-) -> dict[str, Worded]:
-    """How steady a generator is under other words and how it takes a "no", by statement.
+) -> dict[str, WordingProbabilities]:
+    """Sensitivity of a generator to paraphrase and negation, by statement.
 
     Args:
-        generator: Told one text and nothing else.
-        judge: Tells the statement.
+        generator: Conditioned on one text only.
+        classifier: Its probability of the statement is recorded.
         codes: Statements.
-        n: ECGs for each text; the same seeds for all texts, so that they differ in nothing but the words.
-        seconds: Their length.
+        n: ECGs per text; all texts share the same seeds, so that the draws differ in the text only.
+        seconds: Length of the ECGs.
         seed: Seed of the draws.
     """
     found = {}
     for place, code in enumerate(codes):
-        says = statements.describe(code)
-        denial = statements.HELD_DENIED[place % len(statements.HELD_DENIED)].format(x=says)
+        description = statements.describe(code)
+        negation = statements.HELD_DENIED[place % len(statements.HELD_DENIED)].format(x=description)
         probabilities = []
-        for text in (says, statements.held_out(code), denial, ""):
+        for text in (description, statements.held_out(code), negation, ""):
             condition = Condition.none(n, seconds, generator.preprocessor.fs).with_text(text, parse=False)
             probabilities.append(classifier.predict(generator.sample(condition, seed)).of([code])[:, 0])
-        found[code] = Worded(*probabilities)
+        found[code] = WordingProbabilities(*probabilities)
     return found

@@ -1,9 +1,9 @@
-"""ECGNet's analysis (arXiv 2310.03753): which parts of a beat keep their correlations when leads are generated.
+"""Correlations within the segments of a beat, in generated and true ECGs, after ECGNet (arXiv 2310.03753).
 
-Within each segment (P, PQ, QRS, ST, T) leads correlate with one another, and each lead with itself some samples
-later; both should be in the generated ECG what they are in the true one. Segments come as ranges of samples, so that
-no delineator is presumed. Each beat's segment is freed of its mean, then the beats of a record are pooled, so that
-long and large beats weigh more and a wandering baseline weighs nothing.
+Within each segment (P, PQ, QRS, ST, T), the correlations between leads and the autocorrelation of each lead are
+compared between a generated and a true ECG. Segments are given as ranges of samples, so any delineator can be used. The
+mean of each beat's segment is subtracted and the beats of a record are pooled: long and large beats have more weight,
+and baseline wander has no influence.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ecggen.core.errors import InputError
 from ecggen.metrics.functional.waveform import pearson, same_shape
 
 LAGS = 10
-"""Samples up to which a segment is compared with itself."""
+"""Largest lag of the autocorrelation in samples."""
 
 Segments = Mapping[str, np.ndarray]
-"""By name, (record, beat, 2): the first sample and the one behind the last; −1 where a beat has no such segment."""
+"""By name, (record, beat, 2): first sample and one past the last; −1 if a beat has no such segment."""
 
 
 def segment_cross_correlation(signal: ArrayLike, segments: Segments) -> dict[str, np.ndarray]:
@@ -28,59 +28,75 @@ def segment_cross_correlation(signal: ArrayLike, segments: Segments) -> dict[str
 
     Args:
         signal: (record, lead, time) in mV.
-        segments: Where they lie.
+        segments: Sample ranges of the segments.
 
     Returns:
-        (record, lead, lead) by segment; NaN where a record has no such segment or a lead is flat there.
+        (record, lead, lead) by segment; NaN if a record has no such segment or a lead is flat there.
 
     Raises:
-        InputError: Where segments belong to another number of records or reach beyond the signal.
+        InputError: If the segments are of another number of records or reach beyond the signal.
+
+    Example:
+        >>> signal = np.array([[[0.0, 1.0, 2.0, 1.0], [0.0, -1.0, -2.0, -1.0]]])
+        >>> segment_cross_correlation(signal, {"QRS": np.array([[[0, 4]]])})["QRS"][0, 0].round(6)
+        array([ 1., -1.])
     """
     return _each(signal, segments, _between_leads)
 
 
 def segment_autocorrelation(signal: ArrayLike, segments: Segments, lags: int = LAGS) -> dict[str, np.ndarray]:
-    """Each lead's correlation with itself some samples later, within each segment.
+    """Autocorrelation of each lead within each segment.
 
     Args:
         signal: (record, lead, time) in mV.
-        segments: Where they lie.
+        segments: Sample ranges of the segments.
         lags: Largest lag in samples.
 
     Returns:
-        (record, lead, 1 + lags) by segment, 1 at lag 0, 0 at lags that no segment reaches; NaN where a record has no
-        such segment or a lead is flat there.
+        (record, lead, 1 + lags) by segment: 1 at lag 0, 0 at lags beyond the length of the segments; NaN if a record
+        has no such segment or a lead is flat there.
 
     Raises:
         InputError: As ``segment_cross_correlation``.
+
+    Example:
+        >>> signal = np.array([[[1.0, -1.0, 1.0, -1.0]]])
+        >>> segment_autocorrelation(signal, {"QRS": np.array([[[0, 4]]])}, lags=2)["QRS"][0, 0]
+        array([ 1.  , -0.75,  0.5 ])
     """
     return _each(signal, segments, lambda beats: _along_time(beats, lags))
 
 
-def preserved(
-    drawn: ArrayLike, true: ArrayLike, segments: Segments, lags: int = LAGS
+def segment_correlation_errors(
+    predicted: ArrayLike, true: ArrayLike, segments: Segments, lags: int = LAGS
 ) -> dict[str, dict[str, np.ndarray]]:
-    """How well generated leads keep the true ones' correlations, per segment of the true ECG.
+    """Errors of the correlations in generated leads, by segment of the true ECG.
 
     Args:
-        drawn: (record, lead, time) in mV.
+        predicted: (record, lead, time) in mV.
         true: Of the same shape.
-        segments: Where they lie in the true ECG.
+        segments: Sample ranges of the segments in the true ECG.
         lags: Largest lag in samples.
 
     Returns:
-        By segment, (record,) each: ``cross_error`` and ``auto_error``, the mean absolute difference of the
-        correlations between leads and along time (0 is perfect; NaN with one lead), and ``with_true``, the mean over
-        leads of Pearson's r between drawn and true wave there (1 is perfect; a flat drawn lead knows nothing: 0).
-        A correlation that a flat drawn lead leaves undefined counts as 0. NaN where a record has no such segment.
+        By segment, (record,) each: ``cross_error`` and ``auto_error``, the mean absolute errors of the correlations
+        between leads and of the autocorrelations (0 is perfect; ``cross_error`` is NaN for one lead), and
+        ``with_true``, the mean over leads of Pearson's r between predicted and true waveform in the segment (1 is
+        perfect). Correlations of a flat predicted lead count as 0. NaN if a record has no such segment.
 
     Raises:
-        InputError: Where shapes differ, or as ``segment_cross_correlation``.
+        InputError: If shapes differ, or as ``segment_cross_correlation``.
+
+    Example:
+        >>> signal = np.array([[[0.0, 1.0, 2.0, 1.0], [0.0, 1.0, -2.0, 1.0]]])
+        >>> found = segment_correlation_errors(2 * signal, signal, {"QRS": np.array([[[0, 4]]])}, lags=2)["QRS"]
+        >>> {name: round(float(value[0]), 6) for name, value in found.items()}
+        {'cross_error': 0.0, 'auto_error': 0.0, 'with_true': 1.0}
     """
-    first, second = same_shape(drawn, true)
+    first, second = same_shape(predicted, true)
     between = [segment_cross_correlation(one, segments) for one in (first, second)]
     along = [segment_autocorrelation(one, segments, lags) for one in (first, second)]
-    both = _each(np.concatenate([first, second], 1), segments, _with_partner)
+    both = _each(np.concatenate([first, second], 1), segments, _between_halves)
     pairs = np.triu_indices(first.shape[1], 1)
     return {
         name: {
@@ -95,15 +111,15 @@ def preserved(
 def _each(
     signal: ArrayLike, segments: Segments, measure: Callable[[list[np.ndarray]], np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """``measure`` of the beats' pieces of every record, by segment."""
+    """Apply ``measure`` to the segment's pieces of every record, by segment."""
     waves = np.asarray(signal, np.float64)
     if waves.ndim != 3 or not len(waves):
         raise InputError(f"the signal has shape {waves.shape}", "(record, lead, time) was expected")
     for name, ranges in segments.items():
         _check(name, np.asarray(ranges), waves)
     return {
-        name: np.array([measure(_pieces(wave, ranges)) for wave, ranges in zip(waves, every, strict=True)])
-        for name, every in segments.items()
+        name: np.array([measure(_pieces(wave, ranges)) for wave, ranges in zip(waves, ranges_of_records, strict=True)])
+        for name, ranges_of_records in segments.items()
     }
 
 
@@ -115,7 +131,7 @@ def _check(name: str, ranges: np.ndarray, waves: np.ndarray) -> None:
 
 
 def _pieces(wave: np.ndarray, ranges: np.ndarray) -> list[np.ndarray]:
-    """(lead, time) of each beat that has the segment, free of its mean; an empty one where none has."""
+    """(lead, time) of each beat with the segment, without its mean; one empty array if no beat has it."""
     cut = [wave[:, first:last] for first, last in ranges if 0 <= first < last]
     return [piece - piece.mean(-1, keepdims=True) for piece in cut] or [wave[:, :0]]
 
@@ -134,8 +150,8 @@ def _along_time(pieces: list[np.ndarray], lags: int) -> np.ndarray:
     return _ratio(shared, np.broadcast_to(shared[:, :1], shared.shape))
 
 
-def _with_partner(pieces: list[np.ndarray]) -> np.ndarray:
-    """(lead,): r between the first half of the leads and the second."""
+def _between_halves(pieces: list[np.ndarray]) -> np.ndarray:
+    """(lead,): Pearson's r between the first half of the leads and the second."""
     joined = np.concatenate(pieces, 1)
     if not joined.shape[1]:
         return np.full(len(joined) // 2, np.nan)
@@ -146,13 +162,13 @@ def _ratio(shared: np.ndarray, power: np.ndarray) -> np.ndarray:
     return np.divide(shared, power, out=np.full(power.shape, np.nan), where=power > 1e-18)
 
 
-def _departure(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """(record,): mean absolute difference where the true correlation is defined."""
-    return _mean(np.where(np.isnan(true), np.nan, np.abs(np.nan_to_num(drawn) - true)))
+def _departure(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(record,): mean absolute difference over defined true correlations."""
+    return _mean(np.where(np.isnan(true), np.nan, np.abs(np.nan_to_num(predicted) - true)))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """(record,): mean of what is defined; NaN where nothing is."""
+    """(record,): mean over values that are not NaN; NaN if all are."""
     flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
     known = ~np.isnan(flat)
     return np.divide(np.nansum(flat, 1), known.sum(1), out=np.full(len(flat), np.nan), where=known.any(1))

@@ -1,8 +1,8 @@
-"""Intervals, amplitudes, axis and median beats of ECGs, and how far two sets of them agree.
+"""Intervals, amplitudes, axis and median beats of ECGs, and the agreement of two sets of measurements.
 
-All are read off the delineation's global marks (medians over the leads), and each is the median over a record's beats,
-so that one odd beat moves nothing. What cannot be read is NaN and stays in the denominator: a generator whose P waves
-cannot be delineated must not look better for it. A level is taken against the PQ level, the mean of the 20 ms before
+All are measured at the delineation's global marks (medians over the leads), and each is the median over a record's
+beats, so that single beats have no influence. A value that cannot be measured is NaN and stays in the denominator:
+waves that cannot be delineated must not improve a score. Amplitudes refer to the PQ level, the mean of the 20 ms before
 the QRS. The axis is that of Einthoven's triangle; QTc is Fridericia's (Acta Med Scand 1920;53:469).
 """
 
@@ -19,47 +19,57 @@ from ecggen.core.errors import InputError
 from ecggen.evaluators.delineator import Waves, delineate
 
 INTERVALS = ("heart_rate", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "axis_deg")
-"""Measured once a record."""
+"""Measured once per record."""
 AMPLITUDES = ("r_mv", "s_mv", "t_mv", "st_mv", "p_mv")
-"""Measured in each lead."""
+"""Measured once per lead."""
 SHARE_OF_BEATS = 0.5
-"""A wave must be seen in so many of a record's beats to be measured: one stray P makes no PR interval."""
+"""Smallest fraction of a record's beats with a wave for it to be measured."""
 LEAST_BEATS = 3
-"""Whole beats from which there is a median beat."""
+"""Fewest complete beats for a median beat."""
 PQ_LEVEL = np.linspace(-0.02, 0.0, 5)
 """Seconds before the QRS over which the PQ level is averaged."""
 ST_AFTER_J = 0.06
 """Seconds after the QRS at which the ST level is taken."""
 WIDEST = {"qrs": 0.3, "p": 0.25, "t": 0.5}
-"""Seconds after a wave's onset beyond which nothing of it is looked at."""
+"""Longest duration in s of a wave that is measured."""
 CSE_STYLE_TOLERANCE = {"p_ms": (10.0, 15.0), "pr_ms": (10.0, 10.0), "qrs_ms": (10.0, 10.0), "qt_ms": (25.0, 30.0)}
-"""Largest bias and deviation in ms, after what IEC 60601-2-25 asks of measuring devices on the CSE recordings."""
+"""Largest bias and standard deviation in ms, following the limits of IEC 60601-2-25 for the CSE recordings."""
 BETWEEN = {"P": ("p_onset", "p_offset"), "PQ": ("p_offset", "qrs_onset"), "QRS": ("qrs_onset", "qrs_offset")}
 BETWEEN |= {"ST": ("qrs_offset", "t_onset"), "T": ("t_onset", "t_offset")}
-"""Segments of a beat and the marks between which they lie."""
+"""Segments of a beat and their first and last mark."""
 
 
-def intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]:
-    """What a reader would measure in each record; NaN where it could not be delineated.
+def ecg_intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]:
+    """Standard measurements of each record; NaN where it could not be delineated.
 
     Args:
-        ecg: Any leads, rate and length that ``delineate`` takes.
-        waves: Its delineation, if it is there already.
+        ecg: Any leads, rate and length that ``delineate`` accepts.
+        waves: Its delineation; computed if not given.
 
     Returns:
-        Of shape (record,): ``heart_rate`` per minute; ``p_ms``, ``pr_ms`` (onset of P to onset of QRS), ``qrs_ms``,
-        ``qt_ms`` and ``qtc_ms``; ``axis_deg``, the frontal axis of the net QRS area (0 to the left, 90 to the feet)
-        where I and aVF are there or follow. Of shape (record, lead), against the PQ level in mV: ``r_mv`` and ``s_mv``
-        (highest and deepest in the QRS), ``p_mv`` and ``t_mv`` (largest deflection, signed), ``st_mv`` at J+60 ms.
+        Of shape (record,): ``heart_rate`` in beats per minute; ``p_ms``, ``pr_ms`` (onset of P to onset of QRS),
+        ``qrs_ms``, ``qt_ms`` and ``qtc_ms``; ``axis_deg``, the frontal axis of the net QRS area (0 to the left, 90 to
+        the feet) if I and aVF are given or follow. Of shape (record, lead), in mV relative to the PQ level: ``r_mv``
+        and ``s_mv`` (maximum and minimum of the QRS), ``p_mv`` and ``t_mv`` (largest deflection, signed), ``st_mv`` at
+        J + 60 ms.
+
+    Raises:
+        InputError: If the delineation is of other records or leads.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> found = ecg_intervals(simulate(1, seconds=5, fs=250, heart_rate=60, seed=0))
+        >>> found["pr_ms"].shape, found["r_mv"].shape, bool(abs(found["heart_rate"][0] - 60) < 2)
+        ((1,), (1, 12), True)
     """
-    waves = _of(ecg, waves)
+    waves = _checked(ecg, waves)
     marks = waves.median_over_leads()
     rates = (rhythm.heart_rate(peaks) for peaks in waves.peaks)
     rate = np.array([np.nan if found is None else found for found in rates])
     beats = np.array([len(peaks) for peaks in waves.peaks])
 
     def span(first: str, last: str) -> np.ndarray:
-        return 1000 * _usual(marks[last] - marks[first], beats)
+        return 1000 * _median_over_beats(marks[last] - marks[first], beats)
 
     qt = span("qrs_onset", "t_offset")
     amplitudes, areas = _amplitudes(ecg, marks, beats)
@@ -75,8 +85,8 @@ def intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]:
     }
 
 
-def _of(ecg: ECG, waves: Waves | None) -> Waves:
-    """``waves`` where they are those of ``ecg``; delineated where there are none."""
+def _checked(ecg: ECG, waves: Waves | None) -> Waves:
+    """``waves`` after a check that they belong to ``ecg``; the delineation of ``ecg`` if they are None."""
     if waves is None:
         return delineate(ecg)
     if len(waves) != len(ecg) or waves.leads != ecg.leads:
@@ -88,8 +98,8 @@ def _of(ecg: ECG, waves: Waves | None) -> Waves:
     return waves
 
 
-def _usual(values: np.ndarray, beats: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Median over the beats of (record, …, beat); NaN where too few of a record's beats have a value."""
+def _median_over_beats(values: np.ndarray, beats: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Median over the beats of (record, …, beat); NaN if too few of a record's beats have a value."""
     count = np.isfinite(values).sum(axis)
     enough = count >= np.maximum(1, SHARE_OF_BEATS * beats.reshape(-1, *[1] * (count.ndim - 1)))
     found = np.full(count.shape, np.nan)
@@ -103,13 +113,13 @@ def _amplitudes(
     """The amplitudes (record, lead) in mV, and the net QRS area (record, lead) in mV s."""
     found = {name: np.full((len(ecg), len(ecg.leads)), np.nan) for name in (*AMPLITUDES, "area")}
     for row, signal in enumerate(ecg.signal.double().numpy()):
-        of_beats = _beatwise(signal, ecg.fs, {name: times[row, : beats[row]] for name, times in marks.items()})
+        of_beats = _by_beat(signal, ecg.fs, {name: times[row, : beats[row]] for name, times in marks.items()})
         for name, values in of_beats.items():
-            found[name][row] = _usual(values, np.full(len(values), beats[row]))
+            found[name][row] = _median_over_beats(values, np.full(len(values), beats[row]))
     return found, found.pop("area")
 
 
-def _beatwise(signal: np.ndarray, fs: float, marks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _by_beat(signal: np.ndarray, fs: float, marks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Amplitudes and QRS area (lead, beat) of one record (lead, time), from its global marks (beat,) in s."""
     level = _at(signal, fs, marks["qrs_onset"][:, None] + PQ_LEVEL).mean(-1)
     step = min(0.002, 1 / fs)
@@ -129,7 +139,7 @@ def _beatwise(signal: np.ndarray, fs: float, marks: Mapping[str, np.ndarray]) ->
 
 
 def _at(signal: np.ndarray, fs: float, times: np.ndarray) -> np.ndarray:
-    """(lead, …): ``signal`` (lead, time) at ``times`` (…) in s, between samples on a line; NaN outside."""
+    """(lead, …): ``signal`` (lead, time) at ``times`` (…) in s, linearly interpolated; NaN outside."""
     place = times * fs
     known = (place >= 0) & (place <= signal.shape[-1] - 1)
     safe = np.where(known, place, 0.0)
@@ -139,40 +149,46 @@ def _at(signal: np.ndarray, fs: float, times: np.ndarray) -> np.ndarray:
 
 
 def _extreme(values: np.ndarray, sign: int) -> np.ndarray:
-    """Highest (``sign`` 1) or deepest (−1) of (…, time), leaving NaN out; NaN where there is nothing else."""
+    """Maximum (``sign`` 1) or minimum (−1) of (…, time) without NaN; NaN if all are NaN."""
     top = np.where(np.isfinite(values), sign * values, -np.inf).max(-1, initial=-np.inf)
     return np.where(np.isfinite(top), sign * top, np.nan)
 
 
 def _largest(values: np.ndarray) -> np.ndarray:
-    """The value of (…, time) that is farthest from 0."""
+    """The value of (…, time) with the largest absolute value."""
     high, low = _extreme(values, 1), _extreme(values, -1)
     return np.where(high >= -low, high, low)
 
 
 def _axis(areas: np.ndarray, leads: tuple[str, ...]) -> np.ndarray:
-    """Frontal axis in degrees from net areas (record, lead); NaN where I and aVF do not follow from ``leads``."""
+    """Frontal axis in degrees from net areas (record, lead); NaN if I and aVF do not follow from ``leads``."""
     if not {"I", "aVF"} <= set(determined_by(leads)):
         return np.full(len(areas), np.nan)
     given = np.linalg.pinv(LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]])
     left, down = (areas @ (LEAD_MATRIX[STANDARD_LEADS.index(lead)] @ given) for lead in ("I", "aVF"))
-    # In Einthoven's triangle, aVF sees a vector towards the feet at cos 30° of its length.
+    # In Einthoven's triangle, the projection on aVF of a vector towards the feet has cos 30° of its length.
     return np.degrees(np.arctan2(down * 2 / np.sqrt(3), left))
 
 
 def median_beats(ecg: ECG, waves: Waves, before: float = 0.25, after: float = 0.45) -> np.ndarray:
-    """Each record's median beat, (record, lead, time) in mV above the PQ level, at the rate of ``ecg``.
+    """Median beat of each record, (record, lead, time) in mV relative to the PQ level, at the rate of ``ecg``.
 
     Args:
         ecg: The ECGs.
         waves: Their delineation.
-        before: Seconds before the R peak, which stands at sample ``round(before * fs)``.
-        after: Seconds after it.
+        before: Seconds before the R peak, which is at sample ``round(before * fs)``.
+        after: Seconds after the R peak.
 
     Returns:
-        NaN for records with fewer than three whole beats.
+        NaN for records with fewer than three complete beats.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> ecg = simulate(1, seconds=6, fs=250, heart_rate=60, seed=0)
+        >>> median_beats(ecg, delineate(ecg), before=0.2, after=0.4).shape
+        (1, 12, 150)
     """
-    onset = _of(ecg, waves).median_over_leads()["qrs_onset"]
+    onset = _checked(ecg, waves).median_over_leads()["qrs_onset"]
     steps = np.arange(-round(before * ecg.fs), round(after * ecg.fs)) / ecg.fs
     found = np.full((len(ecg), len(ecg.leads), len(steps)), np.nan)
     for row, signal in enumerate(ecg.signal.double().numpy()):
@@ -186,7 +202,13 @@ def median_beats(ecg: ECG, waves: Waves, before: float = 0.25, after: float = 0.
 
 
 def segments(waves: Waves, fs: float) -> dict[str, np.ndarray]:
-    """Sample ranges (record, beat, 2) of P, PQ, QRS, ST and T at ``fs`` Hz: first, one past the last; −1 if absent."""
+    """Sample ranges (record, beat, 2) of P, PQ, QRS, ST and T at ``fs`` Hz: first, one past the last; −1 if absent.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> list(segments(delineate(simulate(1, seconds=4, fs=250, heart_rate=60, seed=0)), fs=250))
+        ['P', 'PQ', 'QRS', 'ST', 'T']
+    """
     marks = waves.median_over_leads()
     found = {}
     for name, ends in BETWEEN.items():
@@ -196,42 +218,49 @@ def segments(waves: Waves, fs: float) -> dict[str, np.ndarray]:
     return found
 
 
-def agreement(drawn: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], denominator: int) -> dict[str, dict]:
-    """How far the drawn records' measurements are from the true ones', for each measurement in both.
+def interval_agreement(
+    predicted: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], denominator: int
+) -> dict[str, dict]:
+    """Agreement of predicted and true measurements, for each measurement in both.
 
     Args:
-        drawn: As ``intervals`` gives them.
+        predicted: Measurements from ``ecg_intervals``.
         true: Those of the same records, in the same order.
-        denominator: Number of records that were to be measured; shares refer to it, whatever was delineated.
+        denominator: Number of records that were to be measured, including those that could not be delineated.
 
     Returns:
-        For each: ``bias`` and ``sd`` of drawn minus true, ``n`` values in both, ``share`` of the denominator (times the
-        leads), and for P, PR, QRS and QT ``within_cse_style_tolerance``. None where nothing can be said.
+        For each measurement: ``bias`` and ``sd`` of predicted − true, ``n`` values in both, ``share`` of the
+        denominator (times the leads), and for P, PR, QRS and QT ``within_cse_style_tolerance``. None if undefined.
 
     Raises:
-        InputError: Where the two are not of the same records, or are more than the denominator.
+        InputError: If shapes differ, or there are more records than the denominator.
+
+    Example:
+        >>> found = interval_agreement({"qt_ms": np.array([410.0, 390.0])}, {"qt_ms": np.array([400.0, np.nan])}, 2)
+        >>> found["qt_ms"]["bias"], found["qt_ms"]["n"], found["qt_ms"]["share"]
+        (10.0, 1, 0.5)
     """
     return {
-        name: _agreement(name, np.asarray(drawn[name]), np.asarray(true[name]), denominator)
+        name: _agreement(name, np.asarray(predicted[name]), np.asarray(true[name]), denominator)
         for name in true
-        if name in drawn
+        if name in predicted
     }
 
 
-def _agreement(name: str, drawn: np.ndarray, true: np.ndarray, denominator: int) -> dict:
-    if drawn.shape != true.shape or len(drawn) > denominator:
+def _agreement(name: str, predicted: np.ndarray, true: np.ndarray, denominator: int) -> dict:
+    if predicted.shape != true.shape or len(predicted) > denominator:
         raise InputError(
-            f"{name} was measured in {drawn.shape} drawn and {true.shape} true records, of {denominator}",
+            f"{name} was measured in {predicted.shape} predicted and {true.shape} true records, of {denominator}",
             "the same records and leads, no more than the denominator, were expected",
         )
-    off = drawn - true
+    error = predicted - true
     if name == "axis_deg":
-        off = (off + 180) % 360 - 180  # an axis of 179° is 2° from one of −179°
-    off = off[np.isfinite(off)]
-    bias, deviation = (float(off.mean()), float(off.std())) if len(off) else (None, None)
+        error = (error + 180) % 360 - 180  # an axis of 179° is 2° from one of −179°
+    error = error[np.isfinite(error)]
+    bias, deviation = (float(error.mean()), float(error.std())) if len(error) else (None, None)
     cells = denominator * int(np.prod(true.shape[1:]))
-    found = {"bias": bias, "sd": deviation, "n": len(off), "share": len(off) / cells if cells else None}
+    found = {"bias": bias, "sd": deviation, "n": len(error), "share": len(error) / cells if cells else None}
     if name in CSE_STYLE_TOLERANCE and bias is not None and deviation is not None:
-        most, spread = CSE_STYLE_TOLERANCE[name]
-        found["within_cse_style_tolerance"] = abs(bias) <= most and deviation <= spread
+        largest_bias, largest_sd = CSE_STYLE_TOLERANCE[name]
+        found["within_cse_style_tolerance"] = abs(bias) <= largest_bias and deviation <= largest_sd
     return found

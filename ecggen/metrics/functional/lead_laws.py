@@ -1,7 +1,7 @@
-"""Do the limb leads obey Einthoven and Goldberger? Of six leads only two are free, in any heart.
+"""Consistency of the limb leads with the laws of Einthoven and Goldberger, by which two of six leads are independent.
 
-Each law is checked by itself, in µV, for it is what a reader of the file would compute: after export, after rounding.
-``ECG.law_residual`` gives the distance from the nearest lawful ECG instead.
+Each law is checked separately, in µV, as a user of an exported file would compute it. ``ECG.law_residual`` returns the
+distance from the nearest ECG that fulfils the laws instead.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ LAWS: dict[str, dict[str, float]] = {
 """Each law as weights of the leads whose sum is zero (Einthoven 1912, Goldberger 1942)."""
 
 
-def residuals(signal: ArrayLike, leads: Sequence[str]) -> dict[str, np.ndarray]:
-    """Largest departure from each law that ``leads`` let be checked.
+def lead_law_residuals(signal: ArrayLike, leads: Sequence[str]) -> dict[str, np.ndarray]:
+    """Largest absolute residual of each lead law whose leads are all present.
 
     Args:
         signal: (record, lead, time) in mV.
-        leads: The name of each lead.
+        leads: Names of the leads.
 
     Returns:
-        (record,) in µV by law; NaN where a record has one; empty where no law's leads are all there.
+        (record,) in µV by law; NaN for a record with NaN; an empty dictionary if no law can be checked.
 
     Raises:
-        InputError: Where names are unknown or repeated, or their number is not that of the leads.
+        InputError: If names are unknown or repeated, or their number differs from the number of leads.
+
+    Example:
+        >>> signal = np.array([[[1.0, 2.0], [2.0, 3.0], [1.0, 1.25]]])
+        >>> lead_law_residuals(signal, ("I", "II", "III"))
+        {'III = II − I': array([250.])}
     """
     check_leads(leads)
     waves = np.asarray(signal, np.float64)

@@ -1,7 +1,7 @@
-"""Scores of many draws, or of a band, against the one truth: is the stated uncertainty worth believing?
+"""Probabilistic scores of draws and prediction intervals against the true value.
 
-All are proper or tell a share; all reward a narrow answer only where it is right. A point estimate is one draw: its
-CRPS is its absolute error.
+CRPS and interval score are proper scoring rules: they reward narrow distributions only if these are calibrated. The
+CRPS of a point estimate, a single draw, is its absolute error.
 """
 
 from __future__ import annotations
@@ -19,72 +19,88 @@ def crps(draws: ArrayLike, true: ArrayLike, fair: bool = True) -> np.ndarray:
     Args:
         draws: (draw, …) in mV or any unit.
         true: (…).
-        fair: True takes pairs of different draws only, which is unbiased for any number of draws (Ferro 2014) and may
-            be negative; False is the score of the m draws taken as the whole distribution (Hersbach 2000).
+        fair: True uses pairs of different draws only, which is unbiased for any number of draws (Ferro 2014) and may be
+            negative; False is the score of the empirical distribution of the draws (Hersbach 2000).
 
     Returns:
-        (…), in the unit of ``true``; 0 is perfect. One draw: its absolute error.
+        (…), in the unit of ``true``; 0 is perfect. For one draw, its absolute error.
 
     Raises:
-        InputError: Where the draws do not have the shape of the truth, or there are none.
+        InputError: If the draws do not have the shape of ``true``, or there are none.
+
+    Example:
+        >>> float(crps([0.0, 2.0], 1.0, fair=False)), float(crps([0.0], 1.0))
+        (0.5, 1.0)
     """
     values, truth = np.asarray(draws, np.float64), np.asarray(true, np.float64)
     if not values.ndim or not len(values) or values.shape[1:] != truth.shape:
-        raise InputError(f"draws of shape {values.shape} for a truth of {truth.shape}", "(draw, …) was expected")
+        raise InputError(
+            f"draws of shape {values.shape} for true values of shape {truth.shape}", "(draw, …) was expected"
+        )
     count = len(values)
     error = np.abs(values - truth).mean(0)
     weights = 2 * np.arange(count) - count + 1.0  # Σ_{i<j} |x_i − x_j| = Σ weight · sorted x
-    apart = np.tensordot(weights, np.sort(values, 0), 1)
+    dispersion = np.tensordot(weights, np.sort(values, 0), 1)
     pairs = max(count * (count - 1), 1) if fair else count**2
-    return error - apart / pairs
+    return error - dispersion / pairs
 
 
-def interval_score(low: ArrayLike, high: ArrayLike, true: ArrayLike, level: float) -> np.ndarray:
-    """Width of a central band plus 2/(1 − level) of each miss (Winkler 1972; Gneiting & Raftery 2007).
+def interval_score(lower: ArrayLike, upper: ArrayLike, true: ArrayLike, level: float) -> np.ndarray:
+    """Interval score of a central prediction interval: its width plus 2/(1 − level) times the distance outside of it.
+
+    Winkler 1972; Gneiting & Raftery 2007.
 
     Args:
-        low: Lower edge, (…), in mV or any unit.
-        high: Upper edge, (…).
+        lower: Lower end, (…), in mV or any unit.
+        upper: Upper end, (…).
         true: (…).
-        level: What share the band claims to hold, between 0 and 1.
+        level: Nominal coverage of the interval, between 0 and 1.
 
     Returns:
         (…), in the unit of ``true``; smaller is better.
 
     Raises:
-        InputError: Where shapes differ, edges are crossed or the level is no share.
+        InputError: If shapes differ, a lower end exceeds its upper end, or the level is outside (0, 1).
+
+    Example:
+        >>> interval_score([0.0, 0.0], [1.0, 1.0], [0.5, 1.5], level=0.5)
+        array([1., 3.])
     """
     if not 0 < level < 1:
-        raise InputError(f"the level is {level}", "a share between 0 and 1 was expected")
-    below, above, truth = _band(low, high, true)
-    missed = np.maximum(below - truth, 0) + np.maximum(truth - above, 0)
-    return above - below + 2 / (1 - level) * missed
+        raise InputError(f"the level is {level}", "a number between 0 and 1 was expected")
+    low, high, truth = _interval(lower, upper, true)
+    outside = np.maximum(low - truth, 0) + np.maximum(truth - high, 0)
+    return high - low + 2 / (1 - level) * outside
 
 
-def coverage(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> np.ndarray:
-    """Share of true samples inside the prediction interval, along the last axis.
+def coverage(lower: ArrayLike, upper: ArrayLike, true: ArrayLike) -> np.ndarray:
+    """Coverage: fraction of true samples inside the prediction interval, along the last axis.
 
     Args:
-        low: Lower end, (…, time), in mV or any unit.
-        high: Upper end, (…, time).
+        lower: Lower end, (…, time), in mV or any unit.
+        upper: Upper end, (…, time).
         true: (…, time).
 
     Returns:
         (…), between 0 and 1; the level of the interval is the target.
 
     Raises:
-        InputError: Where shapes differ or edges are crossed.
+        InputError: If shapes differ or a lower end exceeds its upper end.
+
+    Example:
+        >>> float(coverage([0.0, 0.0], [1.0, 1.0], [0.5, 2.0]))
+        0.5
     """
-    below, above, truth = _band(low, high, true)
-    return ((below <= truth) & (truth <= above)).mean(-1)
+    low, high, truth = _interval(lower, upper, true)
+    return ((low <= truth) & (truth <= high)).mean(-1)
 
 
-def _band(low: ArrayLike, high: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    below, truth = same_shape(low, true)
-    above, truth = same_shape(high, true)
-    if (below > above).any():
+def _interval(lower: ArrayLike, upper: ArrayLike, true: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    low, truth = same_shape(lower, true)
+    high, truth = same_shape(upper, true)
+    if (low > high).any():
         raise InputError(
-            f"in {(below > above).sum()} places the band's lower edge lies above its upper one",
-            "low and high, in this order, were expected",
+            f"the lower end of the interval exceeds the upper end at {(low > high).sum()} samples",
+            "lower and upper, in this order, were expected",
         )
-    return below, above, truth
+    return low, high, truth

@@ -1,4 +1,4 @@
-"""How well a score tells two kinds apart."""
+"""Rank statistics of binary classification."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from scipy.stats import rankdata
 
 
 def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve (statement,) by ranks, ties as half (Mann & Whitney 1947); NaN without both kinds.
+    """Area under the ROC curve (label,) by ranks, ties counted as half (Mann & Whitney 1947).
 
     Args:
-        scores: (record, statement).
-        labels: (record, statement) of 0 and 1.
+        scores: (record, label).
+        labels: (record, label) of 0 and 1.
+
+    Returns:
+        (label,); NaN for a label that all records have, or none.
+
+    Example:
+        >>> auroc(np.array([[0.1], [0.4], [0.35], [0.8]]), np.array([[0], [0], [1], [1]]))
+        array([0.75])
     """
     positive = labels.sum(0)
     negative = len(labels) - positive

@@ -1,1 +1,1 @@
-"""Are synthetic records worth training on: classifiers trained on real and synthetic records, and their scores."""
+"""Utility of synthetic records as training data: classifiers trained on real and synthetic records (TSTR, TRTS)."""

@@ -1,7 +1,7 @@
-"""Records with labels, as a classifier learns from them: which labels can be learnt, which patients may be taken.
+"""Labelled records for downstream classifiers, with checks of labels and patients.
 
-Labels are 0 and 1, one column each. A label that hardly ever occurs, or hardly ever lacks, says nothing in a test set
-and is left out by name; a patient who stands in the training and in the test set spoils both.
+Labels are 0 and 1, one column each. A label with too few positive or negative records is excluded, with the reason.
+Training and test sets must not share patients.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from ecggen.core.errors import InputError
 
 LEAST = 10
-"""Records with a label, and without it, that a set must have for the label to count."""
+"""Fewest positive and negative records of a label in every set."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Records made ready for a classifier.
+    """Inputs of a downstream classifier with their labels.
 
     Attributes:
         inputs: (record, …), as ``Downstream.prepare`` made them.
         labels: (record, label) of 0 and 1.
-        patients: The patient of each record.
+        patients: Patient of each record.
     """
 
     inputs: np.ndarray
@@ -35,7 +35,7 @@ class Labelled:
         if not len(self.inputs) == len(self.labels) == len(self.patients):
             raise InputError(
                 f"{len(self.inputs)} records, {len(self.labels)} labels, {len(self.patients)} patients",
-                "one each was expected",
+                "equal numbers were expected",
             )
 
     def __len__(self) -> int:
@@ -45,23 +45,27 @@ class Labelled:
         """The records at ``rows``."""
         return Labelled(self.inputs[rows], self.labels[rows], tuple(np.asarray(self.patients, object)[rows]))
 
-    def beside(self, other: Labelled) -> Labelled:
-        """These records and others."""
+    def concatenated(self, other: Labelled) -> Labelled:
+        """These records followed by the others."""
         inputs, labels = (
-            np.concatenate([getattr(one, name) for one in (self, other)]) for name in ("inputs", "labels")
+            np.concatenate([getattr(records, name) for records in (self, other)]) for name in ("inputs", "labels")
         )
         return Labelled(inputs, labels, (*self.patients, *other.patients))
 
 
 def usable(sets: dict[str, np.ndarray], names: Sequence[str]) -> tuple[list[int], dict[str, str]]:
-    """Which labels occur and lack often enough in every set, and why the others are left out.
+    """Columns of labels with enough positive and negative records in every set, and why the others are excluded.
 
     Args:
-        sets: (record, label) of each set by its name in words.
-        names: The labels' names.
+        sets: (record, label) of each set by its name in messages.
+        names: Names of the labels.
 
     Raises:
-        InputError: Where no label is left.
+        InputError: If no label is left.
+
+    Example:
+        >>> usable({"real": np.eye(2).repeat(10, 0) * [1, 0]}, ["AFIB", "LVH"])
+        ([0], {'LVH': '0 real records with it, 10 needed'})
     """
     left_out = {}
     for place, name in enumerate(names):
@@ -74,50 +78,52 @@ def usable(sets: dict[str, np.ndarray], names: Sequence[str]) -> tuple[list[int]
     kept = [place for place, name in enumerate(names) if name not in left_out]
     if not kept:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
-        raise InputError(f"no label can be learnt ({reasons})", "records with and without a label were expected")
+        raise InputError(f"no label has enough records ({reasons})", "records with and without a label were expected")
     return kept, left_out
 
 
 def refuse_shared_patients(train: Labelled, test: Labelled) -> None:
-    """An InputError where a patient stands in both sets."""
+    """Raise InputError if the sets share a patient."""
     shared = sorted(set(train.patients) & set(test.patients))
     if shared:
         raise InputError(
-            f"{len(shared)} patients are in the training and in the test set (patient {shared[0]} for one)",
-            "different patients were expected, or the test tells what was learnt by heart",
+            f"{len(shared)} patients are in the training and in the test set (for example patient {shared[0]})",
+            "patient-disjoint sets were expected: memorised records would raise the score",
         )
 
 
-def parted(records: Labelled, fraction: float, seed: int) -> Labelled:
-    """The records of a part of the patients.
+def patient_subset(records: Labelled, fraction: float, seed: int) -> Labelled:
+    """The records of a random subset of the patients.
 
-    Where a small part would lack a side of a label, another is drawn: a classifier of one class cannot be trained.
+    Subsets without both classes of every label are redrawn, because no classifier can be trained on them.
 
     Raises:
-        InputError: Where no part of that size has both sides of every label.
+        InputError: If no subset of that size with both classes of every label is found.
     """
     if fraction >= 1:
         return records
-    people, which = np.unique(np.asarray(records.patients, object).astype(str), return_inverse=True)
+    patients, which = np.unique(np.asarray(records.patients, object).astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
     for _ in range(100):
-        chosen = rng.permutation(len(people))[: max(2, round(fraction * len(people)))]
+        chosen = rng.permutation(len(patients))[: max(2, round(fraction * len(patients)))]
         part = records.at(np.flatnonzero(np.isin(which, chosen)))
-        if both_sides(part.labels).all():
+        if both_classes(part.labels).all():
             return part
-    raise InputError(f"{fraction:.0%} of {len(people)} patients lack one side of a label", "a larger part was expected")
+    raise InputError(
+        f"{fraction:.0%} of {len(patients)} patients lack one class of a label", "a larger part was expected"
+    )
 
 
-def both_sides(labels: np.ndarray) -> np.ndarray:
-    """(label,): whether it both occurs and lacks."""
+def both_classes(labels: np.ndarray) -> np.ndarray:
+    """(label,): whether there are positive and negative records."""
     return (labels.sum(0) > 0) & (labels.sum(0) < len(labels))
 
 
-def check_sides(labels: np.ndarray, what: str) -> None:
-    """An InputError where a label of the ``what`` set has one class only."""
-    if not both_sides(labels).all():
+def check_classes(labels: np.ndarray, what: str) -> None:
+    """Raise InputError if a label of the ``what`` set has one class only."""
+    if not both_classes(labels).all():
         raise InputError(
-            f"{(~both_sides(labels)).sum()} of {labels.shape[1]} labels have one class only in the {what} set",
+            f"{(~both_classes(labels)).sum()} of {labels.shape[1]} labels have one class only in the {what} set",
             "records with and without each were expected",
-            "leave such labels out",
+            "exclude such labels",
         )

@@ -1,9 +1,9 @@
-"""Logistic regression of several labels at once, with a ridge, and with labels between 0 and 1.
+"""L2-regularised logistic regression of several labels at once, with targets between 0 and 1.
 
 Each label has weights w and a constant b that minimise ½‖w‖² + C · Σᵢ (log(1 + e^zᵢ) − yᵢ · zᵢ), z = Xw + b: the
-cross-entropy of a truth yᵢ that may lie between 0 and 1, as in mixed records (Zhang et al., ICLR 2018). For y of 0 and
-1 this is scikit-learn's ``LogisticRegression``. Here all labels share each pass over the records, and the descent runs
-in coordinates in which the loss is about equally curved: hundreds of regressions of some thousand records take minutes.
+cross-entropy of targets yᵢ, which may lie between 0 and 1 for mixed records (mixup, Zhang et al., ICLR 2018). For
+targets of 0 and 1 this is scikit-learn's ``LogisticRegression``. All labels are optimised together, in preconditioned
+coordinates, so that hundreds of regressions on some thousand records take minutes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 TOLERANCE = 1e-6
-"""Steepest slope of the mean loss at which a regression is done: further steps move no AUROC's fifth digit."""
+"""Largest gradient of the mean loss at convergence: further steps change no AUROC in the fifth digit."""
 STEPS = 500
-"""Most steps."""
+"""Largest number of steps."""
 CURVATURE = 0.15
-"""About p · (1 − p) of a label's probability p: by this the loss bends where an input moves."""
+"""Typical p · (1 − p) of a label's probability p, which scales the Hessian of the loss in the preconditioner."""
 
 
 def fit(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
@@ -27,17 +27,22 @@ def fit(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.nda
     Args:
         inputs: (record, feature), of about zero mean and unit deviation.
         labels: (record, label), 0 to 1.
-        strength: C above; the larger, the weaker the ridge.
+        strength: C above, the inverse strength of the regularisation.
+
+    Example:
+        >>> weights, constants = fit(np.array([[-1.0], [1.0]]), np.array([[0.0], [1.0]]), strength=1.0)
+        >>> weights.shape, bool(weights[0, 0] > 0), abs(float(constants[0])) < 1e-6
+        ((1, 1), True, True)
     """
     if len(inputs) >= inputs.shape[1]:
-        return _descended(inputs, labels, strength)
+        return _minimised(inputs, labels, strength)
     basis, triangle = np.linalg.qr(inputs.T)  # the weights lie in the span of the records
-    inner, constants = _descended(triangle.T, labels, strength)
+    inner, constants = _minimised(triangle.T, labels, strength)
     return basis @ inner, constants
 
 
-def _descended(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """The minimum, by L-BFGS on all labels together."""
+def _minimised(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and constants at the minimum, by L-BFGS on all labels together."""
     records, features = inputs.shape
     ridge, shape = 1 / (strength * records), (features + 1, labels.shape[1])
     curved = CURVATURE / records * inputs.T @ inputs + ridge * np.eye(features)

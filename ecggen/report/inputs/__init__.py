@@ -1,1 +1,1 @@
-"""Sets of ECGs found, opened, brought into one form and measured once."""
+"""Reading the sets of a report: find and open files, select records, and bring all sets to one signal format."""

@@ -1,7 +1,7 @@
-"""What a report is written about: sets of ECGs, and what is found in each, found once.
+"""The sets of ECGs of a report, and the measurements on each set, which are computed once.
 
-Scores rest on valid records only (finite, within ±10 mV, no flat lead); how many are not is a score of its own, so
-that one fault — microvolts taken for millivolts — turns one section red and not all.
+Scores use valid records only (finite, within ±10 mV, no flat lead). The share of invalid records is a score of its own,
+so that one error, such as microvolts read as millivolts, fails one section and not all of them.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from ecggen.metrics.functional import intervals as waves_to_intervals
 from ecggen.report import median_beats, repeats
 
 LEAST = 50
-"""Records that most scores need."""
+"""Least number of records for most scores."""
 PART = 200
-"""Records that are looked through at a time where all at once would take much memory."""
+"""Records that are processed at a time, to limit memory."""
 
 
 @dataclass(frozen=True)
 class ECGSet:
-    """Records of one kind, with what is known of them.
+    """A set of records with their metadata.
 
     Attributes:
-        ecg: All of them, of one rate, length and set of leads, in mV.
-        names: One for each record.
-        patients: The patient of each record; its own name where none is known.
-        codes: SCP statements of each, apart by blanks; "" where none are known.
-        texts: What each was asked for, or its report; "" where nothing is known.
-        age: (record,) years, NaN where unknown.
-        sex: (record,) 0 male, 1 female, NaN where unknown.
-        asked_rate: (record,) heart rate per minute that was asked for, NaN where none was.
-        source: Where they come from, for the report; no path, only a name.
-        left_out: Records that could not be read, with the reason.
-        changed: What was changed to make them fit, in words (resampled, cropped, leads derived).
-        provenance: What the files say of their origin, with how many records say so.
+        ecg: All records in mV, with one sampling rate, duration and set of leads.
+        names: Name of each record.
+        patients: Patient of each record; the name of the record if it is not known.
+        codes: SCP statements of each record, separated by spaces; "" if not known.
+        texts: Requested text or report of each record; "" if not known.
+        age: (record,) age in years, NaN if not known.
+        sex: (record,) 0 male, 1 female, NaN if not known.
+        requested_heart_rate: (record,) requested heart rate per minute, NaN if none.
+        source: Name of the file or folder, without its path.
+        left_out: Records that could not be used, with the reason.
+        changed: Changes made to the records (resampled, cropped, leads derived), as text.
+        provenance: Origins that the files state, with the number of records.
     """
 
     ecg: ECG
@@ -54,7 +54,7 @@ class ECGSet:
     texts: tuple[str, ...]
     age: np.ndarray
     sex: np.ndarray
-    asked_rate: np.ndarray
+    requested_heart_rate: np.ndarray
     source: str
     left_out: dict[str, str] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
@@ -66,22 +66,22 @@ class ECGSet:
     def at(self, rows: np.ndarray | Sequence[int]) -> ECGSet:
         """The records at ``rows``."""
         rows = np.asarray(rows, int)
-        words = {
+        texts = {
             name: tuple(np.asarray(getattr(self, name), object)[rows])
             for name in ("names", "patients", "codes", "texts")
         }
-        numbers = {name: getattr(self, name)[rows] for name in ("age", "sex", "asked_rate")}
-        return replace(self, ecg=replace(self.ecg, signal=self.ecg.signal[rows]), **words, **numbers)
+        numbers = {name: getattr(self, name)[rows] for name in ("age", "sex", "requested_heart_rate")}
+        return replace(self, ecg=replace(self.ecg, signal=self.ecg.signal[rows]), **texts, **numbers)
 
 
 @dataclass
-class Studied:
-    """A set of ECGs and what is found in it, each when it is first asked for.
+class MeasuredSet:
+    """A set of ECGs and the measurements on it, each computed when it is first used.
 
     Attributes:
         all: The records as given.
-        judge: The classifier that judges them; None leaves out what rests on it.
-        report: Called with what is being done and the share done.
+        classifier: The classifier; None leaves out the scores that need it.
+        report: Called with the current step and the fraction done.
     """
 
     all: ECGSet
@@ -90,7 +90,7 @@ class Studied:
 
     @cached_property
     def flaws(self) -> dict[str, np.ndarray]:
-        """Which records have which flaw, as ``flaws.found`` names them."""
+        """Which records have which flaw (record,), by the names of ``ecggen.core.artifacts``."""
         signal, fs = self.all.ecg.signal.numpy(), self.all.ecg.fs
         parts = [artifacts.found(signal[at : at + PART], fs) for at in range(0, max(len(signal), 1), PART)]
         return {flaw: np.concatenate([part[flaw] for part in parts]) for flaw in parts[0]}
@@ -103,17 +103,17 @@ class Studied:
 
     @cached_property
     def plain(self) -> ECG:
-        """The valid records in one form (``beat_shapes.plain``): independent leads at 100 Hz with 0.5–40 Hz."""
+        """The independent leads of the valid records at 100 Hz, 0.5–40 Hz (``median_beats.plain``)."""
         return median_beats.plain(self.valid.ecg)
 
     @cached_property
     def shapes(self) -> np.ndarray:
-        """The valid records' median beats (record, lead, point) in mV, NaN where a record has fewer than three."""
+        """Median beats of the valid records (record, lead, point) in mV, NaN for fewer than three beats."""
         return median_beats.shapes(self.plain, self.peaks)
 
     @cached_property
     def repeats(self) -> np.ndarray:
-        """(valid record,) of bool: whether it equals an earlier record of the set."""
+        """Whether each valid record equals an earlier one of the set: (valid record,) of bool."""
         return repeats.repeats(self.plain.signal.numpy(), self.shapes)
 
     @cached_property
@@ -123,45 +123,45 @@ class Studied:
 
     @cached_property
     def waves(self) -> Waves:
-        """P, QRS and T of the valid records."""
+        """P, QRS and T waves of the valid records."""
         return delineate(self.valid.ecg, progress=lambda share: self.report(f"delineating {self.all.source}", share))
 
     @cached_property
     def intervals(self) -> dict[str, np.ndarray]:
         """Intervals and amplitudes of the valid records."""
-        return waves_to_intervals.intervals(self.valid.ecg, self.waves)
+        return waves_to_intervals.ecg_intervals(self.valid.ecg, self.waves)
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """What the classifier finds in the valid records; None without a classifier or without records."""
+        """Predictions of the classifier for the valid records; None without a classifier or valid records."""
         if self.classifier is None or not len(self.valid):
             return None
         return self.classifier.predict(
-            self.valid.ecg, progress=lambda share: self.report(f"judging {self.all.source}", share)
+            self.valid.ecg, progress=lambda share: self.report(f"classifying {self.all.source}", share)
         )
 
 
 @dataclass
-class Material:
-    """Everything a section may use.
+class Cohorts:
+    """All sets, networks and settings that the sections use.
 
     Attributes:
-        synthetic: The ECGs that are judged.
+        synthetic: The synthetic ECGs.
         real: Real ECGs, those the generator was trained on if they are known.
-        holdout: Real ECGs of other patients; None where there are none.
-        truth: The true ECG of each synthetic one, in its order (a reconstruction's); None where there are none.
-        pair: The ECG-text encoders; None leaves out what rests on them.
+        holdout: Real ECGs of other patients, or None.
+        truth: The true ECG of each synthetic one, in the same order, for reconstructions; or None.
+        ecg_text: The ECG–text encoder; None leaves out the scores that need it.
         given: Leads that the reconstruction was given.
-        seed: Seed of every split and redraw.
-        about: What the caller says of the generator, for the report (name, weights, seed, evaluations, seconds).
-        notes: What happened on the way in that a reader must know, a sentence each.
+        seed: Seed of all splits and resampling.
+        about: Information of the caller on the generator (name, weights, seed, evaluations, seconds).
+        notes: Notes on how the sets were read and selected, one sentence each.
         extractors: Further networks on whose features the sets are compared.
     """
 
-    synthetic: Studied
-    real: Studied
-    holdout: Studied | None = None
-    truth: Studied | None = None
+    synthetic: MeasuredSet
+    real: MeasuredSet
+    holdout: MeasuredSet | None = None
+    truth: MeasuredSet | None = None
     ecg_text: ECGTextEncoder | None = None
     given: tuple[str, ...] = ()
     seed: int = 0
@@ -171,7 +171,22 @@ class Material:
 
 
 def halves(patients: Sequence[str], size: int, splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Patient-disjoint pairs of rows, ``size`` each (less where patients run out), ``splits`` of them."""
+    """Random patient-disjoint halves of the records.
+
+    Args:
+        patients: Patient of each record.
+        size: Largest number of records in each half.
+        splits: Number of splits.
+        seed: Seed of the splits.
+
+    Returns:
+        Pairs of rows, equally many in both halves.
+
+    Example:
+        >>> [(first, second)] = halves(["a", "b", "a", "b"], size=2, splits=1, seed=0)
+        >>> sorted([first.tolist(), second.tolist()])
+        [[0, 2], [1, 3]]
+    """
     _, which = np.unique(np.asarray(patients, object).astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
     found = []

@@ -1,7 +1,7 @@
-"""What lies at a path: anybody's recordings, one entry each, opened only when they are wanted.
+"""List the recordings at a path, one entry each; an entry is read only when it is used.
 
-A path is a file that holds one record or many (.npy, .npz, .csv, .hea) or a folder: as ``ecggen generate`` writes it
-(with its list), as PTB-XL is published (with its database), or with recordings and nothing else.
+A path is a file with one or more records (.npy, .npz, .csv, .hea) or a folder: the output of ``ecggen generate`` with
+its list of records, PTB-XL with its database, or any folder of recordings.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ecggen.core.ecg import ECG, check_rate
 from ecggen.core.errors import InputError
 from ecggen.data.sources import DATABASE
 from ecggen.io.normalise import LEFT_OUT, agreed, millivolts
-from ecggen.report.inputs.open import Said, opened
+from ecggen.report.inputs.open import FileDefaults, open_recording
 
 LISTS = "records*.csv"
-"""Lists of records that ``ecggen generate`` writes; other people's need a column ``file`` and any of ``METADATA``."""
+"""Lists of records as ``ecggen generate`` writes them; other lists need a column ``file`` and any of ``METADATA``."""
 METADATA = ("patient", "codes", "text", "age", "sex", "heart_rate")
-"""What may be known of a record: columns of a list, or arrays of an archive beside its signal."""
+"""Metadata of a record: columns of a list, or arrays of an archive in addition to its signal."""
 SEXES = {"m": 0.0, "male": 0.0, "0": 0.0, "0.0": 0.0, "f": 1.0, "female": 1.0, "1": 1.0, "1.0": 1.0}
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record and what is known of it, as the attributes of ``ECGSet`` say."""
+    """One record and its metadata; the attributes are those of ``ECGSet``."""
 
     name: str
     ecg: ECG
@@ -41,7 +41,7 @@ class Record:
     text: str = ""
     age: float = np.nan
     sex: float = np.nan
-    asked_rate: float = np.nan
+    requested_heart_rate: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Entry:
     """A file, or a row of an array.
 
     Attributes:
-        name: Its name in its folder; rows of an array have a number.
-        load: Reads its records; an InputError where it cannot.
-        patient: Its patient, where one is known.
-        named: Whether the name is somebody's choice, so that the same name elsewhere means the same heart.
+        name: Name in its folder; rows of an array have a number.
+        load: Reads the records; raises an InputError if it cannot.
+        patient: The patient, or "" if it is not known.
+        named: Whether the name identifies the record, so that the same name in another set means the same record.
     """
 
     name: str
@@ -61,40 +61,40 @@ class Entry:
     named: bool = True
 
 
-def listed(path: Path, said: Said, folds: Sequence[int] = ()) -> list[Entry]:
-    """What lies at ``path``.
+def list_entries(path: Path, defaults: FileDefaults, folds: Sequence[int] = ()) -> list[Entry]:
+    """The entries at ``path``.
 
     Args:
         path: A file or a folder.
-        said: What its files may leave open.
-        folds: Of PTB-XL's ten folds those to use; all where none are named.
+        defaults: Sampling rate, unit and leads of files that do not state them.
+        folds: Folds of a PTB-XL folder to use; all if empty.
 
     Raises:
-        InputError: Where nothing is there, or no recording.
+        InputError: If ``path`` does not exist or holds no recording.
     """
     if path.is_dir():
         database = (path / DATABASE).is_file()
         if folds and not database:
-            raise InputError(f"folds of {path.name} are asked for", f"a PTB-XL folder with its {DATABASE} was expected")
-        return _database(path, said, folds) if database else _lists(path, said) or _plain(path, said)
+            raise InputError(f"folds of {path.name} were given", f"a PTB-XL folder with its {DATABASE} was expected")
+        return _database(path, defaults, folds) if database else _lists(path, defaults) or _plain(path, defaults)
     if path.suffix == ".npy" and path.is_file():
-        return _array(path, said)
-    return _file(path, said)
+        return _array(path, defaults)
+    return _file(path, defaults)
 
 
-def _records(path: Path, name: str, said: Said, known: Mapping[str, Any]) -> list[Record]:
-    """The records of a file; a batch's are numbered, and may bring what is known of each."""
-    ecg = opened(path, said)
-    rows = _beside(path, len(ecg)) if path.suffix == ".npz" else [{}] * len(ecg)
+def _records(path: Path, name: str, defaults: FileDefaults, known: Mapping[str, Any]) -> list[Record]:
+    """The records of a file with their metadata; records of a batch are numbered."""
+    ecg = open_recording(path, defaults)
+    rows = _archive_metadata(path, len(ecg)) if path.suffix == ".npz" else [{}] * len(ecg)
     names = [name] if len(ecg) == 1 else [f"{name}[{row}]" for row in range(len(ecg))]
-    return [Record(names[at], ecg[at], **_facts({**known, **rows[at]})) for at in range(len(ecg))]
+    return [Record(names[at], ecg[at], **_metadata({**known, **rows[at]})) for at in range(len(ecg))]
 
 
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """``METADATA`` of a list's or an archive's row as attributes of a ``Record``."""
-    words = {name: str(row.get(name) or "") for name in ("patient", "codes", "text")}
+def _metadata(row: Mapping[str, Any]) -> dict[str, Any]:
+    """``METADATA`` of a row of a list or an archive as attributes of a ``Record``."""
+    texts = {name: str(row.get(name) or "") for name in ("patient", "codes", "text")}
     sex = SEXES.get(str(row.get("sex", "")).strip().lower(), np.nan)
-    return words | {"age": _number(row.get("age")), "sex": sex, "asked_rate": _number(row.get("heart_rate"))}
+    return texts | {"age": _number(row.get("age")), "sex": sex, "requested_heart_rate": _number(row.get("heart_rate"))}
 
 
 def _number(cell: Any) -> float:
@@ -104,16 +104,16 @@ def _number(cell: Any) -> float:
         return np.nan
 
 
-def _beside(path: Path, n: int) -> list[dict[str, Any]]:
-    """What an archive holds beside its signal, a row a record."""
+def _archive_metadata(path: Path, n: int) -> list[dict[str, Any]]:
+    """Metadata in an archive, one row for each record."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             known = {
                 name: arrays[name].tolist() for name in METADATA if name in arrays.files and arrays[name].ndim == 1
             }
     except ValueError as error:
-        do = "save words with .astype(str)"
-        raise InputError(f"{path.name} holds Python objects", "numbers and words were expected", do) from error
+        do = "save text with .astype(str)"
+        raise InputError(f"{path.name} holds Python objects", "numbers and text were expected", do) from error
     for name, column in known.items():
         if len(column) != n:
             raise InputError(
@@ -122,53 +122,53 @@ def _beside(path: Path, n: int) -> list[dict[str, Any]]:
     return [{name: column[row] for name, column in known.items()} for row in range(n)]
 
 
-def _file(path: Path, said: Said) -> list[Entry]:
-    """One file; a batch in it becomes an entry a record."""
-    records = _records(path, path.stem, said, {})
+def _file(path: Path, defaults: FileDefaults) -> list[Entry]:
+    """The entries of one file, one for each record."""
+    records = _records(path, path.stem, defaults, {})
     if len(records) == 1:
         return [Entry(path.stem, lambda: records)]
     return [Entry(one.name, partial(list, [one]), one.patient, named=False) for one in records]
 
 
-def _array(path: Path, said: Said) -> list[Entry]:
-    """A ``.npy`` of (record, lead, time), (record, time, lead) or, of one lead, (record, time); opened row by row."""
+def _array(path: Path, defaults: FileDefaults) -> list[Entry]:
+    """A ``.npy`` of (record, lead, time), (record, time, lead) or, for one lead, (record, time); read row by row."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path.name} is no array of numbers", "what numpy.save writes was expected") from error
-    if not said.leads:
+        raise InputError(f"{path.name} is no array of numbers", "a file of numpy.save was expected") from error
+    if not defaults.leads:
         do = "name them in order: --leads I,II,V1,… or --leads standard"
         raise InputError(f"{path.name} has shape {array.shape} and does not name its leads", do=do)
-    if array.ndim == 2 and len(said.leads) == 1:
+    if array.ndim == 2 and len(defaults.leads) == 1:
         array = array[:, None]
     if array.ndim != 3 or array.dtype.kind not in "fiu":
         found = f"{path.name} has shape {array.shape} and holds {array.dtype}"
         raise InputError(found, "numbers of (record, lead, time) or (record, time, lead) were expected")
     across, along = array.shape[1:]
-    if (across == len(said.leads)) == (along == len(said.leads)):
-        found = f"{len(said.leads)} leads are named and {path.name} has shape {array.shape}"
+    if (across == len(defaults.leads)) == (along == len(defaults.leads)):
+        found = f"{len(defaults.leads)} leads are named and {path.name} has shape {array.shape}"
         raise InputError(found, "one of its last two axes, not both, was expected to be as long")
-    fs = agreed(f"the sampling rate of {path.name}", "--fs", None, said.fs, check_rate)
-    scale = agreed(f"the unit of {path.name}", "--unit", None, said.unit, millivolts)
-    turned = across != len(said.leads)
-    kept = [row for row, lead in enumerate(said.leads) if lead != LEFT_OUT]
-    leads = tuple(said.leads[row] for row in kept)
+    fs = agreed(f"the sampling rate of {path.name}", "--fs", None, defaults.fs, check_rate)
+    scale = agreed(f"the unit of {path.name}", "--unit", None, defaults.unit, millivolts)
+    transposed = across != len(defaults.leads)
+    kept = [row for row, lead in enumerate(defaults.leads) if lead != LEFT_OUT]
+    leads = tuple(defaults.leads[row] for row in kept)
 
     def load(row: int, name: str) -> list[Record]:
-        wave = array[row].T if turned else array[row]
+        wave = array[row].T if transposed else array[row]
         return [Record(name, ECG(torch.from_numpy(np.asarray(wave[kept] * scale, np.float32)), leads, fs))]
 
     names = [f"{path.stem}[{row}]" for row in range(len(array))]
     return [Entry(name, partial(load, row, name), named=False) for row, name in enumerate(names)]
 
 
-def _plain(folder: Path, said: Said) -> list[Entry]:
+def _plain(folder: Path, defaults: FileDefaults) -> list[Entry]:
     """Every recording in a folder."""
-    return [Entry(one.name, partial(_records, one.path, one.name, said, {})) for one in data.recordings(folder)]
+    return [Entry(one.name, partial(_records, one.path, one.name, defaults, {})) for one in data.recordings(folder)]
 
 
-def _database(folder: Path, said: Said, folds: Sequence[int]) -> list[Entry]:
-    """A PTB-XL folder, with age, sex, report, statements and patient."""
+def _database(folder: Path, defaults: FileDefaults, folds: Sequence[int]) -> list[Entry]:
+    """The records of a PTB-XL folder, with age, sex, report, statements and patient."""
     chosen = [one for one in data.recordings(folder) if not folds or one.fold in folds]
     if not chosen:
         raise InputError(f"folds {', '.join(map(str, folds))} of {folder.name} hold no record", "records were expected")
@@ -179,7 +179,7 @@ def _database(folder: Path, said: Said, folds: Sequence[int]) -> list[Entry]:
                 _records,
                 one.path,
                 one.name,
-                said,
+                defaults,
                 {
                     "patient": one.patient,
                     "codes": one.codes,
@@ -194,10 +194,10 @@ def _database(folder: Path, said: Said, folds: Sequence[int]) -> list[Entry]:
     ]
 
 
-def _lists(folder: Path, said: Said) -> list[Entry]:
-    """The records that the lists of a folder name; empty where it has no such list."""
+def _lists(folder: Path, defaults: FileDefaults) -> list[Entry]:
+    """The records in the lists of a folder; empty if it has no list."""
     return [
-        Entry(name, partial(_records, folder / row["file"], name, said, row), row.get("patient") or "")
+        Entry(name, partial(_records, folder / row["file"], name, defaults, row), row.get("patient") or "")
         for path in sorted(folder.glob(LISTS))
         for row in _rows(path)
         if (name := Path(row["file"]).with_suffix("").as_posix())
@@ -205,7 +205,7 @@ def _lists(folder: Path, said: Said) -> list[Entry]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a list that name a file within its folder; none where it is no list of files."""
+    """Rows of a list that name a file within its folder; none if it is not a list of files."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         table = csv.DictReader(file)
         if "file" not in (table.fieldnames or ()):

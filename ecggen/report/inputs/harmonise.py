@@ -1,7 +1,8 @@
-"""Sets of ECGs brought into one form, so that nothing but the hearts differs between them.
+"""Bring all sets to one signal format, so that sampling rate, duration and leads do not differ between them.
 
-Within a set the majority decides and the odd ones are left out by name; between sets the poorer one decides: the lowest
-rate, the shortest length, the leads that all hold or determine. Each change is said.
+Within a set the most frequent format counts, and records that do not fit are left out by name. Between sets the common
+format has the lowest sampling rate, the shortest duration and the leads that all sets contain or determine. Every
+change is recorded.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ from ecggen.report.inputs.cohort import ECGSet
 from ecggen.report.inputs.discovery import Record
 
 SHORTEST, LONGEST = 5.0, 30.0
-"""Seconds of a record: fewer hold too few beats, more are cut off."""
+"""Shortest and longest duration in s: shorter records have too few beats, longer ones are cropped."""
 MOST = 0.95
-"""Share of a set's records that last as long as the set is said to."""
+"""Share of the records of a set that are at least as long as the duration of its format."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """Leads, rate in Hz and duration in s."""
+class SignalFormat:
+    """Leads, sampling rate in Hz and duration in s.
+
+    Example:
+        >>> print(SignalFormat(("I", "II"), 100.0, 10.0))
+        2 leads, 100 Hz, 10 s
+    """
 
     leads: tuple[str, ...]
     fs: float
@@ -37,54 +43,54 @@ class Form:
         return f"{len(self.leads)} leads, {self.fs:g} Hz, {self.seconds:.4g} s"
 
 
-def form_of(records: Sequence[Record]) -> Form:
-    """The form that most records of a set have.
+def format_of(records: Sequence[Record]) -> SignalFormat:
+    """The most frequent format of a set.
 
     Raises:
-        InputError: Where none lasts ``SHORTEST``.
+        InputError: If no record is at least ``SHORTEST`` long.
     """
-    lasting = [one.ecg for one in records if one.ecg.seconds >= SHORTEST - 1e-6]
-    if not lasting:
+    long_enough = [one.ecg for one in records if one.ecg.seconds >= SHORTEST - 1e-6]
+    if not long_enough:
         longest = max(one.ecg.seconds for one in records)
         raise InputError(
             f"the longest of {len(records)} records lasts {longest:.3g} s", f"at least {SHORTEST:g} s were expected"
         )
-    leads, _ = Counter(ecg.leads for ecg in lasting).most_common(1)[0]
-    fs, _ = Counter(ecg.fs for ecg in lasting).most_common(1)[0]
-    lengths = np.sort([ecg.seconds for ecg in lasting])
-    return Form(leads, fs, float(lengths[math.floor((1 - MOST) * len(lengths))]))
+    leads, _ = Counter(ecg.leads for ecg in long_enough).most_common(1)[0]
+    fs, _ = Counter(ecg.fs for ecg in long_enough).most_common(1)[0]
+    lengths = np.sort([ecg.seconds for ecg in long_enough])
+    return SignalFormat(leads, fs, float(lengths[math.floor((1 - MOST) * len(lengths))]))
 
 
-def common(forms: Sequence[Form]) -> Form:
-    """The form that all sets can be brought into.
+def common_format(formats: Sequence[SignalFormat]) -> SignalFormat:
+    """The format to which all sets can be converted.
 
     Raises:
-        InputError: Where they share no lead.
+        InputError: If they have no lead in common.
     """
-    held = {lead for form in forms for lead in form.leads}
-    shared = [set(determined_by(form.leads)) for form in forms]
+    held = {lead for one in formats for lead in one.leads}
+    shared = [set(determined_by(one.leads)) for one in formats]
     leads = tuple(lead for lead in STANDARD_LEADS if lead in held and all(lead in one for one in shared))
     if not leads:
         raise InputError(
-            f"the sets have no lead in common ({' / '.join(', '.join(form.leads) for form in forms)})",
+            f"the sets have no lead in common ({' / '.join(', '.join(one.leads) for one in formats)})",
             "at least one was expected",
-            "name the leads that are meant with --leads",
+            "name the leads with --leads",
         )
-    return Form(leads, min(form.fs for form in forms), min(LONGEST, *(form.seconds for form in forms)))
+    return SignalFormat(leads, min(one.fs for one in formats), min(LONGEST, *(one.seconds for one in formats)))
 
 
-def brought(records: Sequence[Record], form: Form, source: str, left_out: dict[str, str]) -> ECGSet:
-    """The records in ``form``; those that cannot be brought into it are left out with the reason.
+def harmonised(records: Sequence[Record], target: SignalFormat, source: str, left_out: dict[str, str]) -> ECGSet:
+    """The records converted to ``target``; those that cannot be converted are left out with the reason.
 
     Raises:
-        InputError: Where none can be.
+        InputError: If none can be converted.
     """
     kept, left_out, changes = [], dict(left_out), Counter()
     for one in records:
-        if why := misfit(one.ecg, form):
+        if why := misfit(one.ecg, target):
             left_out[one.name] = why
         else:
-            kept.append((one, _in_form(one.ecg, form, changes)))
+            kept.append((one, _converted(one.ecg, target, changes)))
     if not kept:
         reason = next(iter(left_out.values()), "it holds none")
         raise InputError(f"no record of {source} can be used; the first: {reason}")
@@ -92,33 +98,33 @@ def brought(records: Sequence[Record], form: Form, source: str, left_out: dict[s
     return _set([one for one, _ in kept], ECG.cat([ecg for _, ecg in kept]), source, left_out, changed)
 
 
-def misfit(ecg: ECG, form: Form) -> str:
-    """Why ``ecg`` cannot be brought into ``form``; "" where it can."""
-    lacking = [lead for lead in form.leads if lead not in determined_by(ecg.leads)]
+def misfit(ecg: ECG, target: SignalFormat) -> str:
+    """Why ``ecg`` cannot be converted to ``target``; "" if it can."""
+    lacking = [lead for lead in target.leads if lead not in determined_by(ecg.leads)]
     if lacking:
         return f"it holds {', '.join(ecg.leads)}, from which {', '.join(lacking)} do not follow"
-    if ecg.seconds < form.seconds - _sample(ecg, form):
-        return f"it lasts {ecg.seconds:.3g} s; {form.seconds:.4g} s were expected, as of the others"
+    if ecg.seconds < target.seconds - _sample(ecg, target):
+        return f"it lasts {ecg.seconds:.3g} s; {target.seconds:.4g} s were expected, as of the others"
     return ""
 
 
-def _sample(ecg: ECG, form: Form) -> float:
-    """Seconds by which two lengths may differ through rounding."""
-    return 1.5 / min(ecg.fs, form.fs)
+def _sample(ecg: ECG, target: SignalFormat) -> float:
+    """Difference of two durations in s that rounding may cause."""
+    return 1.5 / min(ecg.fs, target.fs)
 
 
-def _in_form(ecg: ECG, form: Form, changes: Counter[str]) -> ECG:
-    """One record in ``form``; what is changed is counted."""
-    derived = [lead for lead in form.leads if lead not in ecg.leads]
+def _converted(ecg: ECG, target: SignalFormat, changes: Counter[str]) -> ECG:
+    """One record converted to ``target``; changes are counted."""
+    derived = [lead for lead in target.leads if lead not in ecg.leads]
     if derived:
         changes[f"{', '.join(derived)} derived from the other leads"] += 1
-    if ecg.fs != form.fs:
-        changes[f"resampled from {ecg.fs:g} to {form.fs:g} Hz"] += 1
-    if ecg.seconds > form.seconds + _sample(ecg, form):
-        changes[f"cut to the first {form.seconds:.4g} s"] += 1
-        ecg = ecg.crop(0, min(ecg.seconds, form.seconds + 1))  # a second more, for the filter of the resampling
-    ecg = with_leads(ecg, form.leads).resample(form.fs)
-    samples = round(form.seconds * form.fs)
+    if ecg.fs != target.fs:
+        changes[f"resampled from {ecg.fs:g} to {target.fs:g} Hz"] += 1
+    if ecg.seconds > target.seconds + _sample(ecg, target):
+        changes[f"cut to the first {target.seconds:.4g} s"] += 1
+        ecg = ecg.crop(0, min(ecg.seconds, target.seconds + 1))  # a second more, for the filter of the resampling
+    ecg = with_leads(ecg, target.leads).resample(target.fs)
+    samples = round(target.seconds * target.fs)
     if ecg.samples < samples:  # lost by rounding
         end = ecg.signal[..., -1:].expand(-1, -1, samples - ecg.samples)
         return ECG(torch.cat([ecg.signal, end], -1), ecg.leads, ecg.fs)
@@ -126,36 +132,36 @@ def _in_form(ecg: ECG, form: Form, changes: Counter[str]) -> ECG:
 
 
 def with_leads(ecg: ECG, leads: Sequence[str]) -> ECG:
-    """The named leads: those that are there as they are, the others as they follow from them."""
+    """The named leads: recorded leads unchanged, the others derived from them."""
     rows = [ecg.signal[:, ecg.leads.index(lead)] if lead in ecg.leads else _derived(ecg, lead) for lead in leads]
     return ECG(torch.stack(rows, 1), tuple(leads), ecg.fs)
 
 
 def _derived(ecg: ECG, lead: str) -> torch.Tensor:
-    """(record, time) of a lead that is not there but determined (least squares on the lead equations)."""
+    """(record, time) of a derived lead, by least squares on the lead equations."""
     given = LEAD_MATRIX[[STANDARD_LEADS.index(one) for one in ecg.leads]]
     weights = LEAD_MATRIX[STANDARD_LEADS.index(lead)] @ np.linalg.pinv(given)
-    used = np.flatnonzero(np.abs(weights) > 1e-9)  # a gap in another lead is none of this one's
+    used = np.flatnonzero(np.abs(weights) > 1e-9)  # gaps in leads that are not used must not spread
     return torch.einsum("l,blt->bt", torch.as_tensor(weights[used], dtype=torch.float32), ecg.signal[:, used])
 
 
 def _set(
     records: Sequence[Record], ecg: ECG, source: str, left_out: dict[str, str], changed: tuple[str, ...]
 ) -> ECGSet:
-    """Records and what is known of them as one set."""
+    """Records with their metadata as one set."""
     origins = {one.ecg.provenance for one in records}
-    alike = {(origin.recorded, origin.generated) if origin else None for origin in origins}
-    measured, generated = next(iter(alike)) or ((), ())
-    whole = Provenance(measured, generated) if len(alike) == 1 and generated else None
+    kinds = {(origin.recorded, origin.generated) if origin else None for origin in origins}
+    recorded, generated = next(iter(kinds)) or ((), ())
+    common = Provenance(recorded, generated) if len(kinds) == 1 and generated else None
     return ECGSet(
-        ecg=replace(ecg, provenance=whole),
+        ecg=replace(ecg, provenance=common),
         names=tuple(one.name for one in records),
         patients=tuple(one.patient or one.name for one in records),
         codes=tuple(one.codes for one in records),
         texts=tuple(one.text for one in records),
         age=np.array([one.age for one in records], float),
         sex=np.array([one.sex for one in records], float),
-        asked_rate=np.array([one.asked_rate for one in records], float),
+        requested_heart_rate=np.array([one.requested_heart_rate for one in records], float),
         source=source,
         left_out=left_out,
         changed=changed,
@@ -164,7 +170,7 @@ def _set(
 
 
 def _origin(origin: Provenance) -> str:
-    """A provenance in words."""
+    """A provenance as text."""
     made = "all leads" if not origin.recorded else ", ".join(origin.generated)
     given = f", given {', '.join(origin.recorded)}" if origin.recorded else ""
     return f"SYNTHETIC: {made} by {origin.model or 'an unnamed model'}{given}"

@@ -1,8 +1,8 @@
-"""The report's door: paths in, ``Material`` out.
+"""Load the sets of a report: from paths to ``Cohorts``.
 
-The order of work: list what lies at each path, choose which records are used, read them, bring all sets into one
-form, open the classifier. What cannot be used is left out and named; only where nothing is left to report on does it
-end in an ``InputError``.
+Steps: list the files of each path, select the records, read them, bring all sets to one signal format, and load the
+classifier. Records that cannot be used are left out and listed in the report. An ``InputError`` is raised only if a
+set has no usable record.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from ecggen.core.errors import InputError
 from ecggen.evaluators import foundation, pretrained
 from ecggen.evaluators.classifier import Classifier
 from ecggen.evaluators.ecg_text import ECGTextEncoder
-from ecggen.report.inputs.cohort import ECGSet, Material, Studied
-from ecggen.report.inputs.discovery import Entry, Record, listed
-from ecggen.report.inputs.harmonise import Form, brought, common, form_of, misfit
-from ecggen.report.inputs.open import Said
-from ecggen.report.inputs.selection import drawn, of_others, paired
+from ecggen.report.inputs.cohort import Cohorts, ECGSet, MeasuredSet
+from ecggen.report.inputs.discovery import Entry, Record, list_entries
+from ecggen.report.inputs.harmonise import SignalFormat, common_format, format_of, harmonised, misfit
+from ecggen.report.inputs.open import FileDefaults
+from ecggen.report.inputs.selection import exclude_patients, limit_entries, pair_entries
 
 CLASSIFIER, ECG_TEXT = "classifier", "ecg_text"
-"""Names of the shipped judging networks."""
+"""Names of the shipped checkpoints."""
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a report is asked for.
+class ReportRequest:
+    """Files and options of a report.
 
     Attributes:
-        synthetic: File or folder of the ECGs that are judged.
-        real: Of real ones, those the generator was trained on if they are known.
-        holdout: Of real ones of other patients.
-        truth: Of the true ECGs of the synthetic ones.
-        said: What the files leave open.
-        limit: Most records of each set, drawn at random; 0 for all.
-        seed: Seed of every choice.
-        judge: Name or folder of the classifier; "none" for no classifier, "" for the shipped one if it is there.
-        given: Leads that a reconstruction was given; none where its files say it themselves.
-        real_folds: Folds of a PTB-XL folder that ``real`` means; all where none are named.
-        holdout_folds: Likewise of ``holdout``.
+        synthetic: File or folder of the synthetic ECGs.
+        real: File or folder of real ECGs, those the generator was trained on if they are known.
+        holdout: File or folder of real ECGs of other patients.
+        truth: File or folder of the true ECGs of the synthetic ones.
+        defaults: Sampling rate, unit and leads of files that do not state them.
+        limit: Largest number of records of each set, selected at random; 0 for all.
+        seed: Seed of all random choices.
+        classifier: Name or folder of the classifier; "none" for no classifier, "" for the shipped one if installed.
+        given: Leads that a reconstruction was given; empty if its files state them.
+        real_folds: Folds of a PTB-XL folder in ``real``; all if empty.
+        holdout_folds: Folds of a PTB-XL folder in ``holdout``; all if empty.
         features: Folders of further networks on whose features the sets are compared.
     """
 
@@ -51,7 +51,7 @@ class Asked:
     real: Path
     holdout: Path | None = None
     truth: Path | None = None
-    said: Said = field(default_factory=Said)
+    defaults: FileDefaults = field(default_factory=FileDefaults)
     limit: int = 1000
     seed: int = 0
     classifier: str = ""
@@ -61,46 +61,55 @@ class Asked:
     features: tuple[Path, ...] = ()
 
 
-def enter(asked: Asked, progress: Progress = lambda what, share: None) -> Material:
-    """Everything that a report needs.
+def load_cohorts(request: ReportRequest, progress: Progress = lambda what, share: None) -> Cohorts:
+    """Load and harmonise the sets of a report, and load the networks.
+
+    Args:
+        request: Files and options.
+        progress: Called with the current step and the fraction done.
 
     Raises:
-        InputError: Where a set holds no usable record, or the sets have no lead in common.
+        InputError: If a set has no usable record, or the sets have no lead in common.
     """
-    if asked.given:
-        check_leads(asked.given)
+    if request.given:
+        check_leads(request.given)
     notes: list[str] = []
-    extractors = tuple(foundation.load(folder) for folder in asked.features)
-    sets = read_sets(entries(asked, notes), asked, progress, notes)
+    extractors = tuple(foundation.load(folder) for folder in request.features)
+    sets = read_sets(select_entries(request, notes), request, progress, notes)
     synthetic = sets["synthetic"]
-    classifier = open_classifier(asked.classifier, synthetic.ecg.leads, notes)
-    studied = {name: Studied(one, classifier, progress) for name, one in sets.items()}
+    classifier = open_classifier(request.classifier, synthetic.ecg.leads, notes)
+    measured = {name: MeasuredSet(one, classifier, progress) for name, one in sets.items()}
     origin = synthetic.ecg.provenance
-    return Material(
-        studied["synthetic"],
-        studied["real"],
-        studied.get("holdout"),
-        studied.get("truth"),
-        _pair(classifier, synthetic),
-        asked.given or (origin.recorded if origin and "truth" in sets else ()),
-        asked.seed,
+    return Cohorts(
+        measured["synthetic"],
+        measured["real"],
+        measured.get("holdout"),
+        measured.get("truth"),
+        _open_ecg_text(classifier, synthetic),
+        request.given or (origin.recorded if origin and "truth" in sets else ()),
+        request.seed,
         notes=tuple(notes),
         extractors=extractors,
     )
 
 
-def entries(asked: Asked, notes: list[str]) -> dict[str, list[Entry]]:
-    """The files and rows that are used of each set; truths stand in the order of their synthetic records."""
-    found = {"synthetic": listed(asked.synthetic, asked.said), "real": listed(asked.real, asked.said, asked.real_folds)}
-    if asked.holdout is not None:
-        found["holdout"] = of_others(listed(asked.holdout, asked.said, asked.holdout_folds), found["real"], notes)
+def select_entries(request: ReportRequest, notes: list[str]) -> dict[str, list[Entry]]:
+    """The selected entries of each set; true records are in the order of their synthetic records."""
+    found = {
+        "synthetic": list_entries(request.synthetic, request.defaults),
+        "real": list_entries(request.real, request.defaults, request.real_folds),
+    }
+    if request.holdout is not None:
+        found["holdout"] = exclude_patients(
+            list_entries(request.holdout, request.defaults, request.holdout_folds), found["real"], notes
+        )
     truths = None
-    if asked.truth is not None:
-        truths = paired(found["synthetic"], listed(asked.truth, asked.said), notes)
+    if request.truth is not None:
+        truths = pair_entries(found["synthetic"], list_entries(request.truth, request.defaults), notes)
     if truths is not None:
         found["synthetic"] = truths[0]
     rows = {
-        name: drawn(some, asked.limit, asked.seed + number, name, notes)
+        name: limit_entries(some, request.limit, request.seed + number, name, notes)
         for number, (name, some) in enumerate(found.items())
     }
     if truths is not None:
@@ -108,13 +117,15 @@ def entries(asked: Asked, notes: list[str]) -> dict[str, list[Entry]]:
     return {name: [some[row] for row in rows[name]] for name, some in found.items()}
 
 
-def read_sets(chosen: dict[str, list[Entry]], asked: Asked, progress: Progress, notes: list[str]) -> dict[str, ECGSet]:
-    """All sets in one form; of pairs, those of which both sides can be used.
+def read_sets(
+    chosen: dict[str, list[Entry]], request: ReportRequest, progress: Progress, notes: list[str]
+) -> dict[str, ECGSet]:
+    """All sets in one signal format; of pairs, those in which both records can be used.
 
     Raises:
-        InputError: Where a set holds no usable record, or the sets have no lead in common.
+        InputError: If a set has no usable record, or the sets have no lead in common.
     """
-    sources = {"synthetic": asked.synthetic, "real": asked.real, "holdout": asked.holdout, "truth": asked.truth}
+    sources = {"synthetic": request.synthetic, "real": request.real, "holdout": request.holdout, "truth": request.truth}
     read, left_out = {}, {}
     for name, some in chosen.items():
         read[name], left_out[name] = _read(some, name, progress)
@@ -123,38 +134,46 @@ def read_sets(chosen: dict[str, list[Entry]], asked: Asked, progress: Progress, 
         if not some:
             reason = next(iter(left_out[name].values()), "it holds none")
             raise InputError(f"no {name} record can be used; the first: {reason}")
-    form = _agreed({name: form_of(some) for name, some in records.items()}, notes)
+    target = _agreed({name: format_of(some) for name, some in records.items()}, notes)
     if "truth" in records:
-        whole = _whole_pairs(read["synthetic"], read["truth"], form)
+        whole = _whole_pairs(read["synthetic"], read["truth"], target)
         notes += _lost(len(records["synthetic"]), len(whole))
-        records["synthetic"], records["truth"] = [ours for ours, _ in whole], [theirs for _, theirs in whole]
+        records["synthetic"], records["truth"] = [one for one, _ in whole], [one for _, one in whole]
     return {
-        name: brought(some, form, Path(sources[name] or name).name, left_out[name]) for name, some in records.items()
+        name: harmonised(some, target, Path(sources[name] or name).name, left_out[name])
+        for name, some in records.items()
     }
 
 
 def open_classifier(name: str, leads: Sequence[str], notes: list[str]) -> Classifier | None:
-    """The classifier, if there is one that can see these leads; ``name`` as in ``Asked``.
+    """The classifier; None if none is wanted or installed, or the leads do not suffice for it.
+
+    Args:
+        name: As in ``ReportRequest``.
+        leads: Leads of the synthetic set.
+        notes: A reason is appended if there is no classifier.
 
     Raises:
-        InputError: Where the classifier that is named is none.
+        InputError: If the named checkpoint is not a classifier.
     """
     lacking = [lead for lead in INDEPENDENT_LEADS if lead not in determined_by(leads)]
     if name == "none" or lacking:
-        why = f"it sees twelve leads, and {', '.join(lacking)} do not follow" if lacking else "none was wanted"
-        notes.append(f"There is no classifier ({why}): what rests on its features is not measured.")
+        why = "none was wanted"
+        if lacking:
+            why = f"it needs twelve leads, and {', '.join(lacking)} do not follow from the given ones"
+        notes.append(f"There is no classifier ({why}): scores on its features are not measured.")
         return None
     try:
         return pretrained.load(name or CLASSIFIER, "classifier")
     except InputError:
         if name:
             raise
-        notes.append("The shipped judge is not installed: what rests on its features is not measured.")
+        notes.append("The shipped classifier is not installed: scores on its features are not measured.")
         return None
 
 
-def _pair(classifier: Classifier | None, synthetic: ECGSet) -> ECGTextEncoder | None:
-    """The shipped ECG–text encoders, where a classifier is wanted and there are texts to compare with."""
+def _open_ecg_text(classifier: Classifier | None, synthetic: ECGSet) -> ECGTextEncoder | None:
+    """The shipped ECG–text encoder, if a classifier is used and there are texts."""
     if classifier is None or not any(synthetic.texts):
         return None
     try:
@@ -164,7 +183,7 @@ def _pair(classifier: Classifier | None, synthetic: ECGSet) -> ECGTextEncoder | 
 
 
 def _read(chosen: Sequence[Entry], name: str, progress: Progress) -> tuple[list[list[Record]], dict[str, str]]:
-    """The records of each entry, none where it cannot be read, and why not."""
+    """The records of each entry, empty if it cannot be read, and the reasons by name."""
     records, left_out = [], {}
     for done, entry in enumerate(chosen, 1):
         try:
@@ -176,26 +195,26 @@ def _read(chosen: Sequence[Entry], name: str, progress: Progress) -> tuple[list[
     return records, left_out
 
 
-def _agreed(forms: dict[str, Form], notes: list[str]) -> Form:
-    """The common form of all sets, said where they differ."""
-    form = common(list(forms.values()))
-    if any(one != form for one in forms.values()):
-        each = "; ".join(f"{name} {one}" for name, one in forms.items())
-        notes.append(f"The sets differ in form ({each}); all are judged as {form}.")
-    return form
+def _agreed(formats: dict[str, SignalFormat], notes: list[str]) -> SignalFormat:
+    """The common format of all sets; a note if they differ."""
+    target = common_format(list(formats.values()))
+    if any(one != target for one in formats.values()):
+        each = "; ".join(f"{name} {one}" for name, one in formats.items())
+        notes.append(f"The sets differ in format ({each}); all are converted to {target}.")
+    return target
 
 
 def _whole_pairs(
-    synthetic: Sequence[Sequence[Record]], truth: Sequence[Sequence[Record]], form: Form
+    synthetic: Sequence[Sequence[Record]], truth: Sequence[Sequence[Record]], target: SignalFormat
 ) -> list[tuple[Record, Record]]:
-    """The pairs of which both sides could be read and fit the form."""
+    """The pairs in which both records could be read and fit the format."""
     pairs = [
         pair
-        for ours, theirs in zip(synthetic, truth, strict=True)
-        if len(ours) == len(theirs)
-        for pair in zip(ours, theirs, strict=True)
+        for generated, true in zip(synthetic, truth, strict=True)
+        if len(generated) == len(true)
+        for pair in zip(generated, true, strict=True)
     ]
-    return [pair for pair in pairs if not any(misfit(one.ecg, form) for one in pair)]
+    return [pair for pair in pairs if not any(misfit(one.ecg, target) for one in pair)]
 
 
 def _lost(records: int, whole: int) -> list[str]:

@@ -1,1 +1,1 @@
-"""The report as HTML and JSON: page, figures and ECGs."""
+"""Rendering of the report as HTML and JSON: templates, figures and ECG tracings."""

@@ -1,6 +1,6 @@
-"""The whole report as a value: its sections and everything that must be known to believe or repeat it.
+"""The report as data: its sections, and what is needed to reproduce it (sets, seed, networks, versions, commit).
 
-``as_json`` is what programs read: its keys are stable, its numbers are plain, and what is no number is null.
+The keys of ``as_json`` are stable. Its numbers are plain Python numbers; NaN and infinity become null.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ecggen.report.inputs.cohort import Material, Studied
-from ecggen.report.scores import FAIL, GRAVITY, NOT_MEASURED, PASS, WARN, Section, gravest
+from ecggen.report.inputs.cohort import Cohorts, MeasuredSet
+from ecggen.report.scores import SEVERITY, Section, most_severe
 
 FORMAT = 1
-"""Version of ``report.json``'s form."""
+"""Version of the format of ``report.json``."""
 LIBRARIES = ("numpy", "scipy", "torch", "scikit-learn", "matplotlib")
 SETS = ("synthetic", "real", "holdout", "truth")
 
@@ -28,14 +28,15 @@ class Report:
     """A finished report.
 
     Attributes:
-        sections: In their order.
-        sets: What each set is, by name (``SETS``); None for one that was not given.
-        seed: Seed of every split and redraw.
-        judge: Name and weight hash of the judging network, or "".
-        pair: Likewise of the ECG–text encoders.
+        sections: Sections in order.
+        sets: Description of each set by name (``SETS``); None for one that was not given.
+        seed: Seed of all splits and resampling.
+        classifier: Name and weight hash of the classifier, or "".
+        ecg_text: Name and weight hash of the ECG–text encoder, or "".
         date: ISO date of the run.
         commit: Commit of the sources, or "".
-        seconds: How long it took.
+        seconds: Run time.
+        versions: Version of each library by name.
     """
 
     sections: list[Section]
@@ -50,19 +51,18 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The gravest of all."""
-        return gravest([section.verdict for section in self.sections])
+        """The most severe verdict of all sections."""
+        return most_severe([section.verdict for section in self.sections])
 
     @property
     def summary(self) -> str:
-        """The verdicts counted, in one sentence."""
+        """Number of sections with each verdict, in one sentence."""
         counted = Counter(section.verdict for section in self.sections)
-        words = {FAIL: "fail", WARN: "warn", PASS: "pass", NOT_MEASURED: "not measured"}
-        parts = [f"{counted[verdict]} {words[verdict]}" for verdict in reversed(GRAVITY) if counted[verdict]]
+        parts = [f"{counted[verdict]} {verdict}" for verdict in reversed(SEVERITY) if counted[verdict]]
         return f"Of {len(self.sections)} sections: {', '.join(parts)}."
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the drawings, plain and with stable keys."""
+        """Everything but the plots, as plain values with stable keys."""
         about = {
             "format": FORMAT,
             "verdict": self.verdict,
@@ -81,7 +81,7 @@ class Report:
 
 
 def versions() -> dict[str, str]:
-    """ecggen, Python and the libraries that compute."""
+    """Versions of ecggen, Python and the numerical libraries."""
     from ecggen import __version__
 
     here = {"ecggen": __version__, "python": platform.python_version()}
@@ -93,19 +93,19 @@ def versions() -> dict[str, str]:
     return here
 
 
-def sets_of(material: Material) -> dict[str, dict[str, Any] | None]:
-    """What each set is."""
-    return {name: _about(getattr(material, name)) for name in SETS}
+def describe_sets(cohorts: Cohorts) -> dict[str, dict[str, Any] | None]:
+    """Description of each set by name; None for one that was not given."""
+    return {name: _about(getattr(cohorts, name)) for name in SETS}
 
 
-def _about(studied: Studied | None) -> dict[str, Any] | None:
-    if studied is None:
+def _about(measured_set: MeasuredSet | None) -> dict[str, Any] | None:
+    if measured_set is None:
         return None
-    one = studied.all
+    one = measured_set.all
     return {
         "source": one.source,
         "n": len(one),
-        "n_valid": len(studied.valid),
+        "n_valid": len(measured_set.valid),
         "patients": len(set(one.patients)),
         "rate_hz": one.ecg.fs,
         "seconds": one.ecg.seconds,
@@ -117,7 +117,12 @@ def _about(studied: Studied | None) -> dict[str, Any] | None:
 
 
 def plain(value: Any) -> Any:
-    """``value`` for JSON: no tuples, no numpy, no NaN."""
+    """``value`` without tuples, NumPy types, NaN and infinity, for JSON.
+
+    Example:
+        >>> plain({"n": np.int64(3), "interval": (0.5, float("nan"))})
+        {'n': 3, 'interval': [0.5, None]}
+    """
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,11 @@
-"""An ECG on paper as a small drawing for a page: true millimetres, ten kilobytes instead of a megabyte.
+"""An ECG on paper as a compact SVG: true to scale in millimetres, and about ten kilobytes in size.
 
-Strips, display filter and thinning are those of ``ecggen.viz.ecg``; what is new is only the ink. Coordinates are whole
-hundredths of a millimetre, each relative to the one before, and the grid is two paths. A tracing for blinded reading
-says nothing of where the record comes from.
+Strips, display filter and line simplification are those of ``ecggen.viz.ecg``. Coordinates are relative and in
+hundredths of a millimetre, and the grid consists of two paths. A tracing for blinded reading does not state the
+origin of the record.
+
+The SVG is assembled here and not in a template: nearly all of it is computed coordinates. The texts that a caller
+passes, ``mark`` and ``label``, are escaped.
 """
 
 from __future__ import annotations
@@ -17,20 +20,20 @@ from ecggen.viz.ecg import PAGE_SECONDS, Strip, arrange, displayed
 from ecggen.viz.paper import COARSE, FINE, INK, PAPER, thinned
 
 SPEED, GAIN = 25.0, 10.0
-"""mm/s and mm/mV of every tracing."""
+"""Paper speed in mm/s and gain in mm/mV of every tracing."""
 LEFT, RIGHT, TOP = 10.0, 5.0, 5.0
-"""mm of paper before the traces (with the calibration pulse), behind and above them."""
+"""Margins in mm to the left of the traces (with the calibration pulse), to the right and above."""
 ROWS = 18.0, 45.0
-"""Least and most mm between two rows."""
+"""Smallest and largest distance between two rows in mm."""
 TOLERANCE = 0.06
-"""mm in y that no eye sees in a line of 0.3 mm."""
+"""Tolerance in mm of the line simplification: not visible in a line of 0.3 mm."""
 BAND = (0.5, 40.0)
-"""Hz that every tracing shows."""
+"""Pass band in Hz of every tracing."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A strip with its wave in mm: ``x`` from the left edge, ``y`` upwards from the row's 0 mV."""
+    """A strip with its waveform in mm: ``x`` from the left edge, ``y`` upwards from the 0 mV level of the row."""
 
     strip: Strip
     x: np.ndarray
@@ -41,17 +44,17 @@ def tracing(ecg: ECG, record: int = 0, mark: str = "", true_scale: bool = False,
     """One ``<svg>`` element of up to ten seconds of one record at 25 mm/s and 10 mm/mV, filtered to 0.5–40 Hz.
 
     Args:
-        ecg: Any leads; up to three are drawn as rows of ten seconds, more in the 3×4 form with a rhythm strip.
-        record: Which record of the batch.
-        mark: A word that stands pale across the paper, as "SYNTHETIC"; none where it is empty.
-        true_scale: Whether it measures in millimetres when it is printed; else it is as wide as its place.
-        label: What a screen reader says of it.
+        ecg: Any leads; up to three are drawn as rows of ten seconds, more in the 3×4 layout with a rhythm strip.
+        record: Index of the record in the batch.
+        mark: Watermark, such as "SYNTHETIC"; none if empty.
+        true_scale: Whether the size is given in millimetres, for printing to scale; otherwise it fills its container.
+        label: Description for screen readers.
     """
     traces = _traces(ecg, record)
     heights, height = _rows(traces)
     width = LEFT + SPEED * PAGE_SECONDS + RIGHT
     size = f'width="{width:g}mm" height="{height:g}mm"' if true_scale else 'width="100%"'
-    parts = [_grid(width, height), _mark(mark, width, height)]
+    parts = [_grid(width, height), _watermark(mark, width, height)]
     parts += [_pulse(y) for y in heights]
     parts += [_ink(trace, heights[trace.strip.row]) for trace in traces]
     parts += [_name(trace, heights[trace.strip.row]) for trace in traces]
@@ -77,7 +80,7 @@ def _trace(strip: Strip, wave: np.ndarray, fs: float) -> Trace:
 
 
 def _rows(traces: list[Trace]) -> tuple[list[float], float]:
-    """mm from the upper edge to each row's 0 mV, and to the lower edge: rows stand as far apart as they must."""
+    """Distance in mm from the upper edge to the 0 mV level of each row, and to the lower edge."""
     count = 1 + max(trace.strip.row for trace in traces)
     up, down = np.full(count, 8.0), np.full(count, 4.0)
     for trace in traces:
@@ -90,7 +93,7 @@ def _rows(traces: list[Trace]) -> tuple[list[float], float]:
 
 
 def _grid(width: float, height: float) -> str:
-    """The lines of 1 mm and of 5 mm."""
+    """The grid lines of 1 mm and 5 mm."""
 
     def lines(step: int, skip: int) -> str:
         upright = [f"M{x} 0v{height:g}" for x in range(0, int(width) + 1, step) if not skip or x % skip]
@@ -102,12 +105,12 @@ def _grid(width: float, height: float) -> str:
 
 
 def _pulse(y: float) -> str:
-    """1 mV for 200 ms before a row."""
+    """The calibration pulse of a row: 1 mV for 200 ms."""
     return f'<path d="M1.5 {y:g}h1.5v-{GAIN:g}h5v{GAIN:g}h1.5" fill="none" stroke="{INK}" stroke-width=".25"/>'
 
 
 def _ink(trace: Trace, y: float) -> str:
-    """The wave as one path; gaps stay open."""
+    """The waveform as one path; gaps stay open."""
     steps = []
     for run in np.ma.clump_unmasked(np.ma.masked_invalid(trace.y)):
         points = thinned(trace.x[run], trace.y[run], TOLERANCE)
@@ -120,24 +123,24 @@ def _ink(trace: Trace, y: float) -> str:
 
 
 def _name(trace: Trace, y: float) -> str:
-    """The lead's name above the beginning of its strip."""
+    """The name of the lead above the beginning of its strip."""
     start = trace.y[trace.x < trace.x[0] + 8]
     above = float(np.clip(np.nanmax(start, initial=0) + 1.5, 6, 14))
     style = f'font-family="Helvetica, Arial, sans-serif" font-size="3.6" font-weight="bold" fill="{INK}"'
     halo = f'stroke="{PAPER}" stroke-width=".8" paint-order="stroke"'
     tick = f'<path d="M{trace.x[0]:g} {y - 4:g}v-3m0 14v-3" stroke="{INK}" stroke-width=".25"/>'
-    words = f'<text x="{trace.x[0] + 1:g}" y="{y - above:g}" {style} {halo}>{trace.strip.name}</text>'
-    return (tick if trace.strip.at > 0 else "") + words
+    name = f'<text x="{trace.x[0] + 1:g}" y="{y - above:g}" {style} {halo}>{trace.strip.name}</text>'
+    return (tick if trace.strip.at > 0 else "") + name
 
 
-def _mark(word: str, width: float, height: float) -> str:
-    """``word`` pale and aslant, thrice across the paper."""
-    if not word:
+def _watermark(text: str, width: float, height: float) -> str:
+    """``text`` three times across the paper, pale and rotated."""
+    if not text:
         return ""
     style = 'font-family="Helvetica, Arial, sans-serif" font-size="11" font-weight="bold" letter-spacing="2.5"'
     texts = []
     for number, share in enumerate((0.21, 0.5, 0.79)):
         x, y = round(share * width), round((0.35 if number % 2 else 0.7) * height)
-        turned = f'x="{x}" y="{y}" text-anchor="middle" transform="rotate(-18 {x} {y})"'
-        texts.append(f"<text {turned}>{escape(word)}</text>")
+        position = f'x="{x}" y="{y}" text-anchor="middle" transform="rotate(-18 {x} {y})"'
+        texts.append(f"<text {position}>{escape(text)}</text>")
     return f'<g {style} fill="#00708f" fill-opacity=".1">{"".join(texts)}</g>'

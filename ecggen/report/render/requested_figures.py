@@ -1,4 +1,4 @@
-"""Figures and tables of what was asked for: areas by label, and heart rates against the asked ones."""
+"""Figures and tables of condition fidelity: AUROC by label, and measured against requested heart rates."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MOST_DOTS = 1000
 
 
 def by_label(areas: Mapping[str, tuple[float, float]]) -> tuple[Table, Figure]:
-    """The area under the ROC curve of drawn and of real records, by label."""
+    """Area under the ROC curve by label, of synthetic and of real records."""
     found = {name.removeprefix("class "): area for name, area in areas.items()}
-    rows = [[name, f"{drawn:.2f}", f"{real:.2f}"] for name, (drawn, real) in found.items()]
+    rows = [[name, f"{synthetic:.2f}", f"{real:.2f}"] for name, (synthetic, real) in found.items()]
     panel, (axis,) = figures.styled_panels(1, width=7.0, height=2.2)
     values = np.array(list(found.values()))
     axis.vlines(np.arange(len(values)), values.min(1), values.max(1), color=figures.GREY, linewidth=3)
@@ -25,20 +25,21 @@ def by_label(areas: Mapping[str, tuple[float, float]]) -> tuple[Table, Figure]:
     axis.axhline(0.5, color=figures.INK, linewidth=0.6, dashes=(2, 2))
     axis.set_xticks(range(len(found)), list(found), rotation=45, ha="right")
     caption = (
-        "How well the classifier tells records for which a diagnosis was asked from the others (1 always, 0.5, dotted, by "
-        "chance). The nearer a blue diamond lies to its dark dot, the more of the diagnosis is drawn."
+        "AUROC of the classifier between records with a requested diagnosis and the others (1: perfect; 0.5, dotted: "
+        "chance). The closer the blue diamond (synthetic) is to the dark dot (real), the better the synthetic ECGs "
+        "show the requested diagnosis."
     )
-    figure = Figure("Diagnoses", figures.finished(panel, [axis], "AUROC by label", "AUROC"), caption)
+    figure = Figure("Diagnoses", figures.with_legend(panel, [axis], "AUROC by label", "AUROC"), caption)
     return Table("AUROC by label", ["", "synthetic", "real"], rows), figure
 
 
-def heart_rates(wanted: np.ndarray, found: np.ndarray) -> Figure:
-    """Obtained heart rates (record,) against asked ones, per minute."""
+def heart_rates(requested: np.ndarray, measured: np.ndarray) -> Figure:
+    """Measured heart rates (record,) against requested ones, per minute."""
     panel, (axis,) = figures.styled_panels(1, width=7.0, height=2.6)
-    ends = np.array([wanted.min() - NEAR, wanted.max() + NEAR])
+    ends = np.array([requested.min() - NEAR, requested.max() + NEAR])
     axis.fill_between(ends, ends - NEAR, ends + NEAR, color=figures.GREY)
-    axis.plot(wanted[:MOST_DOTS], found[:MOST_DOTS], ".", color=figures.BLUE, markersize=2)
-    axis.set_xlabel("asked for (per minute)")
-    caption = "One dot an ECG: the asked-for and the obtained heart rate. In the grey band they differ by 5 at most."
-    svg = figures.finished(panel, [axis], "Asked for and obtained heart rate", "obtained (per minute)")
+    axis.plot(requested[:MOST_DOTS], measured[:MOST_DOTS], ".", color=figures.BLUE, markersize=2)
+    axis.set_xlabel("requested (per minute)")
+    caption = "Each dot is an ECG: requested and measured heart rate. In the grey area they differ by 5 at most."
+    svg = figures.with_legend(panel, [axis], "Requested and measured heart rate", "measured (per minute)")
     return Figure("Heart rate", svg, caption)

@@ -1,8 +1,8 @@
-"""Are the records, as a set, distributed as real ones, and does the set hold as many different ones?
+"""Distribution and diversity: distances between the sets, and the number of different records.
 
-Distances are taken on two kinds of features, so that none stands alone: those of the judging network, and median
-beats, which rest on no network at all. A set that is nearer to the real one than other patients are is no better for
-it: it holds the real one's records.
+Distances are computed on two kinds of features, so that no result depends on one of them alone: the features of the
+classifier, and median beats, which need no network. A synthetic set that is nearer to the real one than other patients
+are is not better: it contains records of the real set.
 """
 
 from __future__ import annotations
@@ -14,53 +14,63 @@ import numpy as np
 from ecggen.core.errors import InputError
 from ecggen.metrics.functional.distribution.frechet import frechet_gaussian
 from ecggen.metrics.functional.distribution.kernel import kernel_distance
-from ecggen.metrics.functional.distribution.manifold import manifold_scores
+from ecggen.metrics.functional.distribution.prdc import prdc
 from ecggen.metrics.functional.privacy import closest
 from ecggen.report import repeats
-from ecggen.report.feature_spaces import FeatureSets, beats, extracted, few, judged
-from ecggen.report.inputs.cohort import Material, halves
-from ecggen.report.references import HALVED, Compared, attempt, compared_all, scored, short_of
+from ecggen.report.feature_spaces import (
+    FeatureSets,
+    beat_features,
+    classifier_features,
+    extractor_features,
+    require_records,
+)
+from ecggen.report.inputs.cohort import Cohorts, halves
+from ecggen.report.references import HALVED, Comparison, as_score, attempt, compare_all, short_of
 from ecggen.report.render import figures
 from ecggen.report.scores import FAIL, PASS, WARN, Figure, Score, Section, beyond, not_measured, times
-from ecggen.report.shares import compared_share
+from ecggen.report.shares import compare_share
 
 TOO_CLOSE, HELD_WARN = 0.5, 0.05
-"""A synthetic record nearer to a real one than this share of what one in a hundred patients come to is held to be
-that record; so many such records, above the real set's, are warned of."""
+"""A synthetic record counts as equal to a real one if it is nearer than the first number times the 1 % quantile of the
+distances between patients; a share of such records above the floor by more than the second number warns."""
 SHARES = {
-    "precision": "share of synthetic records within the real ones' balls of 3 neighbours (Kynkäänniemi et al. 2019)",
-    "recall": "share of real records within the synthetic ones' balls of 3 neighbours (Kynkäänniemi et al. 2019)",
-    "density": "real balls of 5 neighbours that a synthetic record lies in, over 5 (Naeem et al. 2020)",
-    "coverage": "share of real records in whose ball of 5 neighbours a synthetic one lies (Naeem et al. 2020)",
+    "precision": "share of synthetic records within the 3-neighbour balls of real ones (Kynkäänniemi et al. 2019)",
+    "recall": "share of real records within the 3-neighbour balls of synthetic ones (Kynkäänniemi et al. 2019)",
+    "density": "number of real 5-neighbour balls that contain a synthetic record, over 5 (Naeem et al. 2020)",
+    "coverage": "share of real records whose 5-neighbour ball contains a synthetic record (Naeem et al. 2020)",
 }
-"""Scores on neighbours and their definitions."""
+"""Definitions of the scores on nearest neighbours."""
 FEWEST = 25
-"""Records of a side: half of the least that a set must have. What small sets do to a score, they do to its floor."""
+"""Least number of records on each side of a split; the bias of small sets affects score and floor equally."""
 SHARE_WARN, SHARE_FAIL = 0.10, 0.25
-"""Shares that may be lacking below the floor."""
-ALIKE_WARN, ALIKE_FAIL = 0.02, 0.10
-"""Share of repeated records above the real set's."""
+"""Difference of a share from the lower end of its floor."""
+REPEATED_WARN, REPEATED_FAIL = 0.02, 0.10
+"""Share of repeated records above the floor."""
 
 
-def distribution(material: Material) -> Section:
+def distribution(cohorts: Cohorts) -> Section:
     """Fréchet and kernel distance, precision, recall, density, coverage, and repeated records."""
     section = Section(
         "distribution",
         "Distribution and diversity",
-        "Are the records, as a set, distributed as real ones, and does the set hold as many different ones?",
+        "Is the set distributed like the real one, and are its records as diverse?",
     )
-    foreign = {one.name: partial(extracted, extractor=one) for one in material.extractors}
-    for name, make in {"the classifier's features": judged, **foreign, "median beats": beats}.items():
+    extractors = {one.name: partial(extractor_features, extractor=one) for one in cohorts.extractors}
+    for name, make in {
+        "the classifier's features": classifier_features,
+        **extractors,
+        "median beats": beat_features,
+    }.items():
         try:
-            sets = make(material)
+            sets = make(cohorts)
         except InputError as error:
             section.scores.append(not_measured(f"Fréchet distance on {name}", str(error)))
             continue
-        scores = _scores(sets, material.seed)
+        scores = _scores(sets, cohorts.seed)
         section.scores += scores
         if scores[0].value is not None:
             section.figures.append(_figure(sets))
-    section.scores.append(attempt("repeated records", lambda: _repeated(material)))
+    section.scores.append(attempt("repeated records", lambda: _repeated(cohorts)))
     section.headline = _headline(section)
     return section
 
@@ -70,15 +80,15 @@ def _scores(sets: FeatureSets, seed: int) -> list[Score]:
     both = sets.synthetic, sets.real
     try:
         reach = _reach(sets, seed)
-        found = compared_all(lambda a, b: _measured(a, b, reach), both, sets.patients, seed, repeated=False)
+        found = compare_all(lambda a, b: _measured(a, b, reach), both, sets.patients, seed, repeated=False)
     except InputError as error:
         return [not_measured(f"{sets.distance} on {sets.name}", str(error), extractor=sets.extractor)]
     scores = [_frechet(sets, found["frechet"]), _kernel(sets, found["kernel"])]
-    return [*scores, *(_share(sets, share, found[share]) for share in SHARES), _held(sets, found["held"])]
+    return [*scores, *(_share(sets, share, found[share]) for share in SHARES), _equal(sets, found["equal"])]
 
 
 def _reach(sets: FeatureSets, seed: int) -> float:
-    """Distance below which hardly a patient's record comes to another patient's."""
+    """Distance below which two records of different patients are very rare."""
     first, second = halves(sets.patients, len(sets.real), 1, seed)[0]
     distance, _ = closest(sets.real[second], sets.real[first])
     return TOO_CLOSE * float(np.quantile(distance, 0.01))
@@ -88,13 +98,13 @@ def _measured(synthetic: np.ndarray, real: np.ndarray, reach: float) -> dict[str
     return {
         "frechet": frechet_gaussian(synthetic, real, FEWEST),
         "kernel": kernel_distance(synthetic, real, FEWEST),
-        "held": float((closest(synthetic, real)[0] < reach).mean()),
-        **manifold_scores(real, synthetic, fewest=FEWEST),
+        "equal": float((closest(synthetic, real)[0] < reach).mean()),
+        **prdc(real, synthetic, fewest=FEWEST),
     }
 
 
-def _frechet(sets: FeatureSets, found: Compared) -> Score:
-    return scored(
+def _frechet(sets: FeatureSets, found: Comparison) -> Score:
+    return as_score(
         f"{sets.distance} on {sets.name}",
         found,
         lambda one: times(one.value, one.high),
@@ -103,36 +113,36 @@ def _frechet(sets: FeatureSets, found: Compared) -> Score:
     )
 
 
-def _held(sets: FeatureSets, found: Compared) -> Score:
+def _equal(sets: FeatureSets, found: Comparison) -> Score:
     many = found.value > found.high + HELD_WARN
-    return scored(
+    return as_score(
         f"records that all but equal a real one, {sets.name}",
         found,
         lambda _: WARN if many else PASS,
-        f"share of records nearer to a real one than {TOO_CLOSE:g} times the distance below which one in a hundred "
-        f"comes to another patient's; {HALVED}",
+        f"share of records nearer to a real one than {TOO_CLOSE:g} times the 1 % quantile of the distance to the "
+        f"nearest record of another patient; {HALVED}",
         extractor=sets.extractor,
-        note="such a set is near to the real one because it holds it: no praise, see memorisation" if many else "",
+        note="the set is near to the real one because it contains its records, see memorisation" if many else "",
         unit="share",
         within=(0.0, 1.0),
     )
 
 
-def _kernel(sets: FeatureSets, found: Compared) -> Score:
-    return scored(
+def _kernel(sets: FeatureSets, found: Comparison) -> Score:
+    return as_score(
         f"KID on {sets.name}",
         found,
         lambda one: PASS if one.value <= one.high else WARN,
         f"unbiased MMD² with the cubic kernel (Bińkowski et al. 2018); {HALVED}",
         extractor=sets.extractor,
-        note="it has no natural scale and does not vote",
+        note="it has no natural scale",
         counts=False,
         within=(-np.inf, np.inf),
     )
 
 
-def _share(sets: FeatureSets, share: str, found: Compared) -> Score:
-    return scored(
+def _share(sets: FeatureSets, share: str, found: Comparison) -> Score:
+    return as_score(
         f"{share} on {sets.name}",
         found,
         lambda one: short_of(one.value, one.low, SHARE_WARN, SHARE_FAIL),
@@ -144,30 +154,30 @@ def _share(sets: FeatureSets, share: str, found: Compared) -> Score:
     )
 
 
-def _repeated(material: Material) -> Score:
-    few(material.synthetic, material.real)
-    again = [one.repeats for one in (material.synthetic, material.real)]
-    return scored(
+def _repeated(cohorts: Cohorts) -> Score:
+    require_records(cohorts.synthetic, cohorts.real)
+    again = [one.repeats for one in (cohorts.synthetic, cohorts.real)]
+    return as_score(
         "repeated records",
-        compared_share(again, material.real.valid.patients, material.seed, material.synthetic.valid.patients),
-        lambda one: beyond(one.value, one.high, ALIKE_WARN, ALIKE_FAIL),
-        f"share of records that equal an earlier one of their set, as waves or as median beats: {repeats.SAID}",
+        compare_share(again, cohorts.real.valid.patients, cohorts.seed, cohorts.synthetic.valid.patients),
+        lambda one: beyond(one.value, one.high, REPEATED_WARN, REPEATED_FAIL),
+        f"share of records that equal an earlier one of their set, as waveforms or median beats: {repeats.RULE}",
         unit="share",
         within=(0.0, 1.0),
     )
 
 
 def _figure(sets: FeatureSets) -> Figure:
-    """How near the next record of the other set is."""
+    """Histogram of the distances to the nearest real record."""
     first, second = halves(sets.patients, len(sets.synthetic), 1, 0)[0]
     real, _ = closest(sets.real[second], sets.real[first])
-    drawn, _ = closest(sets.synthetic, sets.real[first])
+    synthetic, _ = closest(sets.synthetic, sets.real[first])
     label = f"distance to the nearest real record, {sets.name}"
     return Figure(
         f"Nearest real records, {sets.name}",
-        figures.histogram({label: (real, drawn)}, ("real", "synthetic"), label),
-        "How far each record lies from the nearest record of one real half: other real patients' in grey, synthetic "
-        "ones in blue. Blue to the right of grey: unlike any real record. Blue to the left: too near to real ones.",
+        figures.histogram({label: (real, synthetic)}, ("real", "synthetic"), label),
+        "Distance of each record to the nearest record of one half of the real records: records of the other half in "
+        "grey, synthetic records in blue. Blue to the right of grey: unlike real records. To the left: too close.",
     )
 
 
@@ -175,13 +185,13 @@ def _headline(section: Section) -> str:
     known = {score.name: score for score in section.scores if score.value is not None}
     repeated = known.get("repeated records")
     if repeated is not None and repeated.verdict == FAIL:
-        return f"{repeated.value:.0%} of the synthetic records repeat an earlier one."
+        return f"{repeated.value:.0%} of the synthetic records are repetitions of an earlier one."
     distances = [score for name, score in known.items() if name.startswith(("FID", "Gaussian"))]
     if not distances:
-        return "No distance between the distributions could be measured."
+        return "The distance between the distributions could not be measured."
     return (
         "; ".join(
-            f"{score.name}: {score.value:.3g}, where two halves of the real records have {score.floor:.3g}"
+            f"{score.name}: {score.value:.3g} (two halves of the real records: {score.floor:.3g})"
             for score in distances
         )
         + "."

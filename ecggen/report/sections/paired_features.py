@@ -1,7 +1,7 @@
-"""What a reader would measure in reconstructed ECGs against their truths: amplitudes, intervals, segments of the beat.
+"""Clinical measurements in reconstructed against true ECGs: amplitudes, intervals and segments of the beat.
 
-Regression to the mean shows in amplitudes: R in V3 and V6 and T in V3, the leads a wrist never sees, vary less than in
-patients, and the error falls as the true amplitude rises.
+Regression to the mean shows in the amplitudes. R and T waves in chest leads far from the given ones (V3, V6) vary less
+than in patients, and the error decreases with the true amplitude.
 """
 
 from __future__ import annotations
@@ -23,116 +23,119 @@ AMPLITUDES = {
     "T in V3": ("t_mv", "V3"),
     "T in V6": ("t_mv", "V6"),
 }
-"""Amplitudes whose variance is judged, where the lead is scored."""
-JUDGED = ("pr_ms", "qrs_ms", "qt_ms")
-"""Intervals whose differences are held against ``intervals.CSE_STYLE_TOLERANCE``; up to twice as much warns."""
+"""Amplitudes whose variance is scored, if the lead is scored: measure and lead."""
+SCORED_INTERVALS = ("pr_ms", "qrs_ms", "qt_ms")
+"""Intervals whose errors are compared with ``intervals.CSE_STYLE_TOLERANCE``; up to twice the tolerance warns."""
 MISSING = (0.1, 0.25)
-"""Share of records whose QRS is measured in the truth and not in the drawn ECG, up to which it passes and warns."""
-WORDS = {"p_ms": "P (ms)", "pr_ms": "PR (ms)", "qrs_ms": "QRS (ms)", "qt_ms": "QT (ms)", "qtc_ms": "QTc (ms)"}
-WORDS |= {"axis_deg": "axis (°)", "heart_rate": "heart rate (1/min)"}
+"""Largest share of records with a QRS in the true but not in the generated ECG, for "pass" and for "warn"."""
+NAMES = {"p_ms": "P (ms)", "pr_ms": "PR (ms)", "qrs_ms": "QRS (ms)", "qt_ms": "QT (ms)", "qtc_ms": "QTc (ms)"}
+NAMES |= {"axis_deg": "axis (°)", "heart_rate": "heart rate (1/min)"}
 
 
 def features(section: Section, pairs: Pairs) -> None:
-    """Add scores, tables and a figure of amplitudes and intervals."""
+    """Add scores, tables and a figure of amplitudes and intervals to the section."""
     chosen = {name: at for name, at in AMPLITUDES.items() if at[1] in pairs.leads}
-    section.scores += [attempt(f"variance of {name}", lambda name=name: _spread(pairs, name)) for name in chosen]
     section.scores += [
-        attempt(f"{WORDS[name]}: {what}", lambda name=name, what=what: _off(pairs, name, what))
-        for name in JUDGED
+        attempt(f"variance of {name}", lambda name=name: _variance_ratio(pairs, name)) for name in chosen
+    ]
+    section.scores += [
+        attempt(f"{NAMES[name]}: {what}", lambda name=name, what=what: _error(pairs, name, what))
+        for name in SCORED_INTERVALS
         for what in ("bias", "SD")
     ]
     section.scores.append(attempt("QRS not found", lambda: _missing(pairs)))
     rows = [row for name in chosen for row in _agreement(pairs, name)]
     if rows:
         head = ["", "bias (mV)", "limits of agreement (mV)", "slope of error", "R² of error", "pairs"]
-        section.tables.append(Table("Amplitudes against the truth (Bland & Altman 1986)", head, rows))
+        section.tables.append(Table("Errors of amplitudes (Bland & Altman 1986)", head, rows))
         section.figures.append(_figure(pairs, list(chosen)))
     section.tables.append(_intervals(pairs))
 
 
 def amplitude(pairs: Pairs, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """One of ``AMPLITUDES`` in mV, drawn and true (pair,)."""
+    """One of ``AMPLITUDES`` in mV, generated and true (pair,)."""
     measure, lead = AMPLITUDES[name]
     column = pairs.sides[0].valid.ecg.leads.index(lead), pairs.sides[1].valid.ecg.leads.index(lead)
-    drawn, true = pairs.measured(measure)
-    return drawn[:, column[0]], true[:, column[1]]
+    generated, true = pairs.measured(measure)
+    return generated[:, column[0]], true[:, column[1]]
 
 
-def _spread(pairs: Pairs, name: str) -> Score:
-    def ratio(drawn: np.ndarray, true: np.ndarray) -> float:
-        return float(regression_to_mean.variance_ratio(drawn, true))
+def _variance_ratio(pairs: Pairs, name: str) -> Score:
+    def ratio(generated: np.ndarray, true: np.ndarray) -> float:
+        return float(regression_to_mean.variance_ratio(generated, true))
 
-    drawn, true = amplitude(pairs, name)
-    known = int((np.isfinite(drawn) & np.isfinite(true)).sum())
+    generated, true = amplitude(pairs, name)
+    known = int((np.isfinite(generated) & np.isfinite(true)).sum())
     if known < LEAST:
-        raise InputError(f"{known} pairs in which it could be measured, {LEAST} needed")
-    value = ratio(drawn, true)
+        raise InputError(f"{known} pairs with a measurement, {LEAST} needed")
+    value = ratio(generated, true)
     return Score(
         f"variance of {name}",
         value,
-        "drawn / true",
-        resampled_interval(ratio, [drawn, true], pairs.patients, pairs.material.seed, repeats=200),
+        "generated / true",
+        resampled_interval(ratio, [generated, true], pairs.patients, pairs.cohorts.seed, repeats=200),
         n_synthetic=known,
         n_real=known,
-        definition="variance over records of the amplitude, drawn over true; pass within 0.8 to 1.25, warn within 0.5 "
-        "to 2",
+        definition="variance over records of the amplitude, generated over true; pass within 0.8 to 1.25, warn within "
+        "0.5 to 2",
         extractor="ecggen delineation",
         verdict=varies(value),
         note=f"measured in {known} of {len(pairs)} pairs",
     )
 
 
-def _off(pairs: Pairs, name: str, what: str) -> Score:
-    """Mean ("bias") or standard deviation ("SD") of how far an interval is off, where both sides are measured."""
-    of, said, sign = (np.mean, "mean", "±") if what == "bias" else (np.std, "standard deviation", "")
-    most = intervals.CSE_STYLE_TOLERANCE[name][what == "SD"]
-    drawn, true = pairs.measured(name)
-    off = drawn - true
-    known = np.isfinite(off)
+def _error(pairs: Pairs, name: str, what: str) -> Score:
+    """Mean ("bias") or standard deviation ("SD") of the error of an interval, over pairs with both measured."""
+    statistic, label, sign = (np.mean, "mean", "±") if what == "bias" else (np.std, "standard deviation", "")
+    tolerance = intervals.CSE_STYLE_TOLERANCE[name][what == "SD"]
+    generated, true = pairs.measured(name)
+    error = generated - true
+    known = np.isfinite(error)
     if known.sum() < LEAST:
-        raise InputError(f"{known.sum()} pairs in which it could be measured, {LEAST} needed")
-    value = float(of(off[known]))
-    patients = [pairs.patients[row] for row in np.flatnonzero(known)]
+        raise InputError(f"{known.sum()} pairs with a measurement, {LEAST} needed")
+    value = float(statistic(error[known]))
+    patients, seed = [pairs.patients[row] for row in np.flatnonzero(known)], pairs.cohorts.seed
     return Score(
-        f"{WORDS[name]}: {what}",
+        f"{NAMES[name]}: {what}",
         value,
         "ms",
-        resampled_interval(lambda one: float(of(one)), [off[known]], patients, pairs.material.seed, repeats=200),
+        resampled_interval(lambda one: float(statistic(one)), [error[known]], patients, seed, repeats=200),
         n_synthetic=int(known.sum()),
         n_real=int(known.sum()),
-        definition=f"{said} of drawn − true; pass up to {sign}{most:g} ms (CSE-style tolerance), warn up to twice that",
+        definition=f"{label} of generated − true; pass up to {sign}{tolerance:g} ms (CSE-style tolerance), warn up to "
+        "twice that",
         extractor="ecggen delineation",
-        verdict=PASS if abs(value) <= most else WARN if abs(value) <= 2 * most else FAIL,
+        verdict=PASS if abs(value) <= tolerance else WARN if abs(value) <= 2 * tolerance else FAIL,
         note=f"measured in {known.sum()} of {len(pairs)} pairs",
     )
 
 
 def _missing(pairs: Pairs) -> Score:
-    drawn, true = (np.isfinite(one) for one in pairs.measured("qrs_ms"))
+    generated, true = (np.isfinite(one) for one in pairs.measured("qrs_ms"))
     if true.sum() < LEAST:
-        raise InputError(f"the QRS is measured in {true.sum()} true records, {LEAST} needed")
-    lacking = (~drawn[true]).astype(float)
+        raise InputError(f"{true.sum()} true records with a measured QRS, {LEAST} needed")
+    lacking = (~generated[true]).astype(float)
     value = float(lacking.mean())
     patients = [pairs.patients[row] for row in np.flatnonzero(true)]
     return Score(
         "QRS not found",
         value,
         "share",
-        resampled_interval(lambda one: float(one.mean()), [lacking], patients, pairs.material.seed, repeats=200),
+        resampled_interval(lambda one: float(one.mean()), [lacking], patients, pairs.cohorts.seed, repeats=200),
         n_synthetic=int(true.sum()),
         n_real=int(true.sum()),
-        definition="share of the records with a delineated QRS whose drawn ECG has none; pass up to 0.1, warn up to "
-        "0.25",
+        definition="share of the pairs with a delineated QRS in the true and none in the generated ECG; pass up to "
+        "0.1, warn up to 0.25",
         extractor="ecggen delineation",
         verdict=PASS if value <= MISSING[0] else WARN if value <= MISSING[1] else FAIL,
     )
 
 
 def _agreement(pairs: Pairs, name: str) -> list[list[str]]:
-    """A row of Bland and Altman's and of the error's line; none where it cannot be measured."""
-    drawn, true = amplitude(pairs, name)
+    """A row of limits of agreement and of the slope of the error; none if it cannot be measured."""
+    generated, true = amplitude(pairs, name)
     try:
-        limits, line = regression_to_mean.bland_altman(drawn, true), regression_to_mean.error_slope(drawn, true)
+        limits, line = regression_to_mean.bland_altman(generated, true), regression_to_mean.error_slope(generated, true)
     except InputError:
         return []
     between = f"{limits['lower']:.2f} to {limits['upper']:.2f}"
@@ -142,49 +145,49 @@ def _agreement(pairs: Pairs, name: str) -> list[list[str]]:
 
 
 def _intervals(pairs: Pairs) -> Table:
-    """Bias ± SD of each interval with the share that was measured in both, at the number of pairs."""
-    both = {name: pairs.measured(name) for name in WORDS}
-    drawn, true = ({name: sides[at] for name, sides in both.items()} for at in (0, 1))
-    found = intervals.agreement(drawn, true, len(pairs))
+    """Bias ± SD of each interval, with the share of pairs in which both records have it."""
+    both = {name: pairs.measured(name) for name in NAMES}
+    generated, true = ({name: sides[at] for name, sides in both.items()} for at in (0, 1))
+    found = intervals.interval_agreement(generated, true, len(pairs))
     rows = [
         [
-            words,
+            label,
             "none" if found[name]["bias"] is None else f"{found[name]['bias']:+.1f} ± {found[name]['sd']:.1f}",
             f"{found[name]['share']:.1%}",
             {True: "yes", False: "no", None: ""}[found[name].get("within_cse_style_tolerance")],
         ]
-        for name, words in WORDS.items()
+        for name, label in NAMES.items()
     ]
-    head = ["", "drawn − true: mean ± SD", f"measured in both, of {len(pairs)}", "within CSE-style tolerance"]
-    return Table("Intervals against the truth", head, rows)
+    head = ["", "generated − true: mean ± SD", f"measured in both, of {len(pairs)}", "within CSE-style tolerance"]
+    return Table("Errors of intervals", head, rows)
 
 
 def _figure(pairs: Pairs, names: list[str]) -> Figure:
     panel, axes = figures.styled_panels(len(names), across=4, width=1.8, height=1.8)
     for axis, name in zip(axes, names, strict=True):
-        drawn, true = amplitude(pairs, name)
-        known = np.isfinite(drawn) & np.isfinite(true)
+        generated, true = amplitude(pairs, name)
+        known = np.isfinite(generated) & np.isfinite(true)
         axis.axhline(0, color=figures.INK, linewidth=0.6)
-        axis.plot(true[known][:500], (drawn - true)[known][:500], ".", color=figures.BLUE, markersize=2)
+        axis.plot(true[known][:500], (generated - true)[known][:500], ".", color=figures.BLUE, markersize=2)
         axis.set_title(name)
     axes[0].set_xlabel("true (mV)")
     caption = (
-        "Error of an amplitude (upwards) against the true one (sideways), one dot a pair. A cloud that falls to the "
-        "right is regression to the mean: large waves are drawn too small and small ones too large."
+        "Error of an amplitude (y) against the true amplitude (x), one dot for each pair. A falling cloud is "
+        "regression to the mean: large waves are generated too small and small ones too large."
     )
-    svg = figures.finished(panel, axes, "Errors of amplitudes against the truth", "drawn − true (mV)")
+    svg = figures.with_legend(panel, axes, "Errors of amplitudes", "generated − true (mV)")
     return Figure("Regression to the mean", svg, caption)
 
 
 def segments(section: Section, pairs: Pairs) -> None:
-    """Add the table of correlations that are preserved in each segment of the beat."""
-    drawn, true = pairs.waves
+    """Add a table of the correlations in each segment of the beat to the section."""
+    generated, true = pairs.waves
     marks = intervals.segments(pairs.sides[1].waves, pairs.fs)
     ends = {name: np.minimum(ranges[pairs.rows[1]], true.shape[-1]) for name, ranges in marks.items()}
-    kept = correlation.preserved(drawn, true, ends)
+    kept = correlation.segment_correlation_errors(generated, true, ends)
     rows = [
         [name, *(f"{np.nanmean(values):.3f}" if np.isfinite(values).any() else "none" for values in one.values())]
         for name, one in kept.items()
     ]
-    head = ["segment", "between leads: mean |difference| of r", "along time: the same", "r with the truth"]
-    section.tables.append(Table("Correlations that are preserved, by segment (after ECGNet)", head, rows))
+    head = ["segment", "between leads: mean |difference| of r", "over time: mean |difference| of r", "r with true ECG"]
+    section.tables.append(Table("Preserved correlations by segment (after ECGNet)", head, rows))

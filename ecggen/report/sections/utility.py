@@ -1,8 +1,9 @@
-"""Are the synthetic records worth training on? A fresh classifier is trained on one set and tested on another.
+"""Utility for training: a classifier is trained on one set and tested on another (TRTR, TSTR, TRTS).
 
-It tells superclasses, has no pretrained weights and sees equal numbers of real and of synthetic records. The test set
-is the held-out one where there is one, else a third of the real patients, who then train nothing. Trained again and
-again on other halves of the real patients, it shows what a change of patients alone does to a score: the floor.
+The classifier predicts diagnostic superclasses, has no pretrained weights, and is trained on equal numbers of real and
+synthetic records. The test set is the held-out set, or else a third of the real patients, who are then not used for
+training. Training on different halves of the real patients shows how much a score changes with the patients alone;
+this is the floor.
 """
 
 from __future__ import annotations
@@ -23,34 +24,34 @@ from ecggen.metrics.utility.tstr import (
     Tested,
     augmentation_curve,
     macro_auroc,
-    trained,
+    train_and_test,
     transfer,
 )
-from ecggen.report.inputs.cohort import LEAST, Material, Studied, halves
+from ecggen.report.inputs.cohort import LEAST, Cohorts, MeasuredSet, halves
 from ecggen.report.render import figures
 from ecggen.report.scores import FAIL, PASS, WARN, Figure, Score, Section, not_measured
 
 PASS_FROM, WARN_FROM = 0.95, 0.85
-"""TSTR over TRTR from which it passes and from which it warns."""
+"""Ratio of TSTR to TRTR for "pass" and for "warn"."""
 SPLITS = 6
-"""Divisions of the real training patients in half."""
+"""Splits of the real training patients into halves."""
 MOST = 1000
-"""Records trained on."""
+"""Largest number of training records."""
 SHARES, FRACTIONS, REPEATS = (0.5, 1.0), (0.25, 1.0), 2
-"""The points of the augmentation curve that a report can afford."""
+"""Points of the augmentation curve: shares of synthetic records, fractions of the real ones, and repetitions."""
 
 
 @dataclass(frozen=True)
 class Sets:
-    """What is trained and tested on.
+    """Training and test sets.
 
     Attributes:
-        real: Real records to train on.
-        synthetic: Synthetic ones.
+        real: Real training records.
+        synthetic: Synthetic training records.
         test: Real records of other patients.
-        names: The labels.
-        left_out: Labels that cannot be learnt, with the reason.
-        where: What the test set is, in words.
+        names: Names of the labels.
+        left_out: Labels that cannot be learned, with the reason.
+        where: Description of the test set.
     """
 
     real: Labelled
@@ -61,13 +62,13 @@ class Sets:
     where: str
 
 
-def utility(material: Material, downstream: Downstream | None = None) -> Section:
+def utility(cohorts: Cohorts, downstream: Downstream | None = None) -> Section:
     """TRTR, TSTR, TRTS and a short augmentation curve on superclasses."""
-    section = Section("utility", "Utility", "Are the synthetic records worth training a classifier on?")
+    section = Section("utility", "Utility", "Are the synthetic records useful for training a classifier?")
     downstream = downstream or RandomConvolutions()
     try:
-        sets = _sets(material, downstream)
-        scores, gains = _transferred(sets, material.seed, downstream), _augmented(sets, material, downstream)
+        sets = _sets(cohorts, downstream)
+        scores, gains = _transferred(sets, cohorts.seed, downstream), _augmented(sets, cohorts, downstream)
     except InputError as error:
         section.headline = f"Not measured: {error}."
         section.scores.append(not_measured("utility", str(error), extractor=downstream.name))
@@ -78,24 +79,24 @@ def utility(material: Material, downstream: Downstream | None = None) -> Section
     section.notes += [f"{name} was left out: {why}." for name, why in sets.left_out.items()]
     section.headline = (
         f"A classifier trained on synthetic records reaches a macro AUROC of {scores[1].value:.2f} on real patients, "
-        f"one trained on as many real records {scores[0].value:.2f}."
+        f"one trained on equally many real records {scores[0].value:.2f}."
     )
     return section
 
 
-def _sets(material: Material, downstream: Downstream) -> Sets:
-    """Labelled records of all kinds, of labels that can be learnt in each."""
+def _sets(cohorts: Cohorts, downstream: Downstream) -> Sets:
+    """Labelled records of each kind, with the labels that can be learned in all of them."""
     names = tuple(statements.superclasses())
-    synthetic, real = (_labelled(one, downstream, names) for one in (material.synthetic, material.real))
-    held = material.holdout is not None and sum(map(bool, material.holdout.valid.codes)) >= LEAST
-    if held and material.holdout is not None:
-        test, where = _labelled(material.holdout, downstream, names), "the held-out records"
+    synthetic, real = (_labelled(one, downstream, names) for one in (cohorts.synthetic, cohorts.real))
+    held = cohorts.holdout is not None and sum(map(bool, cohorts.holdout.valid.codes)) >= LEAST
+    if held and cohorts.holdout is not None:
+        test, where = _labelled(cohorts.holdout, downstream, names), "the held-out records"
         known = set(test.patients)
         real = real.at(np.flatnonzero([patient not in known for patient in real.patients]))
     else:
-        test, real = _thirds(real, material.seed)
-        where = "a third of the real patients, who train nothing"
-    synthetic = _of_others(synthetic)
+        test, real = _thirds(real, cohorts.seed)
+        where = "a third of the real patients, who are not used for training"
+    synthetic = _with_own_patients(synthetic)
     for what, one in (("synthetic", synthetic), ("real training", real), ("test", test)):
         if len(one) < LEAST:
             raise InputError(f"{len(one)} {what} records with statements, {LEAST} needed")
@@ -105,40 +106,40 @@ def _sets(material: Material, downstream: Downstream) -> Sets:
     return Sets(real, synthetic, test, tuple(names[place] for place in kept), left_out, where)
 
 
-def _labelled(studied: Studied, downstream: Downstream, names: Sequence[str]) -> Labelled:
-    """The valid records of which statements are known."""
-    rows = [row for row, said in enumerate(studied.valid.codes) if said]
+def _labelled(measured_set: MeasuredSet, downstream: Downstream, names: Sequence[str]) -> Labelled:
+    """The valid records with known statements."""
+    rows = [row for row, codes in enumerate(measured_set.valid.codes) if codes]
     if len(rows) < LEAST:
-        raise InputError(f"{len(rows)} records of {studied.all.source} with statements, {LEAST} needed")
-    part = studied.valid.at(rows)
-    studied.report(f"random convolutions of {studied.all.source}", 0.0)
-    enough = [statements.superclasses()[name] for name in names]
-    labels = np.array([[bool(set(said.split()) & codes) for codes in enough] for said in part.codes], float)
+        raise InputError(f"{len(rows)} records of {measured_set.all.source} with statements, {LEAST} needed")
+    part = measured_set.valid.at(rows)
+    measured_set.report(f"random convolutions of {measured_set.all.source}", 0.0)
+    classes = [statements.superclasses()[name] for name in names]
+    labels = np.array([[bool(set(codes.split()) & one) for one in classes] for codes in part.codes], float)
     return Labelled(downstream.prepare(part.ecg), labels, part.patients)
 
 
-def _of_others(synthetic: Labelled) -> Labelled:
-    """Synthetic records are nobody's, even where they carry the name of the patient who lent the condition."""
+def _with_own_patients(synthetic: Labelled) -> Labelled:
+    """Synthetic records with a patient each, even if they carry the name of the patient of their condition."""
     return Labelled(synthetic.inputs, synthetic.labels, tuple(f"synthetic {row}" for row in range(len(synthetic))))
 
 
 def _thirds(real: Labelled, seed: int) -> tuple[Labelled, Labelled]:
-    """A third of the patients, and the others."""
-    people, which = np.unique(np.asarray(real.patients, object).astype(str), return_inverse=True)
-    chosen = np.isin(which, np.random.default_rng(seed).permutation(len(people))[: len(people) // 3])
+    """The records of a random third of the patients, and those of the others."""
+    names, which = np.unique(np.asarray(real.patients, object).astype(str), return_inverse=True)
+    chosen = np.isin(which, np.random.default_rng(seed).permutation(len(names))[: len(names) // 3])
     return real.at(np.flatnonzero(chosen)), real.at(np.flatnonzero(~chosen))
 
 
 def _transferred(sets: Sets, seed: int, downstream: Downstream) -> list[Score]:
-    """TRTR, TSTR and TRTS, trained on halves of the real patients and on as many synthetic records."""
+    """TRTR, TSTR and TRTS, trained on halves of the real patients and on equally many synthetic records."""
     rng = np.random.default_rng(seed)
-    first, second, drawn = [], [], []
+    first, second, synthetic = [], [], []
     for rows, others in _learnable_halves(sets, seed):
         first.append(sets.real.at(rows))
         second.append(sets.real.at(others))
-        drawn.append(_learnable(sets.synthetic, len(rows), rng))
-    found = transfer(first, drawn, sets.test, sets.synthetic, downstream, seed)
-    again = trained(second, sets.test, downstream, seed)
+        synthetic.append(_learnable(sets.synthetic, len(rows), rng))
+    found = transfer(first, synthetic, sets.test, sets.synthetic, downstream, seed)
+    again = train_and_test(second, sets.test, downstream, seed)
     each = [_each(one, sets.test) for one in (found["TRTR"], again)]
     ratios = np.concatenate([each[1] / each[0], each[0] / each[1]])
     low = float(np.quantile(ratios, 0.05))
@@ -151,8 +152,8 @@ def _transferred(sets: Sets, seed: int, downstream: Downstream) -> list[Score]:
         _score(
             "TSTR",
             found["TSTR"],
-            f"trained on synthetic, tested on real records; floor: TRTR, and {low:.2f} of it, what 95 % of changes of "
-            "training patients leave; pass from 0.95 of TRTR or from there, warn from 0.85",
+            f"trained on synthetic, tested on real records; floor: TRTR, and {low:.2f} of it, the 5 % quantile under a "
+            "change of training patients; pass from there or from 0.95 of TRTR, warn from 0.85",
             sizes,
             downstream,
             (floor, low * floor),
@@ -163,26 +164,27 @@ def _transferred(sets: Sets, seed: int, downstream: Downstream) -> list[Score]:
 
 
 def _learnable_halves(sets: Sets, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Halves of the real patients in which every label can be learnt."""
+    """Halves of the real patients in which every label can be learned."""
     size = min(MOST, len(sets.synthetic))
     pairs = halves(sets.real.patients, size, 4 * SPLITS, seed)
-    kept = [pair for pair in pairs if all(labelled.both_sides(sets.real.labels[rows]).all() for rows in pair)]
+    kept = [pair for pair in pairs if all(labelled.both_classes(sets.real.labels[rows]).all() for rows in pair)]
     if not kept:
-        raise InputError("in no half of the real patients all labels occur", "more real records were expected")
+        raise InputError("no half of the real patients has all labels", "more real records were expected")
     return kept[:SPLITS]
 
 
 def _learnable(records: Labelled, size: int, rng: np.random.Generator) -> Labelled:
-    """``size`` records at random in which every label can be learnt."""
+    """``size`` random records in which every label can be learned."""
     for _ in range(100):
         part = records.at(rng.choice(len(records), size, replace=False))
-        if labelled.both_sides(part.labels).all():
+        if labelled.both_classes(part.labels).all():
             return part
-    raise InputError(f"{size} synthetic records hold one side of a label only", "more records were expected")
+    found = f"in {size} synthetic records, a label is either always or never present"
+    raise InputError(found, "more records were expected")
 
 
 def _each(tested: Tested, test: Labelled) -> np.ndarray:
-    """(repeat,): macro AUROC of each repeat."""
+    """Macro AUROC of each repetition: (repetition,)."""
     return np.array([macro_auroc(one[:, None], test.labels) for one in tested.probabilities])
 
 
@@ -203,8 +205,8 @@ def _score(
         floor_low=floor[1] if floor else None,
         n_synthetic=sizes[0],
         n_real=sizes[1],
-        definition=f"mean over the labels, {definition}; {sizes[0]} records trained on, mean over {SPLITS} choices; "
-        "interval: the test set's patients redrawn",
+        definition=f"mean over the labels, {definition}; {sizes[0]} training records, mean over {SPLITS} selections; "
+        "interval: bootstrap over the patients of the test set",
         extractor=downstream.name,
         verdict=verdict,
         note=f"macro AUPRC {tested.auprc:.2f}",
@@ -212,8 +214,8 @@ def _score(
     )
 
 
-def _augmented(sets: Sets, material: Material, downstream: Downstream) -> list[Augmented]:
-    rows = np.random.default_rng(material.seed).permutation(len(sets.real))[:MOST]
+def _augmented(sets: Sets, cohorts: Cohorts, downstream: Downstream) -> list[Augmented]:
+    rows = np.random.default_rng(cohorts.seed).permutation(len(sets.real))[:MOST]
     return augmentation_curve(
         sets.real.at(np.sort(rows)),
         sets.synthetic,
@@ -222,16 +224,16 @@ def _augmented(sets: Sets, material: Material, downstream: Downstream) -> list[A
         SHARES,
         FRACTIONS,
         REPEATS,
-        material.seed,
-        lambda share: material.synthetic.report("augmentation curve", share),
+        cohorts.seed,
+        lambda share: cohorts.synthetic.report("augmentation curve", share),
     )
 
 
 def _gain(curve: list[Augmented], sets: Sets, downstream: Downstream) -> Score:
-    """What as many synthetic as real records add to all real ones; it does not vote: no benefit is a result."""
+    """Gain of adding equally many synthetic records to all real ones; it does not count for the verdict."""
     point = next(one for one in curve if one.fraction == 1 and one.share == 1)
     low, high = point.gain_interval
-    said = "a benefit" if low > 0 else "a harm" if high < 0 else "no benefit that can be told from chance"
+    effect = "a benefit" if low > 0 else "a loss" if high < 0 else "no significant benefit"
     return Score(
         "gain of adding synthetic records",
         point.gain,
@@ -239,11 +241,11 @@ def _gain(curve: list[Augmented], sets: Sets, downstream: Downstream) -> Score:
         point.gain_interval,
         n_synthetic=point.n_synthetic,
         n_real=point.n_real,
-        definition="macro AUROC of real and as many synthetic records, less that of the real ones alone; paired "
-        "interval, the test set's patients redrawn",
+        definition="macro AUROC after training on real and equally many synthetic records, minus that of the real ones "
+        "alone; interval: paired bootstrap over the patients of the test set",
         extractor=downstream.name,
         verdict=WARN if high < 0 else PASS,
-        note=f"{said}; tested on {len(sets.test)} records",
+        note=f"{effect}; tested on {len(sets.test)} records",
         counts=False,
     )
 
@@ -261,8 +263,8 @@ def _curve(curve: list[Augmented]) -> Figure:
         axis.vlines(at + 1.5 * place, ends[:, 0], ends[:, 1], color=colour, linewidth=0.8)
     axis.set_xlabel("synthetic records added (% of the real ones)")
     caption = (
-        "What synthetic records add: macro AUROC on real patients of a classifier trained on real and synthetic ones. "
-        "Bars are 95 % intervals of the difference from no synthetic records (leftmost); a bar that holds the leftmost "
-        "point's height shows no benefit."
+        "Macro AUROC on real patients of a classifier trained on real and synthetic records. Bars are 95 % intervals "
+        "of the difference from training without synthetic records (leftmost point); a bar that includes the height of "
+        "the leftmost point shows no benefit."
     )
-    return Figure("Augmentation", figures.finished(panel, [axis], "Augmentation curve", "macro AUROC"), caption)
+    return Figure("Augmentation", figures.with_legend(panel, [axis], "Augmentation curve", "macro AUROC"), caption)

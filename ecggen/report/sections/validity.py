@@ -1,4 +1,4 @@
-"""Could an electrocardiograph have recorded this? Values that no electrode gives; lead laws that no heart breaks."""
+"""Validity: values that an electrocardiograph cannot record, and violations of the lead laws."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.metrics.functional import lead_laws
-from ecggen.report.inputs.cohort import PART, Material, Studied
-from ecggen.report.references import attempt, compared, scored
+from ecggen.report.inputs.cohort import PART, Cohorts, MeasuredSet
+from ecggen.report.references import as_score, attempt, compare
 from ecggen.report.scores import Score, Section, Table, beyond
-from ecggen.report.shares import compared_share
+from ecggen.report.shares import compare_share
 
 FLAWS = {
     "nan": "a value that is no finite number",
@@ -18,33 +18,33 @@ FLAWS = {
     "stuck": "a lead that stays unchanged for over 2 s",
     "clipped": "a lead cut off at its highest or lowest value",
 }
-"""What each flag of ``flaws.found`` means."""
+"""Description of each flaw of ``ecggen.core.artifacts``."""
 WARN_AT, FAIL_AT = 0.005, 0.01
-"""Shares of invalid records above the real set's: from one in a hundred more on, something makes them."""
+"""Share of invalid records above the floor; one in a hundred more indicates a systematic cause."""
 LAWFUL_UV, LAWLESS_UV = 20.0, 50.0
-"""µV above the real set's: coarse recorders round to some 10 µV; 50 µV are half a small square of the paper."""
-FACTORS = {1000.0: "µV taken for mV", 0.001: "mV taken for µV, or V for mV", 200.0: "units of 5 µV taken for mV"}
-"""Which mistake of units makes amplitudes so many times too large."""
+"""µV above the floor: coarse recorders round to about 10 µV; 50 µV is half a small square of ECG paper."""
+FACTORS = {1000.0: "µV read as mV", 0.001: "mV read as µV, or V read as mV", 200.0: "units of 5 µV read as mV"}
+"""The error of units that scales amplitudes by each factor."""
 NEAR = 1.8
-"""A ratio is taken for a factor that it misses by less than so many times."""
+"""Largest deviation of a ratio from a factor, as a factor."""
 
 
-def validity(material: Material) -> Section:
-    """Shares of records with each flaw, and the lead laws' residuals, against the real ones'."""
+def validity(cohorts: Cohorts) -> Section:
+    """Shares of records with each flaw, and residuals of the lead laws."""
     section = Section(
-        "validity", "Validity", "Could an electrocardiograph have recorded these, and do the leads belong together?"
+        "validity", "Validity", "Could an electrocardiograph have recorded the values, and do the leads obey the laws?"
     )
-    synthetic, real = material.synthetic, material.real
-    section.scores.append(attempt("invalid records", lambda: _invalid(material), unit="share"))
-    section.scores.append(attempt("lead laws' residual", lambda: _laws(material), unit="µV"))
+    synthetic, real = cohorts.synthetic, cohorts.real
+    section.scores.append(attempt("invalid records", lambda: _invalid(cohorts), unit="share"))
+    section.scores.append(attempt("lead laws' residual", lambda: _laws(cohorts), unit="µV"))
     section.tables.append(_flaw_table(synthetic, real))
-    section.notes.append("All other sections rest on the valid records only.")
+    section.notes.append("All other sections use the valid records only.")
     section.headline = unit_hint(synthetic, real) or _headline(synthetic)
     return section
 
 
-def unit_hint(synthetic: Studied, real: Studied) -> str:
-    """What mistake of units would explain the synthetic records' size; "" where none does."""
+def unit_hint(synthetic: MeasuredSet, real: MeasuredSet) -> str:
+    """The error of units that would explain the amplitude of the synthetic records; "" if there is none."""
     sizes = [np.median(_sizes(one)) if len(one.all) else np.nan for one in (synthetic, real)]
     if not all(np.isfinite(sizes)) or min(sizes) <= 0:
         return ""
@@ -52,26 +52,26 @@ def unit_hint(synthetic: Studied, real: Studied) -> str:
     for factor, mistake in FACTORS.items():
         if factor / NEAR < ratio < factor * NEAR:
             invalid = synthetic.flaws["beyond"].mean()
-            said = "all records are" if invalid == 1 else f"{invalid:.0%} of the records are"
+            share = "all records are" if invalid == 1 else f"{invalid:.0%} of the records are"
             return (
-                f"The synthetic records are {ratio:.3g} times as large as the real ones ({said} beyond ±10 mV): "
-                f"{mistake}? Divided by {factor:g} they would have the right size."
+                f"The amplitude of the synthetic records is {ratio:.3g} times that of the real ones ({share} beyond "
+                f"±10 mV): {mistake}? Divided by {factor:g} it would agree."
             )
     return ""
 
 
-def _sizes(one: Studied) -> np.ndarray:
-    """(record,): deviation over time of the largest lead, in mV, 0 for values that are no finite numbers."""
+def _sizes(one: MeasuredSet) -> np.ndarray:
+    """(record,): standard deviation over time of the largest lead in mV; values that are not finite count as 0."""
     signal = one.all.ecg.signal.numpy()
     parts = (signal[at : at + PART] for at in range(0, len(signal), PART))
     return np.concatenate([np.nan_to_num(part.astype(float), posinf=0, neginf=0).std(-1).max(1) for part in parts])
 
 
-def _invalid(material: Material) -> Score:
-    flagged = [np.any(list(one.flaws.values()), axis=0) for one in (material.synthetic, material.real)]
-    return scored(
+def _invalid(cohorts: Cohorts) -> Score:
+    flagged = [np.any(list(one.flaws.values()), axis=0) for one in (cohorts.synthetic, cohorts.real)]
+    return as_score(
         "invalid records",
-        compared_share(flagged, material.real.all.patients, material.seed, material.synthetic.all.patients),
+        compare_share(flagged, cohorts.real.all.patients, cohorts.seed, cohorts.synthetic.all.patients),
         lambda one: beyond(one.value, one.high, WARN_AT, FAIL_AT),
         "share of records with any of: " + ", ".join(FLAWS.values()),
         unit="share",
@@ -79,32 +79,32 @@ def _invalid(material: Material) -> Score:
     )
 
 
-def _laws(material: Material) -> Score:
-    largest = [_largest_residual(one) for one in (material.synthetic, material.real)]
-    found = compared(lambda one, _: float(np.quantile(one, 0.95)), largest, material.real.valid.patients, material.seed)
-    return scored(
+def _laws(cohorts: Cohorts) -> Score:
+    largest = [_largest_residual(one) for one in (cohorts.synthetic, cohorts.real)]
+    found = compare(lambda one, _: float(np.quantile(one, 0.95)), largest, cohorts.real.valid.patients, cohorts.seed)
+    return as_score(
         "lead laws' residual",
         found,
         lambda one: beyond(one.value, one.high, LAWFUL_UV, LAWLESS_UV),
-        "95 % quantile over records of the largest departure from III = II − I, aVR = −(I + II)/2, aVL = I − II/2, "
-        "aVF = II − I/2 (Einthoven 1912, Goldberger 1942), in the files as given",
+        "95 % quantile over records of the largest deviation from III = II − I, aVR = −(I + II)/2, aVL = I − II/2, "
+        "aVF = II − I/2 (Einthoven 1912, Goldberger 1942), in the leads of the files",
         unit="µV",
     )
 
 
-def _largest_residual(one: Studied) -> np.ndarray:
-    """(valid record,) in µV."""
+def _largest_residual(one: MeasuredSet) -> np.ndarray:
+    """Largest residual of the lead laws of each valid record (valid record,) in µV."""
     ecg = one.valid.ecg
     signal = ecg.signal.numpy()
     starts = range(0, max(len(signal), 1), PART)
-    parts = [lead_laws.residuals(signal[at : at + PART], ecg.leads) for at in starts]
+    parts = [lead_laws.lead_law_residuals(signal[at : at + PART], ecg.leads) for at in starts]
     if not parts[0]:
-        raise InputError("no limb lead follows from the others that were given, so no law can be checked")
+        raise InputError("no limb lead follows from the others, so no lead law can be checked")
     return np.concatenate([np.max(list(part.values()), axis=0) for part in parts])
 
 
-def _flaw_table(synthetic: Studied, real: Studied) -> Table:
-    def share(one: Studied, flaw: str) -> str:
+def _flaw_table(synthetic: MeasuredSet, real: MeasuredSet) -> Table:
+    def share(one: MeasuredSet, flaw: str) -> str:
         return f"{one.flaws[flaw].sum()} of {len(one.all)}"
 
     rows = [[meaning, share(synthetic, flaw), share(real, flaw)] for flaw, meaning in FLAWS.items()]
@@ -112,6 +112,6 @@ def _flaw_table(synthetic: Studied, real: Studied) -> Table:
     return Table("Records with a flaw", ["flaw", "synthetic", "real"], rows)
 
 
-def _headline(synthetic: Studied) -> str:
+def _headline(synthetic: MeasuredSet) -> str:
     flawed = int(np.any(list(synthetic.flaws.values()), axis=0).sum())
-    return f"{flawed} of {len(synthetic.all)} synthetic records could not have come from an electrocardiograph."
+    return f"{flawed} of {len(synthetic.all)} synthetic records have values that an electrocardiograph cannot record."

@@ -1,1 +1,1 @@
-"""Distances between two sets of records on named features: Fréchet distance, KID, and precision and recall."""
+"""Distances between two sets of feature vectors: Fréchet distance, KID, MMD, precision, recall, density, coverage."""

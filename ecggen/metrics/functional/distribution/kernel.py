@@ -1,7 +1,7 @@
-"""Distances between two sets of features as unbiased squared maximum mean discrepancies (Gretton et al., JMLR 2012).
+"""Kernel distances between two sets of features: unbiased squared maximum mean discrepancy (Gretton et al., JMLR 2012).
 
-Their expectation is 0 for sets of one distribution whatever n is, which the Fréchet distance's is not: the score for
-small sets. An unbiased estimate of zero is as often negative as positive.
+The expectation is 0 for two sets of one distribution, for any number of records, unlike that of the Fréchet distance.
+So kernel distances suit small sets. An unbiased estimate of zero can be negative.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ecggen.core.errors import InputError
 from ecggen.metrics.functional.distribution.feature_sets import FEWEST, ROWS, feature_sets, squared_distances
 
 MOST_FOR_MEDIAN = 1000
-"""Records of each set, evenly spread over it, from which the median distance is taken."""
+"""Largest number of records of each set, evenly spaced, for the median distance."""
 
 
 def kernel_distance(x: ArrayLike, y: ArrayLike, fewest: int = FEWEST) -> float:
-    """KID (Bińkowski et al., ICLR 2018): unbiased MMD² with the kernel (x·y/d + 1)³, over all records at once.
+    """Kernel distance KID (Bińkowski et al., ICLR 2018): unbiased MMD² with the kernel (x·y/d + 1)³ of all records.
 
     Args:
         x: (record, feature).
@@ -27,7 +27,12 @@ def kernel_distance(x: ArrayLike, y: ArrayLike, fewest: int = FEWEST) -> float:
         fewest: Fewest records of either set.
 
     Raises:
-        InputError: Where values are not finite, widths differ or records are too few.
+        InputError: If values are not finite, widths differ or there are too few records.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(120, 4))
+        >>> kernel_distance(x[:60], x[60:]) < kernel_distance(x[:60], x[60:] + 1)
+        True
     """
     first, second = feature_sets(x, y, fewest)
     return _unbiased(_cubic_sum, first, second)
@@ -39,17 +44,24 @@ def maximum_mean_discrepancy(x: ArrayLike, y: ArrayLike, bandwidth: float | None
     Args:
         x: (record, feature).
         y: (record, feature).
-        bandwidth: In the features' unit; None for the median distance between records of both sets together. Name it
-            where scores are compared: the median moves with the sets.
+        bandwidth: In the features' unit; None for the median distance between records of both sets together. Pass a
+            fixed value if results are to be compared, because the median depends on the sets.
         fewest: Fewest records of either set.
 
     Raises:
-        InputError: As ``kernel_distance``, or where the bandwidth is not positive.
+        InputError: As ``kernel_distance``, or if the bandwidth is not positive.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(120, 4))
+        >>> maximum_mean_discrepancy(x[:60], x[60:], 2.0) < maximum_mean_discrepancy(x[:60], x[60:] + 1, 2.0)
+        True
     """
     first, second = feature_sets(x, y, fewest)
     width = median_distance(first, second) if bandwidth is None else float(bandwidth)
     if not width > 0:
-        raise InputError(f"the bandwidth is {width:g}", "a positive number was expected", "are all records equal?")
+        raise InputError(
+            f"the bandwidth is {width:g}", "a positive number was expected", "check whether all records are equal"
+        )
 
     def gaussian_sum(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
         total = sum(float(np.exp(table / (-2 * width**2)).sum()) for _, table in squared_distances(a, b))
@@ -60,14 +72,13 @@ def maximum_mean_discrepancy(x: ArrayLike, y: ArrayLike, bandwidth: float | None
 
 def median_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Median Euclidean distance between different records of both sets together (Gretton's heuristic)."""
-    spread = [one[:: -(-len(one) // MOST_FOR_MEDIAN)] for one in (x, y)]
-    pooled = np.concatenate(spread)
+    pooled = np.concatenate([values[:: -(-len(values) // MOST_FOR_MEDIAN)] for values in (x, y)])
     table = np.concatenate([rows for _, rows in squared_distances(pooled, pooled)])
     return float(np.sqrt(np.median(table[np.triu_indices(len(pooled), 1)])))
 
 
 def _cubic_sum(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """Sum of the cubic kernel over all pairs, and over the pairs of a record with itself where ``b`` is ``a``."""
+    """Sum of the cubic kernel over all pairs, and over the pairs of a record with itself if ``b`` is ``a``."""
 
     def summed(table: np.ndarray) -> float:
         return float((table * table * table).sum())
@@ -80,9 +91,9 @@ def _cubic_sum(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 def _unbiased(
     kernel_sum: Callable[[np.ndarray, np.ndarray], tuple[float, float]], x: np.ndarray, y: np.ndarray
 ) -> float:
-    """MMD² without the pairs of a record with itself."""
-    inside = 0.0
-    for one in (x, y):
-        total, same = kernel_sum(one, one)
-        inside += (total - same) / (len(one) * (len(one) - 1))
-    return inside - 2 * kernel_sum(x, y)[0] / (len(x) * len(y))
+    """Unbiased MMD², which excludes the pairs of a record with itself."""
+    within = 0.0
+    for values in (x, y):
+        total, same = kernel_sum(values, values)
+        within += (total - same) / (len(values) * (len(values) - 1))
+    return within - 2 * kernel_sum(x, y)[0] / (len(x) * len(y))

@@ -1,9 +1,10 @@
-"""Is what was generated realistic, and is everything real there? Four shares from balls around nearest neighbours.
+"""Precision, recall, density and coverage (PRDC): fidelity and diversity from nearest-neighbour balls.
 
-Around each record lies a ball that reaches to its k-th nearest neighbour in its own set. Precision: synthetic records
-inside some real ball. Recall: real records inside some synthetic ball. (Kynkäänniemi et al., NeurIPS 2019, k = 3.)
-Density: in how many real balls a synthetic record lies, over k. Coverage: real balls that hold a synthetic record.
-(Naeem et al., ICML 2020, k = 5.) An outlier makes one huge ball and so flatters precision and recall, not the others.
+The ball of a record has the radius of the distance to its k-th nearest neighbour in its own set. Precision: fraction of
+synthetic records inside a real ball. Recall: fraction of real records inside a synthetic ball (Kynkäänniemi et al.,
+NeurIPS 2019, k = 3). Density: mean number of real balls around a synthetic record, divided by k. Coverage: fraction of
+real balls that contain a synthetic record (Naeem et al., ICML 2020, k = 5). An outlier has a large ball, which raises
+precision and recall, but hardly density and coverage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ecggen.core.errors import InputError
 from ecggen.metrics.functional.distribution.feature_sets import FEWEST, feature_sets, squared_distances
 
 
-def manifold_scores(
+def prdc(
     real: ArrayLike, synthetic: ArrayLike, k_precision: int = 3, k_density: int = 5, fewest: int = FEWEST
 ) -> dict[str, float]:
     """``precision``, ``recall``, ``density`` and ``coverage`` of a synthetic set of features against a real one.
@@ -23,15 +24,20 @@ def manifold_scores(
     Args:
         real: (record, feature).
         synthetic: (record, feature).
-        k_precision: Neighbour that sets the balls of precision and recall.
-        k_density: Neighbour that sets those of density and coverage.
+        k_precision: Number k of the neighbour for precision and recall.
+        k_density: Number k of the neighbour for density and coverage.
         fewest: Fewest records of either set.
 
     Returns:
-        Shares; density may exceed 1, and a set against itself has (k + 1)/k, for each record lies in its own ball.
+        Values between 0 and 1, except density, which may exceed 1: a set against itself has (k + 1)/k.
 
     Raises:
-        InputError: Where values are not finite, widths differ, or a set has too few records for its neighbours.
+        InputError: If k is below 1, values are not finite, widths differ, or a set has too few records.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> prdc(x, x)
+        {'precision': 1.0, 'recall': 1.0, 'density': 1.2, 'coverage': 1.0}
     """
     if min(k_precision, k_density) < 1:
         raise InputError(f"k is {min(k_precision, k_density)}", "1 or more was expected")
@@ -56,9 +62,9 @@ def manifold_scores(
 
 
 def _radii(x: np.ndarray, neighbours: tuple[int, ...]) -> list[np.ndarray]:
-    """Squared distance of each record to its k-th nearest other one, for each k."""
+    """Squared distance of each record to its k-th nearest neighbour, for each k."""
     found = np.empty((len(neighbours), len(x)))
     for part, table in squared_distances(x, x):
-        table[np.arange(len(table)), np.arange(part.start, part.stop)] = -1.0  # itself comes first, whatever rounding
+        table[np.arange(len(table)), np.arange(part.start, part.stop)] = -1.0  # a record is first in its own row
         found[:, part] = np.partition(table, neighbours, axis=1)[:, list(neighbours)].T
     return list(found)
