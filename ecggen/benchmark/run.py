@@ -99,7 +99,8 @@ def run(
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
     how = generator.sampling
     sampling = None if how is None else asdict(how.used("given" in settings, kind not in WORDLESS))
-    scores[generator.name] |= made | {"sampling": sampling}
+    scores = {name: score | made for name, score in scores.items()}
+    scores[generator.name] |= {"sampling": sampling}
     return {"protocol": path.stem, **about, "model": generator.name, **made, "scores": scores}
 
 
@@ -145,6 +146,8 @@ def _packed(folder: Path, generator: Generator, cache: Path | None, report: Call
 def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
     """``earlier`` results with the scores of another model on the same records with the same settings.
 
+    The header (model, commit, date, cores) is that of the newest score.
+
     Raises:
         InputError: If protocol, records or settings (except the number of draws) differ.
     """
@@ -155,7 +158,8 @@ def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
             ours, theirs = ({**part, "draws": 0} for part in (ours, theirs or {}))
         if json.dumps(ours) != json.dumps(theirs):
             raise InputError(f"the {what} of the earlier results is {theirs}", f"{ours} was expected, as now")
-    return earlier | {"scores": earlier["scores"] | results["scores"]}
+    newest = {what: results[what] for what in ("model", "commit", "date", "cores") if what in results}
+    return earlier | newest | {"scores": earlier["scores"] | results["scores"]}
 
 
 def reading(recordings: Sequence[data.Recording], pack: data.Pack) -> Callable[[int], ECG]:

@@ -131,7 +131,11 @@ def test_results_of_several_models_share_a_file_and_are_not_computed_twice(folde
     code, out, err = run("evaluate", file, *models, *words)
     assert code == 0 and "variance" in out, err
     first = (tmp_path / "results" / "panel.json").read_text()
-    assert len(json.loads(first)["scores"]) == 2
+    results = json.loads(first)
+    assert list(results["scores"])[-1] == results["model"], "the header is that of the newest score"
+    assert len(results["scores"]) == 2 and all(
+        score["commit"] == results["commit"] for score in results["scores"].values()
+    )
     code, _, _ = run("evaluate", file, *models, *words)
     assert code == 0 and (tmp_path / "results" / "panel.json").read_text() == first
     code, _, err = run("evaluate", file, *models, *words, "--num-draws", 3)
