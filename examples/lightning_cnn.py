@@ -1,9 +1,9 @@
-"""A small convolutional network, trained by Lightning on real and synthetic records, tested on real ones.
+"""Train a small convolutional network with Lightning on real and synthetic records, and test it on real ones.
 
-    ecggen augment --data PTBXL --folds 1 --balance superclasses --out MADE
-    python examples/lightning_cnn.py --real PTBXL --synthetic MADE --train-folds 1
+    ecggen augment --data PTBXL --folds 1 --balance superclasses --out SYNTHETIC
+    python examples/lightning_cnn.py --real PTBXL --synthetic SYNTHETIC --train-folds 1
 
-Half of each epoch's records are synthetic (--share). Without --synthetic it is the same network on real records alone.
+Half of the records of an epoch are synthetic (--share). Without --synthetic, the network is trained on real records.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 
 
 class SmallNetwork(lightning.LightningModule):
-    """Twelve leads → labels: four strided convolutions and a mean over time."""
+    """Twelve leads to labels: four strided convolutions, mean over time, linear layer."""
 
     def __init__(self, labels: int):
         super().__init__()
@@ -48,31 +48,31 @@ class SmallNetwork(lightning.LightningModule):
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--real", required=True, help="PTB-XL, or a folder of its form")
-    options.add_argument("--synthetic", help="what ecggen augment wrote")
-    options.add_argument("--share", type=float, default=0.5, help="share of an epoch's records that is synthetic")
+    options.add_argument("--real", required=True, help="PTB-XL, or a folder in its format")
+    options.add_argument("--synthetic", help="folder written by ecggen augment")
+    options.add_argument("--share", type=float, default=0.5, help="share of synthetic records in an epoch")
     options.add_argument("--train-folds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     options.add_argument("--epochs", type=int, default=2)
     options.add_argument("--validation-fold", type=int, default=9)
     options.add_argument("--test-fold", type=int, default=10)
-    options.add_argument("--seconds", type=float, default=10.0, help="length of the records")
-    options.add_argument("--cache", help="where packed folders are kept")
-    given = options.parse_args()
+    options.add_argument("--seconds", type=float, default=10.0, help="duration of the records")
+    options.add_argument("--cache", help="folder of packed data sets")
+    args = options.parse_args()
 
     lightning.seed_everything(0, verbose=False)
     data = AugmentedData(
-        given.real,
-        given.synthetic,
-        share=given.share,
-        train_folds=given.train_folds,
-        validation_folds=[given.validation_fold],
-        test_folds=[given.test_fold],
-        preprocessor=Preprocessor(seconds=given.seconds),
-        cache=given.cache,
+        args.real,
+        args.synthetic,
+        share=args.share,
+        train_folds=args.train_folds,
+        validation_folds=[args.validation_fold],
+        test_folds=[args.test_fold],
+        preprocessor=Preprocessor(seconds=args.seconds),
+        cache=args.cache,
     )
     model = SmallNetwork(len(data.label_names))
     trainer = lightning.Trainer(
-        max_epochs=given.epochs,
+        max_epochs=args.epochs,
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -81,8 +81,8 @@ def main() -> None:
     )
     trainer.fit(model, data)
     (found,) = trainer.test(model, data, verbose=False)
-    print(f"{len(data.train_dataloader().dataset)} records an epoch, of which {data.synthetic_an_epoch} are synthetic")
-    print(f"macro AUROC on {len(data.test)} real records of fold {given.test_fold}: {found['macro AUROC']:.3f}")
+    print(f"{len(data.train_dataloader().dataset)} records per epoch, {data.synthetic_per_epoch} of them synthetic")
+    print(f"macro AUROC on {len(data.test)} real records of fold {args.test_fold}: {found['macro AUROC']:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""More records for a training set: drawn by class, checked, mixed with real ones, or changed as classical augmentation does."""
+"""Training-set augmentation: synthetic records by class, checks, mixing with real records, classical transforms."""

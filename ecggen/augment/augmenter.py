@@ -1,9 +1,9 @@
-"""Synthetic records of a class: drawn, looked at, and drawn again where they are not what was asked for.
+"""Synthetic records of a class: generate a draw, check it, and repeat until a draw passes or the attempts are used up.
 
-A draw is refused where no electrode could have recorded it, where no beats are found, or where the classifier — a network
-that has seen real ECGs only — finds it less like its class than nearly all real records of that class, or more like
-another class than nearly all real records without that one. What "nearly all" means is a quantile, and an option.
-Every refusal is counted and told: a generator that needs many tries cannot draw the class well.
+A draw is refused if it is not a valid recording, or if no beats are found in it. It is also refused if the classifier,
+a network trained on real ECGs only, gives its class a lower probability than nearly all real records of the class
+receive, or another class a higher probability than nearly all real records without that class. "Nearly all" is a
+quantile. Every refusal is counted and reported: many attempts per record show that the generator fails on the class.
 """
 
 from __future__ import annotations
@@ -20,67 +20,71 @@ from ecggen.core import artifacts
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
-from ecggen.data.population import Asked, Population, condition, statements_of
+from ecggen.data.population import Population, Request, condition, statements_of
 from ecggen.evaluators.classifier import Classifier, labels
 from ecggen.generators.base import VARIATION, Generator
 
 BLOCK = 64
-"""Records that are drawn together; blocks begin at fixed numbers, so that a record hangs on no shard."""
+"""Records per batch. Blocks start at fixed indices, so that a record does not depend on the shard."""
 LEAST_FOR_LIMIT = 10
-"""Real records with a class, and without it, from which a quantile of the classifier's probability is told."""
+"""Minimum number of real records with and without a class to estimate a quantile of the probability."""
 MOST_FOR_LIMITS = 1000
-"""Real records that are judged for the limits; so many tell a quantile of 5 % to 0.7 %."""
+"""Maximum number of real records for the limits; 1000 records give the 5 % quantile to within 0.7 %."""
 
 Limits = Mapping[str, tuple[float, float]]
-"""Of each class, the least probability that counts as showing it, and the largest that counts as not showing it."""
+"""For each class: the minimum probability of a record that shows it, and the maximum of one that does not."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """When a draw is refused.
+    """Rules for refusing draws.
 
     Attributes:
-        quantile: Share of the real records that the classifier's limits would refuse as well, class by class; 0 for none.
-        tries: Draws of a record before it is given up.
+        quantile: Share of the real records of each class that its limit would refuse as well; 0 for no limits.
+        max_attempts: Maximum number of draws for a record.
+
+    Example:
+        >>> Rules(max_attempts=4)
+        Rules(quantile=0.05, max_attempts=4)
     """
 
     quantile: float = 0.05
-    tries: int = 8
+    max_attempts: int = 8
 
     def __post_init__(self):
-        if not 0 <= self.quantile < 0.5 or not 1 <= self.tries <= 100:
-            found = f"a quantile of {self.quantile:g}, {self.tries} tries"
+        if not 0 <= self.quantile < 0.5 or not 1 <= self.max_attempts <= 100:
+            found = f"quantile is {self.quantile:g} and max_attempts is {self.max_attempts}"
             raise InputError(found, "0 to 0.5 and 1 to 100 were expected")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A request and what came of it.
+    """The result of a request.
 
     Attributes:
         requested: The request.
-        ecg: Twelve leads at the model's rate; None where every try was refused.
-        tries: How often it was drawn.
-        refused: Why each refused draw was refused.
-        probability: The classifier's probability of the class that was asked for; None without a classifier or a class.
+        ecg: Twelve leads at the model's sampling rate; None if every attempt was refused.
+        attempts: Number of draws.
+        refused: Reason for each refused draw.
+        probability: The classifier's probability of the requested class; None without a classifier or a class.
     """
 
-    requested: Asked
+    requested: Request
     ecg: ECG | None
-    tries: int
+    attempts: int
     refused: tuple[str, ...]
     probability: float | None
 
 
 class Augmenter:
-    """Draws what is asked for, and looks at it.
+    """Generates the requested records and checks them.
 
     Args:
-        generator: What draws.
-        judge: What looks at it; None for validity alone.
-        rules: When a draw is refused.
+        generator: The generator.
+        classifier: The classifier that checks the draws; None to check validity and beats only.
+        rules: Rules for refusing draws.
         seed: Seed of the draws.
-        limits: The classifier's limits, as ``limits_of`` tells them.
+        limits: The classifier's limits, as returned by ``limits_of``.
     """
 
     def __init__(
@@ -96,78 +100,79 @@ class Augmenter:
 
     def draw(
         self,
-        asks: Sequence[Asked],
+        requests: Sequence[Request],
         originals: ECG | None = None,
         strength: float = 0.8,
         report: Callable[[float], None] = lambda share: None,
     ) -> list[Drawn]:
-        """One record for each request, in their order; each follows from (seed, its number) alone.
+        """One result per request, in order. Each depends on (seed, index of the request) only.
 
         Args:
-            asks: Requests.
-            originals: An ECG for each request that is to be varied through the model's latent; None to draw anew.
-            strength: How far a variation may go, as in ``Generator.vary``.
-            report: Called with the share done.
+            requests: The requests.
+            originals: One ECG per request, to be varied through the model's latent; None to generate new ECGs.
+            strength: Strength of the variation, as in ``Generator.vary``.
+            report: Called with the completed share, from 0 to 1.
         """
         drawn: list[Drawn] = []
-        for _, block in groupby(range(len(asks)), lambda at: asks[at].index // BLOCK):
+        for _, block in groupby(range(len(requests)), lambda at: requests[at].index // BLOCK):
             rows = list(block)
             own = None if originals is None else originals[rows[0] : rows[-1] + 1]
-            drawn += self._block([asks[row] for row in rows], own, strength)
-            report(len(drawn) / len(asks))
+            drawn += self._block([requests[row] for row in rows], own, strength)
+            report(len(drawn) / len(requests))
         return drawn
 
-    def _block(self, asks: Sequence[Asked], originals: ECG | None, strength: float) -> list[Drawn]:
-        """A block's records, drawn together; those that are refused are drawn again together."""
+    def _block(self, requests: Sequence[Request], originals: ECG | None, strength: float) -> list[Drawn]:
+        """The results of a block: one batch, then a batch of the refused records, and so on."""
         done: dict[int, Drawn] = {}
-        refused: dict[int, tuple[str, ...]] = {at: () for at in range(len(asks))}
-        for attempt in range(self.rules.tries):
-            open_ = [at for at in refused if at not in done]
-            if not open_:
+        refused: dict[int, tuple[str, ...]] = {at: () for at in range(len(requests))}
+        for attempt in range(self.rules.max_attempts):
+            pending = [at for at in refused if at not in done]
+            if not pending:
                 break
-            again = [asks[at] for at in open_]
-            own = None if originals is None else originals[torch.tensor(open_)]
+            again = [requests[at] for at in pending]
+            own = None if originals is None else originals[torch.tensor(pending)]
             ecg = self._drawn(again, own, strength, _seed(self.seed, attempt))
-            found = self._judged(ecg)
-            for place, (at, why) in enumerate(zip(open_, self._refusals(again, ecg, found), strict=True)):
+            found = self._classified(ecg)
+            for place, (at, why) in enumerate(zip(pending, self._refusals(again, ecg, found), strict=True)):
                 if why:
                     refused[at] += (why,)
                 else:
-                    probability = _probability(found, place, asks[at].sought)
-                    done[at] = Drawn(asks[at], told(ecg[place], asks[at]), attempt + 1, refused[at], probability)
-        lost = {at: Drawn(asks[at], None, self.rules.tries, why, None) for at, why in refused.items()}
-        return [done.get(at, lost[at]) for at in range(len(asks))]
+                    probability = _probability(found, place, requests[at].sought)
+                    record = _with_own_condition(ecg[place], requests[at])
+                    done[at] = Drawn(requests[at], record, attempt + 1, refused[at], probability)
+        given_up = {at: Drawn(requests[at], None, self.rules.max_attempts, why, None) for at, why in refused.items()}
+        return [done.get(at, given_up[at]) for at in range(len(requests))]
 
-    def _drawn(self, asks: Sequence[Asked], originals: ECG | None, strength: float, seed: int) -> ECG:
+    def _drawn(self, requests: Sequence[Request], originals: ECG | None, strength: float, seed: int) -> ECG:
         own = self.generator.preprocessor
-        told, indices = condition(asks, own.seconds, own.fs), [asked.index for asked in asks]
+        given, indices = condition(requests, own.seconds, own.fs), [request.index for request in requests]
         if originals is None:
-            return self.generator.sample(told, seed, indices=indices)
-        return self.generator.vary(originals, told, strength, seed, indices)
+            return self.generator.sample(given, seed, indices=indices)
+        return self.generator.vary(originals, given, strength, seed, indices)
 
-    def _judged(self, ecg: ECG) -> np.ndarray | None:
+    def _classified(self, ecg: ECG) -> np.ndarray | None:
         """The classifier's probabilities (record, label); None without a classifier."""
-        sound = ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs)
-        return None if self.classifier is None else self.classifier.predict(sound).probability
+        finite = ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs)
+        return None if self.classifier is None else self.classifier.predict(finite).probability
 
-    def _refusals(self, asks: Sequence[Asked], ecg: ECG, found: np.ndarray | None) -> list[str]:
-        """Why each draw is refused; "" where it is not."""
-        sound = artifacts.valid(ecg.signal.numpy(), ecg.fs)
+    def _refusals(self, requests: Sequence[Request], ecg: ECG, found: np.ndarray | None) -> list[str]:
+        """The reason for which each draw is refused; "" for accepted draws."""
+        valid = artifacts.valid(ecg.signal.numpy(), ecg.fs)
         beating = [len(peaks) > 1 for peaks in r_peaks(ECG(torch.nan_to_num(ecg.signal), ecg.leads, ecg.fs))]
         return [
-            "invalid" if not sound[at] else "no beats" if not beating[at] else self._doubt(asked, found, at)
-            for at, asked in enumerate(asks)
+            "invalid" if not valid[at] else "no beats" if not beating[at] else self._contradiction(request, found, at)
+            for at, request in enumerate(requests)
         ]
 
-    def _doubt(self, asked: Asked, found: np.ndarray | None, at: int) -> str:
-        """What the classifier says against a draw; "" for nothing."""
+    def _contradiction(self, request: Request, found: np.ndarray | None, at: int) -> str:
+        """The limit of the classifier that a draw violates; "" for none."""
         if found is None:
             return ""
         for name, (least, largest) in self.limits.items():
-            if name != asked.sought and name not in statements.superclasses():
+            if name != request.sought and name not in statements.superclasses():
                 continue
             probability = _probability(found, at, name) or 0.0
-            shows = name == asked.sought or bool(statements_of(name) & set(asked.codes))
+            shows = name == request.sought or bool(statements_of(name) & set(request.codes))
             if shows and probability < least:
                 return f"not {name}"
             if not shows and probability > largest:
@@ -175,33 +180,37 @@ class Augmenter:
         return ""
 
 
-def told(ecg: ECG, asked: Asked) -> ECG:
-    """A record of a batch, with its own request in its provenance instead of the first one's."""
+def _with_own_condition(ecg: ECG, request: Request) -> ECG:
+    """A record of a batch with the condition of its own request in the provenance."""
     origin = ecg.provenance
     assert origin is not None
-    own = condition([asked], ecg.seconds, ecg.fs).describe()
-    way, varied, _ = origin.condition.partition("; ") if origin.condition.startswith(VARIATION) else ("", "", "")
-    return replace(ecg, provenance=replace(origin, condition=way + varied + own))
+    own = condition([request], ecg.seconds, ecg.fs).describe()
+    varied = origin.condition.startswith(VARIATION)
+    prefix = "".join(origin.condition.partition("; ")[:2]) if varied else ""
+    return replace(ecg, provenance=replace(origin, condition=prefix + own))
 
 
 def limits_of(
     classifier: Classifier, ecg: ECG, population: Population, names: Sequence[str], quantile: float
 ) -> Limits:
-    """The classifier's limits from real records: quantiles of its probability with each class, and without it.
+    """The classifier's limits: quantiles of its probability on real records with each class, and without it.
 
     Args:
-        judge: The classifier.
-        ecg: The population's records, or the first of them.
-        population: What they show.
-        names: Classes; the superclasses are told as well.
+        classifier: The classifier.
+        ecg: The records of the population, or the first of them.
+        population: The statements of the records.
+        names: Classes; limits of the superclasses are added.
         quantile: Share of the real records that a limit may refuse.
+
+    Returns:
+        Limits by class; classes with too few records (``LEAST_FOR_LIMIT``) have none.
     """
     if not quantile:
         return {}
     found, limits = classifier.predict(ecg).probability, {}
     for name in dict.fromkeys((*names, *statements.superclasses())):
-        enough = statements_of(name)
-        shown = np.array([bool(codes & enough) for codes in population.codes[: len(ecg)]])
+        members = statements_of(name)
+        shown = np.array([bool(codes & members) for codes in population.codes[: len(ecg)]])
         if _key(name) is None or min(shown.sum(), (~shown).sum()) < LEAST_FOR_LIMIT:
             continue
         own = found[:, list(labels()).index(str(_key(name)))]
@@ -215,12 +224,12 @@ def _probability(found: np.ndarray | None, at: int, name: str) -> float | None:
 
 
 def _key(name: str) -> str | None:
-    """The classifier's label of a class; None where it has none."""
+    """The classifier's label of a class; None if it has none."""
     return next((key for key in (name, f"class {name}", f"subclass {name}") if key in labels()), None)
 
 
 def _seed(seed: int, attempt: int) -> int:
-    """The seed of an attempt: the user's own for the first."""
+    """The seed of an attempt; the first attempt uses the user's seed."""
     if not attempt:
         return seed
     return int(np.random.SeedSequence((abs(seed), int(seed < 0), attempt)).generate_state(1)[0])

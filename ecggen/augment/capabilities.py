@@ -1,8 +1,8 @@
-"""What a checkpoint can draw, as a classifier found it: told beside its weights, so that nobody has to measure it again.
+"""The classes that a checkpoint can generate, as measured by a classifier and stored next to its weights.
 
-``diagnoses.json`` in a checkpoint's folder holds, for each class, how well the classifier tells draws that were asked to
-show it from draws that were not, beside how well it tells real records (``ecggen.benchmark.diagnoses`` writes it).
-The file names the weights that it was measured with, and is believed for no others.
+``diagnoses.json`` in a checkpoint's folder holds two AUROCs for each class: how well the classifier separates draws for
+which the class was requested from other draws, and how well it separates real records with and without the class.
+``ecggen.benchmark.diagnoses`` writes the file. It names the weights it was measured with and is ignored for others.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ FILE = "diagnoses.json"
 CAN, PARTLY, CANNOT, NOT_MEASURED = "can draw", "partly", "cannot draw", "not measured"
 VERDICTS = (CAN, PARTLY, CANNOT, NOT_MEASURED)
 KINDS = ("statements", "superclasses", "subclasses")
-"""Kinds of classes, as one name is looked up: a statement comes before a superclass of the same name."""
+"""Kinds of classes in the order of look-up: statements take precedence over superclasses of the same name."""
 
 
 @dataclass(frozen=True)
-class Drawable:
-    """Whether a class can be drawn.
+class Capability:
+    """Whether a class can be generated.
 
     Attributes:
         verdict: One of ``VERDICTS``.
-        auroc: Area under the ROC curve of the classifier's probability, draws that were asked to show the class against
-            the others; None where not measured.
-        interval: Its 95 % interval.
-        real: The same area of real held-out records that show the class against others.
-        requested: Draws that were asked to show it.
-        training: Training records that show it.
-        why: Why it was not measured, or "".
+        auroc: AUROC of the classifier's probability, draws for which the class was requested against other draws; None
+            if not measured.
+        interval: 95 % interval of ``auroc``.
+        real: AUROC on held-out real records, those that show the class against others.
+        requested: Number of draws for which the class was requested.
+        training: Number of training records that show it.
+        why: The reason if it was not measured, otherwise "".
     """
 
     verdict: str
@@ -48,44 +48,47 @@ class Drawable:
     why: str = ""
 
 
-def write(folder: Path, about: dict[str, Any], found: dict[str, dict[str, Drawable]]) -> Path:
-    """Put what was found into a checkpoint's folder.
+def write(folder: Path, about: dict[str, Any], found: dict[str, dict[str, Capability]]) -> Path:
+    """Write the measured capabilities into a checkpoint's folder.
 
     Args:
-        folder: The checkpoint's; its weights are those that were measured.
-        about: What else must be known: judge, draws, seed, commit, date.
-        found: Classes by kind and name.
+        folder: Folder of the checkpoint; its weights are the ones that were measured.
+        about: Settings of the measurement: classifier, draws, seed, commit, date.
+        found: Capabilities by kind and name of the class.
+
+    Returns:
+        The path of the file.
     """
     each = {kind: {name: asdict(one) for name, one in found[kind].items()} for kind in KINDS}
     storage.write_json(folder / FILE, {"weights": storage.weights_hash(folder), **about, **each})
     return folder / FILE
 
 
-def look_up(folder: Path, name: str) -> Drawable:
-    """What was found of a class with the weights in ``folder``.
+def look_up(folder: Path, name: str) -> Capability:
+    """The capability of the checkpoint in ``folder`` for a class.
 
     Args:
-        folder: A checkpoint's.
-        name: A statement's code or words, a subclass, a superclass.
+        folder: Folder of a checkpoint.
+        name: Code or wording of a statement, a subclass or a superclass.
 
     Raises:
-        InputError: Where nobody knows the class, or the file is broken.
+        InputError: If the class is unknown, or the file is invalid.
     """
     name, place = class_name(name), folder / FILE
     about = storage.read_json(place) if place.is_file() else {}
     if about.get("weights") != storage.weights_hash(folder):
-        return Drawable(NOT_MEASURED, why="not for these weights")
+        return Capability(NOT_MEASURED, why="not for these weights")
     kinds = [about.get(kind, {}) for kind in KINDS]
     if not all(isinstance(kind, dict) for kind in kinds):
-        raise InputError(f"{place} does not hold classes by kind", "what ecggen has written was expected")
+        raise InputError(f"{place} does not hold classes by kind", "a file written by ecggen was expected")
     entry = next((kind[name] for kind in kinds if name in kind), None)
     if entry is None:
-        return Drawable(NOT_MEASURED, why="left out of the measurement")
-    return config.build(Drawable, entry, str(place))
+        return Capability(NOT_MEASURED, why="left out of the measurement")
+    return config.build(Capability, entry, str(place))
 
 
 def warning(folder: Path, name: str) -> str | None:
-    """What to know before a class is drawn with the checkpoint in ``folder``; None where it can be drawn.
+    """A warning if the checkpoint in ``folder`` cannot generate a class well, or if that was not measured; else None.
 
     Raises:
         InputError: As ``look_up``.
@@ -94,11 +97,10 @@ def warning(folder: Path, name: str) -> str | None:
     if found.verdict == CAN:
         return None
     if found.auroc is None or found.interval is None or found.real is None:
-        return f"{name}: whether {folder.name} can draw it was not measured ({found.why})"
+        return f"{name}: it was not measured whether {folder.name} can generate it ({found.why})"
     within = f"{found.interval[0]:.2f}–{found.interval[1]:.2f}"
-    changes = "asking for it changes little in what this model draws"
-    said = changes if found.verdict == CANNOT else "this model draws it in part only"
+    extent = "hardly generates" if found.verdict == CANNOT else "only partly generates"
     return (
-        f"{name}: the classifier tells requested from not requested draws of {folder.name} with AUROC {found.auroc:.2f} "
-        f"({within}; {found.real:.2f} on real records): {said}"
+        f"{name}: {folder.name} {extent} this class: the classifier separates draws with and without the request with "
+        f"AUROC {found.auroc:.2f} ({within}), real records with and without the class with {found.real:.2f}"
     )

@@ -1,10 +1,10 @@
-"""What a training set is augmented with where no model draws: the changes a recording is thought not to mind.
+"""Classical augmentation: label-preserving transforms of a recording, mixup and oversampling.
 
-Noise, scaling and time warping after Um et al. (ICMI 2017) and Iwana & Uchida (PLoS ONE 2021;16:e0254841), baseline
-wander and lead dropout as in contrastive learning of ECGs (Mehari & Strodthoff, Comput Biol Med 2022;141:105114), mixup
-by Zhang et al. (ICLR 2018); and oversampling of rare labels (Charte et al., Neurocomputing 2015;163:3), the cheapest of
-all. Sizes are those of ordinary recordings, so that no finding is changed; none was chosen on a score. Each record has
-random numbers of its own, derived from (seed, index), whatever it stands beside.
+Noise, scaling and time warping follow Um et al. (ICMI 2017) and Iwana & Uchida (PLoS ONE 2021;16:e0254841). Baseline
+wander and lead dropout follow contrastive learning of ECGs (Mehari & Strodthoff, Comput Biol Med 2022;141:105114).
+Mixup follows Zhang et al. (ICLR 2018), oversampling of rare labels Charte et al. (Neurocomputing 2015;163:3).
+Magnitudes are those of ordinary recordings, so that no finding changes; none was tuned on a score. The random numbers
+of a record depend on (seed, index) only, not on the batch.
 """
 
 from __future__ import annotations
@@ -20,40 +20,46 @@ from torch.nn import functional as F
 from ecggen.core.ecg import ECG
 
 NOISE_MV = 0.01, 0.05
-"""Deviation of the noise: from a patient at rest to one who shivers; an R wave is about 1 mV high."""
+"""Range of the standard deviation of the noise, from a patient at rest to muscle tremor; an R wave is about 1 mV."""
 WANDER_HZ, WANDER_MV = (0.1, 1.0), 0.15
-"""Breathing and moving electrodes (Sörnmo & Laguna 2005: mostly below 1 Hz), and the height of each of three waves."""
+"""Frequencies of respiration and electrode motion (Sörnmo & Laguna 2005: mostly below 1 Hz); amplitude of each wave."""
 GAIN, LEAD_GAIN = 0.10, 0.05
-"""Deviation of the logarithm of voltage, of all leads together and of each: less than a person's from day to day (Farb
-et al., J Am Coll Cardiol 1990;15:618), so that a hypertrophy remains one."""
+"""Standard deviation of the log gain of all leads and of each lead: less than the day-to-day variation of a patient
+(Farb et al., J Am Coll Cardiol 1990;15:618), so that hypertrophy criteria are preserved."""
 WARP_HZ, WARP = (0.05, 0.2), 0.06
-"""Time runs faster here and slower there, by about as much as breathing moves the heart rate at rest."""
+"""Frequencies and strength of the time warp: about the respiratory variation of the heart rate at rest."""
 LOST = 1, 3
-"""Fewest and most of the eight leads that come loose."""
+"""Minimum and maximum number of the eight leads that are dropped."""
 ALPHA = 0.2
-"""Of mixup's Beta distribution: mostly a little of another record (Zhang et al.: 0.1 to 0.4)."""
+"""Parameter of mixup's Beta distribution (Zhang et al.: 0.1 to 0.4)."""
 WAVES = 3
-"""Sine waves of a wander or a warp."""
+"""Number of sine waves in a baseline wander or a time warp."""
 
 Change = Callable[[Tensor, float, Sequence[np.random.Generator]], Tensor]
-"""From signals (record, lead, time) in mV, their rate in Hz and each record's random numbers to changed signals."""
+"""A transform: signals (record, lead, time) in mV, sampling rate in Hz, one random generator per record → signals."""
 
 
 def augment(kind: str, ecg: ECG, seed: int, indices: Sequence[int]) -> ECG:
-    """Each record changed in one way.
+    """Apply one transform to each record.
 
     Args:
         kind: One of ``KINDS``.
         ecg: The records.
-        seed: Seed of the changes.
-        indices: Number of each record; its random numbers follow from (seed, number).
+        seed: Seed of the random numbers.
+        indices: Index of each record; its random numbers depend on (seed, index) only.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> noisy = augment("noise", simulate(2), seed=0, indices=[0, 1])
+        >>> tuple(noisy.signal.shape)
+        (2, 12, 1000)
     """
     streams = [np.random.default_rng((abs(seed), int(seed < 0), index, 3)) for index in indices]
     return replace(ecg, signal=KINDS[kind](ecg.signal, ecg.fs, streams).float())
 
 
 def mix(ecg: ECG, labels: np.ndarray, seed: int, indices: Sequence[int]) -> tuple[ECG, np.ndarray]:
-    """Each record with a part of another, and labels (record, label) in the same shares: mixup."""
+    """Mixup: a convex combination of each record with another one, and of their labels (record, label)."""
     streams = [np.random.default_rng((abs(seed), int(seed < 0), index, 4)) for index in indices]
     share = np.array([max(own := stream.beta(ALPHA, ALPHA), 1 - own) for stream in streams])
     other = np.array([stream.integers(len(ecg)) for stream in streams])
@@ -63,31 +69,36 @@ def mix(ecg: ECG, labels: np.ndarray, seed: int, indices: Sequence[int]) -> tupl
 
 
 def oversampled(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) rows to repeat: each time one that has the label which is rarest by then.
+    """(n,) rows to repeat; each row is chosen among the records with the currently rarest label.
 
     Args:
         labels: (record, label) of 0 and 1.
-        n: Repeats.
-        rng: Which of the records with a label.
+        n: Number of rows.
+        rng: Random generator that selects among the records with a label.
+
+    Example:
+        >>> labels = np.array([[1, 0], [1, 0], [0, 1]])
+        >>> oversampled(labels, 1, np.random.default_rng(0))
+        array([2])
     """
-    having = [np.flatnonzero(column) for column in labels.T]
+    with_label = [np.flatnonzero(column) for column in labels.T]
     counts = np.where(labels.any(0), labels.sum(0), np.inf)
     rows = np.empty(n, int)
     for at in range(n):
-        rows[at] = rng.choice(having[int(counts.argmin())])
+        rows[at] = rng.choice(with_label[int(counts.argmin())])
         counts = counts + labels[rows[at]]
     return rows
 
 
 def _noise(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Muscle and amplifier: each electrode's own, of one strength in a record."""
+    """Muscle and amplifier noise: independent in each lead, with one standard deviation per record."""
     shape = signal.shape[1:]
     added = [stream.uniform(*NOISE_MV) * stream.standard_normal(shape, np.float32) for stream in streams]
     return signal + torch.from_numpy(np.stack(added))
 
 
 def _wander(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Slow waves, in each lead more or less of them and upwards or downwards."""
+    """Baseline wander: slow waves with a random amplitude and sign in each lead."""
     time = np.arange(signal.shape[-1]) / fs
     added = []
     for stream in streams:
@@ -97,34 +108,34 @@ def _wander(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -
 
 
 def _scaling(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Voltage up or down: of the record, and a little of each lead."""
+    """A random gain per record, and a smaller one per lead."""
     logs = [GAIN * stream.normal() + LEAD_GAIN * stream.normal(size=signal.shape[1]) for stream in streams]
     return signal * torch.from_numpy(np.exp(np.stack(logs))).float()[..., None]
 
 
 def _warp(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Time stretched here and pressed there; beginning and end stay where they are."""
+    """Smooth time warp; beginning and end stay fixed."""
     time = np.arange(signal.shape[-1]) / fs
-    places = []
+    positions = []
     for stream in streams:
         speed = np.exp(WARP * stream.normal(size=WAVES) @ _slow(time, WARP_HZ, stream))
         run = np.r_[0, np.cumsum((speed[1:] + speed[:-1]) / 2)]
-        places.append(2 * run / run[-1] - 1)  # −1 to 1, as grid_sample counts
-    across = torch.from_numpy(np.stack(places)).float()
+        positions.append(2 * run / run[-1] - 1)  # −1 to 1, the coordinates of grid_sample
+    across = torch.from_numpy(np.stack(positions)).float()
     grid = torch.stack([across, torch.zeros_like(across)], -1)[:, None]
     moved = F.grid_sample(signal[:, :, None], grid, mode="bicubic", padding_mode="border", align_corners=True)
     return moved[:, :, 0]
 
 
 def _dropout(signal: Tensor, fs: float, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Some leads are flat."""
+    """Set some leads to zero."""
     leads = signal.shape[1]
     lost = [stream.permutation(leads) < stream.integers(LOST[0], LOST[1] + 1) for stream in streams]
     return signal * ~torch.from_numpy(np.stack(lost))[..., None]
 
 
 def _slow(time: np.ndarray, band: tuple[float, float], stream: np.random.Generator) -> np.ndarray:
-    """(wave, time): sine waves of random frequency and phase, of height 1."""
+    """(wave, time): sine waves of amplitude 1 with random frequency and phase."""
     frequency, phase = stream.uniform(*band, (WAVES, 1)), stream.uniform(0, 2 * np.pi, (WAVES, 1))
     return np.sin(2 * np.pi * frequency * time + phase)
 
@@ -136,4 +147,4 @@ KINDS: dict[str, Change] = {
     "warp": _warp,
     "dropout": _dropout,
 }
-"""The changes of a waveform, by name."""
+"""The transforms by name."""

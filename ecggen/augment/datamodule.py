@@ -1,7 +1,7 @@
-"""A Lightning data module whose training records are real and synthetic, and whose test records are real only.
+"""A Lightning data module that trains on real and synthetic records and tests on real records only.
 
-What augmentation is worth can only be told on real records of patients that nothing was learnt from. So the folds for
-validation and test are looked through: a synthetic record in them, or a patient who is also trained on, is refused.
+The benefit of augmentation can only be measured on real records of patients outside the training set. The data module
+therefore refuses synthetic records in the validation and test folds, and patients who are in training folds as well.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from ecggen.io import read
 
 
 class AugmentedData(lightning.LightningDataModule):
-    """Real records of a PTB-XL-shaped folder, with synthetic ones between those that are trained on.
+    """Real records of a folder in PTB-XL's format, with synthetic records added to the training set.
 
     A batch is an ``ecggen.augment.labelled.Item``: signal (batch, 12, time) in mV, labels (batch, label) and synthetic
     (batch,).
 
     Args:
-        real: PTB-XL, or a folder of its form.
-        synthetic: A folder that ``ecggen augment`` wrote, a data set as ``DrawnRecords``, or None.
+        real: PTB-XL, or a folder in its format.
+        synthetic: A folder written by ``ecggen augment``, a data set such as ``DrawnRecords``, or None.
         labels: "superclasses", "subclasses", "statements", or names of classes.
-        share: Which share of the training items is synthetic, from 0 to below 1.
-        train_folds: Folds that are learnt from.
-        validation_folds: Folds that choose.
-        test_folds: Folds that are tested on.
-        batch: Records in a batch.
-        workers: Processes that load them.
+        share: Share of the training items that is synthetic, at least 0 and below 1.
+        train_folds: Folds for training.
+        validation_folds: Folds for validation.
+        test_folds: Folds for testing.
+        batch: Batch size.
+        workers: Number of loading processes.
         seed: Seed of the order.
-        preprocessor: Filter, rate and length; by default ten seconds at 100 Hz from 0.5 to 40 Hz.
-        cache: Where packed folders are kept, by default ``~/.cache/ecggen``.
+        preprocessor: Filter, sampling rate and length; by default ten seconds at 100 Hz, 0.5–40 Hz.
+        cache: Folder of packed data sets; ``~/.cache/ecggen`` by default.
     """
 
     def __init__(
@@ -69,52 +69,52 @@ class AugmentedData(lightning.LightningDataModule):
         self.mixed: Mixed | None = None
 
     def prepare_data(self) -> None:
-        """Pack the folders, once on each machine."""
+        """Pack the folders; Lightning calls this once per node."""
         packed_folder(self.real, self.preprocessor, self.cache)
         if isinstance(self.synthetic, Path | str):
             packed_folder(self.synthetic, self.preprocessor, self.cache)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the packs and see that nothing leaks.
+        """Open the packs and check for leakage.
 
         Raises:
-            InputError: Where folds overlap or are empty, or a record for validation or test is synthetic or of a
-                patient who is trained on.
+            InputError: If folds overlap or are empty, or if a record for validation or testing is synthetic or of a
+                patient in the training set.
         """
         if self.mixed is not None:
             return
-        held = [*self.validation_folds, *self.test_folds]
-        if both := sorted(set(self.train_folds) & set(held)):
-            raise InputError(f"fold {both[0]} is trained and tested on", "each fold in one part was expected")
+        held_out = [*self.validation_folds, *self.test_folds]
+        if both := sorted(set(self.train_folds) & set(held_out)):
+            raise InputError(f"fold {both[0]} is in the training set and held out", "disjoint folds were expected")
         pack = packed_folder(self.real, self.preprocessor, self.cache)
-        self._check_held_out(pack, held)
+        self._check_held_out(pack, held_out)
         train, self.validation, self.test = (
             self._records(pack, folds) for folds in (self.train_folds, self.validation_folds, self.test_folds)
         )
-        made = self._made(pack, held)
-        self.mixed = Mixed(train, made, self.share if made is not None else 0.0, self.seed)
+        synthetic = self._synthetic(pack, held_out)
+        self.mixed = Mixed(train, synthetic, self.share if synthetic is not None else 0.0, self.seed)
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What the columns of ``labels`` stand for."""
+        """Names of the columns of ``labels``."""
         return self._mixed.label_names
 
     @property
-    def synthetic_an_epoch(self) -> int:
-        """How many of an epoch's training records are synthetic."""
-        return self._mixed.synthetic_an_epoch
+    def synthetic_per_epoch(self) -> int:
+        """Number of synthetic records in a training epoch."""
+        return self._mixed.synthetic_per_epoch
 
     def train_dataloader(self) -> DataLoader:
-        """Real and synthetic records, in a new order each epoch."""
+        """Real and synthetic records, reshuffled in each epoch."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return self._loader(self._mixed, Order(self._mixed, self.seed, rank, world))
 
     def val_dataloader(self) -> DataLoader:
-        """Real records that choose."""
+        """Real records for validation."""
         return self._loader(self.validation)
 
     def test_dataloader(self) -> DataLoader:
-        """Real records to test on."""
+        """Real records for testing."""
         return self._loader(self.test)
 
     @property
@@ -126,63 +126,63 @@ class AugmentedData(lightning.LightningDataModule):
         return self.mixed
 
     def _loader(self, records: Mixed | PackedRecords, order: Order | None = None) -> DataLoader:
-        lasting = self.workers > 0
-        return DataLoader(records, self.batch, sampler=order, num_workers=self.workers, persistent_workers=lasting)
+        keep = self.workers > 0
+        return DataLoader(records, self.batch, sampler=order, num_workers=self.workers, persistent_workers=keep)
 
     def _records(self, pack: Pack, folds: Sequence[int]) -> PackedRecords:
         rows = pack.rows(folds)
         if not len(rows):
-            raise InputError(f"{self.real} has no record in the folds {_list(folds)}", "at least one was expected")
+            raise InputError(f"{self.real} has no record in folds {_list(folds)}", "at least one was expected")
         return PackedRecords(pack, rows, self.labels)
 
-    def _made(self, real: Pack, held: Sequence[int]) -> Records | None:
-        """The synthetic records, none of which lies in a fold that is held out."""
+    def _synthetic(self, real: Pack, held_out: Sequence[int]) -> Records | None:
+        """The synthetic records; none may be in a held-out fold or of a held-out patient."""
         if isinstance(self.synthetic, Path | str):
             pack = packed_folder(self.synthetic, self.preprocessor, self.cache)
-            _check_folds(pack.index.fold, held)
-            _check_patients(real.index[real.index.fold.isin(list(held))].patient, pack.index.patient)
+            _check_folds(pack.index.fold, held_out)
+            _check_patients(real.index[real.index.fold.isin(list(held_out))].patient, pack.index.patient)
             return PackedRecords(pack, None, self.labels, synthetic=True)
         if isinstance(self.synthetic, DrawnRecords):
-            _check_folds([asked.fold for asked in self.synthetic.asks], held)
+            _check_folds([request.fold for request in self.synthetic.requests], held_out)
         return self.synthetic
 
-    def _check_held_out(self, pack: Pack, held: Sequence[int]) -> None:
-        names = set(pack.index.name[pack.index.fold.isin(list(held))])
-        made = next((one for one in recordings(self.real) if one.name in names and is_synthetic(one)), None)
-        if made is not None:
+    def _check_held_out(self, pack: Pack, held_out: Sequence[int]) -> None:
+        names = set(pack.index.name[pack.index.fold.isin(list(held_out))])
+        found = next((one for one in recordings(self.real) if one.name in names and is_synthetic(one)), None)
+        if found is not None:
             raise InputError(
-                f"record {made.name} of fold {made.fold} is synthetic",
-                "only real records were expected among those that are tested on",
-                "give the synthetic records as a folder of their own",
+                f"record {found.name} of fold {found.fold} is synthetic",
+                "only real records were expected in the folds for validation and testing",
+                "pass the synthetic records as a separate folder",
             )
 
 
 def is_synthetic(recording: Recording) -> bool:
-    """Whether a recording's file says that a generator drew leads of it."""
+    """Whether the file of a recording states that it contains generated leads."""
     if recording.path.suffix == ".hea":
         return Provenance.parse(recording.path.read_text(errors="replace").splitlines()) is not None
     return read(recording.path, check=False, allow_contradiction=True).provenance is not None
 
 
-def _check_folds(folds: Iterable[int], held: Sequence[int]) -> None:
-    """An InputError where synthetic records lie in a fold that is held out."""
-    inside = [fold for fold in folds if fold in held]
+def _check_folds(folds: Iterable[int], held_out: Sequence[int]) -> None:
+    """Raise an InputError if synthetic records are in a held-out fold."""
+    inside = [fold for fold in folds if fold in held_out]
     if inside:
         raise InputError(
-            f"{len(inside)} synthetic records lie in folds that are held out (fold {inside[0]} for one)",
+            f"{len(inside)} synthetic records are in held-out folds (fold {inside[0]} for one)",
             "synthetic records in training folds only were expected",
-            "draw them from training records, or hold out other folds",
+            "generate them from training records, or hold out other folds",
         )
 
 
 def _check_patients(real: pandas.Series, synthetic: pandas.Series) -> None:
-    """An InputError where a synthetic record has the number of a patient who is held out."""
+    """Raise an InputError if a synthetic record has the identifier of a held-out patient."""
     both = set(real.str.removesuffix(".0")) & set(synthetic.str.removesuffix(".0"))
     if both:
         raise InputError(
-            f"{len(both)} patients who are held out have synthetic records too (patient {min(both)} for one)",
+            f"{len(both)} held-out patients have synthetic records as well (patient {min(both)} for one)",
             "new patients in the synthetic folder were expected",
-            "draw the records anew with ecggen augment",
+            "generate the records again with ecggen augment",
         )
 
 

@@ -1,7 +1,7 @@
-"""Records with their labels as PyTorch takes them: one signal of twelve leads and a vector of 0 and 1.
+"""Labelled records as a PyTorch data set: a signal of twelve leads and a multi-hot label vector.
 
-The labels follow from a record's SCP statements: PTB-XL's superclasses, its subclasses, the statements themselves, or
-any classes by name.
+The labels follow from the SCP statements of a record. They are PTB-XL's superclasses, its subclasses, the statements
+themselves, or a list of classes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ecggen.data.sources import recordings
 
 
 class Item(NamedTuple):
-    """One record; PyTorch's ``DataLoader`` makes a batch of the same form of it.
+    """One record; PyTorch's ``DataLoader`` collates records into a batch of the same type.
 
     Attributes:
         signal: (12, time) float32 mV, leads in the order of ``ecggen.core.ecg.STANDARD_LEADS``.
         labels: (label,) float32 of 0 and 1.
-        synthetic: Whether a generator drew it.
+        synthetic: Whether the record is generated.
     """
 
     signal: torch.Tensor
@@ -36,13 +36,13 @@ class Item(NamedTuple):
 
 
 class Records(Protocol):
-    """A data set of items that share leads, rate, length and labels.
+    """A data set of items with the same leads, sampling rate, length and labels.
 
     Attributes:
-        label_names: What the columns of ``labels`` stand for.
-        fs: Rate in Hz.
-        samples: Samples of each lead.
-        sequential: Whether neighbours come about together, so that they should be asked for one after the other.
+        label_names: Names of the columns of ``labels``.
+        fs: Sampling rate in Hz.
+        samples: Samples per lead.
+        sequential: Whether neighbouring records are generated together and should be loaded one after the other.
     """
 
     label_names: tuple[str, ...]
@@ -51,7 +51,7 @@ class Records(Protocol):
     sequential: bool
 
     def __len__(self) -> int:
-        """Records."""
+        """Number of records."""
         ...
 
     def __getitem__(self, index: int) -> Item:
@@ -59,43 +59,54 @@ class Records(Protocol):
         ...
 
     def __getitems__(self, indices: list[int]) -> list[Item]:
-        """Several records at once, as a ``DataLoader`` asks for a batch."""
+        """Several records at once; a ``DataLoader`` calls this for a batch."""
         ...
 
 
 def label_set(labels: str | Sequence[str]) -> dict[str, frozenset[str]]:
-    """Labels, each with the SCP statements of which one is enough.
+    """Labels by name, each with its SCP statements; a record has the label if it has any of them.
 
     Args:
         labels: "superclasses", "subclasses" or "statements", or names of classes of any of these kinds.
 
     Raises:
-        InputError: Where there is no such set or class.
+        InputError: If there is no such set or class.
+
+    Example:
+        >>> list(label_set("superclasses"))
+        ['CD', 'HYP', 'MI', 'NORM', 'STTC']
     """
     if not isinstance(labels, str):
         return {name: statements_of(name) for name in labels}
     if labels not in LABELS:
         found = f"there is no set of labels {labels!r}"
-        raise InputError(found, f"one of {', '.join(LABELS)} was expected", "or a list of classes, as ['AFIB', 'MI']")
+        raise InputError(
+            found, f"one of {', '.join(LABELS)} was expected", "or pass a list of classes, e.g. ['AFIB', 'MI']"
+        )
     return dict(LABELS[labels]())
 
 
-def told(codes: Sequence[Sequence[str]], labels: Mapping[str, frozenset[str]]) -> torch.Tensor:
-    """(record, label) float32 of 0 and 1: which labels hold, given each record's statements."""
-    rows = [[bool(enough.intersection(own)) for enough in labels.values()] for own in codes]
+def label_matrix(codes: Sequence[Sequence[str]], labels: Mapping[str, frozenset[str]]) -> torch.Tensor:
+    """(record, label) float32 of 0 and 1: the labels of each record, given its statements.
+
+    Example:
+        >>> label_matrix([["AFIB"], []], label_set(["AFIB", "MI"])).tolist()
+        [[1.0, 0.0], [0.0, 0.0]]
+    """
+    rows = [[bool(members.intersection(own)) for members in labels.values()] for own in codes]
     return torch.tensor(rows, dtype=torch.float32).reshape(len(codes), len(labels))
 
 
 class PackedRecords(Dataset):
     """Records of a packed folder, with their labels.
 
-    A copy in another process opens the pack's files again and carries no samples.
+    Pickling transfers no samples: a copy in another process opens the files of the pack again.
 
     Args:
         pack: The packed folder.
-        rows: Which windows of it; all by default.
+        rows: Indices of its windows; all by default.
         labels: As for ``label_set``.
-        synthetic: Whether a generator drew these records.
+        synthetic: Whether these records are generated.
     """
 
     sequential = False
@@ -111,7 +122,7 @@ class PackedRecords(Dataset):
         self.rows = np.arange(len(pack)) if rows is None else np.asarray(rows)
         chosen = label_set(labels)
         self.label_names = tuple(chosen)
-        self.labels = told([codes.split() for codes in pack.index.codes.iloc[self.rows]], chosen)
+        self.labels = label_matrix([codes.split() for codes in pack.index.codes.iloc[self.rows]], chosen)
         self.fs, self.samples = pack.preprocessor.fs, pack.preprocessor.samples
 
     @staticmethod
@@ -123,16 +134,16 @@ class PackedRecords(Dataset):
         preprocessor: Preprocessor | None = None,
         cache: Path | str | None = None,
     ) -> PackedRecords:
-        """The records of a PTB-XL-shaped folder, packed now or found in the cache.
+        """The records of a folder in PTB-XL's format, packed or loaded from the cache.
 
         Raises:
-            InputError: Where there is no such folder, no record in these folds, or a patient in several folds.
+            InputError: If there is no such folder, no record in these folds, or a patient in several folds.
         """
         packed = packed_folder(folder, preprocessor, cache)
         rows = None if folds is None else packed.rows(folds)
         if rows is not None and not len(rows):
             listed = ", ".join(map(str, folds or ()))
-            raise InputError(f"{folder} has no record in the folds {listed}", "at least one was expected")
+            raise InputError(f"{folder} has no record in folds {listed}", "at least one was expected")
         return PackedRecords(packed, rows, labels, synthetic)
 
     def __len__(self) -> int:
@@ -157,5 +168,5 @@ class PackedRecords(Dataset):
 def packed_folder(
     folder: Path | str, preprocessor: Preprocessor | None = None, cache: Path | str | None = None
 ) -> Pack:
-    """The pack of a folder, made now or found in the cache; by default ten seconds at 100 Hz from 0.5 to 40 Hz."""
+    """Pack a folder, or load its pack from the cache; by default ten seconds at 100 Hz, 0.5–40 Hz."""
     return pack(recordings(folder), preprocessor or Preprocessor(), cache)

@@ -1,7 +1,7 @@
-"""Real and synthetic records in one data set: every real record once an epoch, synthetic ones between them.
+"""Real and synthetic records in one data set: each epoch holds every real record once, and some synthetic ones.
 
-A plain map-style data set of PyTorch: what an index stands for follows from (seed, epoch, index) alone, so that
-workers, processes and machines that share the work see the same records as one process would.
+``Mixed`` is a map-style PyTorch data set. The record at an index depends on (seed, epoch, index) only, so several
+workers, processes or nodes see the same records as a single process.
 """
 
 from __future__ import annotations
@@ -18,38 +18,39 @@ from ecggen.core.errors import InputError
 
 
 class Mixed(Dataset):
-    """Real records, each once an epoch, and synthetic ones.
+    """Every real record once per epoch, and a share of synthetic records.
 
-    The first ``len(real)`` indices are the real records; each further index stands for another synthetic record in
-    every epoch, and none comes again before all have come.
+    The first ``len(real)`` indices are the real records. The other indices are synthetic records, which change from
+    epoch to epoch; all of them are used before any is used again.
 
     Args:
         real: Real records.
-        synthetic: Synthetic ones, or None.
-        share: Which share of an epoch's items is synthetic, from 0 to below 1.
-        seed: Seed of the order in which synthetic records come.
+        synthetic: Synthetic records, or None.
+        share: Share of an epoch's items that is synthetic, at least 0 and below 1.
+        seed: Seed of the order of the synthetic records.
 
     Raises:
-        InputError: Where the share is none, or real and synthetic records differ in labels, rate or length.
+        InputError: If the share is out of range, or real and synthetic records differ in labels, sampling rate or
+            length.
     """
 
     def __init__(self, real: Records, synthetic: Records | None = None, share: float = 0.5, seed: int = 0):
         if not 0 <= share < 1:
-            raise InputError(f"the share of synthetic records is {share:g}", "0 to below 1 was expected")
+            raise InputError(f"the share of synthetic records is {share:g}", "at least 0 and below 1 was expected")
         self.real, self.synthetic, self.seed = real, synthetic, seed
-        self.synthetic_an_epoch = 0 if synthetic is None else round(len(real) * share / (1 - share))
+        self.synthetic_per_epoch = 0 if synthetic is None else round(len(real) * share / (1 - share))
         self.label_names, self.fs, self.samples = real.label_names, real.fs, real.samples
         if synthetic is not None:
-            _check_alike(real, synthetic)
-        # Workers that live on from epoch to epoch hold copies of this object, but all look at this one number.
+            _check_compatible(real, synthetic)
+        # Persistent workers hold copies of this object; the epoch in shared memory reaches all of them.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch's synthetic records come next; to be called before each epoch, as for a DistributedSampler."""
+        """Set the epoch, which selects the synthetic records. Call it before each epoch, as on a DistributedSampler."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
-        return len(self.real) + self.synthetic_an_epoch
+        return len(self.real) + self.synthetic_per_epoch
 
     def __iter__(self) -> Iterator[Item]:
         return (self[index] for index in range(len(self)))
@@ -58,18 +59,18 @@ class Mixed(Dataset):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Item]:
-        """Several records at once: drawn ones of a batch are drawn together."""
+        """Several records at once; the synthetic records of a batch are loaded together."""
         own = [self._checked(index) for index in indices]
         real = [index for index in own if index < len(self.real)]
-        made = [self.synthetic_at(index - len(self.real)) for index in own if index >= len(self.real)]
+        synthetic = [self.synthetic_at(index - len(self.real)) for index in own if index >= len(self.real)]
         items = iter(self.real.__getitems__(real) if real else [])
-        others = iter(self.synthetic.__getitems__(made) if made and self.synthetic is not None else [])
+        others = iter(self.synthetic.__getitems__(synthetic) if synthetic and self.synthetic is not None else [])
         return [next(items if index < len(self.real) else others) for index in own]
 
     def synthetic_at(self, place: int) -> int:
-        """Which synthetic record stands at a place, from 0, among those of this epoch."""
+        """Index of the synthetic record at a place, from 0, among the synthetic records of this epoch."""
         pool = 0 if self.synthetic is None else len(self.synthetic)
-        turn, at = divmod(int(self._epoch) * self.synthetic_an_epoch + place, pool)
+        turn, at = divmod(int(self._epoch) * self.synthetic_per_epoch + place, pool)
         if self.synthetic is None or self.synthetic.sequential:
             return at
         return int(_shuffled(self.seed, turn, pool)[at])
@@ -83,39 +84,39 @@ class Mixed(Dataset):
 
 @lru_cache(8)
 def _shuffled(seed: int, turn: int, n: int) -> np.ndarray:
-    """The numbers below ``n`` in the order of their turn."""
+    """A permutation of 0 to ``n`` − 1 for each pass (``turn``) over the synthetic records."""
     return np.random.default_rng((abs(seed), int(seed < 0), turn)).permutation(n)
 
 
-def _check_alike(real: Records, synthetic: Records) -> None:
-    """An InputError where the two do not fit into one batch."""
+def _check_compatible(real: Records, synthetic: Records) -> None:
+    """Raise an InputError if the two data sets cannot be batched together."""
     if real.label_names != synthetic.label_names:
         names = [", ".join(one.label_names[:5]) for one in (real, synthetic)]
         raise InputError(
             f"the real records have the labels {names[0]} …, the synthetic ones {names[1]} …",
             "the same labels were expected",
-            "make both with the same labels=",
+            "create both with the same labels=",
         )
     if (real.fs, real.samples) != (synthetic.fs, synthetic.samples):
-        forms = [f"{one.samples} samples at {one.fs:g} Hz" for one in (real, synthetic)]
+        shapes = [f"{one.samples} samples at {one.fs:g} Hz" for one in (real, synthetic)]
         raise InputError(
-            f"the real records have {forms[0]}, the synthetic ones {forms[1]}",
-            "one rate and one length were expected",
-            "give both the same preprocessor, for drawn ones the generator's",
+            f"the real records have {shapes[0]}, the synthetic ones {shapes[1]}",
+            "the same sampling rate and length were expected",
+            "pass the same preprocessor to both; records drawn on the fly have the generator's preprocessor",
         )
 
 
 class Order(DistributedSampler):
-    """A new order of the items in each epoch, which also tells a ``Mixed`` its epoch.
+    """A sampler with a new order in each epoch, which also sets the epoch of the ``Mixed`` data set.
 
-    Real records are shuffled; synthetic ones come at random places between them, but in the data set's own order:
-    what is drawn together is needed together. Lightning leaves this sampler alone and calls ``set_epoch``.
+    Real records are shuffled. Synthetic records take random places among them but keep their own order, because records
+    that are generated together are then used together. Lightning keeps this sampler and calls ``set_epoch``.
 
     Args:
         mixed: The data set.
         seed: Seed of the order.
-        rank: This process's place among ``world`` processes that share the work.
-        world: How many processes share it.
+        rank: Rank of this process among ``world`` processes.
+        world: Number of processes that share the work.
     """
 
     def __init__(self, mixed: Mixed, seed: int = 0, rank: int = 0, world: int = 1):
@@ -123,7 +124,7 @@ class Order(DistributedSampler):
         self.mixed = mixed
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch comes next."""
+        """Set the epoch of the sampler and of the data set."""
         super().set_epoch(epoch)
         self.mixed.set_epoch(epoch)
 
@@ -131,5 +132,5 @@ class Order(DistributedSampler):
         order = np.random.default_rng((abs(self.seed), int(self.seed < 0), self.epoch)).permutation(len(self.mixed))
         real = len(self.mixed.real)
         order[order >= real] = np.arange(real, len(self.mixed))
-        # A few come twice where the processes cannot share them evenly, as in any DistributedSampler.
+        # As in any DistributedSampler, some items are repeated if the processes cannot share them evenly.
         return iter(np.resize(order, self.total_size)[self.rank :: self.num_replicas].tolist())

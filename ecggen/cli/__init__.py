@@ -1,7 +1,8 @@
-"""The command line: ``ecggen COMMAND --help`` explains each command.
+"""The command line. ``ecggen COMMAND --help`` describes each command.
 
-Exit codes: 0 done, 1 something broke, 2 bad input (one sentence says what was found, what was expected and what
-to do), 130 interrupted. Heavy imports wait until a command runs, so that ``--help`` answers at once.
+Exit codes: 0 success, 1 failure of the system (e.g. a full disk), 2 invalid input (one sentence says what was found,
+what was expected and what to do), 130 interrupted. Heavy libraries are imported when a command runs, so ``--help`` is
+fast.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ for command in (
 
 @app.callback()
 def _version(
-    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and stop."),
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and exit."),
 ) -> None:
     if version:
         from ecggen import __version__
@@ -79,46 +80,46 @@ RENAMED = {
     "--judge": "--classifier",
     "train-judge": "train-evaluator",
 }
-"""Options and commands of release 0.1; they work for one release, with a warning."""
+"""Options and commands of release 0.1 with their current names; old names work for one release, with a warning."""
 
 
-def renamed(words: Sequence[str]) -> list[str]:
-    """A command line with the names that options and commands have now; a warning for each old one.
+def with_current_names(words: Sequence[str]) -> list[str]:
+    """Replace old names of options and commands in a command line, with a warning for each.
 
     Example:
-        >>> renamed(["reconstruct", "watch.csv", "--num-draws=8"])
+        >>> with_current_names(["reconstruct", "watch.csv", "--num-draws=8"])
         ['reconstruct', 'watch.csv', '--num-draws=8']
     """
-    now = []
+    current = []
     for at, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name in RENAMED and (name.startswith("--") or at == 0):
-            console.warn(f"{name} is now called {RENAMED[name]}; the old name goes with the next release")
+            console.warn(f"{name} is now called {RENAMED[name]}; the old name will be removed in the next release")
             name = RENAMED[name]
-        now.append(name + equals + value)
-    return now
+        current.append(name + equals + value)
+    return current
 
 
 def main() -> None:
-    """Run a command; bad input ends with one sentence and exit code 2, doubtful input gets a warning."""
-    shown = warnings.showwarning
+    """Run a command. Invalid input ends with one sentence and exit code 2; doubtful input gives a warning."""
+    default = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, InputWarning):
             console.warn(str(message))
         else:
-            shown(message, category, *place)
+            default(message, category, *place)
 
     warnings.showwarning = show
     try:
-        app(renamed(sys.argv[1:]))
+        app(with_current_names(sys.argv[1:]))
     except InputError as error:
         console.fail(str(error))
         sys.exit(2)
     except OSError as error:
-        console.fail(f"{error.filename or 'a file'}: {error.strerror or error}; nothing was left half-written")
+        console.fail(f"{error.filename or 'a file'}: {error.strerror or error}; no partial file was left")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        warnings.showwarning = shown
+        warnings.showwarning = default

@@ -1,4 +1,4 @@
-"""What all commands share: progress on long work, results as text or JSON, and one sentence for an error."""
+"""Console output of all commands: progress bars, results as text or JSON, errors and warnings."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error; call what it yields with the share done."""
+    """A progress bar on standard error; call the yielded function with the completed share, from 0 to 1."""
     with stages(quiet) as stage:
         yield lambda share: stage(what, share)
 
 
 @contextmanager
 def stages(quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
-    """A bar for work in several stages; call what it yields with the stage's name and the share of it done."""
+    """A progress bar for work in several stages; call the yielded function with the stage and its completed share."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
@@ -33,20 +33,20 @@ def stages(quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
 
 
 def print_text(text: str) -> None:
-    """Print plain text; square brackets in it are no markup."""
+    """Print plain text; square brackets are not interpreted as markup."""
     out.print(escape(text))
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for a program."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def fail(message: str) -> None:
-    """One sentence on standard error."""
+    """Print an error on standard error."""
     err.print(f"[bold red]error[/]: {escape(message)}")
 
 
 def warn(message: str) -> None:
-    """One sentence on standard error, about what was done although it is doubtful."""
+    """Print a warning on standard error."""
     err.print(f"[bold yellow]warning[/]: {escape(message)}")

@@ -1,4 +1,4 @@
-"""``ecggen evaluate``: a protocol file run on a checkpoint, with the baselines beside it."""
+"""``ecggen evaluate``: run a benchmark protocol on generators and baselines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from ecggen.cli import console
-from ecggen.cli.options import Guidance, Steps
+from ecggen.cli.options import Cache, GuidanceScale, Json, NumSteps
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,83 +19,88 @@ def evaluate(
     protocol: Annotated[
         str | None,
         Argument(
-            help="A protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, diagnoses, "
-            "memorisation, or a file."
+            help="Protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, diagnoses, "
+            "memorisation, or a TOML file."
         ),
     ] = None,
-    data: Annotated[
-        list[Path] | None, Option(help="The PTB-XL or BIDMC folder, or any folder of recordings; may be given again.")
-    ] = None,
-    out: Annotated[Path, Option(help="The folder of the results, or one JSON file.")] = Path("results"),
+    data: Annotated[list[Path] | None, Option(help="Folder of PTB-XL, BIDMC or any recordings; repeatable.")] = None,
+    out: Annotated[Path, Option(help="Folder of the results, or one JSON file.")] = Path("results"),
     model: Annotated[
         list[str] | None,
         Option(
-            help="A shipped checkpoint's name, a checkpoint folder, or baseline:mean, regression, nearest, simulator."
+            help="Generator (gan, vae, flow, diffusion, or a checkpoint folder) or baseline (baseline:mean, "
+            "baseline:regression, baseline:nearest, baseline:simulator); repeatable."
         ),
     ] = None,
-    all_: Annotated[bool, Option("--all", help="Every protocol by every shipped generator and baseline.")] = False,
-    baselines: Annotated[bool, Option(help="Score the baselines of a reconstruction or translation as well.")] = True,
-    limit: Annotated[int, Option(help="Most records to score; 0 for as many as the protocol says.")] = 0,
-    num_draws: Annotated[int | None, Option(help="Draws of each estimate (default: the protocol's).")] = None,
-    num_steps: Steps = None,
-    guidance_scale: Guidance = None,
-    cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Score again what has been scored.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the results as JSON.")] = False,
+    all_: Annotated[
+        bool, Option("--all", help="Run every protocol with every shipped generator and baseline.")
+    ] = False,
+    baselines: Annotated[
+        bool, Option(help="Score the baselines of the protocol as well.")
+    ] = True,
+    limit: Annotated[int, Option(help="Maximum number of records; 0 for the protocol's.")] = 0,
+    num_draws: Annotated[
+        int | None, Option(help="Draws per point estimate (default: the protocol's).")
+    ] = None,
+    num_steps: NumSteps = None,
+    guidance_scale: GuidanceScale = None,
+    cache: Cache = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Repeat finished evaluations.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Score generators on real recordings by a protocol, beside what needs no network.
+    """Run a benchmark protocol on generators and baselines.
 
-    Results of several models stand side by side in OUT/PROTOCOL.json; what is there already is not scored again, so
-    that a stopped --all goes on where it was. A reconstruction scores leads that were neither given nor follow from
-    the given ones; a translation scores lead II out of a PPG; a generation goes through the sections of the quality
-    report; an augmentation trains classifiers with and without drawn records, and keeps what it has done in
-    PROTOCOL_cells: a stopped one goes on from there. Intervals are 95 %, over patients.
+    Results of several models are collected in one JSON file per protocol. Finished evaluations are not repeated, so an
+    interrupted run continues where it stopped. Reconstruction protocols score the generated leads, translation
+    protocols lead II generated from a PPG. Generation protocols use the sections of the quality report. The
+    augmentation protocol trains classifiers with and without synthetic records. Intervals are 95 % over patients.
     """
     from ecggen.benchmark import matrix
     from ecggen.benchmark import run as protocols
     from ecggen.core.errors import InputError
 
     if all_ == (protocol is not None):
-        raise InputError("either a protocol or --all", "one of them was expected", "as in: ecggen evaluate one_lead")
+        found = "both a protocol and --all were given" if all_ else "no protocol was given"
+        raise InputError(found, "a protocol or --all was expected", "for example: ecggen evaluate one_lead")
     files = list(matrix.shipped().values()) if all_ else [matrix.find(str(protocol))]
     models = model or ([*matrix.MODELS, *matrix.BASELINES] if all_ else ["vae"])
     changes = {} if num_draws is None else {"draws": num_draws}
-    asked = {
+    given = {
         "--limit": limit or None,
         "--num-draws": num_draws,
         "--num-steps": num_steps,
         "--guidance-scale": guidance_scale,
     }
-    options = ", ".join(name for name, value in asked.items() if value is not None)
+    options = ", ".join(name for name, value in given.items() if value is not None)
     with console.stages(quiet=as_json) as report:
 
         def score(file: Path, which: str) -> dict[str, Any]:
-            with_own = baselines and not matrix.place(out, file).exists()
+            with_baselines = baselines and not matrix.place(out, file).exists()
             kept = matrix.cells_of(out, file)
             return protocols.run(
-                file, data or [], which, with_own, limit, cache, report, changes, num_steps, guidance_scale, kept
+                file, data or [], which, with_baselines, limit, cache, report, changes, num_steps, guidance_scale, kept
             )
 
         failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite, options)
     for file in files:
         if matrix.place(out, file).is_file():
             results = json.loads(matrix.place(out, file).read_text(encoding="utf-8"))
-            _draw(results, matrix.place(out, file))
-            _tell(results, matrix.place(out, file), as_json)
+            _plot(results, matrix.place(out, file))
+            _print(results, matrix.place(out, file), as_json)
     if failed:
         raise InputError(f"{len(failed)} could not be scored: {'; '.join(failed)}")
 
 
-def _draw(results: dict[str, Any], place: Path) -> None:
-    """The picture beside the results of an augmentation."""
+def _plot(results: dict[str, Any], place: Path) -> None:
+    """Plot the results of an augmentation protocol next to their JSON file."""
     if results["settings"]["kind"] == "augmentation":
         from ecggen.benchmark.augmentation import plot
 
         plot.save(results, place.with_suffix(".png"))
 
 
-def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:
-    """Show the scores of a protocol."""
+def _print(results: dict[str, Any], place: Path, as_json: bool) -> None:
+    """Print the scores of a protocol."""
     if as_json:
         console.print_json(results)
     else:
@@ -104,51 +109,51 @@ def _tell(results: dict[str, Any], place: Path, as_json: bool) -> None:
 
 
 def table(results: dict[str, Any]) -> Table:
-    """The scores, a line for each generator and baseline."""
+    """The scores as a table, one line per generator and baseline."""
     return TABLES[results["settings"]["kind"]](results)
 
 
 def _reconstruction(results: dict[str, Any]) -> Table:
-    """r, RMSE and the band's coverage."""
+    """r, RMSE and coverage of the prediction interval."""
     from rich.table import Table
 
     given = ", ".join(results["settings"]["given"])
-    shown = Table(title=f"{results['protocol']}: {given} given, {results['n']} records, 95 % intervals over patients")
+    rows = Table(title=f"{results['protocol']}: {given} given, {results['n']} records, 95 % intervals over patients")
     for column in ("", "r", "RMSE (mV)", "coverage", "seconds"):
-        shown.add_column(column, justify="left" if not column else "right")
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        inside = f"{score['interval']['coverage']:.3f}" if "interval" in score else ""
-        shown.add_row(name, _within(score, "r"), _within(score, "rmse_mv"), inside, f"{score['seconds']:.0f}")
-    return shown
+        coverage = f"{score['interval']['coverage']:.3f}" if "interval" in score else ""
+        rows.add_row(name, _within(score, "r"), _within(score, "rmse_mv"), coverage, f"{score['seconds']:.0f}")
+    return rows
 
 
 def _translation(results: dict[str, Any]) -> Table:
-    """Heart rate, timing and waveform of lead II out of a PPG."""
+    """Heart rate, timing and waveform of lead II generated from a PPG."""
     from rich.box import SIMPLE
     from rich.table import Table
 
-    shown = Table(
+    rows = Table(
         title=f"{results['protocol']}: PPG given, lead II scored, {results['n']} windows of "
         f"{len(results['recordings'])} recordings and {results['patients']} patients, 95 % intervals over patients",
-        caption="rate: heart rate off per minute; F1 and r after one constant delay per recording is removed",
+        caption="rate: error of the heart rate per minute; F1 and r after removal of one constant delay per recording",
         box=SIMPLE,
     )
-    for column in ("", "rate\nmedian", "rate\nmean", "F1\n50 ms", "F1\n150 ms", "r", "F1 50 ms\nas drawn"):
-        shown.add_column(column, justify="left" if not column else "right")
+    for column in ("", "rate\nmedian", "rate\nmean", "F1\n50 ms", "F1\n150 ms", "r", "F1 50 ms\nwith delay"):
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
         rate, removed = score["heart_rate_error"], score["delay_removed"]
-        shown.add_row(
+        rows.add_row(
             name,
             f"{rate['median']:.1f}",
             f"{rate['mean']:.1f}\n{rate['mean_interval'][0]:.1f}–{rate['mean_interval'][1]:.1f}",
             *(_above(removed, measure) for measure in ("f1_50", "f1_150", "r")),
             _above(score["as_drawn"], "f1_50"),
         )
-    return shown
+    return rows
 
 
 def _above(score: dict[str, Any], measure: str) -> str:
-    """A score above its interval."""
+    """A score, and its interval in the next line."""
     low, high = score[f"{measure}_interval"]
     return f"{score[measure]:.2f}\n{low:.2f}–{high:.2f}"
 
@@ -160,121 +165,123 @@ def _within(score: dict[str, Any], measure: str) -> str:
 
 
 def _generation(results: dict[str, Any]) -> Table:
-    """The verdict of each section, and the features' distance."""
+    """The verdict of each section of the quality report."""
     from rich.table import Table
 
-    told = ", ".join(results["settings"]["conditions"]) or "nothing"
-    shown = Table(title=f"{results['protocol']}: told {told}; {results['n']} ECGs drawn for each generator")
+    given = ", ".join(results["settings"]["conditions"]) or "none"
+    rows = Table(title=f"{results['protocol']}: condition: {given}; {results['n']} ECGs per generator")
     for column in ("", *results["settings"]["metrics"], "ms per ECG"):
-        shown.add_column(column, justify="left" if not column else "right")
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
         verdicts = [score["sections"][key]["verdict"] for key in results["settings"]["metrics"]]
-        shown.add_row(name, *verdicts, f"{score['ms_per_ecg']:.0f}")
-    return shown
+        rows.add_row(name, *verdicts, f"{score['ms_per_ecg']:.0f}")
+    return rows
 
 
 def _panel(results: dict[str, Any]) -> Table:
-    """Correlation and variance of one draw and of the mean of many."""
+    """Correlation and variance of one draw and of the mean of several draws."""
     from rich.table import Table
 
     given = ", ".join(results["settings"]["given"])
-    shown = Table(title=f"{results['protocol']}: {given} given, {results['n']} records")
-    for column in ("", "drawn", "verdict", "r", "variance ratio"):
-        shown.add_column(column, justify="left" if column in ("", "drawn") else "right")
+    rows = Table(title=f"{results['protocol']}: {given} given, {results['n']} records")
+    for column in ("", "estimate", "verdict", "r", "variance ratio"):
+        rows.add_column(column, justify="left" if column in ("", "estimate") else "right")
     for name, score in results["scores"].items():
-        for drawn, section in score["sections"].items():
+        for estimate, section in score["sections"].items():
             values = {one["name"]: one["value"] for one in section["scores"]}
             cells = [f"{values[key]:.3f}" if values.get(key) is not None else "" for key in ("Pearson's r", "variance")]
-            shown.add_row(name, drawn, section["verdict"], *cells)
-    return shown
+            rows.add_row(name, estimate, section["verdict"], *cells)
+    return rows
 
 
 def _wording(results: dict[str, Any]) -> Table:
-    """How probable the classifier finds what was asked, by how it was asked."""
+    """The classifier's probability of the requested finding, by wording of the request."""
     from rich.table import Table
 
-    shown = Table(title=f"{results['protocol']}: probability of the finding, {results['n']} ECGs for each text")
+    rows = Table(title=f"{results['protocol']}: probability of the finding, {results['n']} ECGs per text")
     columns = ("said", "paraphrase", "denial", "nothing")
     for column in ("", *columns):
-        shown.add_column(column, justify="left" if not column else "right")
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        shown.add_row(name, *(f"{score['mean'][column]:.2f}" for column in columns))
-    return shown
+        rows.add_row(name, *(f"{score['mean'][column]:.2f}" for column in columns))
+    return rows
 
 
 def _augmentation(results: dict[str, Any]) -> Table:
-    """What drawn records are worth to a classifier: beside real ones, over nothing and over the best without them."""
+    """Gain of a classifier by synthetic records, over no augmentation and over the best without a generator."""
     from rich.box import SIMPLE
     from rich.table import Table
 
-    told = "gains in thousandths, 95 %; the best: of all that needs no generator, chosen on the test set in its favour"
-    shown = Table(
-        title=f"{results['protocol']}: macro AUROC of {results['settings']['labels']}", caption=told, box=SIMPLE
+    note = "gains in thousandths with 95 % intervals; best: the best method without a generator, chosen on the test set"
+    rows = Table(
+        title=f"{results['protocol']}: macro AUROC of {results['settings']['labels']}", caption=note, box=SIMPLE
     )
-    for column in ("", "AUROC", "over nothing", "over the best"):
-        shown.add_column(column, justify="left" if not column else "right")
+    for column in ("", "AUROC", "over none", "over best"):
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
         for best in score["best_without_generator"]:
             points = [point for point in score["points"] if point["fraction"] == best["fraction"]]
             plain = next(point for point in points if "n_real" in point)
-            shown.add_row(f"{name.split('@')[0]}, {plain['n_real']} real records", f"{plain['auroc']:.3f}")
+            rows.add_row(f"{name.split('@')[0]}, {plain['n_real']} real records", f"{plain['auroc']:.3f}")
             for point in points:
                 if "over_best" in point or (
                     point is not plain and point["arm"] == best["arm"] and point["share"] == best["share"]
                 ):
-                    shown.add_row(*_gained(point))
-            shown.add_section()
+                    rows.add_row(*_gained(point))
+            rows.add_section()
         for arm, moved in score["transfer"].items():
             areas = [f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")]
-            shown.add_row(
+            rows.add_row(
                 f"{arm} alone: TRTR, TSTR, TRTS", ", ".join(areas), "TSTR / TRTR", _within(moved, "tstr_over_trtr")
             )
-    return shown
+    return rows
 
 
 def _gained(point: dict[str, Any]) -> list[str]:
-    """An arm's line: its AUROC and what it gains."""
+    """The line of an arm: its AUROC and its gains."""
     cells = [f"  {point['arm']}, {point['share']:.0%}", f"{point['auroc']:.3f}"]
     for what in ("gain", "over_best"):
         if what in point:
             value, low, high = (1000 * one for one in (point[what], *point[f"{what}_interval"]))
             cells.append(f"{value:+.0f} ({low:+.0f} to {high:+.0f})")
         else:
-            cells.append("the best")
+            cells.append("best")
     return cells
 
 
 def _diagnoses(results: dict[str, Any]) -> Table:
-    """How many statements can be drawn."""
+    """Number of statements by verdict."""
     from rich.table import Table
 
     from ecggen.augment.capabilities import VERDICTS
 
-    shown = Table(title=f"{results['protocol']}: {results['settings']['n']} ECGs asked for each statement")
-    for column in ("", *VERDICTS, "mean AUROC", "of real records"):
-        shown.add_column(column, justify="left" if not column else "right")
+    rows = Table(title=f"{results['protocol']}: {results['settings']['n']} ECGs requested per statement")
+    for column in ("", *VERDICTS, "mean AUROC", "on real records"):
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
         found = score["overall"]["statements"]
         areas = [f"{found[key]:.3f}" if key in found else "" for key in ("auroc", "real")]
-        shown.add_row(name, *(str(found["verdicts"][verdict]) for verdict in VERDICTS), *areas)
-    return shown
+        rows.add_row(name, *(str(found["verdicts"][verdict]) for verdict in VERDICTS), *areas)
+    return rows
 
 
 def _memorisation(results: dict[str, Any]) -> Table:
-    """Verdict and scores, whose ideal stands beside them."""
+    """Verdict and scores with their chance level."""
     from rich.table import Table
 
-    shown = Table(title=f"{results['protocol']}: {results['n']} training records and as many held-out ones are told")
+    rows = Table(
+        title=f"{results['protocol']}: conditions of {results['n']} training and as many held-out records"
+    )
     for column in ("", "", "value", "95 %", "by chance", "verdict"):
-        shown.add_column(column, justify="left" if not column else "right")
+        rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        shown.add_row(name, "", "", "", "", score["verdict"])
+        rows.add_row(name, "", "", "", "", score["verdict"])
         for one in score["scores"]:
-            known = one["value"] is not None
-            ends = "–".join(f"{end:.3f}" for end in one["interval"]) if known else ""
-            cells = [f"{one[key]:.3f}" if known else "" for key in ("value", "floor")]
-            shown.add_row("", one["name"], cells[0], ends, cells[1], one["verdict"])
-    return shown
+            measured = one["value"] is not None
+            ends = "–".join(f"{end:.3f}" for end in one["interval"]) if measured else ""
+            cells = [f"{one[key]:.3f}" if measured else "" for key in ("value", "floor")]
+            rows.add_row("", one["name"], cells[0], ends, cells[1], one["verdict"])
+    return rows
 
 
 TABLES = {
@@ -287,4 +294,4 @@ TABLES = {
     "diagnoses": _diagnoses,
     "memorisation": _memorisation,
 }
-"""How each kind of protocol is shown."""
+"""Table of each kind of protocol."""

@@ -1,4 +1,4 @@
-"""``ecggen info``: what a person needs to know before trusting a file."""
+"""``ecggen info``: content and quality of a recording."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 def info(
     file: File, record: Record = None, leads: Leads = None, fs: Rate = None, unit: Unit = None, as_json: Json = False
 ) -> None:
-    """Say what a recording holds: form, leads, rate, length, gaps, amplitudes, lead laws, exchanged electrodes,
-    whether it tells who the patient is, doubts, and what is synthetic in it."""
+    """Print the content of a recording, and doubts about its quality.
+
+    Content: format, leads, sampling rate, duration, amplitudes, patient, and generated leads. Checks: gaps, clipping,
+    flat parts, violations of the lead laws, exchanged electrodes, and metadata that identify the patient.
+    """
     from ecggen.core.errors import InputError
     from ecggen.io import contents, reading
     from ecggen.io.inspection import inspect
@@ -30,24 +33,24 @@ def info(
     except InputError as error:
         if ppg := _ppg(file, record, fs):
             ppg["leads"] = error.found
-            _tell(file, as_json, ppg, _ppg_in_words(ppg))
+            _print(file, as_json, ppg, _ppg_as_text(ppg))
             return
         if record is not None or not names:
             raise
         read = reading(file, record=names[0], **options)
     about = describe(read, inspect(read.ecg[0]), names)
-    _tell(file, as_json, about, in_words(read, about))
+    _print(file, as_json, about, as_text(read, about))
 
 
-def _tell(file: Path, as_json: bool, about: dict[str, Any], words: str) -> None:
+def _print(file: Path, as_json: bool, about: dict[str, Any], text: str) -> None:
     if as_json:
         console.print_json(about)
     else:
-        console.print_text(f"{file.name}: {words}")
+        console.print_text(f"{file.name}: {text}")
 
 
 def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | None:
-    """The facts of a file that holds a PPG and no lead; None where it holds neither."""
+    """Content of a file with a PPG and no lead; None if there is no PPG."""
     from ecggen.core.errors import InputError
     from ecggen.core.rhythm import heart_rate, pulse_rises
     from ecggen.io.ppg import read_ppg
@@ -60,23 +63,23 @@ def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | N
     return {"ppg": ppg.origin, "fs": ppg.fs, "seconds": ppg.seconds, "pulse": rounded(rate), "notes": list(ppg.notes)}
 
 
-def _ppg_in_words(about: dict[str, Any]) -> str:
-    pulse = [] if about["pulse"] is None else [f"pulse: {about['pulse']:.0f} a minute"]
-    notes = [f"on reading: {note}" for note in about["notes"]]
-    first = f"a PPG; {about['seconds']:.4g} s at {about['fs']:g} Hz"
-    last = ["ecggen translate makes an ECG of it", f"as an ECG it cannot be read as it is: {about['leads']}"]
+def _ppg_as_text(about: dict[str, Any]) -> str:
+    pulse = [] if about["pulse"] is None else [f"pulse rate: {about['pulse']:.0f} per minute"]
+    notes = [f"change: {note}" for note in about["notes"]]
+    first = f"PPG; {about['seconds']:.4g} s at {about['fs']:g} Hz"
+    last = ["use ecggen translate to generate an ECG from it", f"no leads: {about['leads']}"]
     return "\n".join([first, *pulse, *notes, *last])
 
 
-def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any]:
-    """The facts of one recording, for a program."""
+def describe(read: Reading, inspection: Inspection, names: list[str]) -> dict[str, Any]:
+    """Content and quality of one recording as JSON values."""
     import numpy as np
 
     ecg, origin = read.ecg, read.ecg.provenance
     signal = ecg.signal[0].double().numpy()
     with np.errstate(all="ignore"):
         finite = np.where(np.isfinite(signal), signal, np.nan)
-    known = [bool(np.isfinite(row).any()) for row in finite]
+    has_values = [bool(np.isfinite(row).any()) for row in finite]
     return {
         "format": read.format,
         "recordings": names,
@@ -87,10 +90,10 @@ def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any
         "seconds": ecg.seconds,
         "unit": "mV",
         "range_mv": {
-            lead: (round(float(np.nanmin(wave)), 4), round(float(np.nanmax(wave)), 4)) if is_known else None
-            for lead, wave, is_known in zip(ecg.leads, finite, known, strict=True)
+            lead: (round(float(np.nanmin(wave)), 4), round(float(np.nanmax(wave)), 4)) if any_value else None
+            for lead, wave, any_value in zip(ecg.leads, finite, has_values, strict=True)
         },
-        **seen.as_dict(),
+        **inspection.as_dict(),
         "changes": list(read.changes),
         "age": read.about.age,
         "sex": read.about.sex,
@@ -101,26 +104,28 @@ def describe(read: Reading, seen: Inspection, names: list[str]) -> dict[str, Any
     }
 
 
-def in_words(read: Reading, about: dict[str, Any]) -> str:
-    """The same for a person."""
+def as_text(read: Reading, about: dict[str, Any]) -> str:
+    """Content and quality as text."""
     from ecggen.io.metadata import PERSONAL
 
     ecg = read.ecg
     lines = [f"{about['format']}; {', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz, in mV"]
     if about["recordings"]:
-        lines.append(f"recordings in it: {_some(about['recordings'])}; the values are those of the one that is read")
+        lines.append(
+            f"recordings: {_some(about['recordings'])}; the values below are of one of them (select it with --record)"
+        )
     for lead, span in about["range_mv"].items():
-        lines.append(f"  {lead:4} {span[0]:7.3f} to {span[1]:6.3f} mV" if span else f"  {lead:4} no value at all")
-    lines.append(f"lead laws: {about['law_residual_mv'] * 1000:.1f} µV off at most")
+        lines.append(f"  {lead:4} {span[0]:7.3f} to {span[1]:6.3f} mV" if span else f"  {lead:4} no values")
+    lines.append(f"lead laws: maximum residual {about['law_residual_mv'] * 1000:.1f} µV")
     if about["heart_rate"] is not None:
-        lines.append(f"heart rate: {about['heart_rate']:.0f} a minute")
+        lines.append(f"heart rate: {about['heart_rate']:.0f} per minute")
     metadata = [f"{about['age']:g} years" if about["age"] is not None else "", about["sex"] or "", *about["codes"]]
     if any(metadata):
         lines.append(f"patient: {', '.join(filter(None, metadata))}")
     if about["personal"]:
         kinds = "; ".join(PERSONAL[kind] for kind in about["personal"])
-        lines.append(f"tells who the patient is: {kinds} (not shown; convert leaves it behind)")
-    lines += [f"on reading: {change}" for change in about["changes"]]
+        lines.append(f"identifying metadata: {kinds} (not shown; convert removes them)")
+    lines += [f"change: {change}" for change in about["changes"]]
     lines += ecg.provenance.lines() if ecg.provenance else []
     return "\n".join(
         [*lines, *(f"doubt: {doubt}" for doubt in about["doubts"])] + (["no doubts"] * (not about["doubts"]))
@@ -128,5 +133,6 @@ def in_words(read: Reading, about: dict[str, Any]) -> str:
 
 
 def _some(names: list[str]) -> str:
+    """The first names, and the number of all."""
     more = f" … ({len(names)} in all)" if len(names) > 8 else ""
     return ", ".join(names[:8]) + more

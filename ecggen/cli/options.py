@@ -1,6 +1,6 @@
-"""What several commands are given: a recording, what is known of the heart besides, and how to draw.
+"""Options that several commands share: the recording, text and metadata of the condition, sampling and output.
 
-What a file leaves open comes from options, and leads are chosen by name.
+Options supply what a file does not state, such as its sampling rate. Leads are selected by name.
 """
 
 from __future__ import annotations
@@ -19,49 +19,64 @@ if TYPE_CHECKING:
 File = Annotated[
     Path,
     Argument(
-        help="The recording: WFDB (.hea), EDF, DICOM, CSV, a watch's export … (README: Formats).", show_default=False
+        help="The recording: WFDB (.hea), EDF, DICOM, CSV, the export of a watch and others (see docs/guides/formats).",
+        show_default=False,
     ),
 ]
 Record = Annotated[
-    str | None, Option(help="Which recording, where the file holds several: its name, or its number from 1.")
+    str | None, Option(help="Recording to use if the file holds several: its name, or its number from 1.")
 ]
 Leads = Annotated[
     str | None,
     Option(
-        help="The leads to use, as I or II,V1,V5 (default: all in the file). "
-        "Where the file does not name its columns: their names."
+        help="Leads to use, e.g. I or II,V1,V5 (default: all in the file). "
+        "If the file does not name its channels: their names."
     ),
 ]
-Rate = Annotated[float | None, Option("--fs", help="Sampling rate in Hz, where the file does not say.")]
-Unit = Annotated[str | None, Option(help="mV, uV or V, where the file does not say.")]
-Start = Annotated[float, Option(help="Where to begin, in seconds.")]
-Seconds = Annotated[float | None, Option(help="How much to read, in seconds (default: to the end).")]
+Rate = Annotated[float | None, Option("--fs", help="Sampling rate in Hz, if the file does not state it.")]
+Unit = Annotated[str | None, Option(help="mV, uV or V, if the file does not state it.")]
+Start = Annotated[float, Option(help="Start of the part to use, in seconds.")]
+Seconds = Annotated[float | None, Option(help="Duration of the part to use, in seconds (default: to the end).")]
 Contradiction = Annotated[
-    bool, Option("--allow-contradiction", help="Go on where the leads break Einthoven's law (III = II − I).")
+    bool, Option("--allow-contradiction", help="Continue if the leads violate Einthoven's law (III = II − I).")
 ]
-Text = Annotated[str | None, Option(help="What the ECG is to show, in words.")]
+Text = Annotated[str | None, Option(help="Findings in words, e.g. 'atrial fibrillation, 74-year-old woman, 130 bpm'.")]
 Age = Annotated[float | None, Option(help="Age in years.")]
 Sex = Annotated[str | None, Option(help="M or F.")]
 HeartRate = Annotated[
-    float | None, Option(help="Heart rate in beats per minute; where a recording is given, what it shows wins.")
+    float | None, Option(help="Heart rate in beats per minute. A contradicting rate of the recording takes precedence.")
 ]
-Model = Annotated[str, Option(help="A shipped checkpoint's name, or a checkpoint folder.")]
-Steps = Annotated[int | None, Option(help="Steps of the sampler (default: the checkpoint's).")]
-Guidance = Annotated[
-    float | None, Option(help="How strongly text and metadata are followed: 1 as learnt (default: the checkpoint's).")
+Model = Annotated[str, Option(help="Generator: gan, vae, flow, diffusion, or a checkpoint folder.")]
+NumSteps = Annotated[int | None, Option(help="Number of sampler steps (default: the checkpoint's).")]
+GuidanceScale = Annotated[
+    float | None,
+    Option(help="Guidance scale for text and metadata; 1 is no guidance (default: the checkpoint's)."),
 ]
-Level = Annotated[float, Option(help="Share of true samples that the prediction interval is to hold.")]
-Seed = Annotated[int, Option(help="The same seed gives the same ECG.")]
-Picture = Annotated[str, Option(help="Format of the plot: png, svg or pdf.")]
+Level = Annotated[float, Option(help="Nominal coverage of the prediction interval.")]
+Seed = Annotated[int, Option(help="Random seed; the same seed gives the same output.")]
+PlotFormat = Annotated[str, Option(help="Format of the plot: png, svg or pdf.")]
 Personal = Annotated[
-    bool, Option("--personal", help="Keep what tells who the patient is: names, birth dates, numbers, free text.")
+    bool,
+    Option("--personal", help="Keep identifying metadata: names, birth dates, numbers, dates and free text."),
 ]
-Forms = Annotated[
+Formats = Annotated[
     str,
-    Option("--format", help="File formats of the twelve leads, separated by commas: wfdb, csv, npz, edf, dicom, aecg."),
+    Option(
+        "--format",
+        help="File formats of the twelve leads, separated by commas: wfdb, challenge, csv, npz, edf, dicom, aecg.",
+    ),
 ]
-Overwrite = Annotated[bool, Option("--overwrite", help="Replace files that exist.")]
-Json = Annotated[bool, Option("--json", help="Print JSON for a program.")]
+Shard = Annotated[
+    str | None,
+    Option(help="Write only one part of the job, e.g. 2/4 for the second of four; parts may run in parallel."),
+]
+Resume = Annotated[bool, Option("--resume", help="Continue an interrupted job.")]
+Cache = Annotated[Path | None, Option(help="Folder of packed data sets (default: ~/.cache/ecggen).")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing files.")]
+Json = Annotated[bool, Option("--json", help="Print the result as JSON.")]
+Set = Annotated[
+    list[str] | None, Option("--set", help="Override a value of the config, e.g. --set training.epochs=3; repeatable.")
+]
 
 
 def open_recording(
@@ -75,7 +90,7 @@ def open_recording(
     check: bool = True,
     record: str | None = None,
 ) -> ECG:
-    """The recording in ``file``, with only the leads that are asked for; its quality is judged on those."""
+    """Read the only recording in ``file``, with the selected leads; the quality check covers these leads only."""
     from ecggen.io import read
 
     ecg = read(
@@ -90,26 +105,35 @@ def open_recording(
         allow_contradiction=allow_contradiction,
     )
     if len(ecg) != 1:
-        raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "write one of them to a file first")
+        raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "select one with --record")
     return ecg
 
 
 def suffixes_of(names: str) -> list[str]:
-    """The suffixes of the forms in an option.
+    """File suffixes of the formats in an option, separated by commas.
 
     Raises:
-        InputError: Where one is none that ecggen writes.
+        InputError: If ecggen does not write one of the formats.
+
+    Example:
+        >>> suffixes_of("wfdb,csv")
+        ['.hea', '.csv']
     """
     from ecggen.io.formats import FORMS
 
     found = [name.strip() for name in names.split(",") if name.strip()]
     if not found or not set(found) <= FORMS.keys():
-        raise InputError(f"the forms are {names!r}", f"some of {', '.join(FORMS)} were expected")
+        raise InputError(f"the formats are {names!r}", f"some of {', '.join(FORMS)} were expected")
     if {"wfdb", "challenge"} <= set(found):
-        raise InputError("the forms are wfdb and challenge", "one of them was expected: both write a .hea")
+        raise InputError("the formats are wfdb and challenge", "one of them was expected: both write a .hea")
     return list(dict.fromkeys(FORMS[name] for name in found))
 
 
 def named_leads(leads: str | None) -> tuple[str, ...] | None:
-    """The names in an option, apart by commas or blanks."""
+    """Lead names in an option, separated by commas or spaces.
+
+    Example:
+        >>> named_leads("II, V1")
+        ('II', 'V1')
+    """
     return None if leads is None else tuple(name for name in re.split(r"[,\s]+", leads) if name)

@@ -1,4 +1,4 @@
-"""``ecggen plot``: an ECG as on paper."""
+"""``ecggen plot``: plot an ECG on standard paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecggen.cli.options import Contradiction, File, Leads, Overwrite, Rate, Reco
 
 def plot(
     file: File,
-    out: Annotated[Path, Option(help="The picture: .png, .svg or .pdf.")],
+    out: Annotated[Path, Option(help="Output file: .png, .svg or .pdf.")],
     record: Record = None,
     leads: Leads = None,
     fs: Rate = None,
@@ -22,16 +22,16 @@ def plot(
     layout: Annotated[str, Option(help="3x4 (with a rhythm strip) or 12x1.")] = "3x4",
     cabrera: Annotated[bool, Option("--cabrera", help="Limb leads in Cabrera's order.")] = False,
     speed: Annotated[float, Option(help="Paper speed in mm/s.")] = 25,
-    gain: Annotated[float, Option(help="mm per mV.")] = 10,
-    raw: Annotated[bool, Option("--raw", help="Draw without the 0.5–40 Hz filter.")] = False,
+    gain: Annotated[float, Option(help="Gain in mm/mV.")] = 10,
+    raw: Annotated[bool, Option("--raw", help="Plot without the 0.5–40 Hz filter.")] = False,
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw a recording at 25 mm/s and 10 mm/mV; what a model made is drawn in its own colour and marked."""
+    """Plot a recording at 25 mm/s and 10 mm/mV. Generated leads are plotted in a different colour and labelled."""
     from ecggen import viz
 
     ecg = open_recording(file, leads, fs, unit, 0.0, None, allow_contradiction, False, record)
-    shown = None if raw else (0.5, 40.0)
+    display_filter = None if raw else (0.5, 40.0)
     figure = viz.draw(
         ecg,
         start=start,
@@ -40,6 +40,6 @@ def plot(
         speed=speed,
         gain=gain,
         title=file.stem,
-        display_filter=shown,
+        display_filter=display_filter,
     )
-    console.print_text(f"picture: {viz.save(figure, out, overwrite)}")
+    console.print_text(f"plot: {viz.save(figure, out, overwrite)}")

@@ -1,4 +1,4 @@
-"""``ecggen reconstruct``: a recording of few leads in, twelve leads out, drawn as on paper."""
+"""``ecggen reconstruct``: reconstruct twelve leads from a recording with fewer leads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ecggen.cli.options import (
     Age,
     Contradiction,
     File,
-    Forms,
-    Guidance,
+    Formats,
+    GuidanceScale,
     HeartRate,
     Json,
     Leads,
     Level,
     Model,
+    NumSteps,
     Overwrite,
-    Picture,
+    PlotFormat,
     Rate,
     Record,
     Seconds,
     Seed,
     Sex,
     Start,
-    Steps,
     Text,
     Unit,
     open_recording,
@@ -38,15 +38,17 @@ from ecggen.cli.options import (
 
 def reconstruct(
     file: File,
-    out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
+    out: Annotated[Path, Option(help="Output folder; it must not exist.")],
     record: Record = None,
     leads: Leads = None,
     model: Model = "flow",
-    num_draws: Annotated[int, Option(help="Draws from the model; the point estimate rests on their mean.")] = 32,
+    num_draws: Annotated[
+        int, Option(help="Number of draws that the point estimate and the prediction interval use.")
+    ] = 32,
     level: Level = 0.9,
     seed: Seed = 0,
-    num_steps: Steps = None,
-    guidance_scale: Guidance = None,
+    num_steps: NumSteps = None,
+    guidance_scale: GuidanceScale = None,
     fs: Rate = None,
     unit: Unit = None,
     start: Start = 0.0,
@@ -55,19 +57,19 @@ def reconstruct(
     age: Age = None,
     sex: Sex = None,
     heart_rate: HeartRate = None,
-    truth: Annotated[Path | None, Option(help="The true leads, to compare the reconstruction with.")] = None,
-    plot_format: Picture = "png",
-    format_: Forms = "wfdb,csv",
+    truth: Annotated[Path | None, Option(help="Recording with the true leads, for a comparison.")] = None,
+    plot_format: PlotFormat = "png",
+    format_: Formats = "wfdb,csv",
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Reconstruct twelve leads from some leads of a recording.
 
-    Recorded leads are returned unchanged, at their own sampling rate. Leads that follow from them by Einthoven's law
-    are derived. The other leads are generated, with a prediction interval. Text, age, sex and heart rate may be given
-    as well. OUT gets the twelve leads as WFDB and CSV (or in other --format), the interval as npz, a plot, and a text
-    that says which leads were recorded and which were generated. Not for diagnosis.
+    Recorded leads are returned unchanged, at their own sampling rate. Leads that follow from them by Einthoven's and
+    Goldberger's laws are derived. The other leads are generated, with a prediction interval. Text, age, sex and heart
+    rate refine the condition. The output folder holds the twelve leads (see --format), the prediction interval (npz),
+    a plot, and a summary (txt, json) that lists recorded and generated leads. Not for diagnosis.
     """
     from ecggen.benchmark.reconstruction import against_truth
     from ecggen.conditioning.condition import Condition
@@ -78,47 +80,48 @@ def reconstruct(
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     suffixes = suffixes_of(format_)
-    given = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
+    recording = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
     true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
     generator = load(model).with_sampling(num_steps, guidance_scale)
-    condition = Condition(given, text=text, age=age, sex=sex, heart_rate=heart_rate)
+    condition = Condition(recording, text=text, age=age, sex=sex, heart_rate=heart_rate)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
-    with console.progress("drawing", quiet=as_json) as share:
+    with console.progress("generating", quiet=as_json) as share:
         found = generator.reconstruct(
             condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
         )
     about = describe(found) | {"notes": notes}
     if true is not None:
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
-    names = store(found, file.stem, about, in_words(about), out, plot_format, suffixes)
+    names = store(found, file.stem, about, as_text(about), out, plot_format, suffixes)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
-        console.print_text(in_words(about))
-        console.print_text(f"plot: {out / f'{file.stem}.{plot_format}'}\ntwelve leads: {', '.join(names)}")
+        console.print_text(as_text(about))
+        console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
 
 
-def in_words(about: dict) -> str:
-    """The same for a person."""
-    derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven and Goldberger)"
+def as_text(about: dict) -> str:
+    """The summary as text."""
+    derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven's and Goldberger's laws)"
     lines = [
         "SYNTHETIC leads; not for diagnosis",
         f"recorded:  {', '.join(about['recorded']) or 'none'}",
         *([derived] if about["derived"] else []),
         f"generated: {', '.join(about['generated']) or 'none'}",
-        f"model {about['model']}, {about['num_draws']} draws, seed {about['seed']}; condition: {about['condition']}",
-        *(f"note: {note}" for note in about["notes"]),
-        f"{about['level']:.0%} prediction interval (half its mean width, beside the lead's peak-to-peak amplitude):",
+        f"condition: {about['condition']}",
+        f"model:     {about['model']}, {about['num_draws']} draws, seed {about['seed']}",
+        *(f"note:      {note}" for note in about["notes"]),
+        f"{about['level']:.0%} prediction interval (mean half-width; peak-to-peak amplitude of the lead):",
     ]
     true = about.get("against_truth", {}).get("per_lead", {})
     for lead, width in about["interval_mv"].items():
         against = ""
         if lead in true:
-            against = f"   against the truth: r {true[lead]['r']:.2f}, RMSE {true[lead]['rmse_mv']:.3f} mV"
-        lines.append(f"  {lead:4} ±{width['half_width']:.3f} mV of {width['peak_to_peak']:.2f} mV{against}")
+            against = f"   truth: r {true[lead]['r']:.2f}, RMSE {true[lead]['rmse_mv']:.3f} mV"
+        lines.append(f"  {lead:4} ±{width['half_width']:.3f} mV; {width['peak_to_peak']:.2f} mV{against}")
     if "against_truth" in about:
         whole = about["against_truth"]
         lines.append(
-            f"against the truth, mean of the generated leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV"
+            f"comparison with the truth, mean over leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV"
         )
     return "\n".join(lines)

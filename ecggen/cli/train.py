@@ -1,4 +1,4 @@
-"""``ecggen train``: a generator from one config file."""
+"""``ecggen train``: train a generator from a config file."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
+from ecggen.cli.options import Cache, Resume, Set
 
 
 def train(
-    config: Annotated[Path, Argument(help="A TOML file, as configs/vae.toml.")],
-    data: Annotated[
-        list[Path], Option(help="A folder of PTB-XL, MIMIC-IV-ECG, BIDMC or any recordings; may be given again.")
+    config: Annotated[
+        str, Argument(help="A TOML file, or a shipped config, e.g. vae or tiny/vae.", show_default=False)
     ],
-    out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state to resume from.")],
-    resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    data: Annotated[list[Path], Option(help="Folder of PTB-XL, MIMIC-IV-ECG, BIDMC or any recordings; repeatable.")],
+    out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state for --resume.")],
+    resume: Resume = False,
     start: Annotated[
         list[str] | None,
-        Option("--from", help="A checkpoint whose weights to begin with; given again, later ones add to it."),
+        Option("--from", help="Checkpoint with initial weights; repeatable, later ones take precedence."),
     ] = None,
     text: Annotated[
-        str | None, Option(help="A pretrained text encoder to begin with, as the shipped one: text.")
+        str | None, Option(help="Pretrained text encoder with initial weights, e.g. the shipped one: text_encoder.")
     ] = None,
     impute_with: Annotated[
-        str | None, Option(help="A checkpoint that draws the leads which recordings with a PPG lack.")
+        str | None, Option(help="Generator that imputes the missing leads of recordings with a PPG.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
-    ] = None,
-    cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
-    quiet: Annotated[bool, Option("--quiet", help="No progress bars.")] = False,
+    set_: Set = None,
+    cache: Cache = None,
+    quiet: Annotated[bool, Option("--quiet", help="Show no progress bars.")] = False,
 ) -> None:
     """Train a generator.
 
-    The recordings are packed once (filtered, resampled, one memory-mapped file); then Lightning trains. The best
-    weights so far lie in OUT/checkpoint at any time and can be used as --model OUT/checkpoint. A run that was
-    killed goes on with --resume, from the end of its last epoch.
+    The recordings are packed once (filtered, resampled, written to a memory-mapped file), then Lightning trains the
+    generator. The checkpoint folder in the output folder always holds the best weights so far; pass it to other
+    commands as --model. Use --resume to continue an interrupted run from its last epoch.
     """
     from ecggen import data as datasets
     from ecggen.conditioning import text_encoder
+    from ecggen.core.config import shipped_config
     from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
     from ecggen.generators.imputation import LeadImputer
@@ -48,22 +48,22 @@ def train(
     from ecggen.training.trainer import train as run
 
     if (out / "checkpoint").exists() and not resume:
-        raise InputError(f"{out} holds a run already", "a new folder was expected", "go on with --resume")
-    generator, plan, masking = read(config, set_ or ())
+        raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
+    generator, plan, masking = read(shipped_config(config), set_ or ())
     for name in start or ():
-        foreign = checkpoint.copy_weights(name, generator)
-        if foreign:
-            console.err.print(f"{len(foreign)} weights are not in {name}, {foreign[0]} for one", markup=False)
+        missing = checkpoint.copy_weights(name, generator)
+        if missing:
+            console.err.print(f"{len(missing)} weights are not in {name}, e.g. {missing[0]}", markup=False)
     if text is not None:
         text_encoder.copy_into(text, generator)
-    completion = None if impute_with is None else LeadImputer(checkpoint.load(impute_with))
+    imputer = None if impute_with is None else LeadImputer(checkpoint.load(impute_with))
     packs = []
     for folder in data:
         with console.progress(f"packing {folder.name}", quiet) as share:
-            packs.append(datasets.pack(datasets.recordings(folder), generator.preprocessor, cache, share, completion))
+            packs.append(datasets.pack(datasets.recordings(folder), generator.preprocessor, cache, share, imputer))
     pack = datasets.join(packs)
     for name, reason in list(pack.left_out.items())[:5]:
         console.err.print(f"left out {name}: {reason}", markup=False)
     console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
     best = run(generator, pack, plan, masking, out, resume, not quiet)
-    console.print_text(f"best checkpoint: {best}\nlosses: {out / 'loss.png'}")
+    console.print_text(f"best checkpoint: {best}\nloss plot: {out / 'loss.png'}")

@@ -1,4 +1,4 @@
-"""``ecggen train-evaluator``: a network that looks at ECGs, from one config file."""
+"""``ecggen train-evaluator``: train a classifier or an ECG-text encoder from a config file."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Annotated
 from typer import Argument, Option
 
 from ecggen.cli import console
+from ecggen.cli.options import Cache, Resume, Set
 
 
 def train_evaluator(
-    config: Annotated[Path, Argument(help="A TOML file, as configs/classifier.toml.")],
-    data: Annotated[Path, Option(help="A PTB-XL folder, or one of its form, with scp_codes.")],
-    out: Annotated[Path, Option(help="Folder of the run: checkpoint, logs, loss plot, state to resume from.")],
-    resume: Annotated[bool, Option("--resume", help="Go on with a run that was stopped.")] = False,
+    config: Annotated[
+        str, Argument(help="A TOML file, or a shipped config: classifier or ecg_text.", show_default=False)
+    ],
+    data: Annotated[Path, Option(help="PTB-XL folder, or a folder in its format, with scp_codes.")],
+    out: Annotated[Path, Option(help="Folder of the run: checkpoint, logs, loss plot, state for --resume.")],
+    resume: Resume = False,
     look: Annotated[
-        str | None, Option(help="A classifier whose ECG network an ECG-text encoder begins with, as classifier.")
+        str | None, Option(help="Classifier that initialises the ECG network of an ECG-text encoder, e.g. classifier.")
     ] = None,
     text: Annotated[
-        str | None, Option(help="A text encoder that an ECG-text encoder begins with, as text_encoder.")
+        str | None, Option(help="Text encoder that initialises an ECG-text encoder, e.g. text_encoder.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, Option("--set", help="Change a value of the config, as --set training.epochs=3.")
-    ] = None,
-    cache: Annotated[Path | None, Option(help="Where packed data sets are kept (default ~/.cache/ecggen).")] = None,
-    quiet: Annotated[bool, Option("--quiet", help="No progress bars.")] = False,
+    set_: Set = None,
+    cache: Cache = None,
+    quiet: Annotated[bool, Option("--quiet", help="Show no progress bars.")] = False,
 ) -> None:
-    """Train an evaluator on real ECGs: the classifier of statements, or the encoders of ECGs and texts.
+    """Train an evaluator on real ECGs: the classifier of SCP statements, or the ECG-text encoder.
 
-    A generator must never be trained on what an evaluator says of it, or its scores mean nothing.
+    Never train a generator on the output of an evaluator: its scores would be meaningless.
     """
     from lightning import seed_everything
 
@@ -40,13 +41,16 @@ def train_evaluator(
     from ecggen.training.classifier import train as run
     from ecggen.training.trainer import Plan, plan_values
 
-    values = configs.read_toml(config, set_ or ())
+    file = configs.shipped_config(config)
+    values = configs.read_toml(file, set_ or ())
     if (out / "checkpoint").exists() and not resume:
-        raise InputError(f"{out} holds a run already", "a new folder was expected", "choose another")
-    plan = configs.build(Plan, plan_values(values, config), f"[training] of {config}")
+        raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
+    plan = configs.build(Plan, plan_values(values, file), f"[training] of {file}")
     seed_everything(plan.seed, verbose=False)
-    evaluator = pretrained.new(str(values.get("evaluator", values.get("judge"))), values.get("model", {}), str(config))
+    evaluator = pretrained.new(str(values.get("evaluator", values.get("judge"))), values.get("model", {}), str(file))
     pretrained.begin_with(evaluator, look, text)
     with console.progress(f"packing {data.name}", quiet) as share:
         pack = datasets.pack(datasets.recordings(data), evaluator.preprocessor, cache, share)
-    console.print_text(f"evaluator: {run(evaluator, pack, plan, out, resume, not quiet)}\nlosses: {out / 'loss.png'}")
+    console.print_text(
+        f"evaluator: {run(evaluator, pack, plan, out, resume, not quiet)}\nloss plot: {out / 'loss.png'}"
+    )

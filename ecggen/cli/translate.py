@@ -1,4 +1,4 @@
-"""``ecggen translate``: a PPG in, an ECG with the same beats out."""
+"""``ecggen translate``: translate a PPG into a twelve-lead ECG with the same beats."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ecggen.cli import console
 from ecggen.cli.jobs.results import describe, mean_of, rounded, store
 from ecggen.cli.options import (
     Age,
-    Forms,
-    Guidance,
+    Formats,
+    GuidanceScale,
     HeartRate,
     Json,
     Level,
     Model,
+    NumSteps,
     Overwrite,
-    Picture,
+    PlotFormat,
     Rate,
     Record,
     Seconds,
     Seed,
     Sex,
     Start,
-    Steps,
     Text,
     open_recording,
     suffixes_of,
@@ -37,33 +37,34 @@ if TYPE_CHECKING:
 
 LEAD = "II"
 LEADS = (
-    "lead II is the one that was learnt from PPG and ECG recorded together; all other leads were learnt from pulses "
-    "simulated on PTB-XL's ECGs, or from leads that another model drew: they show a heart with these beats, not this "
-    "person's"
+    "only lead II was learnt from simultaneous PPG and ECG; the other leads were learnt from pulses simulated on "
+    "PTB-XL's ECGs and from generated leads: they are plausible for these beats, but not specific to this patient"
 )
-"""What the leads of a translated ECG can stand for."""
+"""Note on the leads of a translated ECG."""
 TIMING = (
-    "timing carries an unknown constant delay, of the recorder and of the pulse's way: the model answers as if it were "
-    "0.25 s from R peak to steepest rise"
+    "the ECG has an unknown constant delay, because the delay from R peak to pulse in the PPG is unknown; the model "
+    "assumes 0.25 s from R peak to steepest rise"
 )
-"""What its timing can stand for; 0.25 s is ``simulate.PULSE_DELAY``."""
+"""Note on the timing of a translated ECG; 0.25 s is ``simulate.PULSE_DELAY``."""
 
 
 def translate(
     file: Annotated[
         Path, Argument(help="The PPG: WFDB (.hea), CSV, npz, or an Empatica E4 BVP.csv.", show_default=False)
     ],
-    out: Annotated[Path, Option(help="Folder for the results; it must not exist.")],
+    out: Annotated[Path, Option(help="Output folder; it must not exist.")],
     channel: Annotated[
-        str | None, Option(help="The PPG's name in the file (default: PLETH, PPG or BVP), or its number from 1.")
+        str | None, Option(help="Name of the PPG channel (default: PLETH, PPG or BVP), or its number from 1.")
     ] = None,
     record: Record = None,
     model: Model = "flow",
-    num_draws: Annotated[int, Option(help="1 gives one heart that fits; more, the mean of so many with a band.")] = 1,
+    num_draws: Annotated[
+        int, Option(help="Number of draws. 1 gives a single draw; more give their mean with a prediction interval.")
+    ] = 1,
     level: Level = 0.9,
     seed: Seed = 0,
-    num_steps: Steps = None,
-    guidance_scale: Guidance = None,
+    num_steps: NumSteps = None,
+    guidance_scale: GuidanceScale = None,
     fs: Rate = None,
     start: Start = 0.0,
     seconds: Seconds = None,
@@ -71,18 +72,18 @@ def translate(
     age: Age = None,
     sex: Sex = None,
     heart_rate: HeartRate = None,
-    truth: Annotated[Path | None, Option(help="A file with the true lead II, to say how near the ECG came.")] = None,
-    unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, where its file does not say.")] = None,
-    plot_format: Picture = "png",
-    format_: Forms = "wfdb,csv",
+    truth: Annotated[Path | None, Option(help="Recording with the true lead II, for a comparison.")] = None,
+    unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, if its file does not state it.")] = None,
+    plot_format: PlotFormat = "png",
+    format_: Formats = "wfdb,csv",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Translate a PPG into an ECG that beats as it does.
+    """Translate a PPG into a twelve-lead ECG with the same beats.
 
-    A PPG shows when the heart beats and hardly how: the beats follow the pulses, the shape of the waves is drawn. OUT
-    gets twelve leads as WFDB and CSV (or in other --forms), a picture, and a text that says what they can stand for.
-    Not for diagnosis.
+    A PPG determines the times of the beats, but hardly the waveform: the beats follow the pulses, and the waveform is
+    generated. The output folder holds the twelve leads (see --format), a plot, and a summary (txt, json) with the
+    limitations. Not for diagnosis.
     """
     from ecggen.benchmark.translation import against_truth
     from ecggen.conditioning.condition import Condition
@@ -103,45 +104,45 @@ def translate(
     fs_model = generator.preprocessor.fs
     condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
-    with console.progress("drawing", quiet=as_json) as share:
+    with console.progress("generating", quiet=as_json) as share:
         if num_draws == 1:
-            answer = generator.sample(condition, seed)
+            result = generator.sample(condition, seed)
         else:
-            answer = generator.reconstruct(
+            result = generator.reconstruct(
                 condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
             )
-    drawn = mean_of(answer)
-    about = describe(answer) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
+    ecg = mean_of(result)
+    about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
     measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
     rates = {"ppg": rounded(measured), "requested": heart_rate}
-    about["heart_rate"] = rates | {"drawn": rounded(_rate(drawn, generator.preprocessor))}
-    about["notes"] = [*ppg.notes, *notes, *_doubts(about["heart_rate"])]
+    about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
+    about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
-        about["against_truth"] = against_truth(drawn, true, generator.preprocessor)
-    names = store(answer, file.stem, about, in_words(about), out, plot_format, suffixes)
+        about["against_truth"] = against_truth(ecg, true, generator.preprocessor)
+    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
-        console.print_text(in_words(about))
-        console.print_text(f"plot: {out / f'{file.stem}.{plot_format}'}\ntwelve leads: {', '.join(names)}")
+        console.print_text(as_text(about))
+        console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
 
 
-def in_words(about: dict) -> str:
-    """The same for a person."""
+def as_text(about: dict) -> str:
+    """The summary as text."""
     rates = about["heart_rate"]
-    one = "1 draw from the posterior distribution given the PPG"
-    count = one if about["num_draws"] == 1 else f"the mean of {about['num_draws']} draws"
-    requested = "" if rates["requested"] is None else f", requested {rates['requested']:g}"
+    count = "1 draw" if about["num_draws"] == 1 else f"mean of {about['num_draws']} draws"
+    requested = "" if rates["requested"] is None else f"requested {rates['requested']:g}, "
     lines = [
         "SYNTHETIC; not for diagnosis",
         f"recorded:  PPG ({about['ppg']}, {about['seconds']:.2f} s at {about['ppg_fs']:g} Hz)",
         f"generated: {', '.join(about['generated'])}",
-        f"model {about['model']}, {count}, seed {about['seed']}; condition: {about['condition']}",
-        f"heart rate per minute: PPG {_shown(rates['ppg'])}, ECG {_shown(rates['drawn'])}{requested}",
-        *(f"note: {note}" for note in about["notes"]),
-        f"leads: {about['leads']}",
-        f"timing: {about['timing']}",
+        f"condition: {about['condition']}",
+        f"model:     {about['model']}, {count}, seed {about['seed']}",
+        f"heart rate: {requested}measured {_per_minute(rates['ppg'])} (PPG) and {_per_minute(rates['drawn'])} (ECG)",
+        *(f"note:      {note}" for note in about["notes"]),
+        f"leads:     {about['leads']}",
+        f"timing:    {about['timing']}",
     ]
     if "against_truth" in about:
         lines.append(_against(about["against_truth"]))
@@ -149,34 +150,35 @@ def in_words(about: dict) -> str:
 
 
 def _against(true: dict) -> str:
-    """The comparison with the true lead in words."""
+    """The comparison with the true lead as text."""
     if true["delay"] is None:
-        return "against the true lead II: no R peaks to compare"
+        return "comparison with the true lead II: no R peaks to compare"
     side = "late" if true["delay"] > 0 else "early"
     before, after = true["f1_50_as_drawn"], true["f1_50_delay_removed"]
     return (
-        f"against the true lead II: drawn beats {abs(true['delay']):.2f} s too {side} throughout; "
-        f"R peaks within 50 ms: F1 {before:.2f} as drawn, {after:.2f} after that delay is removed"
+        f"comparison with the true lead II: generated beats are {abs(true['delay']):.2f} s {side} throughout; "
+        f"F1 of R peaks within 50 ms: {before:.2f}, {after:.2f} after this delay is removed"
     )
 
 
-def _doubts(rates: dict[str, float | None]) -> list[str]:
-    """A note where the drawn ECG does not beat as the PPG does."""
+def _contradictions(rates: dict[str, float | None]) -> list[str]:
+    """A note if the heart rate of the generated ECG contradicts that of the PPG."""
     from ecggen.core.rhythm import contradiction
 
     if rates["drawn"] is None:
-        return ["no beats are found in the drawn lead II"]
+        return ["no beats were found in the generated lead II"]
     if not contradiction(rates["drawn"], rates["ppg"]):
         return []
-    return [f"the drawn heart rate, {rates['drawn']:.0f}, is not the PPG's, {rates['ppg']:.0f}: do not trust this ECG"]
+    found = f"the heart rate of the generated ECG is {rates['drawn']:.0f} and that of the PPG is {rates['ppg']:.0f}"
+    return [f"{found}: do not use this ECG"]
 
 
 def _rate(ecg: ECG, preprocessor: Preprocessor) -> float | None:
-    """Heart rate of lead II."""
+    """Heart rate in lead II."""
     from ecggen.core.rhythm import heart_rate, r_peaks
 
     return heart_rate(r_peaks(preprocessor.ecg(ecg.pick(LEAD)))[0])
 
 
-def _shown(value: float | None) -> str:
-    return "not found" if value is None else f"{value:.0f}"
+def _per_minute(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0f}"

@@ -1,4 +1,4 @@
-"""Data sets: folders of recordings, packed once into arrays that epochs read fast."""
+"""Data sets: reading PTB-XL, MIMIC-IV-ECG, BIDMC and LUDB, packing recordings into arrays, and requests for records."""
 
 from ecggen.data.batches import Batch, Batches
 from ecggen.data.pack import Pack, Recording, join, pack

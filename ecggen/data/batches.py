@@ -1,4 +1,4 @@
-"""A pack, batch by batch: the truth, and a condition that shows all of it; training hides parts of that."""
+"""Batches of a pack: the ECG and the full condition. Training masks parts of the condition later."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ecggen.data.pack import Pack
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step sees.
+    """The input of one training step.
 
     Attributes:
-        ecg: The eight drawn leads.
-        condition: All twelve leads, the PPG where there is one, the report and the facts, nothing hidden.
+        ecg: The eight independent leads.
+        condition: All twelve leads, the PPG where there is one, the report and the metadata; nothing is masked.
         beats: Times of the R peaks of each record, in s.
-        codes: SCP statements of each record, apart by blanks; "" where none are known.
+        codes: SCP statements of each record, separated by spaces; "" where none are known.
     """
 
     ecg: ECG
@@ -38,15 +38,15 @@ class Batch:
 
 
 class Batches(torch.utils.data.IterableDataset):
-    """Batches of a pack, shuffled anew each epoch.
+    """Batches of a pack, reshuffled in each epoch.
 
     Args:
         pack: The packed data set.
         rows: Which windows to use.
         size: Records per batch.
-        seed: Seed of the order; None keeps the order of the pack and the last, smaller batch.
-        rank: This process's place among ``world`` processes that share the work.
-        world: How many processes share it.
+        seed: Seed of the order. None keeps the order of the pack, and keeps the last batch even if it is smaller.
+        rank: Rank of this process among ``world`` processes.
+        world: Number of processes that share the work.
     """
 
     def __init__(self, pack: Pack, rows: np.ndarray, size: int, seed: int | None = None, rank: int = 0, world: int = 1):
@@ -67,7 +67,7 @@ class Batches(torch.utils.data.IterableDataset):
 
 
 def batch(pack: Pack, rows: np.ndarray) -> Batch:
-    """The windows at ``rows``, with everything that is known of them."""
+    """The windows at ``rows`` with their full condition."""
     ecg, about = pack.ecg(rows), pack.index.iloc[rows]
     condition = (
         Condition.none(len(rows), pack.preprocessor.seconds, pack.preprocessor.fs)
@@ -77,26 +77,26 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
     )
     if about.paired.any():
         condition = condition.with_ppg(torch.from_numpy(pack.ppg[rows].astype(np.float32)), pack.preprocessor.fs)
-        seen = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_mask
-        condition = condition.replace(ppg_mask=seen)
+        observed = torch.tensor(about.paired.tolist())[:, None, None] & condition.ppg_mask
+        condition = condition.replace(ppg_mask=observed)
     return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
 
 
-def telling(pack: Pack, rows: np.ndarray, told: Sequence[str] = WORDS) -> Condition:
-    """What is told of the windows at ``rows``: their words and facts, and nothing of their waves.
+def text_and_metadata(pack: Pack, rows: np.ndarray, names: Sequence[str] = WORDS) -> Condition:
+    """The condition of the windows at ``rows`` with text and metadata only: leads and PPG are masked.
 
     Args:
         pack: The packed data set.
         rows: Which windows.
-        told: Some of text, age, sex, heart_rate.
+        names: The parts that are given: some of text, age, sex, heart_rate.
     """
-    everything = batch(pack, rows).condition
-    hidden = {name: 1.0 for name in CHANNELS if name not in told and name != "leads"}
-    nothing_seen = torch.zeros(len(rows), everything.leads.shape[1], dtype=torch.bool)
-    return everything.mask_leads(nothing_seen).drop(hidden, np.random.default_rng(0))
+    full = batch(pack, rows).condition
+    drop_prob = {name: 1.0 for name in CHANNELS if name not in names and name != "leads"}
+    no_lead = torch.zeros(len(rows), full.leads.shape[1], dtype=torch.bool)
+    return full.mask_leads(no_lead).drop(drop_prob, np.random.default_rng(0))
 
 
 def _possible(rates: list[float]) -> list[float | None]:
-    """Heart rates that a condition takes; a detector's slip is no fact."""
+    """Heart rates within the range that a condition accepts; None for detector errors outside it."""
     low, high = METADATA["heart_rate"]
     return [rate if low <= rate <= high else None for rate in rates]

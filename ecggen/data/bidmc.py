@@ -1,8 +1,8 @@
-"""Recordings that hold a PPG beside an ECG: BIDMC as published, in its CSV or its WFDB form.
+"""BIDMC (Pimentel et al. 2016): recordings with a PPG and an ECG, in the published CSV or WFDB format.
 
-Only lead II is taken of the ECG. BIDMC's V does not say at which place of the chest it was worn, AVR is missing in
-some recordings, and the monitor's gains are nominal: AVR and II do not come from one calibration, so that what
-follows from both would be wrong. II's own gain is nominal, too.
+Only lead II of the ECG is read. The chest position of BIDMC's lead V is not documented, and AVR is missing in some
+recordings. The monitor's gains are nominal: AVR and II do not share a calibration, so leads derived from both would be
+wrong. The gain of lead II is nominal as well.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ecggen.core.ecg import ECG, check_rate
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import pulse_delay, r_peaks
 from ecggen.io.normalise import Found, agreed, listed, millivolts
-from ecggen.io.ppg import decode, lead_rows, mend, ppg_rows
+from ecggen.io.ppg import decode, fill_gaps, lead_rows, ppg_rows
 
 LEAD = "II"
 SHORTEST = 10.0
-"""Seconds without a gap that a pair must have: enough beats to tell its delay."""
+"""Minimum length in seconds without a gap, so that there are enough beats to estimate the delay."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A PPG beside the ECG of the same heart.
+    """A PPG and a simultaneous ECG.
 
     Attributes:
         ecg: One record; leads as measured.
-        ppg: (time,) at the ECG's rate and of its length, arbitrary unit.
-        delay: Seconds from an R peak to the steepest rise of its pulse, in this recorder's time.
+        ppg: (time,) at the ECG's sampling rate and length, in arbitrary units.
+        delay: Seconds from an R peak to the steepest rise of its pulse, as recorded.
     """
 
     ecg: ECG
@@ -41,10 +41,9 @@ class Pair:
     delay: float
 
     def in_time(self) -> Pair:
-        """The same with the PPG moved so that its delay is ``simulate.PULSE_DELAY``.
+        """The pair with the PPG shifted so that its delay is ``simulate.PULSE_DELAY``.
 
-        The ECG stays. At the end towards which nothing comes after, less than a second, the PPG stands still at its
-        last value; nothing wraps round.
+        The ECG is unchanged. The shifted PPG is padded with its first or last value (less than one second).
         """
         from ecggen.core.simulate import PULSE_DELAY
 
@@ -54,21 +53,21 @@ class Pair:
 
 
 def read_pair(path: Path | str) -> Pair:
-    """Lead II and the PPG in a file, with the delay between them.
+    """Read lead II and the PPG of a file, and estimate the delay between them.
 
-    Gaps of up to 0.2 s are bridged by a straight line; with longer ones, the longest part without any is taken.
+    Gaps of up to 0.2 s are interpolated linearly. With longer gaps, the longest part without a gap is used.
 
     Raises:
-        InputError: Where II or the PPG is missing or there twice, where less than ``SHORTEST`` is whole, or where no
-            beats are found to tell the delay from.
+        InputError: If lead II or the PPG is missing or ambiguous, if less than ``SHORTEST`` seconds are without a gap,
+            or if no beats are found to estimate the delay from.
     """
     path = Path(path)
     try:
         found = decode(path)
         rows = [_one(found, lead_rows(found, LEAD), f"lead {LEAD}"), _one(found, ppg_rows(found), "PPG")]
         fs = agreed("its sampling rate", "fs", found.fs, None, check_rate)
-        scale = millivolts(found.units[rows[0]] or "mV")  # BIDMC's CSV does not say; its numbers are nominal mV
-        waves, (first, last) = mend(found.values[rows], fs)
+        scale = millivolts(found.units[rows[0]] or "mV")  # BIDMC's CSV names no unit; its values are nominal mV
+        waves, (first, last) = fill_gaps(found.values[rows], fs)
         if last - first < SHORTEST * fs:
             raise InputError(
                 f"its longest part without a gap lasts {(last - first) / fs:.2f} s",
@@ -82,16 +81,21 @@ def read_pair(path: Path | str) -> Pair:
 
 
 def _delay(ecg: ECG, ppg: np.ndarray) -> float:
-    """The recording's constant delay in s."""
+    """The constant delay of the recording in seconds."""
     (peaks,) = r_peaks(Preprocessor().ecg(ecg))
     delay = pulse_delay(peaks, ppg, ecg.fs)
     if delay is None:
-        raise InputError("no delay between heartbeats and pulses can be told", "an ECG and a PPG with both in it")
+        found = "no delay between R peaks and pulses can be estimated"
+        raise InputError(found, "an ECG and a PPG of the same beats were expected")
     return delay
 
 
 def _one(found: Found, rows: list[int], what: str) -> int:
-    """The only row that was found."""
+    """The only row among ``rows``.
+
+    Raises:
+        InputError: If there is none, or more than one.
+    """
     if len(rows) != 1:
         here = listed(found.names) or "without names"
         raise InputError(f"{len(rows) or 'no'} {what} is among the channels {here}", "one was expected")

@@ -1,9 +1,9 @@
-"""The experts' marks of LUDB: onset, peak and offset of every P, QRS and T, lead by lead.
+"""LUDB: ECGs with expert annotations of onset, peak and offset of every P wave, QRS complex and T wave in each lead.
 
-Lobachevsky University Database 1.0.1 (Kalyakulina et al., IEEE Access 2020;8:186181; ODC-By 1.0): ten seconds of twelve
-leads at 500 Hz, each lead marked by cardiologists in a file of its own. Two traps: the published headers give wrong
-gains (the digital values are microvolts), and the beats at both ends are not marked, so that nothing may be said about
-what lies before a lead's first mark or after its last.
+Lobachevsky University Database 1.0.1 (Kalyakulina et al., IEEE Access 2020;8:186181; ODC-By 1.0) holds ten seconds of
+twelve leads at 500 Hz, annotated by cardiologists in one file per lead. Two properties need care. The gains in the
+published headers are wrong: the digital values are microvolts. The beats at both ends are not annotated, so the time
+before the first mark and after the last mark of a lead must be ignored.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
 
 WAVES = {"p": "P", "N": "QRS", "t": "T"}
-"""LUDB's symbols of the waves."""
+"""Symbols of the waves in LUDB's annotation files."""
 RATE = 500.0
 MICROVOLT = 1000.0  # digital steps per mV
 
 
 @dataclass(frozen=True)
 class LeadMarks:
-    """What the experts marked in one lead.
+    """The annotations of one lead.
 
     Attributes:
         waves: For each of P, QRS and T an array (wave, 3): onset, peak and offset in s, NaN where a mark is missing.
-        first: Time in s of the first mark of any kind.
-        last: Time in s of the last.
+        first: Time of the first mark of any kind in s.
+        last: Time of the last mark in s.
     """
 
     waves: dict[str, np.ndarray]
@@ -40,13 +40,13 @@ class LeadMarks:
 
 @dataclass(frozen=True)
 class Marked:
-    """Recordings with their marks.
+    """Recordings with their annotations.
 
     Attributes:
         names: Number of each record, as text.
         ecg: Twelve leads in standard order, mV, 500 Hz.
         marks: For each record, the marks of each lead in standard order.
-        rhythms: Each record's rhythm in LUDB's words, as "Sinus rhythm".
+        rhythms: Rhythm of each record as LUDB words it, e.g. "Sinus rhythm".
     """
 
     names: list[str]
@@ -56,10 +56,10 @@ class Marked:
 
 
 def read(folder: Path | str) -> Marked:
-    """All records of LUDB that lie in ``folder`` (the one that holds ``data/``).
+    """Read all records of LUDB in ``folder``, the folder that contains ``data/``.
 
     Raises:
-        InputError: Where there is none.
+        InputError: If there is none.
     """
     import wfdb
 
@@ -74,16 +74,16 @@ def read(folder: Path | str) -> Marked:
         order = [names.index(lead.lower()) for lead in STANDARD_LEADS]
         signals.append(np.asarray(record.d_signal).T[order] / MICROVOLT)
         marks.append([_lead(wfdb.rdann(str(stem), lead.lower())) for lead in STANDARD_LEADS])
-        said = (line.partition("Rhythm:")[2] for line in record.comments or ())
-        rhythms.append(next((rhythm.strip(" .") for rhythm in said if rhythm), ""))
+        comments = (line.partition("Rhythm:")[2] for line in record.comments or ())
+        rhythms.append(next((rhythm.strip(" .") for rhythm in comments if rhythm), ""))
     ecg = ECG(torch.as_tensor(np.stack(signals), dtype=torch.float32), STANDARD_LEADS, RATE)
     return Marked([stem.name for stem in stems], ecg, marks, rhythms)
 
 
 def _lead(annotation) -> LeadMarks:
-    """Marks of one annotation file: each wave's symbol with the brackets that stand directly before and after it.
+    """Marks of one annotation file: the symbol of each wave with the brackets directly before and after it.
 
-    A symbol without any bracket (eleven in a heap in record 116) is left out.
+    Symbols without any bracket (a cluster of eleven in record 116) are ignored.
     """
     symbols, times = ["", *annotation.symbol, ""], np.asarray(annotation.sample) / RATE
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in WAVES.values()}

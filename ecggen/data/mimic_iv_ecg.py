@@ -1,8 +1,9 @@
-"""MIMIC-IV-ECG 1.0 as published (Gow et al. 2023): some 800,000 ECGs of 160,000 patients, told of in two tables.
+"""MIMIC-IV-ECG 1.0 as published (Gow et al. 2023): about 800,000 ECGs of 160,000 patients, described by two tables.
 
-Tables of this size are read column by column. What the machine said of an ECG is its report. Age and sex are not in
-them: they are taken from MIMIC-IV's own ``patients.csv`` (or ``patients.csv.gz``), which is lent on other terms, where
-it was put into the folder. All dates of a patient are shifted alike, so that ages follow from years.
+The tables are large, so only the columns in use are read. The machine's statements on an ECG form its report. The
+tables hold no age and no sex. Both are read from MIMIC-IV's ``patients.csv`` (or ``patients.csv.gz``) if that file,
+which has its own data use agreement, lies in the folder. All dates of a patient are shifted by the same amount, so the
+age at an ECG follows from the years.
 """
 
 from __future__ import annotations
@@ -22,32 +23,32 @@ MEASURED = "machine_measurements.csv"
 PATIENTS = ("patients.csv", "patients.csv.gz")
 STATEMENTS = tuple(f"report_{i}" for i in range(18))
 OLDEST = 90.0
-"""What anyone over 89 counts as; MIMIC-IV says 91 of them, in the year it calls the anchor."""
+"""Age assigned to patients over 89; MIMIC-IV gives them an anchor age of 91."""
 
 _INSIDE = r"(?!/)(?!.*\.\.)[-\w./]+"
-"""A name that leads to a file in its folder."""
+"""A relative path that stays inside its folder."""
 
 
 def mimic_iv_ecg(folder: Path) -> list[Recording]:
-    """The recordings of MIMIC-IV-ECG, with patient, fold and report, and with age and sex where they are at hand.
+    """The recordings of MIMIC-IV-ECG with patient, fold and report, and with age and sex where they are available.
 
-    The fold follows from the patient's number: a patient is never torn, and the split never changes.
+    The fold is a hash of the patient's identifier: all records of a patient share a fold, and the split never changes.
 
     Raises:
-        InputError: Where a table is missing or not as published, or names a file outside of the folder.
+        InputError: If a table is missing or not as published, or names a file outside the folder.
     """
     listed = _table(folder / LISTED, {"subject_id": "int64", "study_id": "int64", "ecg_time": "str", "path": "str"})
     outside = np.flatnonzero(~listed.path.str.fullmatch(_INSIDE).fillna(False).to_numpy(bool))
     if len(outside):
         raise InputError(
             f"line {outside[0] + 2} of {folder / LISTED} names no file of this folder",
-            "a path as files/p1000/p10000032/s40689238/40689238 was expected",
+            "a path such as files/p1000/p10000032/s40689238/40689238 was expected",
             "correct the line",
         )
     subjects, of = np.unique(listed.subject_id.to_numpy(), return_inverse=True)
     patients = [str(subject) for subject in subjects]
     folds = [fold_of(patient) for patient in patients]
-    age, sex = _facts(folder, subjects, of, listed.ecg_time)
+    age, sex = _age_and_sex(folder, subjects, of, listed.ecg_time)
     reports = listed.study_id.map(_reports(folder / MEASURED)).fillna("")
     columns = (listed.study_id.tolist(), listed.path.tolist(), of.tolist(), age, sex, reports.tolist())
     return [
@@ -57,7 +58,7 @@ def mimic_iv_ecg(folder: Path) -> list[Recording]:
 
 
 def _table(file: Path, kinds: Mapping[str, str]) -> pandas.DataFrame:
-    """The columns of a table whose names and types are given, and no others."""
+    """The columns of a table that ``kinds`` names, with their types."""
     expected = f"{LISTED} and {MEASURED} of MIMIC-IV-ECG 1.0 and MIMIC-IV's {PATIENTS[0]}, as published, were expected"
     if not file.is_file():
         raise InputError(f"{file} is missing", expected, "fetch it from physionet.org/content/mimic-iv-ecg")
@@ -72,21 +73,21 @@ def _table(file: Path, kinds: Mapping[str, str]) -> pandas.DataFrame:
 
 
 def _reports(file: Path) -> pandas.Series:
-    """What the machine said of each study, its statements one after the other."""
+    """The machine's statements on each study, joined by commas."""
     table = _table(file, {"study_id": "int64"} | dict.fromkeys(STATEMENTS, "category"))
-    said = np.full(len(table), "", object)
+    reports = np.full(len(table), "", object)
     for name in STATEMENTS:
         column = table[name].cat
         words = np.array([*(str(statement).strip() for statement in column.categories), ""], object)[column.codes]
         here = words != ""
-        said[here] = np.where(said[here] == "", words[here], said[here] + ", " + words[here])
-    return pandas.Series(said, table.study_id).loc[~table.study_id.duplicated().to_numpy()]
+        reports[here] = np.where(reports[here] == "", words[here], reports[here] + ", " + words[here])
+    return pandas.Series(reports, table.study_id).loc[~table.study_id.duplicated().to_numpy()]
 
 
-def _facts(
+def _age_and_sex(
     folder: Path, subjects: np.ndarray, of: np.ndarray, times: pandas.Series
 ) -> tuple[list[float | None], list[float | None]]:
-    """Age and sex at each ECG, ``of`` which of the ``subjects`` it is; None where they are not known."""
+    """Age and sex at each ECG; ``of`` is the index of its patient in ``subjects``. None where unknown."""
     file = next((folder / name for name in PATIENTS if (folder / name).is_file()), None)
     if file is None:
         return [None] * len(of), [None] * len(of)
@@ -100,5 +101,5 @@ def _facts(
 
 
 def _known(values: np.ndarray) -> list[float | None]:
-    """Numbers, None where they are none."""
+    """Numbers, with None in place of NaN."""
     return np.where(np.isnan(values), None, values.astype(object)).tolist()  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Recordings filtered, resampled and written once into one memory-mapped array: epochs then cost no files.
+"""Packs: recordings that are filtered, resampled and stored once in a memory-mapped array for fast training epochs.
 
-A pack holds the eight drawn leads as int16 microvolts at a model's rate and length, an index with patient,
-fold and facts, and the preprocessing it was made with. Its folder's name carries a hash of source and
-preprocessing, so that a pack made otherwise is never taken for this one.
+A pack holds the eight independent leads as int16 microvolts at a model's sampling rate and length, an index with
+patient, fold and metadata, and the preprocessing. The name of its folder contains a hash of the source files and the
+preprocessing, so a pack with other content is never used by mistake.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ NUMBERS = ("age", "sex", "heart_rate")
 COLUMNS = ("name", "patient", "fold", "age", "sex", "report", "codes", "paired", "start", "beats", "heart_rate")
 
 
-class Completion(Protocol):
-    """Draws the leads that a recording lacks: a generator, known by its name."""
+class Imputer(Protocol):
+    """Generates the missing leads of a recording (``ecggen.generators.imputation``); ``name`` identifies it."""
 
     name: str
 
     def __call__(self, ecg: ECG) -> ECG:
-        """Twelve leads, those of ``ecg`` as they are."""
+        """Twelve leads; the leads of ``ecg`` are unchanged."""
         ...
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A file and what is known of its patient.
+    """A file with the metadata of its patient.
 
     Attributes:
-        name: Unique name in its data set.
+        name: Name, unique in its data set.
         path: The file.
-        patient: Identifier by which records are kept together in a split.
-        fold: Number of the split's part, from 1.
+        patient: Identifier of the patient; all records of a patient stay in one fold.
+        fold: Number of the fold, from 1.
         age: Years, or None.
         sex: 0 male, 1 female, or None.
         report: The report's text, or "".
-        codes: SCP codes of the statements that hold, apart by blanks, or "" where none are known.
-        paired: Whether the file holds a PPG beside its leads, as ``ecggen.data.bidmc`` reads it.
+        codes: SCP codes of its statements, separated by spaces, or "" where none are known.
+        paired: Whether the file holds a PPG and leads, as ``ecggen.data.bidmc`` reads them.
     """
 
     name: str
@@ -77,15 +77,20 @@ class Recording:
 
 
 def fold_of(name: str) -> int:
-    """A fold that follows from a name alone, so that a split never changes: 1 to ``FOLDS``."""
+    """A fold from 1 to ``FOLDS`` that is a hash of the name, so that a split never changes.
+
+    Example:
+        >>> fold_of("patient 17")
+        9
+    """
     return 1 + zlib.crc32(name.encode()) % FOLDS
 
 
 class Rows:
-    """Arrays of one kind, one after the other, of which only the rows that are asked for are read.
+    """Several arrays, concatenated lazily along the first axis: only the rows in use are read.
 
     Args:
-        parts: They may be larger than the memory.
+        parts: Arrays of equal type and shape except for the first axis; they may be larger than the memory.
     """
 
     def __init__(self, parts: Sequence[np.ndarray | Rows]):
@@ -97,7 +102,7 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """The rows of a slice, of positions or of a mask, copied."""
+        """A copy of the rows at a slice, at positions or at a mask."""
         wanted = np.arange(len(self))[rows]
         found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
         for part, end in zip(self.parts, self.ends, strict=True):
@@ -115,12 +120,12 @@ class Pack:
 
     Attributes:
         signal: (window, 8, time) int16 µV, memory-mapped.
-        ppg: (window, time) float16 of unit deviation, memory-mapped; zero where there is none.
-        index: One row a window: name, patient, fold, start (s), age, sex, report, codes (SCP statements, apart by
-            blanks), heart_rate (per minute), beats (times of the R peaks in s, apart by blanks), paired (whether it has
-            a PPG).
-        preprocessor: What the recordings went through.
-        left_out: Names of recordings that could not be used, with the reason.
+        ppg: (window, time) float16 with unit standard deviation, memory-mapped; zero where there is none.
+        index: One row per window: name, patient, fold, start (s), age, sex, report, codes (SCP statements, separated by
+            spaces), heart_rate (per minute), beats (times of the R peaks in s, separated by spaces), paired (whether it
+            has a PPG).
+        preprocessor: The preprocessing of the recordings.
+        left_out: Names of the recordings that could not be used, with the reason.
     """
 
     signal: np.ndarray | Rows
@@ -136,19 +141,19 @@ class Pack:
         """Positions of the windows in the given folds.
 
         Raises:
-            InputError: Where a patient lies in one of the folds and in another: the split would leak.
+            InputError: If a patient has records in several folds, because the split would leak.
         """
-        spread = self.index.groupby("patient").fold.agg(["nunique", "min"])
-        torn = spread.index[spread["nunique"] > 1]
-        if len(torn):
+        folds_of = self.index.groupby("patient").fold.agg(["nunique", "min"])
+        split = folds_of.index[folds_of["nunique"] > 1]
+        if len(split):
             raise InputError(
-                f"{len(torn)} patients have records in several folds (patient {torn[0]} for one)",
-                "each patient in one fold was expected, or the test set leaks",
+                f"{len(split)} patients have records in several folds (patient {split[0]} for one)",
+                "each patient in one fold was expected, otherwise the test set leaks",
             )
         return np.flatnonzero(self.index.fold.isin(list(folds)))
 
     def ecg(self, rows: Sequence[int] | np.ndarray) -> ECG:
-        """The windows at ``rows``, eight drawn leads in mV."""
+        """The windows at ``rows``: the eight independent leads in mV."""
         return ECG(
             torch.from_numpy(self.signal[rows].astype(np.float32) / MICROVOLT),
             INDEPENDENT_LEADS,
@@ -161,29 +166,30 @@ def pack(
     preprocessor: Preprocessor,
     cache: Path | str | None = None,
     progress: Callable[[float], None] | None = None,
-    complete: Completion | None = None,
+    imputer: Imputer | None = None,
 ) -> Pack:
-    """The pack of these recordings, made now or found in the cache.
+    """Pack recordings, or load their pack from the cache.
 
     Args:
-        recordings: What to pack; each must hold the eight drawn leads, or leads they follow from.
-        preprocessor: Filter, rate and window. Longer recordings give several windows; shorter ones are left out.
-        cache: Folder for packs; by default ``$XDG_CACHE_HOME/ecggen``.
-        progress: Called with the share done.
-        complete: What draws the leads that a paired recording lacks; without it such recordings are left out.
+        recordings: The recordings; each must hold the eight independent leads, or leads that determine them.
+        preprocessor: Filter, sampling rate and window. Longer recordings give several windows; shorter ones are left
+            out.
+        cache: Folder of the packs; ``$XDG_CACHE_HOME/ecggen`` by default.
+        progress: Called with the completed share, from 0 to 1.
+        imputer: Generates the missing leads of recordings with a PPG; without it such recordings are left out.
 
     Raises:
-        InputError: Where no recording can be used.
+        InputError: If no recording can be used.
     """
     cache = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ecggen"
-    folder = cache / f"pack-{_fingerprint(recordings, preprocessor, complete)}"
+    folder = cache / f"pack-{_fingerprint(recordings, preprocessor, imputer)}"
     if not (folder / "pack.json").is_file():
-        _make(folder, recordings, preprocessor, progress, complete)
+        _make(folder, recordings, preprocessor, progress, imputer)
     return load(folder)
 
 
 def load(folder: Path) -> Pack:
-    """The pack in a folder."""
+    """Open the pack in a folder."""
     about = json.loads((folder / "pack.json").read_text())
     return Pack(
         signal=np.load(folder / "signal.npy", mmap_mode="r"),
@@ -203,7 +209,7 @@ def load(folder: Path) -> Pack:
 
 
 def join(packs: Sequence[Pack]) -> Pack:
-    """Several packs of one preprocessing as one; patients of different packs are different people."""
+    """Join packs with the same preprocessing; patients of different packs are treated as different."""
     if len(packs) == 1:
         return packs[0]
     indices = [pack.index.assign(patient=f"{i}/" + pack.index.patient) for i, pack in enumerate(packs)]
@@ -216,12 +222,12 @@ def join(packs: Sequence[Pack]) -> Pack:
     )
 
 
-def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress, complete) -> None:
-    """Write the pack beside its place, then rename it: a killed run leaves no half pack."""
+def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress, imputer) -> None:
+    """Write the pack to a temporary folder, then rename it: an interrupted run leaves no partial pack."""
     making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     making.mkdir(parents=True, exist_ok=True)
     try:
-        count, left_out = _write_windows(making, recordings, preprocessor, progress, complete)
+        count, left_out = _write_windows(making, recordings, preprocessor, progress, imputer)
         if not count:
             reason = next(iter(left_out.values()), "none were given")
             raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
@@ -236,9 +242,9 @@ def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preproces
 
 
 def _write_windows(
-    folder: Path, recordings, preprocessor: Preprocessor, progress, complete
+    folder: Path, recordings, preprocessor: Preprocessor, progress, imputer
 ) -> tuple[int, dict[str, str]]:
-    """How many windows were written, and what was left out; nothing but that stays in memory."""
+    """Write the windows one by one; return their number and the recordings left out with the reason."""
     count, left_out = 0, {}
     with (
         (folder / "signal.raw").open("wb") as signals,
@@ -249,7 +255,7 @@ def _write_windows(
         index.writeheader()
         for done, recording in enumerate(recordings, 1):
             try:
-                windows = _windows(recording, preprocessor, complete)
+                windows = _windows(recording, preprocessor, imputer)
             except InputError as error:
                 left_out[recording.name] = str(error)
                 windows = []
@@ -267,16 +273,16 @@ def _write_windows(
 
 @dataclass(frozen=True)
 class _Window:
-    """A window's start in s, its leads in int16 µV and its PPG in float16."""
+    """Start of a window in s, its leads in int16 µV and its PPG in float16."""
 
     start: float
     signal: np.ndarray
     ppg: np.ndarray
 
 
-def _windows(recording: Recording, preprocessor: Preprocessor, complete: Completion | None) -> list[_Window]:
-    """Each full window of a recording."""
-    ecg, ppg = _paired(recording, complete) if recording.paired else (_plain(recording), None)
+def _windows(recording: Recording, preprocessor: Preprocessor, imputer: Imputer | None) -> list[_Window]:
+    """All full windows of a recording."""
+    ecg, ppg = _paired(recording, imputer) if recording.paired else (_plain(recording), None)
     ecg = preprocessor.ecg(ecg.standard().pick(*INDEPENDENT_LEADS))
     size = preprocessor.samples
     if ecg.samples < size:
@@ -297,22 +303,22 @@ def _plain(recording: Recording) -> ECG:
     return read(recording.path, check=False, allow_contradiction=True)
 
 
-def _paired(recording: Recording, complete: Completion | None) -> tuple[ECG, tuple[torch.Tensor, float]]:
-    """Twelve leads and the PPG, moved so that its pulses follow the R peaks by the delay models are trained on."""
-    if complete is None:
-        raise InputError("it lacks leads", "twelve leads were expected", "name a checkpoint that draws them")
+def _paired(recording: Recording, imputer: Imputer | None) -> tuple[ECG, tuple[torch.Tensor, float]]:
+    """Twelve leads and the PPG, shifted so that its pulses follow the R peaks by the delay used in training."""
+    if imputer is None:
+        raise InputError("it lacks leads", "twelve leads were expected", "name a checkpoint that generates them")
     pair = bidmc.read_pair(recording.path)
-    return complete(pair.ecg), (pair.in_time().ppg, pair.ecg.fs)
+    return imputer(pair.ecg), (pair.in_time().ppg, pair.ecg.fs)
 
 
 def _rhythm(window: _Window, fs: float) -> dict[str, object]:
-    """R peaks and heart rate of a window, as the index holds them."""
+    """R peaks and heart rate of a window as columns of the index."""
     (peaks,) = r_peaks(ECG(torch.from_numpy(window.signal[None] / np.float32(MICROVOLT)), INDEPENDENT_LEADS, fs))
     return {"beats": " ".join(f"{peak:.2f}" for peak in peaks), "heart_rate": heart_rate(peaks)}
 
 
 def _finish_array(file: Path, kind: type, shape: tuple[int, ...]) -> None:
-    """Raw samples → an npy file, a piece at a time."""
+    """Turn raw samples into an npy file, in chunks."""
     source = file.with_suffix(".raw")
     raw = np.memmap(source, kind, "r", shape=shape)
     out = np.lib.format.open_memmap(file, "w+", kind, shape)
@@ -322,9 +328,9 @@ def _finish_array(file: Path, kind: type, shape: tuple[int, ...]) -> None:
     source.unlink()
 
 
-def _fingerprint(recordings: Sequence[Recording], preprocessor: Preprocessor, complete: Completion | None) -> str:
-    """Changes whenever a file, what is known of it, the preprocessing or what completes it does."""
-    by = complete.name if complete and any(recording.paired for recording in recordings) else ""
+def _fingerprint(recordings: Sequence[Recording], preprocessor: Preprocessor, imputer: Imputer | None) -> str:
+    """A hash of the files, their metadata, the preprocessing and the imputer."""
+    by = imputer.name if imputer and any(recording.paired for recording in recordings) else ""
     digest = hashlib.sha256(json.dumps([FORMAT, dataclasses.asdict(preprocessor), by]).encode())
     for recording in recordings:
         stat = recording.path.stat() if recording.path.exists() else None

@@ -1,8 +1,8 @@
-"""A folder in the form of PTB-XL, written record by record: what reads PTB-XL reads it unchanged.
+"""Writing a folder in the format of PTB-XL, record by record; loaders of PTB-XL read it unchanged.
 
-The form is that of PTB-XL 1.0.3 (Wagner et al., doi 10.13026/kfzx-aw45): WFDB records of twelve leads at 100 and at
-500 Hz in steps of 1 µV, and a table with a row for each, its statements as the text of a Python dict. A row is
-appended when its files stand whole under their names, so that work that was broken off can be taken up again.
+The format is that of PTB-XL 1.0.3 (Wagner et al., doi 10.13026/kfzx-aw45): WFDB records of twelve leads at 100 and
+500 Hz with a resolution of 1 µV, and a table with one row per record, in which the statements are the text of a Python
+dict. A row is appended after the files of its record are complete, so an interrupted job can be resumed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,15 @@ _HEAD = (
     "filename_lr,filename_hr"
 )
 COLUMNS = tuple(_HEAD.split(","))
-"""PTB-XL's columns in their order."""
+"""The columns of PTB-XL's table in their order."""
 
 RATES = {"lr": 100.0, "hr": 500.0}
 LEAST_FOR_HIGH = 400.0
-"""Hz from which a recording is written at 500 Hz as well."""
+"""Sampling rate in Hz from which a recording is written at 500 Hz as well."""
+RECORD_STEP = 100_000
+"""Numbers of synthetic records start at a multiple of it above those of the training data."""
+FIRST_PATIENT = 900_000_000
+"""Numbers of synthetic patients are above it; no published data set counts that far."""
 
 _OVER_89 = 300
 _RHYTHM = ("SR", "AFIB", "STACH", "SARRH", "SBRAD", "PACE", "SVARR", "BIGU", "AFLT", "SVTAC", "PSVT", "TRIGU")
@@ -50,19 +54,20 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 class PtbXlFolder:
-    """A folder of PTB-XL's form that records are added to; one that is there already is taken up again.
+    """A folder in the format of PTB-XL to which records are added; an existing folder is continued.
 
     Attributes:
-        folder: Where it lies.
+        folder: Path of the folder.
         numbers: The ``ecg_id`` of each record in it.
 
     Args:
-        folder: Where to; made where there is none.
-        like: A folder of PTB-XL, whose table of statements is taken over; else one is made of ecggen's own.
-        table: Name of the table, where several processes write a part of the records each; ``join`` makes one of them.
+        folder: Path of the folder; created if it does not exist.
+        like: A PTB-XL folder whose table of statements is copied; without one, ecggen's own table is written.
+        table: Name of the table, for several processes that write one part each; ``join`` merges the parts.
 
     Raises:
-        InputError: Where a table of another form lies there, or an OSError where the disk refuses.
+        InputError: If the folder holds a table of another format.
+        OSError: If the folder cannot be written.
     """
 
     def __init__(self, folder: Path | str, like: Path | str | None = None, table: str = DATABASE):
@@ -73,7 +78,7 @@ class PtbXlFolder:
             published = Path(like) / STATEMENTS if like is not None else None
             copied = published is not None and published.is_file()
             place({self.folder / STATEMENTS: published.read_bytes() if copied and published else statement_table()})
-        self.numbers = self._taken_up()
+        self.numbers = self._complete_records()
 
     def __contains__(self, number: int) -> bool:
         return number in self.numbers
@@ -84,29 +89,32 @@ class PtbXlFolder:
     def add(
         self, ecg: ECG, about: About | None = None, *, number: int | None = None, high: bool | None = None
     ) -> tuple[str, ...]:
-        """Write one record and its row.
+        """Write one record and its row of the table.
 
         Args:
-            ecg: One record, of leads from which all twelve follow.
-            about: Age, sex, codes, report, patient and fold; without a fold the patient decides it.
-            number: Its ``ecg_id``, from 1; the next one by default.
-            high: Whether to write it at 500 Hz too; by default where it was recorded at 400 Hz or more.
+            ecg: One record whose leads determine all twelve.
+            about: Age, sex, codes, report, patient and fold; without a fold, a hash of the patient is used.
+            number: Its ``ecg_id``, from 1; the next free number by default.
+            high: Whether to write it at 500 Hz as well; by default if its sampling rate is 400 Hz or more.
 
         Returns:
-            The codes that PTB-XL has no statement for, which were left out.
+            The codes that were left out because PTB-XL has no statement for them.
 
         Raises:
-            InputError: Where the number is taken, or the ECG is no single whole record of twelve leads below 32.768 mV.
+            InputError: If the number is taken, or the ECG is not one record of twelve leads without gaps and below
+                32.768 mV.
         """
         about = about or About()
         number = max(self.numbers, default=0) + 1 if number is None else number
         if number in self.numbers or number < 1:
-            raise InputError(f"there is a record {number} already, or can be none", "a free number was expected")
+            raise InputError(
+                f"record {number} exists already or is not a valid number", "a free number from 1 was expected"
+            )
         if len(ecg) != 1:
-            raise InputError(f"the ECG is a batch of {len(ecg)} records", "one was expected", "add each by itself")
+            raise InputError(f"the ECG is a batch of {len(ecg)} records", "one was expected", "add them one by one")
         if not torch.isfinite(ecg.signal).all():
             raise InputError("the ECG has gaps", "a number for every sample was expected", "crop it first")
-        twelve, codes, strange = ecg.to("cpu").standard(), *_statements(about.codes)
+        twelve, codes, unknown = ecg.to("cpu").standard(), *_statements(about.codes)
         high = ecg.fs >= LEAST_FOR_HIGH if high is None else high
         names = {kind: record_name(number, kind) for kind in RATES if high or kind == "lr"}
         for kind, name in names.items():
@@ -114,10 +122,10 @@ class PtbXlFolder:
         with self._table.open("ab") as table:
             table.write(_line(_row(number, ecg, about, codes, names)))
         self.numbers.add(number)
-        return strange
+        return unknown
 
     def _write(self, ecg: ECG, path: Path) -> None:
-        """One record, its leads named as PTB-XL names them (AVR for aVR)."""
+        """Write one record with PTB-XL's lead names (AVR for aVR)."""
         path.parent.mkdir(parents=True, exist_ok=True)
         digital = steps(ecg, path)
         lines = header_lines(ecg, digital, f"{path.name}.dat", f"16 {GAIN}.0(0)/mV")
@@ -125,36 +133,36 @@ class PtbXlFolder:
         samples = np.ascontiguousarray(digital.T).tobytes()
         place({path.with_suffix(".dat"): samples, path.with_suffix(".hea"): ("\n".join(lines) + "\n").encode()})
 
-    def _taken_up(self) -> set[int]:
-        """The numbers of the records that are whole; rows of others, and a last half one, are taken out."""
+    def _complete_records(self) -> set[int]:
+        """The numbers of the complete records; rows of incomplete records and a partial last row are removed."""
         head = _line(COLUMNS)
-        there = self._table.read_bytes() if self._table.is_file() else b""
-        lines = there.splitlines(keepends=True)
-        if lines and lines[0] != head and not head.startswith(there):
-            found = f"{self._table.name} has other columns than PTB-XL, or other line ends"
-            raise InputError(found, "a folder that ecggen wrote was expected", "choose another folder")
+        found = self._table.read_bytes() if self._table.is_file() else b""
+        lines = found.splitlines(keepends=True)
+        if lines and lines[0] != head and not head.startswith(found):
+            problem = f"{self._table.name} has other columns than PTB-XL, or other line endings"
+            raise InputError(problem, "a folder written by ecggen was expected", "choose another folder")
         rows = {line: _cells(line) for line in lines[1:] if line.endswith(b"\n")}
-        whole = {line: int(row["ecg_id"]) for line, row in rows.items() if row and self._is_whole(row)}
-        kept = head + b"".join(whole)
-        if kept != there:
+        complete = {line: int(row["ecg_id"]) for line, row in rows.items() if row and self._is_complete(row)}
+        kept = head + b"".join(complete)
+        if kept != found:
             place({self._table: kept})
-        return set(whole.values())
+        return set(complete.values())
 
-    def _is_whole(self, row: dict[str, str]) -> bool:
-        """Whether the files of a row hold what their headers announce."""
+    def _is_complete(self, row: dict[str, str]) -> bool:
+        """Whether the files of a row hold as many samples as their headers state."""
         names = [row["filename_lr"], *filter(None, [row["filename_hr"]])]
         return row["ecg_id"].isdecimal() and all(_holds(self.folder / name) for name in names)
 
 
 def join(folder: Path, tables: Sequence[str]) -> None:
-    """One table of those that several processes wrote, in the order of their records."""
+    """Merge the tables of several processes into one, ordered by record number."""
     lines = [line for table in tables for line in (folder / table).read_bytes().splitlines(keepends=True)[1:]]
     rows = {int(_cells(line)["ecg_id"]): line for line in lines}
     place({folder / DATABASE: _line(COLUMNS) + b"".join(rows[number] for number in sorted(rows))})
 
 
 def statement_table() -> bytes:
-    """``scp_statements.csv`` with PTB-XL's columns; the codes of other systems, which ecggen lacks, are left empty."""
+    """``scp_statements.csv`` with PTB-XL's columns; codes of other systems, which ecggen does not hold, are empty."""
     head = ",description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass,Statement Category,"
     head += "SCP-ECG Statement Description,AHA code,aECG REFID,CDISC Code,DICOM Code"
     lines: list[list[str]] = [[*head.split(",")]]
@@ -168,14 +176,14 @@ def statement_table() -> bytes:
 
 
 def _statements(codes: tuple[str, ...]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The codes as PTB-XL's statements, each taken as certain (100), and those that are none."""
-    found, strange = to_scp(codes)
+    """The codes as PTB-XL statements with likelihood 100, and the codes that PTB-XL does not know."""
+    found, unknown = to_scp(codes)
     known = {code: 100.0 for code in found if code in statements.codes()}
-    return known, (*strange, *(code for code in found if code not in known))
+    return known, (*unknown, *(code for code in found if code not in known))
 
 
 def _row(number: int, ecg: ECG, about: About, codes: dict[str, float], names: dict[str, str]) -> list[str]:
-    """The cells of a record; what nobody knows of it stays empty."""
+    """The cells of a record; unknown values stay empty."""
     patient = _patient(about.patient or f"record {number}")
     made = ecg.provenance is not None and ecg.provenance.generated
     cells = {
@@ -197,20 +205,25 @@ def _row(number: int, ecg: ECG, about: About, codes: dict[str, float], names: di
 
 
 def _patient(patient: str) -> int:
-    """A number for an identifier: itself where it is one, else always the same one of 15 digits."""
+    """A number for an identifier: the number itself, or a 15-digit hash of the text."""
     if re.fullmatch(r"\d{1,15}(\.0)?", patient, re.ASCII):
         return int(float(patient))
     return 10**14 + int.from_bytes(hashlib.sha256(patient.encode()).digest()[:5], "big")
 
 
 def _text(text: str) -> str:
-    """A text for one cell: one line, and none that a spreadsheet takes for a formula."""
+    """A text for one cell: a single line that no spreadsheet evaluates as a formula."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def record_name(number: int, kind: str) -> str:
-    """Where a record lies in the folder: records100/00000/00001_lr; ``kind`` is lr or hr."""
+    """Path of a record in the folder; ``kind`` is "lr" (100 Hz) or "hr" (500 Hz).
+
+    Example:
+        >>> record_name(1, "lr")
+        'records100/00000/00001_lr'
+    """
     return f"records{RATES[kind]:g}/{number // 1000 * 1000:05d}/{number:05d}_{kind}"
 
 
@@ -221,16 +234,34 @@ def _line(cells: Sequence[str]) -> bytes:
 
 
 def _cells(line: bytes) -> dict[str, str]:
-    """The cells of a row by their columns; empty where it is no whole row."""
+    """The cells of a row by their columns; empty for an incomplete row."""
     cells = next(csv.reader([line.decode(errors="replace")]), [])
     return dict(zip(COLUMNS, cells, strict=True)) if len(cells) == len(COLUMNS) else {}
 
 
 def _holds(path: Path) -> bool:
-    """Whether a record's header stands beside as many samples as it announces."""
+    """Whether a record is complete: its header exists, and its samples are as many as the header states."""
     header, samples = path.with_suffix(".hea"), path.with_suffix(".dat")
     if not (header.is_file() and samples.is_file()):
         return False
     with header.open("rb") as file:
         words = file.readline(1000).split()
     return len(words) == 4 and words[3].isdigit() and samples.stat().st_size == 2 * len(STANDARD_LEADS) * int(words[3])
+
+
+def numbers_above(recordings: Sequence[tuple[str, str]]) -> tuple[int, int]:
+    """Numbers for the first synthetic record and patient, above those of a training set.
+
+    Args:
+        recordings: Name and patient of each training record.
+
+    Example:
+        >>> numbers_above([("21837", "22000.0")])
+        (100000, 900100000)
+    """
+    records = [int(name) for name, _ in recordings if name.isdecimal()]
+    patients = [int(patient.removesuffix(".0")) for _, patient in recordings if patient.removesuffix(".0").isdecimal()]
+    first = (max(records, default=0) // RECORD_STEP + 1) * RECORD_STEP
+    highest = max(patients, default=0)
+    base = FIRST_PATIENT if highest < FIRST_PATIENT else (highest // FIRST_PATIENT + 1) * FIRST_PATIENT
+    return first, base + first

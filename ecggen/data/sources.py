@@ -1,4 +1,4 @@
-"""Where recordings come from: PTB-XL, MIMIC-IV-ECG or BIDMC as published, or any folder of recordings."""
+"""Finding the recordings of a folder: PTB-XL, MIMIC-IV-ECG or BIDMC as published, or any folder of recordings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DATABASE = "ptbxl_database.csv"
 
 
 def recordings(folder: Path | str) -> list[Recording]:
-    """The recordings of a PTB-XL or MIMIC-IV-ECG folder (known by their tables), of a BIDMC folder, or of any other.
+    """The recordings of a folder: PTB-XL and MIMIC-IV-ECG (recognised by their tables), BIDMC, or any other.
 
     Raises:
-        InputError: Where there is no such folder, or no recording in it.
+        InputError: If there is no such folder, or no recording in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -60,11 +60,11 @@ def _database(folder: Path) -> pandas.DataFrame:
 
 
 def _of_row(folder: Path, number: int, row: dict[str, Any]) -> Recording:
-    """The recording of a row; ``number`` is its line.
+    """The recording of a row; ``number`` is its line in the table.
 
     Raises:
-        InputError: Where a number is none, the sex is neither 0 nor 1, the statements are no dict, or the file lies
-            outside of the folder.
+        InputError: If a number is invalid, the sex is neither 0 nor 1, the statements are not a dict, or the file lies
+            outside the folder.
     """
     try:
         if not _is_inside(row["filename_lr"]) or _known(row["sex"]) not in (0.0, 1.0, None):
@@ -81,20 +81,20 @@ def _of_row(folder: Path, number: int, row: dict[str, Any]) -> Recording:
         )
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"line {number} of {folder / DATABASE} holds no number or no statements where they belong, "
-            "or another folder's file",
+            f"line {number} of {folder / DATABASE} holds an invalid number, invalid statements or "
+            "another folder's file",
             "ecg_id, strat_fold, age, sex (0 or 1), scp_codes (as {'SR': 0.0}) and files of this folder were expected",
             "correct the line",
         ) from error
 
 
 def _is_inside(name: object) -> bool:
-    """Whether a name in the table leads to a file in its folder."""
+    """Whether a name in the table is a path inside its folder."""
     return isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def abouts(folder: Path) -> dict[Path, About]:
-    """What PTB-XL's database says of each of its files, at 100 and at 500 Hz."""
+    """Metadata of each file of a PTB-XL folder, at 100 and at 500 Hz, from its table."""
     table = _database(folder)
     found = {}
     for recording, (_, row) in zip(ptb_xl(folder), table.iterrows(), strict=True):
@@ -112,10 +112,10 @@ def abouts(folder: Path) -> dict[Path, About]:
 
 
 def _codes(cell: object) -> str:
-    """Statements of a cell as ``{'NORM': 100.0}``; a likelihood of 0 means there "not given", not "absent".
+    """Statements of a cell such as ``{'NORM': 100.0}``. A likelihood of 0 means "not specified", not "absent".
 
     Raises:
-        ValueError: Where the cell is neither empty nor such a text.
+        ValueError: If the cell is neither empty nor such a text.
     """
     if not isinstance(cell, str):
         return ""
@@ -125,16 +125,16 @@ def _codes(cell: object) -> str:
 
 
 def _known(value: float) -> float | None:
-    """A number of a table, or None where the cell is empty."""
+    """A number of a table, or None for an empty cell."""
     return None if value != value else float(value)
 
 
 def bidmc(folder: Path) -> list[Recording]:
-    """BIDMC as published (Pimentel et al. 2016): a PPG beside lead II; empty where this is no such folder.
+    """BIDMC as published (Pimentel et al. 2016): recordings with a PPG and lead II; empty for any other folder.
 
-    The CSV form is taken where it is there, in the folder or in its ``bidmc_csv``, else the WFDB form. Several
-    recordings may come from one patient, who stays in one fold: sorted patients are dealt out in turn. What is known
-    of the patient stands in ``…_Fix.txt``, or in a WFDB header's comments; without either, a recording is a patient.
+    CSV files are used if they exist, in the folder or in its ``bidmc_csv``, otherwise WFDB files. Several recordings
+    may come from one patient, who stays in one fold: sorted patients are assigned to the folds in turn. Metadata are
+    read from ``…_Fix.txt`` or from the comments of a WFDB header. Without either, each recording is its own patient.
     """
     inner = folder / "bidmc_csv"
     places = [(folder, "bidmc_[0-9]*_Signals.csv"), (inner, "bidmc_[0-9]*_Signals.csv"), (folder, "bidmc[0-9]*.hea")]
@@ -143,7 +143,7 @@ def bidmc(folder: Path) -> list[Recording]:
     names = [f"bidmc_{re.sub('[^0-9]', '', file.stem)}" for file in files]
     about = [_about(file, name) for file, name in zip(files, names, strict=True)]
     subject = r"matched wdb ID: *(\w+)|/matched/(\w+)"
-    patients = [_said(subject, text) or name for text, name in zip(about, names, strict=True)]
+    patients = [_first_group(subject, text) or name for text, name in zip(about, names, strict=True)]
     fold = {patient: 1 + at % FOLDS for at, patient in enumerate(sorted(set(patients)))}
     return [
         Recording(
@@ -151,8 +151,8 @@ def bidmc(folder: Path) -> list[Recording]:
             path=file,
             patient=patient,
             fold=fold[patient],
-            age=_number(_said(r"\bage\b\W*([0-9]+)", text)),
-            sex={"M": 0.0, "F": 1.0}.get(_said(r"\b(?:gender|sex)\b\W*([MF])\b", text).upper()),
+            age=_number(_first_group(r"\bage\b\W*([0-9]+)", text)),
+            sex={"M": 0.0, "F": 1.0}.get(_first_group(r"\b(?:gender|sex)\b\W*([MF])\b", text).upper()),
             paired=True,
         )
         for name, file, patient, text in zip(names, files, patients, about, strict=True)
@@ -160,26 +160,26 @@ def bidmc(folder: Path) -> list[Recording]:
 
 
 def _about(file: Path, name: str) -> str:
-    """What is written about the patient of a BIDMC recording; "" where nothing is."""
+    """The text on the patient of a BIDMC recording; "" if there is none."""
     beside = (file.with_name(f"{name}_Fix.txt"), file.parent / "bidmc_csv" / f"{name}_Fix.txt")
     places = [*beside, *([file] if file.suffix == ".hea" else [])]
     place = next((place for place in places if place.is_file()), None)
     return "" if place is None else place.read_text(encoding="utf-8", errors="replace")
 
 
-def _said(pattern: str, text: str) -> str:
-    """The first group of ``pattern`` that is found in ``text``, or ""."""
+def _first_group(pattern: str, text: str) -> str:
+    """The first matched group of ``pattern`` in ``text``, or ""."""
     match = re.search(pattern, text, re.IGNORECASE)
     return next(filter(None, match.groups()), "") if match else ""
 
 
 def _number(text: str) -> float | None:
-    """A number, or None where there is none. Of "90+" the 90 is taken, as for PTB-XL's ages above 89."""
+    """A number, or None for an empty text. "90+" is read as 90, as for PTB-XL's ages above 89."""
     return float(text) if text else None
 
 
 def plain(folder: Path) -> list[Recording]:
-    """Any folder: each file is a patient, and its name decides its fold, so that the split never changes."""
+    """Any folder of recordings: each file is a patient, and its fold is a hash of its name."""
     found = []
     for path in records(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()

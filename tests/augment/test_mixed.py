@@ -1,4 +1,4 @@
-"""Real and synthetic records in one PyTorch data set: what each epoch holds, whoever loads it, and what never leaks."""
+"""Real and synthetic records in one data set: content of each epoch, loading by several workers, and leakage."""
 
 import pickle
 import socket
@@ -34,10 +34,10 @@ PER_FOLD = 4
 
 def folder_of(path, folds, first, provenance=None):
     """A PTB-XL-shaped folder with four records in each fold, every one of its own patient."""
-    folder, hearts = PtbXlFolder(path), simulate(PER_FOLD * len(folds), seconds=4, seed=first)
-    for at in range(len(hearts)):
+    folder, ecgs = PtbXlFolder(path), simulate(PER_FOLD * len(folds), seconds=4, seed=first)
+    for at in range(len(ecgs)):
         about = About(50 + at, "FM"[at % 2], CODES[at % 4], "report", str(first + at), folds[at // PER_FOLD])
-        folder.add(replace(hearts[at], provenance=provenance), about)
+        folder.add(replace(ecgs[at], provenance=provenance), about)
     return path
 
 
@@ -63,7 +63,7 @@ def augmenter():
 
 
 @pytest.fixture(scope="module")
-def asks(packed):
+def requests(packed):
     return Population.of(packed[0].pack, packed[0].rows).any(70, seed=1)
 
 
@@ -72,7 +72,7 @@ CONNECT = socket.socket.connect
 
 @pytest.fixture
 def own_sockets(monkeypatch):
-    """Workers hand batches over by sockets of this machine; a connection to any other is still a failure."""
+    """Workers pass batches through local sockets; any other connection is a failure."""
 
     def connect(own, address):
         assert own.family == socket.AF_UNIX, f"a network connection to {address} was tried"
@@ -155,7 +155,7 @@ def test_synthetic_records_all_come_before_any_comes_again(packed):
     came = []
     for epoch in range(8):
         mixed.set_epoch(epoch)
-        came += [mixed.synthetic_at(place) for place in range(mixed.synthetic_an_epoch)]
+        came += [mixed.synthetic_at(place) for place in range(mixed.synthetic_per_epoch)]
     assert len(came) == 24
     rounds = [came[start : start + 8] for start in (0, 8, 16)]
     assert all(sorted(one) == list(range(8)) for one in rounds)
@@ -167,7 +167,7 @@ def test_synthetic_records_all_come_before_any_comes_again(packed):
 # A spawned worker imports everything anew, which takes seconds: one must do.
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("spawn", 1)])
-def test_workers_that_live_on_load_what_one_process_does(packed, start, workers, own_sockets):
+def test_persistent_workers_load_the_same_as_one_process(packed, start, workers, own_sockets):
     mixed = Mixed(*packed, share=0.5)
     order = Order(mixed, seed=2)
     options = {"batch_size": 4, "sampler": order}
@@ -202,7 +202,7 @@ def test_an_uneven_epoch_gives_every_process_as_many(packed):
     assert set().union(*parts) == set(range(10))
 
 
-def test_drawn_records_keep_their_own_order_between_shuffled_real_ones(packed):
+def test_synthetic_records_keep_their_order_among_shuffled_real_ones(packed):
     mixed = Mixed(*packed, share=0.5)
     order = Order(mixed, seed=1)
     epochs = []
@@ -216,7 +216,7 @@ def test_drawn_records_keep_their_own_order_between_shuffled_real_ones(packed):
     assert epochs[0] != epochs[1]
 
 
-def test_what_does_not_fit_together_is_refused(packed, augmenter, asks):
+def test_incompatible_data_sets_are_refused(packed, augmenter, requests):
     real, made = packed
     assert "share of synthetic records is 1" in refusal(Mixed, real, made, 1.0)
     assert "there is no set of labels 'superclass'" in refusal(PackedRecords, real.pack, None, "superclass")
@@ -224,42 +224,42 @@ def test_what_does_not_fit_together_is_refused(packed, augmenter, asks):
     others = PackedRecords(made.pack, None, "subclasses")
     assert "the same labels were expected" in refusal(Mixed, real, others)
     long = PackedRecords(replace(real.pack, preprocessor=Preprocessor()), real.rows)
-    found = refusal(Mixed, long, DrawnRecords(augmenter, asks))
+    found = refusal(Mixed, long, DrawnRecords(augmenter, requests))
     assert "1000 samples at 100 Hz, the synthetic ones 400 samples at 100 Hz" in found
 
 
-def test_folds_without_records_are_told(folders):
+def test_folds_without_records_are_refused(folders):
     real, _, cache = folders
     found = refusal(PackedRecords.of, real, (3, 4), preprocessor=SHORT, cache=cache)
-    assert "has no record in the folds 3, 4" in found
+    assert "has no record in folds 3, 4" in found
 
 
-# Drawn when asked for
+# Generated on access
 
 
-def test_a_draw_does_not_depend_on_who_asks_nor_on_the_order(augmenter, asks):
-    one, other = (DrawnRecords(augmenter, asks) for _ in range(2))
-    forwards = [one[index] for index in range(len(asks))]
-    for index in reversed(range(len(asks))):
+def test_a_record_does_not_depend_on_the_order_of_access(augmenter, requests):
+    one, other = (DrawnRecords(augmenter, requests) for _ in range(2))
+    forwards = [one[index] for index in range(len(requests))]
+    for index in reversed(range(len(requests))):
         again = other[index]
         assert torch.equal(again.signal, forwards[index].signal)
         assert torch.equal(again.labels, forwards[index].labels)
-    assert len({item.signal.numpy().tobytes() for item in forwards}) == len(asks)
+    assert len({item.signal.numpy().tobytes() for item in forwards}) == len(requests)
     assert all(item.synthetic and item.signal.shape == (12, 400) for item in forwards)
     assert [item.labels.tolist() for item in forwards] == one.labels.tolist()
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-def test_workers_draw_what_one_process_draws(packed, augmenter, asks, own_sockets):
-    mixed = Mixed(packed[0], DrawnRecords(augmenter, asks[:9]), share=0.5)
+def test_workers_draw_what_one_process_draws(packed, augmenter, requests, own_sockets):
+    mixed = Mixed(packed[0], DrawnRecords(augmenter, requests[:9]), share=0.5)
     shared = DataLoader(mixed, 4, num_workers=2, multiprocessing_context="fork")
     assert prints(shared) == prints(DataLoader(mixed, 4))
     copy = pickle.loads(pickle.dumps(mixed))
     assert torch.equal(copy[12].signal, mixed[12].signal)
 
 
-def test_each_epoch_takes_further_requests(packed, augmenter, asks):
-    mixed = Mixed(packed[0], DrawnRecords(augmenter, asks), share=0.8)
+def test_each_epoch_takes_further_requests(packed, augmenter, requests):
+    mixed = Mixed(packed[0], DrawnRecords(augmenter, requests), share=0.8)
     came = []
     for epoch in range(3):
         mixed.set_epoch(epoch)
@@ -269,7 +269,7 @@ def test_each_epoch_takes_further_requests(packed, augmenter, asks):
 
 @dataclass
 class Flat:
-    """Draws record n as n µV throughout, refuses some, and counts what it drew."""
+    """Generates record n as a constant n µV, refuses some, and counts the draws."""
 
     refuses: frozenset = frozenset()
     seed: int = 0
@@ -280,9 +280,11 @@ class Flat:
     def __post_init__(self):
         self.generator = tiny("vae")
 
-    def draw(self, asks):
-        self.drawn += len(asks)
-        return [Answer(None if asked.index in self.refuses else flat(asked.index + self.seed)) for asked in asks]
+    def draw(self, requests):
+        self.drawn += len(requests)
+        return [
+            Answer(None if request.index in self.refuses else flat(request.index + self.seed)) for request in requests
+        ]
 
 
 @dataclass
@@ -298,34 +300,34 @@ def value(item) -> int:
     return round(1000 * float(item.signal[0, 0]))
 
 
-def test_the_next_of_its_block_stands_in_for_a_refused_draw(asks):
-    records = DrawnRecords(Flat(frozenset({0, 1, 63, 64})), asks, "statements")
+def test_a_refused_record_is_replaced_by_the_next_of_its_block(requests):
+    records = DrawnRecords(Flat(frozenset({0, 1, 63, 64})), requests, "statements")
     for index, stands in ((0, 2), (1, 2), (5, 5), (62, 62), (63, 2), (64, 65)):
         item = records[index]
         assert value(item) == stands
         assert torch.equal(item.labels, records.labels[stands])
-    none = DrawnRecords(Flat(frozenset(range(70))), asks)
-    assert "every draw of the requests around number 3 was refused" in refusal(none.__getitem__, 3)
-    assert "nothing is asked for" in refusal(DrawnRecords, Flat(), [])
+    none = DrawnRecords(Flat(frozenset(range(70))), requests)
+    assert "every draw in the block of request 3 was refused" in refusal(none.__getitem__, 3)
+    assert "there are no requests" in refusal(DrawnRecords, Flat(), [])
 
 
-def test_a_folder_keeps_what_was_drawn_by_this_model_with_this_seed(asks, tmp_path):
+def test_a_cache_folder_is_specific_to_model_and_seed(requests, tmp_path):
     first, second, third = Flat(frozenset({3})), Flat(frozenset({3})), Flat(seed=9)
-    [DrawnRecords(first, asks, cache=tmp_path)[index] for index in range(70)]
-    again = DrawnRecords(second, asks, cache=tmp_path)
+    [DrawnRecords(first, requests, cache=tmp_path)[index] for index in range(70)]
+    again = DrawnRecords(second, requests, cache=tmp_path)
     assert [value(again[index]) for index in (0, 3, 69)] == [0, 4, 69]
     assert (first.drawn, second.drawn) == (70, 0)
-    assert value(DrawnRecords(third, asks, cache=tmp_path)[0]) == 9
+    assert value(DrawnRecords(third, requests, cache=tmp_path)[0]) == 9
     assert third.drawn == 64
-    fewer = DrawnRecords(second, asks[1:], cache=tmp_path)
+    fewer = DrawnRecords(second, requests[1:], cache=tmp_path)
     assert value(fewer[0]) == 1 and second.drawn == 64
 
 
-def test_memory_holds_few_blocks(asks, monkeypatch):
+def test_memory_holds_few_blocks(requests, monkeypatch):
     monkeypatch.setattr(drawing, "BLOCK", 2)
     monkeypatch.setattr(drawing, "IN_MEMORY", 3)
     source = Flat()
-    records = DrawnRecords(source, asks)
+    records = DrawnRecords(source, requests)
     assert [value(records[index]) for index in (0, 2, 4, 1, 3, 5)] == [0, 2, 4, 1, 3, 5]
     assert source.drawn == 6
     assert [value(records[index]) for index in (6, 0)] == [6, 0]
@@ -338,7 +340,7 @@ def test_memory_holds_few_blocks(asks, monkeypatch):
 
 
 class Smallest(lightning.LightningModule):
-    """A linear classifier that remembers which signals it was trained on."""
+    """A linear classifier that records its training signals."""
 
     def __init__(self):
         super().__init__()
@@ -384,37 +386,37 @@ def test_without_synthetic_records_it_is_a_plain_data_module(folders):
     assert len(data.train_dataloader().dataset) == PER_FOLD
 
 
-def test_records_drawn_on_the_fly_are_trained_on_too(folders, augmenter, asks):
+def test_records_drawn_on_the_fly_are_trained_on_too(folders, augmenter, requests):
     real, _, cache = folders
-    drawn = DrawnRecords(augmenter, asks)
+    drawn = DrawnRecords(augmenter, requests)
     data = AugmentedData(real, drawn, share=0.5, train_folds=(1, 2), preprocessor=SHORT, cache=cache, batch=16)
     assert int(next(iter(data.train_dataloader())).synthetic.sum()) == 8
     data = AugmentedData(real, drawn, train_folds=(9,), validation_folds=(1,), preprocessor=SHORT, cache=cache)
-    assert "lie in folds that are held out (fold 1 for one)" in refusal(data.setup)
+    assert "are in held-out folds (fold 1 for one)" in refusal(data.setup)
 
 
-def test_nothing_synthetic_and_no_patient_leaks_into_the_test(folders, tmp_path):
+def test_no_synthetic_record_and_no_patient_leaks_into_the_test_set(folders, tmp_path):
     real, _, cache = folders
-    assert "fold 2 is trained and tested on" in refusal(data_of(folders, test_folds=(2,)).setup)
-    assert "has no record in the folds 7" in refusal(data_of(folders, train_folds=(7,)).setup)
+    assert "fold 2 is in the training set and held out" in refusal(data_of(folders, test_folds=(2,)).setup)
+    assert "has no record in folds 7" in refusal(data_of(folders, train_folds=(7,)).setup)
     tested = folder_of(tmp_path / "tested", (1, 10), 90000, MADE)
-    assert "4 synthetic records lie in folds that are held out (fold 10 for one)" in refusal(
+    assert "4 synthetic records are in held-out folds (fold 10 for one)" in refusal(
         data_of((real, tested, cache)).setup
     )
     known = folder_of(tmp_path / "known", (1,), 108, MADE)  # patients of the real fold 9
-    assert "4 patients who are held out have synthetic records too (patient 108 for one)" in refusal(
+    assert "4 held-out patients have synthetic records as well (patient 108 for one)" in refusal(
         data_of((real, known, cache)).setup
     )
     joined = folder_of(tmp_path / "joined", (1, 9, 10), 100)
-    folder, heart = PtbXlFolder(joined), simulate(1, seconds=4)
-    folder.add(replace(heart, provenance=MADE), About(50, "F", ("SR",), "", "90001", 9))
+    folder, ecg = PtbXlFolder(joined), simulate(1, seconds=4)
+    folder.add(replace(ecg, provenance=MADE), About(50, "F", ("SR",), "", "90001", 9))
     assert "record 00013 of fold 9 is synthetic" in refusal(data_of((joined, None, cache), train_folds=(1,)).setup)
     torn = folder_of(tmp_path / "torn", (1, 9, 10), 100)
-    PtbXlFolder(torn).add(replace(heart, provenance=None), About(50, "F", ("SR",), "", "100", 9))
+    PtbXlFolder(torn).add(replace(ecg, provenance=None), About(50, "F", ("SR",), "", "100", 9))
     assert "1 patients have records in several folds" in refusal(data_of((torn, None, cache), train_folds=(1,)).setup)
 
 
-def test_epochs_are_numbered_alike_in_every_copy(packed):
+def test_all_copies_share_the_epoch(packed):
     mixed = Mixed(*packed, share=0.2)
     mixed.set_epoch(3)
     copy = pickle.loads(pickle.dumps(mixed))

@@ -1,7 +1,7 @@
-"""What ``ecggen augment`` writes, read as others read PTB-XL and the Challenges: nothing of ecggen reads.
+"""The output of ``ecggen augment``, read the way other software reads PTB-XL and Challenge data, without ecggen.
 
-The ways of reading are those of PTB-XL's published example, of its benchmark, of toolboxes that list a folder's records
-and of the Challenges' helper programs, each written anew here.
+The loaders follow PTB-XL's published example, its benchmark, toolboxes that list a folder's records, and the helper
+code of the PhysioNet Challenges; each is reimplemented here.
 """
 
 import ast
@@ -66,7 +66,7 @@ def aggregated(folder: Path, table: pandas.DataFrame, column: str) -> pandas.Ser
     )
 
 
-def test_as_the_published_example_reads(folders):
+def test_reading_as_in_the_published_example(folders):
     folder = folders["afib"]
     table = table_of(folder)
     assert len(table) == N
@@ -94,8 +94,8 @@ def test_a_split_by_folds_puts_all_of_it_into_training(folders):
         assert set(test.index) <= set(real.index)
 
 
-def test_both_folders_can_be_one(folders):
-    """Numbers of records and patients and names of files are nobody else's."""
+def test_both_folders_can_be_merged(folders):
+    """Numbers of records and patients and file names are unique."""
     real, made = table_of(folders["real"]), table_of(folders["afib"])
     for column in ("patient_id", "filename_lr", "filename_hr"):
         assert not set(real[column].dropna()) & set(made[column].dropna())
@@ -116,7 +116,7 @@ def test_columns_have_the_types_of_the_training_data(folders):
     assert all(isinstance(value, float) for codes in made.scp_codes for value in codes.values())
 
 
-def test_as_toolboxes_list_a_folder(folders):
+def test_listing_as_in_toolboxes(folders):
     """Names of five digits and more, patients as whole numbers, paths without a suffix."""
     folder = folders["even"]
     table = pandas.read_csv(folder / "ptbxl_database.csv")
@@ -132,7 +132,7 @@ def test_as_toolboxes_list_a_folder(folders):
         assert not statements.loc[list(codes)].description.isna().any()
 
 
-def test_as_the_benchmark_makes_labels(folders):
+def test_labels_as_in_the_benchmark(folders):
     real, made = table_of(folders["real"]), table_of(folders["even"])
     binarizer = MultiLabelBinarizer().fit(aggregated(folders["real"], real, "diagnostic_class"))
     counts = binarizer.transform(aggregated(folders["real"], real[real.strat_fold <= 8], "diagnostic_class")).sum(0)
@@ -143,7 +143,7 @@ def test_as_the_benchmark_makes_labels(folders):
     assert min(after.values()) >= max(before.values()) > min(before.values())
 
 
-def test_as_the_challenges_programs_read(folders):
+def test_reading_as_in_the_challenges(folders):
     headers = sorted(folders["challenge"].glob("*.hea"))
     assert len(headers) == 6
     for header in headers:

@@ -1,4 +1,4 @@
-"""``ecggen augment`` under bad input, full disks, kills and shards: one sentence, nothing half, the same bytes."""
+"""``ecggen augment``: requested records, invalid input, full disks, interruptions and shards."""
 
 import ast
 import csv
@@ -28,12 +28,12 @@ from ecggen.io import read, reading, write
 from ecggen.io import records as recordings_in
 from ecggen.io.metadata import About
 
-JUDGED = ("AFIB", "CD", "HYP", "MI", "NORM", "STTC")
+SUPERCLASSES_AND_AFIB = ("AFIB", "CD", "HYP", "MI", "NORM", "STTC")
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """A training folder, a tiny checkpoint that draws in steps and one that draws at once, a cache."""
+def folder(tmp_path_factory):
+    """A training folder, a tiny flow, a tiny VAE and a cache."""
     base = tmp_path_factory.mktemp("augment")
     training_folder(base / "real")
     for name in ("flow", "vae"):
@@ -42,25 +42,25 @@ def shelf(tmp_path_factory):
 
 
 @pytest.fixture
-def augment(run, shelf):
-    """``ecggen augment`` without a classifier, from the training folder unless told otherwise."""
+def augment(run, folder):
+    """``ecggen augment`` without a classifier, on the training folder by default."""
 
     def command(out, *words, data=None, model="flow"):
-        data = () if data == "" else ("--data", data or shelf / "real")
-        common = ("--model", shelf / model, "--classifier", "none", "--cache", shelf / "cache", "--out", out)
+        data = () if data == "" else ("--data", data or folder / "real")
+        common = ("--model", folder / model, "--classifier", "none", "--cache", folder / "cache", "--out", out)
         return run("augment", *data, *common, *words)
 
     return command
 
 
 def content(folder):
-    """Bytes of every file by its name in the folder, of the list only what does not name a part of the job."""
+    """Bytes of every file by its path in the folder."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def records(folder):
-    """The bytes of what a loader reads."""
+    """Bytes of the files that a loader reads."""
     return {name: data for name, data in content(folder).items() if name.startswith(("records", DATABASE, "scp", "S"))}
 
 
@@ -73,31 +73,37 @@ def table_of(folder):
     return pandas.read_csv(folder / DATABASE)
 
 
-# What comes out
+# Output
 
 
-def test_records_are_those_of_the_class_and_the_list_tells_them_all(augment, tmp_path):
-    code, said, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 9, "--json")
+def test_records_of_the_class_are_listed_in_the_table(augment, tmp_path):
+    code, text, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 9, "--json")
     assert code == 0
-    about, rows, table = json.loads(said), listed(tmp_path / "out"), table_of(tmp_path / "out")
+    about, rows, table = json.loads(text), listed(tmp_path / "out"), table_of(tmp_path / "out")
     assert about["written"] == len(rows) == len(table) == 9
     assert [int(row["ecg_id"]) for row in rows] == table.ecg_id.tolist()
     assert all(set(ast.literal_eval(codes)) == set(RARE) for codes in table.scp_codes)
     assert table.age.between(60, 90).all() or set(table.age) <= {*range(60, 91), 300}
-    assert about["given_up"] == 0 and about["draws"] >= 9 and about["complete"]
+    assert (
+        about["given_up"] == 0
+        and about["draws"] >= 9
+        and about["complete"]
+        and about["plots"] == ["overview_100000.png"]
+    )
+    assert about["requested"]["format"] == "ptb-xl" and about["requested"]["max_attempts"] == 8
     first = read(tmp_path / "out" / f"{table.filename_lr[0]}.hea")
     assert first.provenance is not None and len(first.provenance.generated) == 12
     assert first.provenance.seed == 0 and "SYNTHETIC" in (tmp_path / "out" / "README.txt").read_text()
 
 
-def test_no_report_of_a_person_and_no_number_of_a_patient_goes_on(augment, tmp_path):
+def test_no_report_and_no_number_of_a_patient_is_passed_on(augment, tmp_path):
     augment(tmp_path / "out", "--class", "NORM", "-n", 5)
     for name, data in content(tmp_path / "out").items():
         assert b"ekg nr" not in data, name
     assert (table_of(tmp_path / "out").patient_id > 900_000_000).all()
 
 
-def test_a_class_may_be_said_in_words_and_a_superclass_brings_its_statements(augment, tmp_path):
+def test_classes_by_wording_and_by_superclass(augment, tmp_path):
     assert augment(tmp_path / "a", "--class", "atrial fibrillation", "-n", 3)[0] == 0
     assert {row["sought"] for row in listed(tmp_path / "a")} == {"AFIB"}
     assert augment(tmp_path / "b", "--class", "mi", "--class", "HYP", "-n", 4)[0] == 0
@@ -105,18 +111,20 @@ def test_a_class_may_be_said_in_words_and_a_superclass_brings_its_statements(aug
     assert all({"IMI", "LVH"} & set(row["codes"].split()) for row in listed(tmp_path / "b"))
 
 
-def test_the_challenges_form(augment, tmp_path):
+def test_the_challenge_format(augment, tmp_path):
     assert augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--format", "challenge")[0] == 0
     found = sorted((tmp_path / "out").glob("*.mat"))
     assert len(found) == 3 and "164889003" in reading(found[0].with_suffix(".hea")).about.codes
-    assert [path.stem for path in recordings_in(tmp_path / "out")] == [path.stem for path in found], "no list of ours"
+    assert [path.stem for path in recordings_in(tmp_path / "out")] == [path.stem for path in found], (
+        "ecggen's own tables are not recordings"
+    )
 
 
-def test_like_varies_one_recording(augment, tmp_path, shelf):
-    source = shelf / "real" / "records100/00000/00001_lr.hea"
+def test_like_varies_one_recording(augment, tmp_path, folder):
+    source = folder / "real" / "records100/00000/00001_lr.hea"
     assert augment(tmp_path / "near", "--like", source, "-n", 2, "--strength", 0.05)[0] == 0
     assert augment(tmp_path / "far", "--like", source, "-n", 2, "--strength", 1)[0] == 0
-    own = checkpoint.load(shelf / "flow").preprocessor.ecg(read(source)).signal
+    own = checkpoint.load(folder / "flow").preprocessor.ecg(read(source)).signal
     off = {
         name: float((read(tmp_path / name / f"{table_of(tmp_path / name).filename_lr[0]}.hea").signal - own).std())
         for name in ("near", "far")
@@ -127,31 +135,31 @@ def test_like_varies_one_recording(augment, tmp_path, shelf):
     assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "near"))
 
 
-def test_like_knows_a_record_of_the_training_data_by_any_path(augment, tmp_path, shelf, monkeypatch):
-    monkeypatch.chdir(shelf)
-    source = shelf / "real" / "records100/00000/00001_lr.dat"
+def test_like_recognises_a_training_record_by_any_path(augment, tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    source = folder / "real" / "records100/00000/00001_lr.dat"
     assert augment(tmp_path / "out", "--like", source, "-n", 1, data="real")[0] == 0
     assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "out"))
 
 
-def test_like_takes_no_recording_shorter_than_a_draw(augment, tmp_path):
+def test_like_refuses_a_recording_shorter_than_the_window(augment, tmp_path):
     write(replace(simulate(1, seconds=3, seed=1), provenance=None), tmp_path / "short.hea")
-    code, _, said = augment(tmp_path / "out", "--like", tmp_path / "short.hea", "-n", 2, data="")
-    assert code == 2 and "lasts 3.0 s; at least 4 s were expected" in said
+    code, _, error = augment(tmp_path / "out", "--like", tmp_path / "short.hea", "-n", 2, data="")
+    assert code == 2 and "lasts 3.0 s; at least 4 s were expected" in error
     assert not (tmp_path / "out").exists()
 
 
-def test_like_takes_a_recording_of_any_form(augment, tmp_path):
-    code, _, said = augment(tmp_path / "out", "--like", SAMPLES / "00010_lr.hea", "-n", 2, data="")
-    assert code == 0, said
+def test_like_accepts_a_recording_in_any_format(augment, tmp_path):
+    code, _, error = augment(tmp_path / "out", "--like", SAMPLES / "00010_lr.hea", "-n", 2, data="")
+    assert code == 0, error
     assert len(table_of(tmp_path / "out")) == 2
 
 
-# Bad input
+# Invalid input
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--class", "AFIBB"), "did you mean AFIB"),
         (("--class", "atrial fibrilation"), "AFIB"),
@@ -162,57 +170,57 @@ def test_like_takes_a_recording_of_any_form(augment, tmp_path):
         (("--class", "AFIB", "-n", -3), "n is -3"),
         (("--class", "AFIB", "-n", 10**9), "n is 1000000000"),
         (("--class", "AFIB", "--balance", "statements"), "--class and --balance were given"),
-        ((), "nothing was asked for"),
+        ((), "nothing was requested"),
         (("--balance", "superclass"), "superclasses, subclasses, statements"),
         (("--class", "AFIB", "--folds", "eight"), "the folds are 'eight'"),
         (("--class", "AFIB", "--folds", "0"), "the folds are '0'"),
         (("--class", "AFIB", "--folds", "77"), "no record"),
         (("--class", "AFIB", "--format", "edf"), "one of ptb-xl, challenge was expected"),
         (("--class", "AFIB", "--shard", "4/3"), "4/3"),
-        (("--class", "AFIB", "--max-attempts", 0), "0 tries"),
+        (("--class", "AFIB", "--max-attempts", 0), "max_attempts is 0"),
         (("--class", "AFIB", "--num-steps", 0), "0 steps"),
         (("--like", "nowhere.hea"), "nowhere.hea"),
     ],
 )
-def test_what_cannot_be_done_is_told_before_anything_is_written(augment, tmp_path, words, told):
+def test_invalid_requests_are_refused_before_anything_is_written(augment, tmp_path, words, message):
     words = words if "-n" in words else (*words, "-n", 2)
-    code, _, said = augment(tmp_path / "out", *words)
-    assert code != 0 and told in said and "Traceback" not in said
-    assert len(said) < 1500
+    code, _, error = augment(tmp_path / "out", *words)
+    assert code != 0 and message in error and "Traceback" not in error
+    assert len(error) < 1500
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_without_training_examples_is_told(augment, tmp_path):
-    code, _, said = augment(tmp_path / "out", "--class", "WPW", "-n", 5)
-    assert code == 2 and "none of 32 training records shows WPW" in said and "--text" in said
+def test_a_class_without_training_records_is_refused(augment, tmp_path):
+    code, _, error = augment(tmp_path / "out", "--class", "WPW", "-n", 5)
+    assert code == 2 and "none of 32 training records shows WPW" in error and "--text" in error
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_that_only_held_out_patients_have_is_none(augment, tmp_path):
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, "--folds", "5")
-    assert code == 2 and "shows AFIB" in said
+def test_a_class_outside_the_selected_folds_is_refused(augment, tmp_path):
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, "--folds", "5")
+    assert code == 2 and "shows AFIB" in error
 
 
-def test_strength_outside_of_0_to_1_is_refused(augment, tmp_path, shelf):
-    source = shelf / "real" / "records100/00000/00001_lr.hea"
+def test_strength_outside_of_0_to_1_is_refused(augment, tmp_path, folder):
+    source = folder / "real" / "records100/00000/00001_lr.hea"
     for strength in (-1, 1.5, "nan"):
-        code, _, said = augment(tmp_path / "out", "--like", source, "-n", 2, "--strength", strength)
-        assert code == 2 and "strength" in said, said
+        code, _, error = augment(tmp_path / "out", "--like", source, "-n", 2, "--strength", strength)
+        assert code == 2 and "strength" in error, error
         assert not (tmp_path / "out").exists()
         assert not list(tmp_path.rglob("*.dat"))
 
 
-def test_a_model_without_a_latent_to_vary_says_so(augment, tmp_path, shelf):
-    source = shelf / "real" / "records100/00000/00001_lr.hea"
-    code, _, said = augment(tmp_path / "out", "--like", source, "-n", 2, model="vae")
-    assert code == 2 and "Traceback" not in said and "flow" in said
+def test_a_generator_that_cannot_vary_is_refused(augment, tmp_path, folder):
+    source = folder / "real" / "records100/00000/00001_lr.hea"
+    code, _, error = augment(tmp_path / "out", "--like", source, "-n", 2, model="vae")
+    assert code == 2 and "Traceback" not in error and "flow" in error
 
 
-# Bad folders
+# Invalid folders
 
 
-def broken(folder, change):
-    """A training folder whose table was changed: lines → lines."""
+def modified(folder, change):
+    """A training folder with a modified table."""
     training_folder(folder, 12)
     lines = (folder / DATABASE).read_text().splitlines()
     (folder / DATABASE).write_text("\n".join(change(lines)) + "\n")
@@ -230,9 +238,9 @@ def without(*columns):
 
 @pytest.mark.parametrize("column", ["ecg_id", "patient_id", "age", "strat_fold", "filename_lr", "scp_codes"])
 def test_missing_columns_are_named(augment, tmp_path, column):
-    data = broken(tmp_path / "data", without(column))
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=data)
-    assert code == 2 and column in said and "Traceback" not in said
+    data = modified(tmp_path / "data", without(column))
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=data)
+    assert code == 2 and column in error and "Traceback" not in error
     assert not (tmp_path / "out").exists()
 
 
@@ -240,24 +248,24 @@ def test_missing_columns_are_named(augment, tmp_path, column):
     "cell",
     ["{'AFIB': 100.0", "AFIB", "['AFIB']", "__import__('os').system('touch bad')", "{'AFIB': 100.0}, 3", "{AFIB: 1}"],
 )
-def test_broken_statements_are_told_with_their_line(augment, tmp_path, monkeypatch, cell):
+def test_invalid_statements_are_reported_with_their_line(augment, tmp_path, monkeypatch, cell):
     monkeypatch.chdir(tmp_path)
-    data = broken(tmp_path / "data", lambda lines: changed(lines, 1, {"scp_codes": cell}))
-    code, _, said = augment(tmp_path / "out", "--class", "IMI", "-n", 2, data=data)
-    assert code == 2 and "line 3" in said and "scp_codes" in said and "Traceback" not in said
+    data = modified(tmp_path / "data", lambda lines: changed(lines, 1, {"scp_codes": cell}))
+    code, _, error = augment(tmp_path / "out", "--class", "IMI", "-n", 2, data=data)
+    assert code == 2 and "line 3" in error and "scp_codes" in error and "Traceback" not in error
     assert not (tmp_path / "out").exists() and not (tmp_path / "bad").exists()
 
 
 @pytest.mark.parametrize("cell", ["", "{}", "{ 'LVH' : 0.0 ,'SR':1e2, }"])
-def test_a_record_may_show_nothing_and_blanks_do_not_matter(augment, tmp_path, cell):
-    data = broken(tmp_path / "data", lambda lines: changed(lines, 1, {"scp_codes": cell}))
+def test_records_without_statements_and_spaces_are_accepted(augment, tmp_path, cell):
+    data = modified(tmp_path / "data", lambda lines: changed(lines, 1, {"scp_codes": cell}))
     assert augment(tmp_path / "out", "--class", "IMI", "-n", 2, data=data)[0] == 0
-    code, said, _ = augment(tmp_path / "more", "--class", "LVH", "-n", 2, data=data)
-    assert code == 0 and f"{3 + ('LVH' in cell)} training records show LVH" in said
+    code, text, _ = augment(tmp_path / "more", "--class", "LVH", "-n", 2, data=data)
+    assert code == 0 and f"{3 + ('LVH' in cell)} training records show LVH" in text
 
 
 def changed(lines, at, cells):
-    """The table with other cells in its row ``at``."""
+    """The table with modified cells in row ``at``."""
     rows = list(csv.DictReader(lines))
     rows[at] |= cells
     return [",".join(rows[0]), *(",".join(f'"{value}"' for value in row.values()) for row in rows)]
@@ -275,75 +283,77 @@ def changed(lines, at, cells):
         {"ecg_id": "one"},
     ],
 )
-def test_a_broken_row_is_told_with_its_line(augment, tmp_path, cells):
-    data = broken(tmp_path / "data", lambda lines: changed(lines, 2, cells))
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=data)
-    assert code == 2 and "line 4" in said and "Traceback" not in said
+def test_an_invalid_row_is_reported_with_its_line(augment, tmp_path, cells):
+    data = modified(tmp_path / "data", lambda lines: changed(lines, 2, cells))
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=data)
+    assert code == 2 and "line 4" in error and "Traceback" not in error
     assert not (tmp_path / "out").exists()
 
 
-def test_absent_records_are_told_and_the_others_serve(augment, tmp_path):
+def test_missing_records_are_reported_and_left_out(augment, tmp_path):
     data = training_folder(tmp_path / "data")
     (data / "records100/00000/00001_lr.dat").unlink()  # shows AFIB
     (data / "records100/00000/00006_lr.hea").unlink()  # shows AFIB
-    code, said, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 6, data=data)
-    assert code == 0 and "00001 was left out" in said and "00006 was left out" in said
+    code, text, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 6, data=data)
+    assert code == 0 and "00001 was left out" in text and "00006 was left out" in text
     assert {row["like"] for row in listed(tmp_path / "out")} <= {"00011", "00016", "00021", "00026", "00031"}
     for path in data.rglob("*.hea"):
         path.unlink()
-    code, _, said = augment(tmp_path / "none", "--class", "AFIB", "-n", 6, data=data)
-    assert code == 2 and "can be used" in said and not (tmp_path / "none").exists()
+    code, _, error = augment(tmp_path / "none", "--class", "AFIB", "-n", 6, data=data)
+    assert code == 2 and "can be used" in error and not (tmp_path / "none").exists()
 
 
-def test_a_folder_that_is_no_training_set_is_told(augment, tmp_path):
+def test_a_folder_that_is_no_training_set_is_refused(augment, tmp_path):
     assert "is not a folder" in augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "nowhere")[2]
     (tmp_path / "empty").mkdir()
-    assert "no recording lies in" in augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "empty")[2]
+    assert (
+        "no recording was found in" in augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "empty")[2]
+    )
     (tmp_path / "empty" / DATABASE).write_text("")
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "empty")
-    assert code == 2 and DATABASE in said
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data="")
-    assert code == 2 and "--class was given without --data" in said
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "empty")
+    assert code == 2 and DATABASE in error
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data="")
+    assert code == 2 and "--class was given without --data" in error
 
 
-def test_a_folder_that_is_taken_is_left_alone(augment, tmp_path):
+def test_an_existing_folder_is_unchanged(augment, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    code, _, said = augment(out, "--class", "AFIB", "-n", 2)
-    assert code == 2 and "exists; a new folder was expected; choose another" in said
+    code, _, error = augment(out, "--class", "AFIB", "-n", 2)
+    assert code == 2 and "exists; a new folder was expected; choose another" in error
     assert content(out) == {"mine.txt": b"mine"}
     (tmp_path / "file").write_text("")
     assert "exists" in augment(tmp_path / "file", "--class", "AFIB", "-n", 2)[2]
     assert augment(tmp_path / "done", "--class", "AFIB", "-n", 2)[0] == 0
     before = content(tmp_path / "done")
-    assert "go on with --resume" in augment(tmp_path / "done", "--class", "AFIB", "-n", 2)[2]
+    assert "continue with --resume" in augment(tmp_path / "done", "--class", "AFIB", "-n", 2)[2]
     for other in (("-n", 3), ("-n", 2, "--seed", 1), ("-n", 2, "--num-steps", 1), ("-n", 2, "--max-attempts", 3)):
-        code, _, said = augment(tmp_path / "done", "--class", "AFIB", *other, "--resume")
-        assert code == 2 and "the same job was expected" in said, other
+        code, _, error = augment(tmp_path / "done", "--class", "AFIB", *other, "--resume")
+        assert code == 2 and "the same job was expected" in error, other
     assert content(tmp_path / "done") == before
 
 
-def test_another_class_or_other_data_are_not_the_same_job(augment, tmp_path):
+def test_another_class_or_other_data_is_another_job(augment, tmp_path):
     out = tmp_path / "out"
     assert augment(out, "--class", "AFIB", "-n", 2)[0] == 0
     for other in (("--class", "IMI"), ("--class", "AFIB", "--folds", "1,2"), ("--balance", "superclasses")):
-        code, _, said = augment(out, *other, "-n", 2, "--resume")
-        assert code == 2 and "the same job was expected" in said, other
+        code, _, error = augment(out, *other, "-n", 2, "--resume")
+        assert code == 2 and "the same job was expected" in error, other
 
 
 def test_the_training_folder_is_not_written_into(augment, tmp_path):
     data = training_folder(tmp_path / "data", 12)
     before = content(data)
-    code, _, said = augment(data, "--class", "AFIB", "-n", 2, data=data)
-    assert code == 2 and "exists" in said
+    code, _, error = augment(data, "--class", "AFIB", "-n", 2, data=data)
+    assert code == 2 and "exists" in error
     assert content(data) == before
 
 
-# Broken off
+# Interruptions
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_the_job_goes_on(augment, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_job_can_be_resumed(augment, tmp_path, monkeypatch):
     words = ("--class", "AFIB", "-n", 8)
     augment(tmp_path / "whole", *words)
     place, calls = ptb_xl.place, []
@@ -356,26 +366,26 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_job_goes_on(augment, tmp_path
 
     with monkeypatch.context() as patch:
         patch.setattr(ptb_xl, "place", full)
-        code, _, said = augment(tmp_path / "out", *words)
-    assert code == 1 and "No space left on device" in said and "Traceback" not in said
+        code, _, error = augment(tmp_path / "out", *words)
+    assert code == 1 and "No space left on device" in error and "Traceback" not in error
     assert len(table_of(tmp_path / "out")) == 3 and len(list((tmp_path / "out").rglob("*.dat"))) == 3
     assert not list((tmp_path / "out").rglob("*.tmp"))
     assert augment(tmp_path / "out", *words, "--resume")[0] == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
-def test_a_disk_that_is_full_from_the_start_is_told(augment, tmp_path, monkeypatch):
+def test_a_full_disk_at_the_start_is_reported(augment, tmp_path, monkeypatch):
     def full(contents):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("ecggen.io.files.place", full)
     monkeypatch.setattr(ptb_xl, "place", full)
-    code, _, said = augment(tmp_path / "out", "--class", "AFIB", "-n", 2)
-    assert code == 1 and "No space left on device" in said and "Traceback" not in said
+    code, _, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 2)
+    assert code == 1 and "No space left on device" in error and "Traceback" not in error
 
 
 @pytest.mark.parametrize("damage", ["row", "half a row", "line", "half a line", "samples", "header", "description"])
-def test_what_was_damaged_is_made_again(augment, tmp_path, damage):
+def test_damaged_files_are_written_again(augment, tmp_path, damage):
     words = ("--class", "AFIB", "-n", 5)
     augment(tmp_path / "out", *words)
     whole, out = content(tmp_path / "out"), tmp_path / "out"
@@ -391,16 +401,16 @@ def test_what_was_damaged_is_made_again(augment, tmp_path, damage):
         text = file.read_bytes()
         last = text.rstrip(b"\n").rindex(b"\n") + 1
         file.write_bytes(text[: last + (20 if "half" in damage else 0)])
-    code, _, said = augment(out, *words, "--resume")
-    assert code == 0, said
+    code, _, error = augment(out, *words, "--resume")
+    assert code == 0, error
     assert content(out) == whole
 
 
-def test_a_killed_job_goes_on_to_the_same_bytes(augment, tmp_path, shelf):
+def test_a_killed_job_is_resumed_to_identical_files(augment, tmp_path, folder):
     words = ("--class", "AFIB", "-n", 200)
     assert augment(tmp_path / "whole", *words, model="vae")[0] == 0
     out = tmp_path / "out"
-    common = ("--data", shelf / "real", "--model", shelf / "vae", "--classifier", "none", "--cache", shelf / "cache")
+    common = ("--data", folder / "real", "--model", folder / "vae", "--classifier", "none", "--cache", folder / "cache")
     command = [sys.executable, "-m", "ecggen", "augment", *common, "--out", out, *words]
     with subprocess.Popen(
         list(map(str, command)), env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
@@ -416,12 +426,12 @@ def test_a_killed_job_goes_on_to_the_same_bytes(augment, tmp_path, shelf):
 
 
 @pytest.mark.parametrize("n", [7, 200])
-def test_shards_make_the_same_folder(augment, tmp_path, n):
+def test_shards_give_the_same_folder(augment, tmp_path, n):
     words = ("--class", "AFIB", "-n", n)
     assert augment(tmp_path / "whole", *words, model="vae")[0] == 0
     for part in (2, 3, 1):
-        code, _, said = augment(tmp_path / "parts", *words, "--shard", f"{part}/3", model="vae")
-        assert code == 0, said
+        code, _, error = augment(tmp_path / "parts", *words, "--shard", f"{part}/3", model="vae")
+        assert code == 0, error
     whole, parts = records(tmp_path / "whole"), records(tmp_path / "parts")
     assert {name: data for name, data in parts.items() if name in whole} == whole
     rows = [row for part in (1, 2, 3) for row in listed(tmp_path / "parts", f"augment_{part}_of_3.csv")]
@@ -446,22 +456,22 @@ def test_another_seed_draws_other_records(augment, tmp_path):
 def test_numbers_stay_above_those_of_any_training_set(augment, tmp_path):
     data = PtbXlFolder(tmp_path / "data")
     for at in range(12):
-        heart = replace(simulate(1, seconds=4, seed=at), provenance=None)
+        ecg = replace(simulate(1, seconds=4, seed=at), provenance=None)
         patient = str(950_000_000 + at)
-        data.add(heart, About(50, "F", ("AFIB",), "", patient, 1), number=100_000 + at)
+        data.add(ecg, About(50, "F", ("AFIB",), "", patient, 1), number=100_000 + at)
     assert augment(tmp_path / "out", "--class", "AFIB", "-n", 2, data=tmp_path / "data")[0] == 0
     table = table_of(tmp_path / "out")
     assert (table.ecg_id > 100_011).all() and (table.patient_id > 950_000_011).all()
 
 
-def test_draws_that_no_electrode_could_record_are_counted(augment, tmp_path, shelf):
+def test_invalid_draws_are_counted(augment, tmp_path, folder):
     loud = tiny("vae")
     with torch.no_grad():
         for parameter in loud.parameters():
             parameter.mul_(8)
-    checkpoint.save(loud, shelf / "loud")
-    code, said, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--max-attempts", 2, "--json", model="loud")
-    about = json.loads(said)
+    checkpoint.save(loud, folder / "loud")
+    code, text, _ = augment(tmp_path / "out", "--class", "AFIB", "-n", 3, "--max-attempts", 2, "--json", model="loud")
+    about = json.loads(text)
     assert code == 0 or about["written"] == 0
     assert about["draws"] == about["written"] + sum(about["refused"].values())
     assert about["written"] + about["given_up"] == 3
@@ -474,25 +484,29 @@ def test_a_folder_for_loaders_is_read_by_ecggen_too(augment, tmp_path, run):
     assert (tmp_path / "copy.npz").is_file()
 
 
-def test_what_the_classifier_refuses_is_counted_and_given_up(augment, run, shelf, tmp_path):
-    """A classifier that knows nothing refuses much; the list, the sums and the table agree on what."""
+def test_draws_that_the_classifier_refuses_are_counted_and_given_up(augment, run, folder, tmp_path):
+    """An untrained classifier refuses many draws; the table, the summary and the records agree."""
     long = tiny("flow")
     long.preprocessor = replace(long.preprocessor, seconds=8)
-    checkpoint.save(long, shelf / "long")
+    checkpoint.save(long, folder / "long")
     values = config.read_toml(ROOT / "configs/tiny/classifier.toml")
     torch.manual_seed(0)
-    pretrained.save(pretrained.new(values["evaluator"], values["model"], "classifier").eval(), shelf / "classifier")
+    pretrained.save(pretrained.new(values["evaluator"], values["model"], "classifier").eval(), folder / "classifier")
     data = training_folder(tmp_path / "data", 120, seconds=8)
-    words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--max-attempts", 3, "--model", shelf / "long", "--json")
-    common = ("--data", data, "--classifier", shelf / "classifier", "--cache", shelf / "cache")
-    code, said, _ = run("augment", *common, *words, "--out", tmp_path / "out")
+    words = ("--class", "AFIB", "-n", 12, "--quantile", 0.3, "--max-attempts", 3, "--model", folder / "long", "--json")
+    common = ("--data", data, "--classifier", folder / "classifier", "--cache", folder / "cache")
+    code, text, _ = run("augment", *common, *words, "--out", tmp_path / "out")
     assert code == 0
-    about, rows, table = json.loads(said), listed(tmp_path / "out"), table_of(tmp_path / "out")
+    about, rows, table = json.loads(text), listed(tmp_path / "out"), table_of(tmp_path / "out")
     why = [reason for row in rows for reason in row["refused"].split(" | ") if reason]
     assert about["written"] == len(table) and about["written"] + about["given_up"] == len(rows) == 12
-    assert about["draws"] == sum(int(row["tries"]) for row in rows) == about["written"] + len(why)
+    assert about["draws"] == sum(int(row["attempts"]) for row in rows) == about["written"] + len(why)
     assert about["refused"] == {reason: why.count(reason) for reason in about["refused"]} and why
-    assert set(why) <= {"invalid", "no beats", *(f"{word} {name}" for word in ("not", "like") for name in JUDGED)}
+    assert set(why) <= {
+        "invalid",
+        "no beats",
+        *(f"{word} {name}" for word in ("not", "like") for name in SUPERCLASSES_AND_AFIB),
+    }
     assert "AFIB" in about["limits"] and about["requested"]["classifier"].startswith("classifier@")
     for row in rows:
         assert bool(row["ecg_id"]) == (len(row["refused"].split(" | ")) < 3 or not row["refused"])

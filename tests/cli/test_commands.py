@@ -26,13 +26,13 @@ def model(tmp_path):
     return checkpoint.save(tiny("vae"), tmp_path / "models" / "tiny")
 
 
-def test_one_lead_in_twelve_leads_out(run, model, tmp_path):
+def test_reconstructing_twelve_leads_from_one(run, model, tmp_path):
     out = tmp_path / "result"
-    code, told, _ = run("reconstruct", WATCH, "--model", model, "--truth", TRUTH, "--out", out, "--num-draws", 4)
+    code, text, _ = run("reconstruct", WATCH, "--model", model, "--truth", TRUTH, "--out", out, "--num-draws", 4)
     assert code == 0
     names = {path.name.removeprefix("apple_watch_lead_I") for path in out.iterdir()}
     assert names == {".hea", ".dat", ".csv", "_interval.npz", ".png", ".txt", ".json"}
-    assert "recorded:  I\n" in told and "SYNTHETIC" in told and "against the truth" in told
+    assert "recorded:  I\n" in text and "SYNTHETIC" in text and "comparison with the truth" in text
     twelve = read(out / "apple_watch_lead_I.hea")
     given = read(WATCH)
     assert twelve.leads == STANDARD_LEADS and twelve.fs == given.fs and twelve.samples == given.samples
@@ -41,7 +41,7 @@ def test_one_lead_in_twelve_leads_out(run, model, tmp_path):
     assert twelve.law_residual().max() < 0.002
 
 
-def test_a_lead_a_report_and_facts_in_one_command(run, tmp_path):
+def test_a_lead_a_text_and_metadata_in_one_command(run, tmp_path):
     model = checkpoint.save(tiny("flow"), tmp_path / "models" / "flow")
     words = ["reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json"]
     words += [
@@ -58,26 +58,26 @@ def test_a_lead_a_report_and_facts_in_one_command(run, tmp_path):
         "--guidance-scale",
         2,
     ]
-    code, told, err = run(*words)
+    code, text, err = run(*words)
     assert code == 0, err
-    about = json.loads(told)
+    about = json.loads(text)
     assert about["condition"] == "leads I; text sinus rhythm; age 51; sex F; heart rate 64"
     assert about["model"].endswith(", 3 steps, guidance scale 2") and about["notes"] == []
 
 
-def test_a_told_heart_rate_that_the_recording_contradicts_is_dropped(run, model, tmp_path):
+def test_a_given_heart_rate_that_the_recording_contradicts_is_ignored(run, model, tmp_path):
     words = ("reconstruct", WATCH, "--model", model, "--num-draws", 2, "--age", 51)
-    code, told, err = run(*words, "--heart-rate", 130, "--out", tmp_path / "told")
+    code, text, err = run(*words, "--heart-rate", 130, "--out", tmp_path / "given")
     assert code == 0, err
-    assert "a heart rate of 130 per minute was told and 62 is measured; the measured one is followed" in told
-    assert "condition: leads I; age 51\n" in told
+    assert "a heart rate of 130 per minute was given and 62 is measured; the measured one is used" in text
+    assert "condition: leads I; age 51\n" in text
     assert "note:" not in run(*words, "--out", tmp_path / "plain")[1]
-    one, other = (read(tmp_path / name / "apple_watch_lead_I.hea").signal for name in ("told", "plain"))
+    one, other = (read(tmp_path / name / "apple_watch_lead_I.hea").signal for name in ("given", "plain"))
     assert torch.equal(one, other)
 
 
 def test_foreign_software_reads_what_was_written(run, model, tmp_path):
-    """The record through wfdb itself: names, units, lead laws within 1 µV beyond rounding, and the mark."""
+    """The record as the wfdb package reads it: names, units, lead laws within 1 µV beyond rounding, SYNTHETIC mark."""
     run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2)
     record = wfdb.rdrecord(str(tmp_path / "r" / "apple_watch_lead_I"))
     assert record.sig_name == ["I", "II", "III", "aVR", "aVL", "aVF", *(f"V{i}" for i in range(1, 7))]
@@ -88,8 +88,8 @@ def test_foreign_software_reads_what_was_written(run, model, tmp_path):
     assert any("SYNTHETIC" in comment for comment in record.comments)
 
 
-def test_an_unseen_lead_in_the_file_changes_nothing(run, model, tmp_path):
-    """The leakage test on files: twelve leads in the file, only I and V2 named, the others replaced by noise."""
+def test_a_masked_lead_in_the_file_has_no_effect(run, model, tmp_path):
+    """Leakage test: noise in ten of twelve leads has no effect if only I and V2 are selected."""
     clean = read(SAMPLES / "00010_lr.hea").crop(0, 10)
     noisy = clean.signal + torch.randn_like(clean.signal)
     keep = [0, 7]
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_files(run, model, tmp_path):
     assert one == two != other
 
 
-def test_no_name_or_birth_date_leaves_the_watch(run, model, tmp_path):
+def test_no_name_or_birth_date_is_written(run, model, tmp_path):
     assert "Jane Doe" in WATCH.read_text()
     run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2)
     run("convert", WATCH, tmp_path / "r" / "c.csv")
@@ -133,15 +133,15 @@ def test_no_name_or_birth_date_leaves_the_watch(run, model, tmp_path):
 
 
 def test_json_is_json(run, model, tmp_path):
-    code, told, _ = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json")
-    about = json.loads(told)
+    code, text, _ = run("reconstruct", WATCH, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json")
+    about = json.loads(text)
     assert code == 0 and about["recorded"] == ["I"] and len(about["generated"]) == 11
     about = json.loads(run("info", TRUTH, "--json")[1])
     assert about["fs"] == 500 and about["synthetic"] == [] and about["doubts"] == []
 
 
-def test_three_leads_derive_what_follows(run, model, tmp_path):
-    code, told, _ = run(
+def test_determined_leads_are_derived(run, model, tmp_path):
+    code, text, _ = run(
         "reconstruct",
         SAMPLES / "00010_lr.hea",
         "--leads",
@@ -153,7 +153,7 @@ def test_three_leads_derive_what_follows(run, model, tmp_path):
         "--num-draws",
         2,
     )
-    assert code == 0 and "derived:   III, aVR, aVL, aVF (exact" in told
+    assert code == 0 and "derived:   III, aVR, aVL, aVF (exact" in text
 
 
 def test_convert_info_plot(run, tmp_path):
@@ -166,12 +166,12 @@ def test_convert_info_plot(run, tmp_path):
     assert (tmp_path / "a.svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_a_file_that_says_nothing_is_told(run, tmp_path):
+def test_options_supply_what_a_file_does_not_state(run, tmp_path):
     np.savetxt(tmp_path / "bare.csv", simulate(1, fs=200).pick("II").signal[0, 0].numpy() * 1000, "%.1f")
     code, _, err = run("info", tmp_path / "bare.csv")
     assert code == 2 and "lead" in err
-    code, told, err = run("info", tmp_path / "bare.csv", "--leads", "II", "--fs", 200, "--unit", "uV")
-    assert code == 0 and "II; 10 s at 200 Hz" in told, err
+    code, text, err = run("info", tmp_path / "bare.csv", "--leads", "II", "--fs", 200, "--unit", "uV")
+    assert code == 0 and "II; 10 s at 200 Hz" in text, err
 
 
 def flat():
@@ -190,10 +190,10 @@ def swapped():
     [
         (None, (), "there is no such file"),
         (flat, (), "lead V2 is flat at 0.1 mV"),
-        (swapped, (), "would mend it; pass"),
+        (swapped, (), "would correct it; pass"),
         (lambda: simulate(1, seconds=1.5), (), "the recording lasts 1.5 s; at least 2 s were expected"),
-        (lambda: simulate(1), ("--leads", "V9"), "'V9' is no lead"),
-        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "the file calls a channel 'I' and leads calls it 'V2'"),
+        (lambda: simulate(1), ("--leads", "V9"), "'V9' is not a known lead"),
+        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "a channel is 'I' in the file and 'V2' in leads"),
         (lambda: simulate(1), ("--fs", "-3"), "-3"),
         (lambda: simulate(1), ("--num-draws", "1"), "at least 2 draws"),
         (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),
@@ -205,7 +205,7 @@ def swapped():
         (lambda: simulate(1), ("--plot-format", "gif"), "gif"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(make, words, message, run, model, tmp_path):
+def test_invalid_input_is_one_sentence_and_writes_nothing(make, words, message, run, model, tmp_path):
     file = tmp_path / "in.npz"
     if make:
         write(make(), file)
@@ -215,7 +215,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(make, words, message, run,
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".*"))
 
 
-def test_contradicting_leads_go_on_with_a_flag(run, model, tmp_path):
+def test_contradicting_leads_are_accepted_with_an_option(run, model, tmp_path):
     ecg = simulate(1)
     ecg.signal[:, 2] += 0.4
     write(ecg, tmp_path / "in.npz")
@@ -225,7 +225,7 @@ def test_contradicting_leads_go_on_with_a_flag(run, model, tmp_path):
     assert run(*words, "--allow-contradiction")[0] == 0
 
 
-def test_nothing_is_overwritten_without_a_flag(run, model, tmp_path):
+def test_existing_files_are_kept_without_overwrite(run, model, tmp_path):
     words = ("reconstruct", WATCH, "--model", model, "--out", tmp_path / "out", "--num-draws", 2)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("precious")
@@ -241,7 +241,7 @@ def test_nothing_is_overwritten_without_a_flag(run, model, tmp_path):
     [(OSError(28, "No space left on device"), 1, "No space left on device"), (KeyboardInterrupt(), 130, "")],
     ids=["full disk", "interrupted"],
 )
-def test_a_stopped_run_leaves_no_half_result(trouble, exit_code, message, run, model, tmp_path, monkeypatch):
+def test_an_interrupted_run_leaves_no_partial_result(trouble, exit_code, message, run, model, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise trouble
 
@@ -252,16 +252,16 @@ def test_a_stopped_run_leaves_no_half_result(trouble, exit_code, message, run, m
 
 
 def test_train_then_use(run, tmp_path):
-    folder = tmp_path / "hearts"
+    folder = tmp_path / "records"
     folder.mkdir()
     for i in range(30):
         write(simulate(1, seconds=4, seed=i), folder / f"{i}.hea")
     words = ["train", ROOT / "configs/tiny/vae.toml", "--data", folder, "--out", tmp_path / "run", "--quiet"]
     words += ["--cache", tmp_path / "cache", "--set", "training.epochs=1"]
-    code, told, err = run(*words)
-    assert code == 0 and "best checkpoint" in told, err
+    code, text, err = run(*words)
+    assert code == 0 and "best checkpoint" in text, err
     code, _, err = run(*words)
-    assert code == 2 and "go on with --resume" in err
+    assert code == 2 and "continue with --resume" in err
     code, _, err = run(*words, "--resume", "--set", "training.epoch=2")
     assert code == 2 and "did you mean 'epochs'" in err
     further = [*words[:4], "--out", tmp_path / "further", *words[6:], "--from", tmp_path / "run" / "checkpoint"]
@@ -285,8 +285,8 @@ def test_train_then_use(run, tmp_path):
     assert run(*words)[0] == 0
 
 
-def test_help_answers_at_once():
-    """In processor time, so that a busy machine is forgiven; it takes 0.3 s."""
+def test_help_is_fast():
+    """Measured in processor time, so that the load of the machine has no effect; it takes 0.3 s."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     shown = subprocess.run([sys.executable, "-m", "ecggen", "--help"], capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

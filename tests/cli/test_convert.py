@@ -1,4 +1,4 @@
-"""``convert`` and ``info``: what users do with folders of other people's files."""
+"""``ecggen convert`` and ``ecggen info`` on folders of files from other sources."""
 
 import csv
 import errno
@@ -29,7 +29,7 @@ def rows(folder):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two records, one of them in two forms, one in µV and another order, a table that is no recording."""
+    """Two records, one of them in two formats, one in µV and another order, a table that is no recording."""
     source = tmp_path / "in"
     (source / "ward").mkdir(parents=True)
     for suffix in (".hea", ".dat"):
@@ -47,10 +47,10 @@ def folder(tmp_path):
 # Folders
 
 
-def test_a_folder_is_converted_and_every_change_is_told(folder, run, tmp_path):
-    code, told, _ = run("convert", folder, tmp_path / "out", "--format", "npz")
+def test_a_folder_is_converted_and_every_change_is_reported(folder, run, tmp_path):
+    code, text, _ = run("convert", folder, tmp_path / "out", "--format", "npz")
     assert code == 0
-    assert "3 recordings converted, 1 refused" in told
+    assert "3 recordings converted, 1 refused" in text
     table = {row["source"]: row for row in rows(tmp_path / "out")}
     assert table["ward/00010_lr.hea"]["file"] == "ward/00010_lr_2.npz"  # the table of the same name came first
     assert table["ward/00010_lr.csv"]["file"] == "ward/00010_lr.npz"
@@ -69,28 +69,28 @@ def test_a_folder_is_converted_and_every_change_is_told(folder, run, tmp_path):
     assert torch.allclose(one.signal, other.signal, atol=6e-4)
 
 
-def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
+def test_an_interrupted_job_is_resumed(folder, run, tmp_path, monkeypatch):
     out = tmp_path / "out"
     from ecggen.cli.jobs import conversion
 
-    whole = conversion.converted
+    original = conversion.convert_recording
     calls = []
 
     def stopping(*values):
         calls.append(values)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return whole(*values)
+        return original(*values)
 
-    monkeypatch.setattr(conversion, "converted", stopping)
+    monkeypatch.setattr(conversion, "convert_recording", stopping)
     assert run("convert", folder, out)[0] == 130
     assert len(rows(out)) == 2
     first = (out / rows(out)[1]["file"]).stat().st_mtime_ns
-    monkeypatch.setattr(conversion, "converted", whole)
-    assert "go on with --resume" in run("convert", folder, out)[2]
-    assert "was begun otherwise" in run("convert", folder, out, "--resume", "--format", "csv")[2]
-    code, told, _ = run("convert", folder, out, "--resume")
-    assert code == 0 and "3 recordings converted, 1 of them before, 1 refused" in told
+    monkeypatch.setattr(conversion, "convert_recording", original)
+    assert "continue with --resume" in run("convert", folder, out)[2]
+    assert "was begun with other settings" in run("convert", folder, out, "--resume", "--format", "csv")[2]
+    code, text, _ = run("convert", folder, out, "--resume")
+    assert code == 0 and "3 recordings converted, 1 of them earlier, 1 refused" in text
     done = {row["source"]: row["file"] for row in rows(out) if row["file"]}
     assert len(set(done.values())) == len(done) == 3
     assert (out / rows(out)[1]["file"]).stat().st_mtime_ns == first
@@ -100,16 +100,16 @@ def test_a_job_that_was_stopped_goes_on(folder, run, tmp_path, monkeypatch):
 
 
 def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
-    write(simulate(3, seconds=4), tmp_path / "hearts.npz")
-    assert contents(tmp_path / "hearts.npz") == ["1", "2", "3"]
-    code, told, _ = run("convert", tmp_path / "hearts.npz", tmp_path / "out", "--format", "csv", "--json")
-    assert code == 0 and json.loads(told)["converted"] == 3
-    assert sorted(path.name for path in (tmp_path / "out" / "hearts").iterdir()) == ["1.csv", "2.csv", "3.csv"]
-    assert run("convert", tmp_path / "hearts.npz", tmp_path / "two.csv", "--record", "2")[0] == 0
+    write(simulate(3, seconds=4), tmp_path / "records.npz")
+    assert contents(tmp_path / "records.npz") == ["1", "2", "3"]
+    code, text, _ = run("convert", tmp_path / "records.npz", tmp_path / "out", "--format", "csv", "--json")
+    assert code == 0 and json.loads(text)["converted"] == 3
+    assert sorted(path.name for path in (tmp_path / "out" / "records").iterdir()) == ["1.csv", "2.csv", "3.csv"]
+    assert run("convert", tmp_path / "records.npz", tmp_path / "two.csv", "--record", "2")[0] == 0
     assert torch.allclose(read(tmp_path / "two.csv").signal, simulate(3, seconds=4).signal[[1]], atol=1e-5)
     assert (
         "recording '7' is not among '1', '2', '3'"
-        in run("convert", tmp_path / "hearts.npz", tmp_path / "x.csv", "--record", "7")[2]
+        in run("convert", tmp_path / "records.npz", tmp_path / "x.csv", "--record", "7")[2]
     )
 
 
@@ -117,7 +117,7 @@ def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
     ("words", "message"),
     [
         (("in", "in/out"), "a folder outside of it was expected"),
-        (("in", "out", "--format", "mp3"), "the form is 'mp3'; one of wfdb"),
+        (("in", "out", "--format", "mp3"), "the format is 'mp3'; one of wfdb"),
         (("in", "out", "--overwrite", "--resume"), "both --overwrite and --resume"),
         (("in", "out", "--resume"), "holds no convert.json"),
         (("in", "out", "--record", "1"), "--record was given for a folder"),
@@ -127,7 +127,7 @@ def test_a_batch_becomes_a_file_for_each_record(run, tmp_path):
         (("nowhere", "out"), "there is no such file"),
     ],
 )
-def test_bad_words_are_one_sentence(words, message, folder, run, tmp_path, monkeypatch):
+def test_invalid_options_are_one_sentence(words, message, folder, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     code, _, err = run("convert", *words)
@@ -135,22 +135,22 @@ def test_bad_words_are_one_sentence(words, message, folder, run, tmp_path, monke
     assert sorted(tmp_path.rglob("*")) == before, "something was left behind"
 
 
-def test_one_file_tells_what_was_changed(run, tmp_path):
-    code, told, _ = run("convert", WATCH, tmp_path / "a.csv", "--resample", 100)
+def test_changes_of_one_file_are_reported(run, tmp_path):
+    code, text, _ = run("convert", WATCH, tmp_path / "a.csv", "--resample", 100)
     assert code == 0
-    assert "changed: unit 'µV' → mV" in told and "changed: 512 → 100 Hz" in told
+    assert "changed: unit 'µV' → mV" in text and "changed: 512 → 100 Hz" in text
     assert "exist already" in run("convert", WATCH, tmp_path / "a.csv")[2]
 
 
 # Privacy
 
 
-@pytest.mark.parametrize("form", ["wfdb", "csv", "npz", "edf", "dicom", "aecg", "challenge"])
-def test_no_output_names_the_patient(form, run, tmp_path):
-    """The samples' invented Jane Doe, born 1963-02-03, stays behind in every form."""
+@pytest.mark.parametrize("file_format", ["wfdb", "csv", "npz", "edf", "dicom", "aecg", "challenge"])
+def test_no_output_identifies_the_patient(file_format, run, tmp_path):
+    """The samples' invented Jane Doe, born 1963-02-03, is removed in every format."""
     shutil.copytree(SAMPLES / "formats", tmp_path / "in", ignore=shutil.ignore_patterns("*.py", "*.md"))
     shutil.copy(WATCH, tmp_path / "in")
-    assert run("convert", tmp_path / "in", tmp_path / "out", "--format", form)[0] == 0
+    assert run("convert", tmp_path / "in", tmp_path / "out", "--format", file_format)[0] == 0
     for path in (tmp_path / "out").rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         if path.suffix == ".npz":
@@ -160,21 +160,21 @@ def test_no_output_names_the_patient(form, run, tmp_path):
             assert word not in content, f"{word!r} in {path.name}"
 
 
-# What info tells
+# What info prints
 
 
-def heart(**change) -> ECG:
+def recording(**change) -> ECG:
     return replace(simulate(1, fs=250, seed=5), **change)
 
 
 def test_a_clean_recording_has_no_doubts():
-    seen = inspect(heart())
+    seen = inspect(recording())
     assert seen.doubts == () and seen.gaps == () and seen.flat == () and seen.clipped == ()
     assert seen.heart_rate is not None and 40 < seen.heart_rate < 120
 
 
-def test_gaps_standing_and_clipped_parts_are_told_with_their_place():
-    ecg = heart()
+def test_gaps_and_flat_and_clipped_parts_are_reported_with_their_times():
+    ecg = recording()
     signal = ecg.signal.clone()
     signal[0, 6, 250:500] = torch.nan
     signal[0, 7, 1000:1500] = signal[0, 7, 1000]
@@ -184,35 +184,35 @@ def test_gaps_standing_and_clipped_parts_are_told_with_their_place():
     assert [part.lead for part in seen.flat] == ["V2"]
     assert seen.flat[0].first == pytest.approx(4.0, abs=0.01) and seen.flat[0].last == pytest.approx(6.0)
     assert seen.clipped == ("V4",)
-    told = " / ".join(seen.doubts)
-    assert "samples are missing: V1 from 1.00 to 2.00 s" in told
-    assert "the signal stands still: V2 from 4.00 to 6.00 s" in told
-    assert "lead V4 is clipped at" in told
+    text = " / ".join(seen.doubts)
+    assert "samples are missing: V1 from 1.00 to 2.00 s" in text
+    assert "the signal is constant: V2 from 4.00 to 6.00 s" in text
+    assert "lead V4 is clipped at" in text
 
 
-def test_a_recording_without_a_whole_part_is_told():
-    ecg = heart()
+def test_a_recording_without_a_part_free_of_gaps_is_reported():
+    ecg = recording()
     signal = ecg.signal.clone()
     signal[0, 1, ::100] = torch.nan
-    assert inspect(replace(ecg, signal=signal)).doubts == ("no part of 2 s is whole in all leads",)
+    assert inspect(replace(ecg, signal=signal)).doubts == ("no segment of 2 s has samples in all leads",)
 
 
-def test_a_wrong_rate_is_doubted():
+def test_a_wrong_sampling_rate_is_doubted():
     [doubt] = inspect(replace(simulate(1, fs=250, seed=3), fs=25.0)).doubts
-    assert "times a minute: is the sampling rate of 25 Hz right?" in doubt
+    assert "per minute: is the sampling rate of 25 Hz right?" in doubt
 
 
-def test_wrong_gains_are_told_with_the_factors_that_mend_them():
+def test_wrong_gains_are_reported_with_correction_factors():
     """As in LUDB's published headers, where every lead has a gain of its own."""
-    ecg = heart()
+    ecg = recording()
     factors = torch.tensor([1.0, 1.6, 0.7, 1.2, 0.5, 2.0] + [1.0] * 6)
     [doubt] = inspect(replace(ecg, signal=ecg.signal * factors[:, None])).doubts
-    assert "contradict each other by up to" in doubt and "(are the gains right?) would mend it" in doubt
+    assert "contradict each other by up to" in doubt and "(are the gains right?) would correct it" in doubt
     assert "multiplying II by 0.62, III by 1.43, aVR by 0.83, aVL by 2.00, aVF by 0.50" in doubt
 
 
-def test_laws_that_are_off_by_more_than_rounding_are_told():
-    ecg = heart()
+def test_violated_lead_laws_are_reported():
+    ecg = recording()
     signal = ecg.signal.clone()
     signal[0, 2] += 0.12 * torch.sin(torch.arange(ecg.samples) / 50)
     [doubt] = inspect(replace(ecg, signal=signal)).doubts
@@ -220,7 +220,7 @@ def test_laws_that_are_off_by_more_than_rounding_are_told():
 
 
 def rewired(ecg: ECG, **now: tuple[str, int]) -> ECG:
-    """Leads I and II as given by (lead, sign); all other limb leads follow."""
+    """An ECG with leads I and II replaced by (lead, sign), and the other limb leads derived from them."""
     waves = {lead: ecg.pick(lead).signal[:, 0] for lead in ecg.leads}
     one, two = (sign * waves[lead] for lead, sign in (now["I"], now["II"]))
     chest = [waves[lead] for lead in STANDARD_LEADS[6:]]
@@ -232,25 +232,25 @@ def test_exchanged_arms_are_suspected_in_real_recordings(name):
     ecg = read(SAMPLES / f"{name}.hea")
     assert exchanged(ecg) == []
     [arms] = exchanged(rewired(ecg, I=("I", -1), II=("III", 1)))
-    assert "lead I runs against" in arms and "left and right arm may be exchanged" in arms
+    assert "lead I is inverted relative to" in arms and "left and right arm may be exchanged" in arms
 
 
 @pytest.mark.parametrize("name", ["00010_lr", "00262_hr", "E00001", "Q0012"])
 def test_an_exchanged_leg_is_suspected_in_real_recordings(name):
     [leg] = exchanged(rewired(read(SAMPLES / f"{name}.hea"), I=("III", -1), II=("II", -1)))
-    assert "lead II runs against" in leg and "right arm and left leg may be exchanged" in leg
+    assert "lead II is inverted relative to" in leg and "right arm and left leg may be exchanged" in leg
 
 
 @pytest.mark.skipif("ECGGEN_PTBXL" not in os.environ, reason="ECGGEN_PTBXL names no folder of PTB-XL")
 def test_how_often_exchanged_electrodes_are_found_and_wrongly_suspected():
-    """The figures beside ``inspection.AGAINST``, on PTB-XL's fold 9."""
+    """The figures beside ``inspection.INVERTED``, on PTB-XL's fold 9."""
     folder = Path(os.environ["ECGGEN_PTBXL"])
     names = [recording.path for recording in recordings(folder) if recording.fold == 9]
     ecgs = [read(path, check=False, allow_contradiction=True) for path in names]
     as_published = sum(bool(exchanged(ecg)) for ecg in ecgs) / len(ecgs)
     arms = sum(bool(exchanged(rewired(ecg, I=("I", -1), II=("III", 1)))) for ecg in ecgs) / len(ecgs)
     leg = sum(bool(exchanged(rewired(ecg, I=("III", -1), II=("II", -1)))) for ecg in ecgs) / len(ecgs)
-    still = sum("is nearly still" in "".join(exchanged(ecg)) for ecg in ecgs)
+    still = sum("is nearly flat" in "".join(exchanged(ecg)) for ecg in ecgs)
     print(f"{len(ecgs)} records: as published {as_published:.4f}, still {still}, arms {arms:.3f}, leg {leg:.3f}")
     assert as_published < 0.02 and still == 1 and arms > 0.88 and leg > 0.88
 
@@ -260,14 +260,14 @@ def test_a_still_lead_is_suspected():
     signal = ecg.signal.clone()
     signal[0, 1] = 0.01 * torch.randn(ecg.samples, generator=torch.Generator().manual_seed(1))
     still = replace(ecg, signal=signal[:, [0, 1, *range(6, 12)]], leads=("I", "II", *STANDARD_LEADS[6:])).standard()
-    assert any("lead II is nearly still" in doubt for doubt in exchanged(still))
+    assert any("lead II is nearly flat" in doubt for doubt in exchanged(still))
 
 
-def test_info_tells_what_is_synthetic_and_what_is_personal(run, tmp_path):
+def test_info_reports_generated_leads_and_identifying_metadata(run, tmp_path):
     origin = Provenance(("I",), ("II",), "vae@0123456789ab", 7, "lead I")
     write(replace(simulate(1).pick("I", "II"), provenance=origin), tmp_path / "a.hea")
-    told = run("info", tmp_path / "a.hea")[1]
-    assert "SYNTHETIC leads" in told and "ecggen-generated: II" in told
+    text = run("info", tmp_path / "a.hea")[1]
+    assert "SYNTHETIC leads" in text and "ecggen-generated: II" in text
     about = json.loads(run("info", SAMPLES / "Q0012.hea", "--json")[1])
     assert (about["age"], about["sex"]) == (79, "F") and "164867002" in about["codes"]
     assert about["format"] == "WFDB" and about["personal"] == ["recorded"]
@@ -278,13 +278,13 @@ def test_info_of_a_file_with_gaps(run, tmp_path):
     table = ecg.signal[0].numpy().copy()
     table[1] = np.nan
     np.savez(tmp_path / "a.npz", signal=table, leads=ecg.leads, fs=100, unit="mV")
-    code, told, _ = run("info", tmp_path / "a.npz")
-    assert code == 0 and "II   no value at all" in told and "samples are missing: II from 0.00 to 10.00 s" in told
+    code, text, _ = run("info", tmp_path / "a.npz")
+    assert code == 0 and "II   no values" in text and "samples are missing: II from 0.00 to 10.00 s" in text
 
 
-def test_forms_of_a_result_are_checked_before_anything_is_drawn(run, tmp_path):
+def test_output_formats_are_checked_before_generation(run, tmp_path):
     code, _, err = run("reconstruct", WATCH, "--out", tmp_path / "out", "--format", "wfdb,mp3")
-    assert code == 2 and "the forms are 'wfdb,mp3'; some of wfdb" in err
+    assert code == 2 and "the formats are 'wfdb,mp3'; some of wfdb" in err
 
 
 # Folders as PTB-XL and the Challenges have them
@@ -313,11 +313,11 @@ def ptb_xl(tmp_path):
     return folder
 
 
-def test_a_ptb_xl_folder_keeps_its_numbers_facts_and_folds(ptb_xl, run, tmp_path):
+def test_a_ptb_xl_folder_keeps_its_numbers_metadata_and_folds(ptb_xl, run, tmp_path):
     out = tmp_path / "out"
-    code, told, err = run("convert", ptb_xl, out, "--format", "ptb-xl")
+    code, text, err = run("convert", ptb_xl, out, "--format", "ptb-xl")
     assert code == 0, err
-    assert "2 recordings converted, 0 refused" in told
+    assert "2 recordings converted, 0 refused" in text
     before, after = ({one.name: one for one in recordings(folder)} for folder in (ptb_xl, out))
     assert before.keys() == after.keys() == {"00010", "00262"}
     for name, one in before.items():
@@ -332,7 +332,7 @@ def test_a_ptb_xl_folder_keeps_its_numbers_facts_and_folds(ptb_xl, run, tmp_path
     assert (out / "ptbxl_database.csv").read_bytes() == first
 
 
-def test_challenge_headers_carry_what_a_ptb_xl_table_says(ptb_xl, run, tmp_path):
+def test_challenge_headers_hold_the_metadata_of_a_ptb_xl_table(ptb_xl, run, tmp_path):
     assert run("convert", ptb_xl, tmp_path / "out", "--format", "challenge", "--json")[0] == 0
     header = (tmp_path / "out/records100/00000/00262_lr.hea").read_text()
     assert "Age: 90" in header and "Sex: Female" in header and "426783006" in header
@@ -353,11 +353,11 @@ def test_segments_are_no_recordings_of_their_own(run, tmp_path):
     assert listed == {"interrupted.hea"}
 
 
-# What went wrong once
+# Regressions
 
 
 def test_a_record_is_not_added_twice_to_a_ptb_xl_folder(run, tmp_path):
-    """The job was stopped between the folder's row and the list's."""
+    """The job was interrupted after the row of PTB-XL's table, before the line of convert.csv."""
     (tmp_path / "in").mkdir()
     for name in ("00010_lr", "00627_lr"):
         for suffix in (".hea", ".dat"):
@@ -374,18 +374,18 @@ def test_a_record_is_not_added_twice_to_a_ptb_xl_folder(run, tmp_path):
     assert len(recordings(out)) == 2 and read(recordings(out)[0].path).samples == 500
 
 
-def test_what_is_missing_is_made_again_on_resuming(folder, run, tmp_path):
+def test_missing_files_are_written_again_on_resuming(folder, run, tmp_path):
     out = tmp_path / "out"
     run("convert", folder, out)
     (out / "of_Ward_3.dat").unlink()
     (out / ".of_Ward_3.hea.0123abcd.tmp").write_text("half a header")
-    assert "2 of them before" in run("convert", folder, out, "--resume")[1]
+    assert "2 of them earlier" in run("convert", folder, out, "--resume")[1]
     assert (out / "of_Ward_3.dat").is_file() and not list(out.rglob("*.tmp"))
     shutil.copytree(folder, tmp_path / "elsewhere" / "in")
-    assert "was begun otherwise" in run("convert", tmp_path / "elsewhere" / "in", out, "--resume")[2]
+    assert "was begun with other settings" in run("convert", tmp_path / "elsewhere" / "in", out, "--resume")[2]
 
 
-def test_a_recording_called_as_the_list_keeps_its_place_beside_it(run, tmp_path):
+def test_a_recording_with_the_name_of_the_table_is_renamed(run, tmp_path):
     (tmp_path / "in").mkdir()
     shutil.copy(WATCH, tmp_path / "in" / "Convert.hea.csv")
     shutil.copy(WATCH, tmp_path / "in" / "CONVERT_HEA.csv")
@@ -395,7 +395,7 @@ def test_a_recording_called_as_the_list_keeps_its_place_beside_it(run, tmp_path)
     assert len({name.casefold() for name in (*made, "convert.csv")}) == 4
 
 
-def test_a_file_is_not_replaced_by_itself(run, tmp_path):
+def test_an_input_file_is_never_replaced(run, tmp_path):
     shutil.copy(WATCH, tmp_path / "watch.csv")
     before = (tmp_path / "watch.csv").read_bytes()
     assert run("convert", tmp_path / "watch.csv", tmp_path, "--format", "csv", "--overwrite")[0] == 2
@@ -423,19 +423,19 @@ def test_a_full_disk_stops_the_job(folder, run, tmp_path, monkeypatch):
     assert "3 recordings converted, 1 refused" in run("convert", folder, tmp_path / "out", "--resume")[1]
 
 
-def test_files_of_likely_names_are_taken_by_their_content(run, tmp_path):
+def test_files_with_generic_suffixes_are_recognised_by_content(run, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("leads.json", "apple_health.zip", "code15.h5"):
         shutil.copy(SAMPLES / "formats" / name, tmp_path / "in")
     (tmp_path / "in" / "README.txt").write_text("What lies here.\n")
     assert run("convert", tmp_path / "in", tmp_path / "out")[0] == 0
     made = {(row["source"], row["record"]): row["file"] for row in rows(tmp_path / "out")}
-    assert made["apple_health.zip", "2"] == "apple_health/2.hea", "a member's name tells the day"
+    assert made["apple_health.zip", "2"] == "apple_health/2.hea", "the name of a member contains the date"
     assert made["code15.h5", "2873686"] == "code15/2873686.hea" and made["leads.json", ""] == "leads.hea"
     assert not any(source == "README.txt" for source, _ in made)
 
 
-def test_a_name_that_is_no_text(run, tmp_path):
+def test_an_undecodable_file_name(run, tmp_path):
     (tmp_path / "in").mkdir()
     name = os.fsencode(tmp_path / "in") + b"/M\xfcller.csv"
     with open(name, "wb") as file:  # noqa: PTH123
@@ -451,7 +451,7 @@ def test_absurd_rates_are_refused(rate, run, tmp_path):
     assert code == 2 and "1 to 100,000 Hz" in err
 
 
-def test_a_watch_tells_who_wore_it(run):
+def test_the_export_of_a_watch_identifies_the_patient(run):
     about = json.loads(run("info", WATCH, "--json")[1])
     assert {"name", "birth_date", "recorded"} <= set(about["personal"])
 
@@ -465,19 +465,19 @@ def test_a_watch_tells_who_wore_it(run):
         (lambda text: text.replace(",1,9,", ",2,9,"), "line 2 of"),
     ],
 )
-def test_a_broken_table_of_ptb_xl_is_one_sentence(spoil, message, ptb_xl, run, tmp_path):
+def test_an_invalid_table_of_ptb_xl_is_one_sentence(spoil, message, ptb_xl, run, tmp_path):
     table = ptb_xl / "ptbxl_database.csv"
     table.write_text(spoil(table.read_text()))
     code, _, err = run("convert", ptb_xl, tmp_path / "out", "--format", "ptb-xl")
     assert code == 2 and message in err, err
 
 
-def test_what_a_form_has_no_place_for_is_told(run, tmp_path):
+def test_metadata_that_a_format_cannot_hold_are_reported(run, tmp_path):
     source = SAMPLES / "formats" / "muse.xml"
-    told = run("convert", source, tmp_path / "a.edf", "--personal")[1]
-    assert "no place in this form for: birth date" in told and "Doe" not in told
-    assert "no place" not in run("convert", source, tmp_path / "a.csv", "--personal")[1]
-    assert "no place" not in run("convert", source, tmp_path / "b.edf")[1]
+    text = run("convert", source, tmp_path / "a.edf", "--personal")[1]
+    assert "this format cannot hold: birth date" in text and "Doe" not in text
+    assert "cannot hold" not in run("convert", source, tmp_path / "a.csv", "--personal")[1]
+    assert "cannot hold" not in run("convert", source, tmp_path / "b.edf")[1]
 
 
 def test_lists_of_generated_shards_are_no_recordings(tmp_path):
@@ -489,8 +489,8 @@ def test_lists_of_generated_shards_are_no_recordings(tmp_path):
     assert [path.name for path in records(tmp_path)] == ["00000.npz", "records_1_of_2.csv"]
 
 
-def test_a_ptb_xl_folder_tells_what_it_has_no_place_for(run, tmp_path):
+def test_metadata_that_a_ptb_xl_folder_cannot_hold_are_reported(run, tmp_path):
     (tmp_path / "in").mkdir()
     shutil.copy(SAMPLES / "formats" / "muse.xml", tmp_path / "in")
     assert run("convert", tmp_path / "in", tmp_path / "out", "--format", "ptb-xl", "--personal")[0] == 0
-    assert "no place in this form for: name" in rows(tmp_path / "out")[0]["changes"]
+    assert "this format cannot hold: name" in rows(tmp_path / "out")[0]["changes"]

@@ -1,4 +1,4 @@
-"""Generation from words: what a sentence says, the same files whatever the shard, and a list that tells the truth."""
+"""``ecggen generate``: prompts, reproducible files for any sharding, and a table that describes the records."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from conftest import tiny
 from ecggen import InputError, cli, read, write
 from ecggen.cli.jobs import generation
 from ecggen.cli.jobs.generation import Job
-from ecggen.cli.jobs.prompts import Prompt
 from ecggen.conditioning.metadata_in_text import TextMetadata, metadata_in
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.core.ecg import STANDARD_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
+from ecggen.data.prompts import Prompt
 from ecggen.generators import checkpoint
 from evaluation.scripts import sampling
 
@@ -30,15 +30,15 @@ SHORT = ("--seconds", 4, "--fs", 100, "--plot-format", "none")
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Two tiny checkpoints: one draws in one pass, one in steps."""
-    shelf = tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.mktemp("models")
     for name in ("vae", "flow"):
-        checkpoint.save(tiny(name), shelf / name, card="---\nlicense: cc-by-4.0\n---\nMade from PTB-XL.\n")
-    return shelf
+        checkpoint.save(tiny(name), folder / name, card="---\nlicense: cc-by-4.0\n---\nMade from PTB-XL.\n")
+    return folder
 
 
 @pytest.fixture
 def run(monkeypatch, capsys, models):
-    """``ecggen generate`` in this process, with the VAE unless told otherwise: (exit code, output, errors)."""
+    """``ecggen generate`` in this process, with the VAE by default: (exit code, output, errors)."""
 
     def command(*words):
         words = words if "--model" in words else ("--model", models / "vae", *words)
@@ -92,8 +92,8 @@ def records(folder):
         ("between 60 and 80 bpm, aged 60 to 70", 65, None, 70),
         ("EF 30, 66M, HR 55", 66, "M", 55),
         ("male 130 bpm", None, "M", 130),
-        ("400-year-old man at 9999 bpm", 400, "M", 9999),  # read as it stands; the door refuses it
-        # what is no fact
+        ("400-year-old man at 9999 bpm", 400, "M", 9999),  # read as stated; parse_prompt refuses it
+        # no metadata
         ("", None, None, None),
         ("1st degree AV block, 2 mm ST elevation in V2", None, None, None),
         ("PR 220 ms, QT 480, QRS 90 M, 12 F waves", None, None, None),
@@ -111,34 +111,36 @@ def records(folder):
         ("3-month-old girl", None, "F", None),
     ],
 )
-def test_what_a_sentence_says(text, age, sex, rate):
+def test_metadata_in_a_sentence(text, age, sex, rate):
     assert metadata_in(text) == TextMetadata(age, sex, rate)
 
 
-def test_what_was_decided_is_said():
+def test_decisions_are_noted():
     assert metadata_in("60-80 bpm").notes == ("heart rate 60 to 80 in the text is taken as 70",)
     assert "several ages (50, 74)" in metadata_in("MI at age 50, 74-year-old").notes[0]
     assert "is a bound" in metadata_in("over 100 bpm").notes[0]
 
 
-def test_words_in_a_folder_out(run, models, tmp_path):
+def test_a_folder_from_a_text(run, models, tmp_path):
     out = tmp_path / "out"
-    code, told, err = run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", "--seconds", 4)
+    code, text, err = run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", "--seconds", 4)
     assert code == 0, err
-    assert told.startswith("SYNTHETIC; not for diagnosis\n2 records, 4 s at 500 Hz: 00000.hea … 00001.hea in ")
-    assert 'understood: text "atrial fibrillation' in told and "age 74; sex F; heart rate 130\n" in told
-    assert "heart rate: requested 130, measured " in told and "2 steps, guidance scale 1, seed 0" in told
-    pages = [f"overview_{i:05d}.png" for i in range(2)]
+    assert text.startswith(
+        "SYNTHETIC; not for diagnosis\ngenerated: 2 records, 4 s at 500 Hz: 00000.hea … 00001.hea in "
+    )
+    assert 'condition: text "atrial fibrillation' in text and "age 74; sex F; heart rate 130\n" in text
+    assert "heart rate: requested 130, measured " in text and "2 steps, guidance scale 1, seed 0" in text
+    plots = [f"overview_{i:05d}.png" for i in range(2)]
     files = {f"{i:05d}{suffix}" for i in range(2) for suffix in (".hea", ".dat")}
-    assert {path.name for path in out.iterdir()} == {*files, *pages, "records.csv", "generate.json", "README.txt"}
-    assert all((out / page).read_bytes().startswith(b"\x89PNG") for page in pages)
+    assert {path.name for path in out.iterdir()} == {*files, *plots, "records.csv", "generate.json", "README.txt"}
+    assert all((out / plot).read_bytes().startswith(b"\x89PNG") for plot in plots)
     about = json.loads((out / "generate.json").read_text("utf-8"))
-    assert about["complete"] and about["written"] == 2 and "SYNTHETIC" in about["what"]
+    assert about["complete"] and about["written"] == 2 and about["plots"] == plots and "SYNTHETIC" in about["what"]
     assert about["requested"]["prompts"][0]["heart_rate"] == 130 and about["licence"].startswith("CC BY 4.0")
     assert "not for diagnosis" in (out / "README.txt").read_text("utf-8")
 
 
-def test_the_list_tells_the_truth(run, models, tmp_path):
+def test_the_table_describes_the_records(run, models, tmp_path):
     out = tmp_path / "out"
     run("--text", SENTENCE, "-n", 2, "--out", out, "--model", models / "flow", *SHORT, "--seed", 5, "--num-steps", 3)
     listed = rows(out)
@@ -150,8 +152,8 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
         assert origin.generated == STANDARD_LEADS and origin.recorded == () and origin.seed == int(row["seed"]) == 5
         assert origin.condition == f"text {row['text']}; age {row['age']}; sex {row['sex']}; heart rate 130"
         assert origin.model == f"{row['model']}, {row['num_steps']} steps, guidance scale {row['guidance_scale']}"
-        obtained = heart_rate(r_peaks(ecg)[0])
-        assert row["heart_rate_measured"] == ("" if obtained is None else f"{round(obtained, 1):.10g}")
+        measured = heart_rate(r_peaks(ecg)[0])
+        assert row["heart_rate_measured"] == ("" if measured is None else f"{round(measured, 1):.10g}")
         assert row["synthetic"] == "True" and row["text"] == SENTENCE
         record = wfdb.rdrecord(str((out / row["file"]).with_suffix("")))
         assert record.p_signal.shape == (400, 12) and set(record.units) == {"mV"}
@@ -160,18 +162,19 @@ def test_the_list_tells_the_truth(run, models, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "suffix"), [("csv", ".csv"), ("npz", ".npz"), ("edf", ".edf"), ("aecg", ".xml"), ("challenge", ".mat")]
+    ("file_format", "suffix"),
+    [("csv", ".csv"), ("npz", ".npz"), ("edf", ".edf"), ("aecg", ".xml"), ("challenge", ".mat")],
 )
-def test_other_forms_hold_the_same(form, suffix, run, tmp_path):
+def test_other_formats_hold_the_same(file_format, suffix, run, tmp_path):
     run("--text", "sinus rhythm", "--out", tmp_path / "wfdb", *SHORT)
-    assert run("--text", "sinus rhythm", "--out", tmp_path / form, *SHORT, "--format", form)[0] == 0
-    one, other = (read(tmp_path / name, check=False) for name in ("wfdb/00000.hea", f"{form}/00000{suffix}"))
+    assert run("--text", "sinus rhythm", "--out", tmp_path / file_format, *SHORT, "--format", file_format)[0] == 0
+    one, other = (read(tmp_path / name, check=False) for name in ("wfdb/00000.hea", f"{file_format}/00000{suffix}"))
     torch.testing.assert_close(one.signal, other.signal, atol=6e-4, rtol=0)
     assert other.provenance == one.provenance
 
 
-def test_the_same_seed_gives_the_same_files_whatever_the_shard(run, tmp_path, monkeypatch):
-    """To the byte: blocks are drawn whole. With blocks of another size, to the rounding."""
+def test_files_do_not_depend_on_the_sharding(run, tmp_path, monkeypatch):
+    """Identical to the byte, because blocks are generated as a whole; up to rounding with another block size."""
     monkeypatch.setattr(generation, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 18, *SHORT, "--seed", 3)
     assert run(*words, "--out", tmp_path / "whole")[0] == 0
@@ -194,27 +197,27 @@ def test_a_shard_of_a_small_job(run, tmp_path):
     assert [run(*words, "--shard", f"{i}/3")[0] for i in (1, 2, 3)] == [0, 0, 0]
     assert [len(rows(tmp_path / "out", f"records_{i}_of_3.csv")) for i in (1, 2, 3)] == [0, 1, 1]
     code, _, err = run(*words, "--shard", "2/3")
-    assert code == 2 and "go on with --resume" in err
+    assert code == 2 and "continue with --resume" in err
     code, _, err = run(*words, "--shard", "1/4", "--seed", 1)
     assert code == 2 and "was begun with seed 0, now it is 1" in err
 
 
-def test_a_killed_job_goes_on(run, tmp_path, monkeypatch):
+def test_an_interrupted_job_is_resumed(run, tmp_path, monkeypatch):
     monkeypatch.setattr(generation, "BLOCK", 4)
     words = ("--text", SENTENCE, "-n", 10, *SHORT)
     run(*words, "--out", tmp_path / "whole")
-    out, sound = tmp_path / "out", generation.Folder.add
+    out, original = tmp_path / "out", generation.Folder.add
 
     def dying(self, index, ecg, generator):
         if index == 6:
             raise KeyboardInterrupt
-        sound(self, index, ecg, generator)
+        original(self, index, ecg, generator)
 
     monkeypatch.setattr(generation.Folder, "add", dying)
     assert run(*words, "--out", out)[0] == 130
-    monkeypatch.setattr(generation.Folder, "add", sound)
+    monkeypatch.setattr(generation.Folder, "add", original)
     assert not json.loads((out / "generate.json").read_text("utf-8"))["complete"] and len(rows(out)) == 6
-    # What a kill may leave besides: a record without its line, a torn line, an unfinished file, a lost record.
+    # What an interruption may leave: a record without its line, a partial line, a partial file, a missing record.
     (out / "00006.dat").write_bytes(b"half")
     (out / ".00007.dat.0a1b2c3d.tmp").write_bytes(b"half")
     (out / "00001.hea").unlink()
@@ -230,7 +233,16 @@ def test_a_killed_job_goes_on(run, tmp_path, monkeypatch):
     assert not list(out.glob(".*")) and (out / "00002.hea").stat().st_mtime_ns == before
 
 
-def test_overwriting_leaves_what_is_not_its_own(run, tmp_path):
+def test_a_job_begun_with_release_0_1_is_refused(run, tmp_path):
+    run("-n", 2, *SHORT, "--out", tmp_path / "out")
+    description = tmp_path / "out" / "generate.json"
+    about = json.loads(description.read_text("utf-8"))
+    description.write_text(json.dumps({"ecggen": "0.1.0", "model": about["model"], "asked": about["requested"]}))
+    code, _, err = run("-n", 2, *SHORT, "--out", tmp_path / "out", "--resume")
+    assert code == 2 and "was begun with ecggen 0.1.0; a job of this release was expected" in err
+
+
+def test_overwriting_keeps_other_files(run, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("precious")
@@ -246,18 +258,18 @@ def test_prompts_from_a_file(run, tmp_path):
     (tmp_path / "p.csv").write_text(
         'text,age,sex,heart_rate,n\n"AF, 130 bpm",74,F,,2\n\n=sinus rhythm,,,,\n,60,male,55.5,\n', "utf-8-sig"
     )
-    code, told, err = run("--prompts", tmp_path / "p.csv", "-n", 3, *SHORT, "--out", tmp_path / "out")
-    assert code == 0 and "8 records" in told, err
-    told_of = [
-        (row["prompt"], row["text"], row["age"], row["sex"], row["heart_rate"]) for row in rows(tmp_path / "out")
-    ]
-    assert told_of == [
+    code, text, err = run("--prompts", tmp_path / "p.csv", "-n", 3, *SHORT, "--out", tmp_path / "out")
+    assert code == 0 and "8 records" in text, err
+    listed = [(row["prompt"], row["text"], row["age"], row["sex"], row["heart_rate"]) for row in rows(tmp_path / "out")]
+    assert listed == [
         *[("2", "AF, 130 bpm", "74", "F", "130")] * 2,
         *[("4", "=sinus rhythm", "", "", "")] * 3,
         *[("5", "", "60", "M", "55.5")] * 3,
     ]
     condition = read(tmp_path / "out" / "00005.hea", check=False).provenance.condition
     assert condition == "age 60; sex M; heart rate 55.5"
+    summary = json.loads((tmp_path / "out" / "generate.json").read_text("utf-8"))["heart_rate"]
+    assert summary["requested_median"] == 55.5, "five records have a requested heart rate: 130 twice, 55.5 three times"
     (tmp_path / "q.csv").write_text("Age;Text\n60;Sinusrhythmus, 70/min\n")
     assert run("--prompts", tmp_path / "q.csv", *SHORT, "--out", tmp_path / "q")[0] == 0
     assert rows(tmp_path / "q")[0]["heart_rate"] == "70"
@@ -278,13 +290,13 @@ def test_prompts_from_a_file(run, tmp_path):
         (b"text,age\nAF,300\n", "line 2 of the prompts: age is 300; 0 to 120"),
         (b"text,sex\nAF,x\n", "line 2 of the prompts: sex is 'x'"),
         (b"age\nnan\n", "column 'age' holds 'nan'"),
-        (b"text\nAF, 130 bpm\n", "line 2 has 2 cells for 1 columns; a cell for each column was expected; put a text"),
+        (b"text\nAF, 130 bpm\n", "line 2 has 2 cells for 1 columns; a cell for each column was expected; quote a text"),
         (b'text,age\n"AF\n', "line 2: unexpected end of data"),
         (b"text\n\xff\xfe\n", "it is not UTF-8"),
         (b"n\n600000\n600000\n", "records is 1.2e+06"),
     ],
 )
-def test_bad_prompts(content, message, run, tmp_path):
+def test_invalid_prompts(content, message, run, tmp_path):
     if content is not None:
         (tmp_path / "p.csv").write_bytes(content)
     code, _, err = run("--prompts", tmp_path / "p.csv", *SHORT, "--out", tmp_path / "out")
@@ -312,11 +324,11 @@ def test_bad_prompts(content, message, run, tmp_path):
         (("--fs", 49), "fs is 49 Hz; 50 to 2,000"),
         (("--fs", 2001), "fs is 2001"),
         (("--fs", "nan"), "fs is nan"),
-        (("--format", "mp3"), "the form is 'mp3'; one of wfdb, challenge, csv, npz"),
-        (("--plot-format", "gif"), "the picture is 'gif'"),
+        (("--format", "mp3"), "the format is 'mp3'; one of wfdb, challenge, csv, npz"),
+        (("--plot-format", "gif"), "the plot format is 'gif'"),
         (("--shard", "5/4"), "the shard is '5/4'"),
         (("--shard", "0/4"), "the shard is '0/4'"),
-        (("--shard", "one"), "as 2/4"),
+        (("--shard", "one"), "e.g. 2/4"),
         (("--num-steps", 4), "draws in one pass"),
         (("--guidance-scale", 2), "draws in one pass"),
         (("--model", "flow", "--num-steps", 0), "0 steps; 1 to 1000"),
@@ -326,7 +338,7 @@ def test_bad_prompts(content, message, run, tmp_path):
         (("--text", "AF", "--prompts", "p.csv"), "both --prompts and a prompt"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(words, message, run, models, tmp_path):
+def test_invalid_input_is_one_sentence_and_writes_nothing(words, message, run, models, tmp_path):
     words = [models / "flow" if word == "flow" else word for word in words]
     code, _, err = run("--out", tmp_path / "out", *words)
     assert code == 2 and err.startswith("error: ") and message in err, err
@@ -336,15 +348,23 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(words, message, run, model
 @pytest.mark.parametrize(
     ("words", "note", "text"),
     [
-        ((), "nothing was asked: hearts of any kind are drawn", ""),
+        ((), "no condition was given: generation is unconditional", ""),
         (("--text", "心房颤动"), "no Latin letter or digit", "心房颤动"),
-        (("--text", "AF\x1b[31m \x00 fibrilla\xadtion\u202e\udcff"), "cannot be shown", "AF [31m fibrillation"),
+        (
+            ("--text", "AF\x1b[31m \x00 fibrilla\xadtion\u202e\udcff"),
+            "unprintable characters were removed",
+            "AF [31m fibrillation",
+        ),
         (("--text", "AF " * 1000), "has 2999 characters; the first 2000", ("AF " * 667)[:2000].strip()),
         (("--text", "sinus rhythm " * 25), "reads 48 words; the last 2 of the text", ("sinus rhythm " * 25).strip()),
-        (("--text", "man, HR 70", "--heart-rate", 80), "heart rate 80 was given and wins", "man, HR 70"),
+        (
+            ("--text", "man, HR 70", "--heart-rate", 80),
+            "heart rate 80 is used; the text, which is unchanged, says 70",
+            "man, HR 70",
+        ),
         (
             ("--text", "man, aged 50", "--sex", "female"),
-            "sex F was given and wins; the text, left as it is, says M",
+            "sex F is used; the text, which is unchanged, says M",
             None,
         ),
         (("--text", "60-80 bpm"), "heart rate 60 to 80 in the text is taken as 70", "60-80 bpm"),
@@ -353,9 +373,9 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(words, message, run, model
     ],
     ids=range(10),
 )
-def test_odd_input_goes_on_and_is_said(words, note, text, run, tmp_path):
-    code, told, err = run("--out", tmp_path / "out", *words, *SHORT, "--json")
-    about = json.loads(told)
+def test_odd_input_is_accepted_with_a_note(words, note, text, run, tmp_path):
+    code, printed, err = run("--out", tmp_path / "out", *words, *SHORT, "--json")
+    about = json.loads(printed)
     assert code == 0 and len(about["notes"]) >= (note is not None), err
     assert note is None or any(note in each for each in about["notes"]), about["notes"]
     (row,) = rows(tmp_path / "out")
@@ -365,31 +385,31 @@ def test_odd_input_goes_on_and_is_said(words, note, text, run, tmp_path):
             assert not any(odd in path.read_text("utf-8") for odd in ("\x1b", "\x00", "\u202e")), path
 
 
-def test_whom_to_draw_is_said_where_no_words_are(run, tmp_path):
+def test_sampling_from_the_patient_prior_is_noted(run, tmp_path):
     made = tiny("vae")
     made.patient_prior = PatientPrior.of(["sinus rhythm"], np.array([[70.0, 1, 60]]))
     checkpoint.save(made, tmp_path / "vae")
-    said = "findings, age, sex and heart rate are drawn"
+    prior = "findings, age, sex and heart rate are sampled from the patient prior"
     for words, here in (((), True), (("--age", 70), True), (("--text", "sinus rhythm"), False)):
-        code, told, err = run("--model", tmp_path / "vae", "--out", tmp_path / str(words), *words, *SHORT, "--json")
+        code, text, err = run("--model", tmp_path / "vae", "--out", tmp_path / str(words), *words, *SHORT, "--json")
         assert code == 0, err
-        assert any(said in note for note in json.loads(told)["notes"]) == here
+        assert any(prior in note for note in json.loads(text)["notes"]) == here
 
 
-def test_long_records_are_drawn_few_at_a_time():
+def test_blocks_of_long_records_are_small():
     job = Job((Prompt(n=100),), 3600.0, 500.0, 0, "wfdb", "none")
     assert job.block == 1 and Job((Prompt(n=100),), 10.0, 500.0, 0, "wfdb", "none").block == 64
     big = Job((Prompt(n=999_990), Prompt(n=10)), 10.0, 500.0, 0, "wfdb", "none")
     parts = [big.part(f"{i}/7") for i in range(1, 8)]
     assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]] and parts[-1].stop == big.total
     assert all(part.start % 64 == 0 for part in parts) and big.file(7) == "000007.hea"
-    assert big.pages() == [0, 999_990] and job.pages() == [0, 1, 2, 3]
+    assert big.plotted() == [0, 999_990] and job.plotted() == [0, 1, 2, 3]
     assert big.prompt(999_989) is big.prompts[0] and big.prompt(999_990) is big.prompts[1]
 
 
-def test_the_benchmark_of_steps(models, tmp_path, monkeypatch, capsys):
-    """Speed and scores of both kinds of family; what a stopped run has is kept and not measured again."""
-    folder, out = tmp_path / "hearts", tmp_path / "sampling.json"
+def test_the_sampling_benchmark(models, tmp_path, monkeypatch, capsys):
+    """Speed and scores of both kinds of generator; an interrupted run keeps its results and does not repeat them."""
+    folder, out = tmp_path / "records", tmp_path / "sampling.json"
     folder.mkdir()
     for i in range(40):
         write(simulate(1, seconds=4, seed=i), folder / f"{i}.npz")
@@ -397,13 +417,13 @@ def test_the_benchmark_of_steps(models, tmp_path, monkeypatch, capsys):
     words += ["--cache", tmp_path / "cache", "--limit", 4, "--num-draws", 2, "--num-steps", 1, 2]
     monkeypatch.setattr(sys, "argv", [*map(str, words)])
     monkeypatch.setattr(sampling, "BATCH", 2)
-    calls, sound = [], sampling.score_generator
+    calls, original = [], sampling.score_generator
 
     def dying(*given):
         calls.append(given)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return sound(*given)
+        return original(*given)
 
     monkeypatch.setattr(sampling, "score_generator", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -430,11 +450,11 @@ def test_the_benchmark_of_steps(models, tmp_path, monkeypatch, capsys):
         sampling.run([], sampling.Settings(limit=5), before=results)
 
 
-def test_guidance_counts_twice(monkeypatch):
-    """Two evaluations a step where words are followed more than learnt; the count leaves no hook behind."""
+def test_guidance_doubles_the_evaluations(monkeypatch):
+    """Guidance takes two evaluations per step; counting them leaves no hook behind."""
     monkeypatch.setattr(sampling, "BATCH", 2)
     generator = tiny("flow")
     generator = generator.with_sampling(num_steps=3, guidance_scale=2)
-    told = sampling.speed(generator, runs=1)
-    assert told["nothing"]["evaluations_per_draw"] == 3 and told["text and metadata"]["evaluations_per_draw"] == 6
+    found = sampling.speed(generator, runs=1)
+    assert found["nothing"]["evaluations_per_draw"] == 3 and found["text and metadata"]["evaluations_per_draw"] == 6
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in generator.modules())

@@ -17,9 +17,9 @@ from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
 from ecggen.report.build import CHAPTERS, Chapter, measured
-from ecggen.report.inputs.discovery import listed
-from ecggen.report.inputs.load import Asked, entries, open_classifier, read_sets
-from ecggen.report.inputs.open import Said
+from ecggen.report.inputs.discovery import list_entries
+from ecggen.report.inputs.load import ReportRequest, open_classifier, read_sets, select_entries
+from ecggen.report.inputs.open import FileDefaults
 
 TWELVE = ",".join(STANDARD_LEADS)
 KEYS = (
@@ -41,9 +41,9 @@ def folder(path, ecg, names, suffix=".hea"):
 
 
 def sets(synthetic, real, **more):
-    asked = Asked(Path(synthetic), Path(real), **more)
+    request = ReportRequest(Path(synthetic), Path(real), **more)
     notes = []
-    return read_sets(entries(asked, notes), asked, lambda what, share: None, notes), notes
+    return read_sets(select_entries(request, notes), request, lambda what, share: None, notes), notes
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_array_is_read_either_way(tmp_path, real, turned):
     ecg = simulate(3, seed=2)
     signal = 1000 * ecg.signal.numpy()
     np.save(tmp_path / "made.npy", signal.swapaxes(1, 2) if turned else signal)
-    found, _ = sets(tmp_path / "made.npy", real, said=Said.of(100, "uV", TWELVE))
+    found, _ = sets(tmp_path / "made.npy", real, defaults=FileDefaults.of(100, "uV", TWELVE))
     torch.testing.assert_close(found["synthetic"].ecg.signal, ecg.signal, atol=1e-5, rtol=0)
     assert found["synthetic"].ecg.leads == STANDARD_LEADS and found["synthetic"].source == "made.npy"
 
@@ -84,7 +84,7 @@ def test_a_folder_that_generate_made_says_what_was_asked(tmp_path, real):
         rows.writerow([2, "../../etc/passwd", "", "", "", "", "True"])
     one = sets(made, real)[0]["synthetic"]
     assert one.names == ("00000", "00001") and one.texts == ("atrial fibrillation", "")
-    np.testing.assert_equal([one.age, one.sex, one.asked_rate], [[np.nan, 70], [np.nan, 1], [np.nan, 61.5]])
+    np.testing.assert_equal([one.age, one.sex, one.requested_heart_rate], [[np.nan, 70], [np.nan, 1], [np.nan, 61.5]])
 
 
 def test_a_ptb_xl_folder_brings_patients_and_statements(tmp_path, real):
@@ -99,13 +99,13 @@ def test_a_ptb_xl_folder_brings_patients_and_statements(tmp_path, real):
     (here / "ptbxl_database.csv").write_text("\n".join(lines))
     one = sets(real, here)[0]["real"]
     assert one.patients == ("0", "0", "1") and one.codes == ("NORM SR",) * 3 and one.texts == ("bericht",) * 3
-    assert [entry.name for entry in listed(here, Said(), (10,))] == ["00003"]
+    assert [entry.name for entry in list_entries(here, FileDefaults(), (10,))] == ["00003"]
     with pytest.raises(InputError, match="folds 1 of ptb hold no record"):
-        listed(here, Said(), (1,))
+        list_entries(here, FileDefaults(), (1,))
     # Of one folder, patients of the real set are not held out.
     found, notes = sets(real, here, real_folds=(9,), holdout=here)
     assert found["holdout"].patients == ("1",) and any("2 held-out records were left out" in note for note in notes)
-    with pytest.raises(InputError, match="all patients of the holdout are in the real set as well"):
+    with pytest.raises(InputError, match="all held-out patients are also in the real set"):
         sets(real, here, holdout=here)
 
 
@@ -123,22 +123,22 @@ def test_an_archive_may_say_what_is_known(tmp_path, real):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (Said.of(100, "mV", None), "does not name its leads"),
-        (Said.of(None, "mV", "standard"), "does not say the sampling rate"),
-        (Said.of(100, None, "standard"), "does not say the unit"),
-        (Said.of(100, "mV", "I,II"), "2 leads are named and"),
+        (FileDefaults.of(100, "mV", None), "does not name its leads"),
+        (FileDefaults.of(None, "mV", "standard"), "does not state the sampling rate"),
+        (FileDefaults.of(100, None, "standard"), "does not state the unit"),
+        (FileDefaults.of(100, "mV", "I,II"), "2 leads are named and"),
     ],
 )
 def test_an_array_needs_what_it_does_not_say(tmp_path, real, said, words):
     np.save(tmp_path / "made.npy", simulate(2).signal.numpy())
     with pytest.raises(InputError, match=words):
-        sets(tmp_path / "made.npy", real, said=said)
+        sets(tmp_path / "made.npy", real, defaults=said)
 
 
 def test_a_pickle_is_never_opened(tmp_path, real):
     np.save(tmp_path / "made.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(InputError, match="no array of numbers"):
-        sets(tmp_path / "made.npy", real, said=Said.of(100, "mV", "I"))
+        sets(tmp_path / "made.npy", real, defaults=FileDefaults.of(100, "mV", "I"))
 
 
 # --- one form
@@ -155,7 +155,7 @@ def test_another_rate_length_and_fewer_leads_are_brought_together_and_said(tmp_p
         "resampled from 250 to 100 Hz: 3 of 3 records",
     )
     assert found["real"].changed == ("cut to the first 8 s: 3 of 3 records",)
-    assert any(note.startswith("The sets differ in form (synthetic 8 leads, 250 Hz, 8 s; real 12") for note in notes)
+    assert any(note.startswith("The sets differ in format (synthetic 8 leads, 250 Hz, 8 s; real 12") for note in notes)
     assert float(found["synthetic"].ecg.law_residual().max()) < 1e-5
 
 
@@ -190,7 +190,9 @@ def test_a_set_without_records_is_named(tmp_path, real, content):
     made.mkdir()
     if content is not None:
         (made / "a.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"holds no recording|no recording lies in|no synthetic record can be used"):
+    with pytest.raises(
+        InputError, match=r"holds no recording|no recording was found in|no synthetic record can be used"
+    ):
         sets(made, real)
 
 
@@ -201,7 +203,7 @@ def test_a_limit_draws_at_random_and_says_so(tmp_path, real):
     other, _ = sets(made, real, limit=6, seed=4)
     assert len(found["synthetic"]) == 6 and found["synthetic"].names == again["synthetic"].names
     assert found["synthetic"].names != other["synthetic"].names
-    assert any("Of 20 synthetic records 6 were drawn at random" in note for note in notes)
+    assert any("6 of 20 synthetic records were selected at random" in note for note in notes)
 
 
 # --- pairs
@@ -214,7 +216,8 @@ def test_truths_are_found_by_name(tmp_path, real):
     found, notes = sets(made, real, truth=truth)
     assert found["truth"].names == found["synthetic"].names == ("a", "b", "c")
     torch.testing.assert_close(found["truth"].ecg.signal, found["synthetic"].ecg.signal)
-    assert "3 synthetic records were paired with their truth by name; 1 without a truth are left out." in notes
+    said = "3 synthetic records were paired with their true record by name; 1 without a true record were left out."
+    assert said in notes
 
 
 def test_truths_without_names_are_taken_in_order(tmp_path, real):
@@ -229,7 +232,7 @@ def test_unpaired_truths_leave_the_rest_of_the_report(tmp_path, real):
     made, truth = archive(tmp_path / "made.npz", simulate(5)), archive(tmp_path / "truth.npz", simulate(4))
     found, notes = sets(made, real, truth=truth)
     assert "truth" not in found and len(found["synthetic"]) == 5
-    assert any("5 synthetic records stand beside 4 truths" in note for note in notes)
+    assert any("there are 5 synthetic and 4 true records" in note for note in notes)
 
 
 def test_a_pair_goes_with_either_side(tmp_path, real):
@@ -297,7 +300,7 @@ def test_a_report_on_few_records_comes_all_the_same(tmp_path, run, real):
     notes = [score["note"] for score in about["sections"]["rhythm"]["scores"]]
     assert any("12 synthetic records, 50 needed" in note for note in notes)
     text = out.read_text()
-    assert all(f"id='{key}'" in text for key in KEYS) and "&lt;b&gt;made.npz" in text and "<b>made" not in text
+    assert all(f'id="{key}"' in text for key in KEYS) and "&lt;b&gt;made.npz" in text and "<b>made" not in text
     assert [path.name for path in sorted(out.parent.iterdir())] == ["report.html", "report.json"]
     if CHROMIUM is not None:
         elements, complaints = opened(out, tmp_path / "profile")
@@ -323,7 +326,7 @@ def test_all_flat_and_all_nan_are_a_verdict_and_no_crash(tmp_path, run, real):
         (["--out", "report.pdf"], "a name that ends in .html was expected"),
         (["--out", "report.html", "--real-folds", "0-3"], "numbers from 1 to 10 were expected"),
         (["--out", "report.html", "--real-folds", "1-8"], "a PTB-XL folder with its ptbxl_database.csv was expected"),
-        (["--out", "report.html", "--given", "V9"], "'V9' is no lead that ecggen knows"),
+        (["--out", "report.html", "--given", "V9"], "'V9' is not a known lead"),
         (["--out", "report.html", "--fs", "-1"], "a positive number of Hz was expected"),
         (["--out", "report.html", "--holdout", "nowhere"], "there is no such file"),
     ],

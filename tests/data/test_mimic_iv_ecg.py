@@ -1,4 +1,4 @@
-"""MIMIC-IV-ECG is read as published, and what is made for its size trains: large configs, several processes."""
+"""Reading MIMIC-IV-ECG as published, and training at its size: large configs, several processes."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ STUDIES = [40000000 + i for i in range(2 * len(SUBJECTS))]
 GAP = STUDIES[5]
 """The study of which a sample is missing."""
 SHORT = Preprocessor(seconds=2)
-FAMILIES = ("flow", "gan")
-"""Those of several players: what one of them moves gets no gradient in another's part of a step."""
+GENERATORS = ("flow", "gan")
+"""Generators with several parameter groups, of which only one has gradients in each part of a step."""
 
 
-def heart(study: int):
+def ecg_of(study: int):
     """The twelve leads of a study, 10 s at 500 Hz."""
     return replace(simulate(1, seconds=10, fs=500, seed=study), provenance=None).standard().pick(*LEADS)
 
@@ -50,17 +50,19 @@ def place_of(study: int) -> str:
 
 @pytest.fixture(scope="module")
 def mimic(tmp_path_factory):
-    """Ten patients with two ECGs each, in the published form; two of the patients are in ``patients.csv.gz``."""
+    """Ten patients with two ECGs each, as published; three of them are in ``patients.csv.gz``."""
     folder = tmp_path_factory.mktemp("mimic")
     listed, measured = [], []
     for at, study in enumerate(STUDIES):
         subject, path = SUBJECTS[at // 2], folder / f"{place_of(study)}.hea"
         path.parent.mkdir(parents=True)
-        write(heart(study), path)
+        write(ecg_of(study), path)
         about = {"subject_id": subject, "study_id": study, "ecg_time": f"21{80 + at}-07-23 08:44:00"}
         listed.append(about | {"file_name": study, "path": place_of(study)})
-        said = ["Sinus rhythm", " Possible inferior infarct - age undetermined", "", 'Abnormal "ECG"'][: 1 + at]
-        measured.append(about | {f"report_{i}": (said + [None] * 18)[i] for i in range(18)} | {"rr_interval": 800})
+        statements = ["Sinus rhythm", " Possible inferior infarct - age undetermined", "", 'Abnormal "ECG"'][: 1 + at]
+        measured.append(
+            about | {f"report_{i}": (statements + [None] * 18)[i] for i in range(18)} | {"rr_interval": 800}
+        )
     samples = folder / f"{place_of(GAP)}.dat"
     steps = np.fromfile(samples, "<i2")
     steps[1000] = -32768
@@ -81,7 +83,7 @@ def packed(mimic, tmp_path_factory):
 
 @pytest.fixture
 def copy(mimic, tmp_path):
-    """The tables alone."""
+    """The tables without the records."""
     for file in mimic.glob("*.csv*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
@@ -111,9 +113,9 @@ def test_without_mimic_iv_age_and_sex_are_unknown(copy):
     assert {(one.age, one.sex) for one in data.recordings(copy)} == {(None, None)}
 
 
-def test_leads_are_known_by_name_and_a_gap_is_left_out(mimic, packed):
+def test_leads_are_read_by_name_and_a_record_with_a_gap_is_left_out(mimic, packed):
     study = STUDIES[1]
-    truth = heart(study)
+    truth = ecg_of(study)
     found = read(mimic / f"{place_of(study)}.hea")
     for lead in STANDARD_LEADS:
         torch.testing.assert_close(found.pick(lead).signal, truth.pick(lead).signal, atol=6e-4, rtol=0)
@@ -146,7 +148,7 @@ def test_tables_that_are_not_as_published(copy, spoil, message):
         data.recordings(copy)
 
 
-def test_joined_packs_stay_on_disk_and_read_as_one(packed):
+def test_joined_packs_stay_on_disk_and_are_read_as_one(packed):
     both = data.join([packed, packed, packed])
     assert isinstance(both.signal, Rows) and both.signal.shape == (3 * len(packed), 8, 200)
     assert np.array_equal(both.signal, np.concatenate([packed.signal] * 3))
@@ -180,8 +182,8 @@ def test_a_large_config_trains(name, packed, tmp_path, monkeypatch):
     ]
     assert np.isfinite(after).all() and all(old != new for old, new in zip(before, after, strict=True))
     millions = sum(parameter.numel() for parameter in generator.parameters()) / 1e6
-    said = re.search(r"About (\d+) million parameters", place.read_text())
-    assert said and abs(millions / float(said[1]) - 1) < 0.05
+    stated = re.search(r"About (\d+) million parameters", place.read_text())
+    assert stated and abs(millions / float(stated[1]) - 1) < 0.05
 
 
 def digest(tensors) -> str:
@@ -189,7 +191,7 @@ def digest(tensors) -> str:
 
 
 def train_as_one_of_two(pack: Path, out: Path) -> None:
-    """What each process does; what became of it is written down under its rank."""
+    """The work of one process; the result is written to a file named by its rank."""
     torch.set_num_threads(1)
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
     plan = config.build(Plan, values["training"] | {"devices": 2, "validation_folds": [9, 10]}, "[training]")
@@ -201,14 +203,14 @@ def train_as_one_of_two(pack: Path, out: Path) -> None:
         jitter_amplitude(batch, *more),
     )[1]
     checkpoint.save = lambda *arguments, **more: (saved.append(1), save(*arguments, **more))[1]
-    for name in FAMILIES:
+    for name in GENERATORS:
         seen.clear()
         saved.clear()
         generator = tiny(name)
         generator.preprocessor = SHORT
         train(generator, load(pack), plan, masking, out / name, progress=False)
-        told = {"weights": digest(generator.parameters()), "seen": sorted(set(seen)), "saved": len(saved)}
-        (out / f"{name}{os.environ['LOCAL_RANK']}.json").write_text(json.dumps(told))
+        result = {"weights": digest(generator.parameters()), "seen": sorted(set(seen)), "saved": len(saved)}
+        (out / f"{name}{os.environ['LOCAL_RANK']}.json").write_text(json.dumps(result))
 
 
 def test_two_processes_train_one_generator(packed, tmp_path):
@@ -223,7 +225,7 @@ def test_two_processes_train_one_generator(packed, tmp_path):
         timeout=600,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    for name in FAMILIES:
+    for name in GENERATORS:
         first, second = (json.loads((tmp_path / f"{name}{rank}.json").read_text()) for rank in range(2))
         assert first["weights"] == second["weights"]
         assert first["seen"] and not set(first["seen"]) & set(second["seen"])

@@ -1,4 +1,4 @@
-"""Folders become packs: the right records, filtered once, never half written, never leaking a patient."""
+"""Packs: the records of a folder, preprocessed once, written atomically, without leakage of patients."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_a_plain_folder_is_packed_in_full_windows(folder, tmp_path):
     np.testing.assert_allclose(pack.ecg(row.to_numpy()).signal.numpy(), first.signal.numpy(), atol=0.0021)
 
 
-def test_a_pack_is_made_once_and_anew_when_anything_changes(folder, tmp_path):
+def test_a_pack_is_cached_until_anything_changes(folder, tmp_path):
     cache = tmp_path / "cache"
     shares = []
     data.pack(data.recordings(folder), SHORT, cache, shares.append)
@@ -64,7 +64,7 @@ def test_a_pack_is_made_once_and_anew_when_anything_changes(folder, tmp_path):
     assert len(list(cache.iterdir())) == 3
 
 
-def test_a_killed_packing_leaves_nothing(folder, tmp_path):
+def test_an_interrupted_packing_leaves_nothing(folder, tmp_path):
     def kill(share):
         raise KeyboardInterrupt
 
@@ -73,7 +73,7 @@ def test_a_killed_packing_leaves_nothing(folder, tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_ptb_xl_brings_facts_folds_and_patients(ptb_xl, tmp_path):
+def test_ptb_xl_provides_metadata_folds_and_patients(ptb_xl, tmp_path):
     pack = data.pack(data.recordings(ptb_xl), Preprocessor(), tmp_path / "cache")
     assert pack.rows([1]).tolist() == [0, 1] and pack.rows([2]).tolist() == [2, 3]
     batch = next(iter(Batches(pack, pack.rows([1, 2]), 4)))

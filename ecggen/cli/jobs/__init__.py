@@ -1,1 +1,1 @@
-"""Jobs of commands that fill a folder with many records: prompts, shards, resuming, lists and files."""
+"""Jobs of commands that write folders of many records: shards, resuming, tables and files."""

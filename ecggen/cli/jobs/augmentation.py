@@ -1,8 +1,8 @@
-"""The folder that ``ecggen augment`` fills: records in the form that loaders read, a list, and what was asked.
+"""The output folder of ``ecggen augment``: records in a format for loaders, a table, and a description of the job.
 
-A record is done when its files are whole *and* its line stands in the list; a record that was given up has a line as
-well, so that a job that goes on does not try it again. Numbers of records and patients lie above those of the training
-data, so that both folders can be used together.
+A record is complete when its files exist *and* its line is in the table. A record that was given up has a line as well,
+so a resumed job does not attempt it again. Numbers of records and patients are above those of the training data, so
+both folders can be used together.
 """
 
 from __future__ import annotations
@@ -17,91 +17,86 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecggen.cli.jobs.prompts import cell, shortened
 from ecggen.cli.jobs.results import rounded
 from ecggen.cli.jobs.resuming import mark_of, part_of, same_job, shard_of
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
     from ecggen.augment.augmenter import Drawn
-    from ecggen.data.population import Asked
+    from ecggen.data.population import Request
     from ecggen.data.ptb_xl import PtbXlFolder
     from ecggen.io import About
 
 COLUMNS = {
     "index": "number of the record in the job, from 0",
-    "ecg_id": "its number in the folder; blank where every try was refused",
-    "sought": "the class it was to show; blank for none in particular",
-    "codes": "all SCP statements it was to show, apart by blanks",
-    "text": "the words the model was told",
-    "age": "years the model was told",
-    "sex": "M or F the model was told",
-    "heart_rate": "beats per minute the model was told",
-    "heart_rate_measured": "beats per minute of the R peaks in the record",
-    "like": "the training record whose facts were varied, or the ECG that was varied",
-    "fold": "fold of that record, and of this one",
-    "tries": "how often it was drawn",
-    "refused": "why the refused draws were refused, apart by |",
-    "probability": "the classifier's probability of the class that was asked for",
-    "model": "name of the checkpoint and the first digits of its weights' SHA-256",
+    "ecg_id": "number of the record in the folder; blank if every attempt was refused",
+    "sought": "requested class; blank for none",
+    "codes": "all requested SCP statements, separated by spaces",
+    "text": "text of the condition",
+    "age": "requested age in years",
+    "sex": "requested sex, M or F",
+    "heart_rate": "requested heart rate in beats per minute",
+    "heart_rate_measured": "measured heart rate in beats per minute",
+    "like": "training record whose metadata or waveform was varied",
+    "fold": "fold of that record and of the synthetic one",
+    "attempts": "number of draws",
+    "refused": "reasons for refused draws, separated by |",
+    "probability": "the classifier's probability of the requested class",
+    "model": "name of the checkpoint and the first digits of the SHA-256 of its weights",
     "seed": "seed of the job",
-    "synthetic": "True: no record of this list is a person's",
+    "synthetic": "True for every record of this table",
 }
-"""Columns of augment.csv, with what they mean."""
+"""Columns of augment.csv with their meaning."""
 
-FORMS = ("ptb-xl", "challenge")
-"""What can be written: a folder of PTB-XL's form, or PhysioNet Challenge files with SNOMED codes."""
-PAGES = 4
-"""Records that are drawn as on paper."""
-ROOM = 100_000
-"""Numbers of records begin at a multiple of it above those of the training data."""
-PATIENTS = 900_000_000
-"""Numbers of patients lie above it: no data set that is known counts so far."""
+FORMATS = ("ptb-xl", "challenge")
+"""Output formats: a folder in the format of PTB-XL, or PhysioNet Challenge files with SNOMED codes."""
+PLOTS = 4
+"""Maximum number of records that are plotted."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All records that are asked for, whatever part of them is written here.
+    """All requested records, including those of other shards.
 
     Attributes:
-        asks: The requests, numbered from 0 on.
+        requests: The requests, numbered from 0.
         likes: Name of the record that each request varies; "" for none.
         first_record: ``ecg_id`` of request 0.
         first_patient: ``patient_id`` of request 0.
-        form: One of ``FORMS``.
-        high: Whether records at 500 Hz are written as well; None as the model's rate allows.
+        format: One of ``FORMATS``.
+        high: Whether to write records at 500 Hz as well; None to decide by the model's sampling rate.
     """
 
-    asks: Sequence[Asked]
+    requests: Sequence[Request]
     likes: Sequence[str]
     first_record: int
     first_patient: int
-    form: str
+    format: str
     high: bool | None
 
     def part(self, shard: str | None) -> range:
-        """Indices of a shard's records."""
+        """Indices of the records of a shard."""
         from ecggen.augment.augmenter import BLOCK
 
-        return part_of(len(self.asks), BLOCK, shard)
+        return part_of(len(self.requests), BLOCK, shard)
 
-    def about(self, asked: Asked) -> About:
-        """What the record's files say of it."""
+    def about(self, request: Request) -> About:
+        """Metadata that the files of a record state."""
         from ecggen.io import About
 
-        patient = str(self.first_patient + asked.index)
-        return About(asked.age, asked.sex, asked.codes, asked.text, patient, asked.fold)
+        patient = str(self.first_patient + request.index)
+        return About(request.age, request.sex, request.codes, request.text, patient, request.fold)
 
 
 class Folder:
-    """What lies there already, and the writing of more.
+    """The output folder of a job: its existing records, and writing new ones.
 
     Args:
-        out: The folder.
+        out: Path of the folder.
         job: The whole job.
-        shard: The part that is written here.
-        about: For augment.json; its ``model`` and ``asked`` must be those of what lies there already.
-        like: PTB-XL, whose table of statements is taken over; None for ecggen's own.
+        shard: The part to write.
+        about: For augment.json; ``model`` and ``requested`` must agree with an existing description.
+        like: PTB-XL folder whose table of statements is copied; None for ecggen's own table.
     """
 
     def __init__(self, out: Path, job: Job, shard: str | None, about: dict[str, Any], like: Path | None):
@@ -113,61 +108,66 @@ class Folder:
         self.records: PtbXlFolder | None = None
 
     def open(self, resume: bool) -> None:
-        """Make the folder ready.
+        """Prepare the folder.
 
         Raises:
-            InputError: Where it is taken, or what lies there was asked for otherwise.
+            InputError: If it exists already, or holds a job with other settings.
         """
         begun = sorted(self.out.glob("augment*.json")) if self.out.is_dir() else []
         further = begun and (resume or (self.shard is not None and not self.description.exists()))
         empty = not self.out.exists() or (self.out.is_dir() and all(map(_is_waiting, self.out.iterdir())))
         if not (further or empty):
-            do = "go on with --resume" if begun else "choose another"
+            do = "continue with --resume" if begun else "choose another"
             raise InputError(f"{self.out} exists", "a new folder was expected", do)
         for path in begun:
             same_job(self.out, path, self.about, "augment")
         self.out.mkdir(parents=True, exist_ok=True)
-        self._describe(self.about | {"complete": False})  # first of all: other shards know the folder by it
-        if self.job.form == "ptb-xl":
+        self._describe(self.about | {"complete": False})  # first of all: other shards recognise the folder by it
+        if self.job.format == "ptb-xl":
             from ecggen.data.ptb_xl import PtbXlFolder
 
             self.records = PtbXlFolder(self.out, self.like, self.table)
         self._take_over()
         self._store(self.about | {"complete": False})
 
-    def lacking(self) -> list[Asked]:
-        """Requests of this part that have no line yet."""
-        return [self.job.asks[index] for index in self.part if index not in self.lines]
+    def missing(self) -> list[Request]:
+        """Requests of this part that have no line in the table yet."""
+        return [self.job.requests[index] for index in self.part if index not in self.lines]
 
     def add(self, drawn: Drawn, model: str, seed: int) -> None:
-        """Write a record and its line, or the line of one that was given up."""
+        """Write a record and its line, or only the line of a record that was given up."""
         from ecggen.core.rhythm import heart_rate, r_peaks
+        from ecggen.data.prompts import format_cell
 
-        asked, ecg = drawn.requested, drawn.ecg
-        number = None if ecg is None else self.job.first_record + asked.index
-        values = asdict(asked) | {"ecg_id": number, "codes": " ".join(asked.codes), "like": self.job.likes[asked.index]}
-        values |= {"tries": drawn.tries, "refused": " | ".join(drawn.refused), "model": model, "seed": seed}
+        request, ecg = drawn.requested, drawn.ecg
+        number = None if ecg is None else self.job.first_record + request.index
+        values = asdict(request) | {
+            "ecg_id": number,
+            "codes": " ".join(request.codes),
+            "like": self.job.likes[request.index],
+        }
+        values |= {"attempts": drawn.attempts, "refused": " | ".join(drawn.refused), "model": model, "seed": seed}
         probability = None if drawn.probability is None else round(drawn.probability, 4)
         values |= {"probability": probability, "synthetic": True}
         if ecg is not None and number is not None:
             self._write(number, drawn)
             values["heart_rate_measured"] = rounded(heart_rate(r_peaks(ecg)[0]))
         line = StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cell(values.get(name)) for name in COLUMNS)
+        csv.writer(line, lineterminator="\n").writerow(format_cell(values.get(name)) for name in COLUMNS)
         with self.list.open("a", encoding="utf-8", newline="") as file:
             file.write(line.getvalue())
-        self.lines[asked.index] = line.getvalue()
+        self.lines[request.index] = line.getvalue()
 
     def rows(self) -> list[dict[str, str]]:
-        """The list as it stands, in the order of the records."""
+        """The current rows of the table, ordered by index."""
         return list(csv.DictReader((self.lines[index] for index in sorted(self.lines)), list(COLUMNS)))
 
     def close(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Write what came out; the table gets its records in order, and the last shard that ends joins those of all."""
+        """Write augment.json with the results and return its content; the last shard merges all tables."""
         from ecggen.data.ptb_xl import join
 
         self._store(about := self.about | {"complete": True} | results)
-        if self.job.form == "ptb-xl":
+        if self.job.format == "ptb-xl":
             of = 1 if self.shard is None else shard_of(self.shard)[1]
             marks = [""] if self.shard is None else [mark_of(f"{one}/{of}") for one in range(1, of + 1)]
             if all(_is_complete(self.out / f"augment{mark}.json") for mark in marks):
@@ -181,11 +181,11 @@ class Folder:
         about = self.job.about(drawn.requested)
         if self.records is None:
             write(drawn.ecg, self._challenge(number), overwrite=True, about=about)
-        elif number not in self.records:  # a line may be lacking where the record is whole
+        elif number not in self.records:  # a complete record may lack its line in the table
             self.records.add(drawn.ecg, about, number=number, high=self.job.high)
 
     def file_of(self, number: int) -> Path:
-        """The file of a record."""
+        """Path of a record's file."""
         if self.records is None:
             return self._challenge(number).with_suffix(".hea")
         from ecggen.data.ptb_xl import record_name
@@ -196,7 +196,7 @@ class Folder:
         return self.out / f"S{number:06d}.mat"
 
     def _is_there(self, number: str) -> bool:
-        """Whether the record of a line is whole; one that was given up has none."""
+        """Whether the record of a line is complete; a record that was given up has no files."""
         if not number:
             return True
         if self.records is not None:
@@ -205,7 +205,7 @@ class Folder:
         return all(file.is_file() for file in files)
 
     def _take_over(self) -> None:
-        """Keep the lines of records that are whole; remove what a killed job left half written."""
+        """Keep the lines of complete records; remove partial files of an interrupted job."""
         own = {self.list.name, self.description.name, self.table}
         for path in self.out.rglob(".*.tmp"):
             number = re.match(r"\.S?(\d+)[._]", path.name)
@@ -221,7 +221,7 @@ class Folder:
                 self.lines[int(row["index"])] = line
 
     def _store(self, about: dict[str, Any]) -> None:
-        """Write the list in order and augment.json, each whole or not at all."""
+        """Write augment.json and the sorted table, each atomically."""
         from ecggen.io.files import place
 
         lines = ",".join(COLUMNS) + "\n" + "".join(self.lines[index] for index in sorted(self.lines))
@@ -234,26 +234,26 @@ class Folder:
         place({self.description: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()})
 
 
-def fill(folder: Folder, draw: Callable[[Sequence[Asked]], list[Drawn]], model: str, seed: int, report) -> None:
-    """Draw what the folder lacks, block by block, and write each record when its block is drawn.
+def fill(folder: Folder, draw: Callable[[Sequence[Request]], list[Drawn]], model: str, seed: int, report) -> None:
+    """Generate the missing records of the folder block by block, and write them.
 
-    A block is always drawn whole, so that a job that goes on writes the same bytes.
+    Blocks are always generated as a whole, so a resumed job writes identical files.
     """
     from ecggen.augment.augmenter import BLOCK
 
-    lacking = {asked.index for asked in folder.lacking()}
-    for start in sorted({index // BLOCK * BLOCK for index in lacking}):
-        for drawn in draw(folder.job.asks[start : start + BLOCK]):
-            if drawn.requested.index in lacking:
+    missing = {request.index for request in folder.missing()}
+    for start in sorted({index // BLOCK * BLOCK for index in missing}):
+        for drawn in draw(folder.job.requests[start : start + BLOCK]):
+            if drawn.requested.index in missing:
                 folder.add(drawn, model, seed)
         report(len(folder.lines) / len(folder.part))
 
 
 def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """What came out: how many of each class, how many draws were refused and why."""
+    """Numbers of records per class, of draws, and of refused draws by reason."""
     written = [row for row in rows if row["ecg_id"]]
     reasons = Counter(why for row in rows for why in row["refused"].split(" | ") if why)
-    draws = sum(int(row["tries"]) for row in rows)
+    draws = sum(int(row["attempts"]) for row in rows)
     return {
         "written": len(written),
         "given_up": len(rows) - len(written),
@@ -265,41 +265,33 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def draw_pages(folder: Folder, picture: str) -> list[str]:
-    """The first record of each class (of any, without classes), drawn as on paper; names of the pictures."""
+def plot_first_records(folder: Folder, plot_format: str) -> list[str]:
+    """Plot the first record of each class, or the first record if there are no classes; return the file names."""
     from ecggen import viz
+    from ecggen.data.prompts import shorten
     from ecggen.io import read
 
     written = [row for row in folder.rows() if row["ecg_id"]]
-    firsts = list({row["sought"]: row for row in reversed(written)}.values())[::-1][:PAGES]
+    firsts = list({row["sought"]: row for row in reversed(written)}.values())[::-1][:PLOTS]
     names = []
-    for row in firsts if picture != "none" else ():
+    for row in firsts if plot_format != "none" else ():
         number = int(row["ecg_id"])
-        names.append(f"overview_{number}.{picture}")
+        names.append(f"overview_{number}.{plot_format}")
         if not (folder.out / names[-1]).exists():
             ecg = read(folder.file_of(number), check=False, allow_contradiction=True)
-            figure = viz.draw(ecg, title=f"{number}: {shortened(row['text'], 100)}", caption=_asked_of(row))
+            figure = viz.draw(ecg, title=f"{number}: {shorten(row['text'], 100)}", caption=_caption(row))
             viz.save(figure, folder.out / names[-1])
     return names
 
 
-def _asked_of(row: dict[str, str]) -> str:
+def _caption(row: dict[str, str]) -> str:
+    """Caption of a plot: the requested metadata."""
     metadata = (("age", row["age"]), ("sex", row["sex"]), ("heart rate", row["heart_rate"]))
-    return "asked: " + ("; ".join(f"{name} {value}" for name, value in metadata if value) or "nothing else")
-
-
-def numbers_above(recordings: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    """Numbers of the first synthetic record and patient, above those of names and patients of a training set."""
-    records = [int(name) for name, _ in recordings if name.isdecimal()]
-    patients = [int(patient.removesuffix(".0")) for _, patient in recordings if patient.removesuffix(".0").isdecimal()]
-    first = (max(records, default=0) // ROOM + 1) * ROOM
-    highest = max(patients, default=0)
-    base = PATIENTS if highest < PATIENTS else (highest // PATIENTS + 1) * PATIENTS
-    return first, base + first
+    return "requested: " + ("; ".join(f"{name} {value}" for name, value in metadata if value) or "no metadata")
 
 
 def _is_waiting(path: Path) -> bool:
-    """Whether this is a description that another shard is just writing."""
+    """Whether this is the temporary file of a description that another shard is writing."""
     return path.name.startswith(".augment") and path.suffix == ".tmp"
 
 

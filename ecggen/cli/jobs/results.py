@@ -1,4 +1,4 @@
-"""The ECG that a command made: what it is, for a program, and its files, all of them or none."""
+"""Results of reconstruct and translate: their description, and writing all of their files atomically."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from ecggen.generators.reconstruction import Reconstruction
 
 
-def mean_of(answer: ECG | Reconstruction) -> ECG:
-    """The ECG itself: one draw, or the point estimate of a reconstruction."""
+def mean_of(result: ECG | Reconstruction) -> ECG:
+    """The ECG of a result: the draw itself, or the point estimate of a reconstruction."""
     from ecggen.generators.reconstruction import Reconstruction
 
-    return answer.mean if isinstance(answer, Reconstruction) else answer
+    return result.mean if isinstance(result, Reconstruction) else result
 
 
-def describe(answer: ECG | Reconstruction) -> dict:
-    """What was recorded, what was generated and, of a reconstruction, how wide the prediction interval is."""
+def describe(result: ECG | Reconstruction) -> dict:
+    """Recorded, derived and generated leads, model and condition; for a reconstruction also interval widths."""
     from ecggen.core.ecg import determined_by
     from ecggen.generators.reconstruction import Reconstruction
 
-    mean = mean_of(answer)
+    mean = mean_of(result)
     origin = mean.provenance
     assert origin is not None
     about = {
@@ -40,9 +40,9 @@ def describe(answer: ECG | Reconstruction) -> dict:
         "fs": mean.fs,
         "seconds": mean.seconds,
     }
-    if isinstance(answer, Reconstruction):
-        widths = {lead: asdict(width) for lead, width in answer.intervals().items()}
-        about |= {"num_draws": answer.num_draws, "level": answer.level}
+    if isinstance(result, Reconstruction):
+        widths = {lead: asdict(width) for lead, width in result.intervals().items()}
+        about |= {"num_draws": result.num_draws, "level": result.level}
         about["interval_mv"] = {
             lead: {name: round(value, 4) for name, value in width.items()} for lead, width in widths.items()
         }
@@ -50,32 +50,32 @@ def describe(answer: ECG | Reconstruction) -> dict:
 
 
 def rounded(value: float | None) -> float | None:
-    """A heart rate to one decimal."""
+    """A heart rate rounded to one decimal."""
     return None if value is None else round(value, 1)
 
 
 def store(
-    answer: ECG | Reconstruction,
+    result: ECG | Reconstruction,
     name: str,
     about: dict,
-    words: str,
+    summary: str,
     out: Path,
     plot_format: str,
     suffixes: Sequence[str],
 ) -> list[str]:
-    """All files of a result, made beside their place and then moved: a stopped run leaves no half result.
+    """Write all files of a result to a temporary folder, then move them: an interrupted run leaves no partial result.
 
     Args:
-        answer: One draw, or a reconstruction, whose prediction interval is then stored and drawn as well.
+        result: One draw, or a reconstruction, whose prediction interval is stored and plotted as well.
         name: Name of the files, without suffix.
-        about: For the JSON file.
-        words: For the text file.
-        out: The folder.
+        about: Content of the JSON file.
+        summary: Content of the text file.
+        out: Output folder.
         plot_format: png, svg or pdf.
-        suffixes: Of the files that hold the leads.
+        suffixes: Suffixes of the files with the leads.
 
     Returns:
-        The files that hold the leads.
+        The files with the leads.
     """
     import json
 
@@ -86,15 +86,15 @@ def store(
     making = out.with_name(f".{out.name}.{os.getpid()}.part")
     making.mkdir(parents=True)
     try:
-        mean = mean_of(answer)
-        if isinstance(answer, Reconstruction):
-            figure = viz.draw(mean, low=answer.lower, high=answer.upper, level=answer.level, title=name)
-            _store_interval(answer, making / f"{name}_interval.npz")
+        mean = mean_of(result)
+        if isinstance(result, Reconstruction):
+            figure = viz.draw(mean, lower=result.lower, upper=result.upper, level=result.level, title=name)
+            _store_interval(result, making / f"{name}_interval.npz")
         else:
             figure = viz.draw(mean, title=name)
         viz.save(figure, making / f"{name}.{plot_format}")
         written = [write(mean, making / f"{name}{suffix}")[-1].name for suffix in suffixes]
-        (making / f"{name}.txt").write_text(words + "\n", encoding="utf-8")
+        (making / f"{name}.txt").write_text(summary + "\n", encoding="utf-8")
         (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)
         for file in making.iterdir():
@@ -105,6 +105,7 @@ def store(
 
 
 def _store_interval(found: Reconstruction, path: Path) -> None:
+    """Write the bounds of the prediction interval as npz."""
     import numpy as np
 
     mean = found.mean
