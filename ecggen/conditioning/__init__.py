@@ -1,1 +1,1 @@
-"""What a generator is given, and how it is encoded: conditions, text, metadata, and the priors of rhythm and patients."""
+"""Conditions and their encoding: leads, PPG, text and metadata, and the priors of rhythm and patients."""

@@ -1,7 +1,7 @@
-"""What is known of a heart: any leads, a PPG, a report, a few facts, each with a mask.
+"""The condition of a generator: leads, PPG, text and metadata, each with a mask.
 
-A condition is a batch. Every channel is a value *and* a mask, and the value is zero wherever the mask is:
-absence is never NaN, −1 or an empty string, and what is not seen has no voice.
+A condition is a batch of records. Every channel consists of values and a mask, and values are zero where masked.
+Missing values are never encoded as NaN, −1 or an empty string, and masked inputs never affect the output.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from ecggen.core.ecg import ECG, STANDARD_LEADS, check_rate
 from ecggen.core.errors import InputError
 
 METADATA = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
-"""Facts and the range each is accepted in: age in years, sex (0 male, 1 female), heart rate in beats per minute."""
+"""Metadata and accepted ranges: age in years, sex (0 male, 1 female), heart rate in beats per minute."""
 
 WORDS = ("text", *METADATA)
-"""What a person can be told in, rather than in waves."""
+"""Names of the channels that are not waveforms: text and metadata."""
+
 CHANNELS = ("leads", "ppg", *WORDS)
-"""What can be dropped or missing, by name."""
+"""Names of all channels of a condition."""
 
 
 @runtime_checkable
 class Waveform(Protocol):
-    """A wave with its rate, such as ``ecggen.io.ppg.PPG``."""
+    """A waveform with its sampling rate, such as ``ecggen.io.ppg.PPG``."""
 
     @property
     def wave(self) -> Tensor:
@@ -39,44 +40,46 @@ class Waveform(Protocol):
 
     @property
     def fs(self) -> float:
-        """Rate in Hz."""
+        """Sampling rate in Hz."""
         ...
 
 
 @dataclass(frozen=True, init=False)
 class Condition:
-    """Everything a generator is given about each record of a batch.
+    """Condition of a generator for a batch of records.
 
-    ``Condition(leads=watch, text="atrial fibrillation", age=74)`` infers the number of records and the duration.
-    ``with_leads``, ``with_ppg``, ``with_text`` and ``with_metadata`` return a condition to which something is added.
+    The constructor infers the number of records, the duration and the sampling rate. ``with_leads``, ``with_ppg``,
+    ``with_text`` and ``with_metadata`` return a copy with one more channel.
 
     Args:
-        leads: Observed leads, at any rate; the ECG that comes out has its rate and duration.
-        ppg: A photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit; or what ``read_ppg`` returns.
-        text: A report or diagnosis for all records, or one each. Age, sex and heart rate are read in it.
-        age: Years, for all records or one each; wins over the text. The same holds for sex and heart rate.
+        leads: Observed leads, at any rate. The generated ECG has their rate and duration.
+        ppg: Photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit; or a PPG from ``read_ppg``.
+        text: Report or diagnosis, for all records or one each. Age, sex and heart rate stated in it are used as
+            metadata.
+        age: Years, for all records or one each; overrides the text, as do ``sex`` and ``heart_rate``.
         sex: "M" or "F", or 0 (male) and 1 (female).
         heart_rate: Beats per minute.
-        lead_mask: (batch, lead, time) or (batch, lead, 1) bool, True where a lead is observed; everywhere if left out.
-        ppg_fs: Rate of ``ppg`` in Hz.
+        lead_mask: (batch, lead, time) or (batch, lead, 1) bool in the order of ``leads.leads``, True where observed;
+            all samples if left out.
+        ppg_fs: Sampling rate of ``ppg`` in Hz.
         n: Number of records; inferred if left out.
-        seconds: Duration; that of ``leads`` or ``ppg``, else 10 s, if left out.
-        fs: Rate of the ECG that comes out, in Hz; that of ``leads``, else 500 Hz, if left out.
+        seconds: Duration; if left out, that of ``leads`` or ``ppg``, else 10 s.
+        fs: Sampling rate of the generated ECG in Hz; if left out, that of ``leads``, else 500 Hz.
 
     Attributes:
         leads: (batch, 12, time) float32 mV in standard order, zero where masked.
-        lead_mask: (batch, 12, time) bool, True where observed; a gap in a lead is a gap in its mask.
-        fs: Rate of ``leads`` in Hz.
+        lead_mask: (batch, 12, time) bool, True where observed.
+        fs: Sampling rate of ``leads`` and of the generated ECG in Hz.
         ppg: (batch, 1, ppg time), arbitrary unit, zero where masked.
         ppg_mask: (batch, 1, ppg time) bool.
-        ppg_fs: Rate of ``ppg`` in Hz.
-        text: One report or diagnosis a record; read only where ``text_mask`` is True.
+        ppg_fs: Sampling rate of ``ppg`` in Hz.
+        text: One report or diagnosis per record; ignored where ``text_mask`` is False.
         text_mask: (batch,) bool.
         metadata: (batch, 3): age in years, sex (0 male, 1 female), heart rate in beats per minute.
         metadata_mask: (batch, 3) bool.
 
     Raises:
-        InputError: Where sizes or durations do not fit together, or a value is out of range.
+        InputError: If sizes or durations do not match, or a value is out of range.
 
     Example:
         >>> condition = Condition(text="74-year-old woman, sinus bradycardia 40 bpm", n=2)
@@ -131,19 +134,25 @@ class Condition:
 
     @staticmethod
     def _of(**values: Any) -> Condition:
-        """A condition of all its fields, which are not checked."""
+        """A condition from the values of all fields, without checks."""
         made = object.__new__(Condition)
         for item in fields(Condition):
             object.__setattr__(made, item.name, values[item.name])
         return made
 
     def replace(self, **values: Any) -> Condition:
-        """The same condition with other values in some fields; sizes are the caller's responsibility."""
+        """A copy with other values in some fields. Sizes are not checked."""
         return Condition._of(**{item.name: getattr(self, item.name) for item in fields(Condition)} | values)
 
     @staticmethod
     def none(n: int, seconds: float = 10.0, fs: float = 100.0) -> Condition:
-        """Nothing is known of ``n`` hearts, for so many seconds; ``fs`` is the rate the answer will have."""
+        """An empty condition of ``n`` records: every channel is masked.
+
+        Args:
+            n: Number of records.
+            seconds: Duration.
+            fs: Sampling rate of the generated ECG in Hz.
+        """
         samples = round(seconds * check_rate(fs))
         if n < 1 or samples < 1:
             raise InputError(f"{n} records of {seconds:g} s", "at least one record and one sample were expected")
@@ -160,25 +169,37 @@ class Condition:
             metadata_mask=torch.zeros(n, len(METADATA), dtype=torch.bool),
         )
 
-    def with_leads(self, ecg: ECG, seen: Tensor | None = None) -> Condition:
-        """Add the leads of ``ecg``; the answer will have its rate and length.
+    def with_leads(self, ecg: ECG, lead_mask: Tensor | None = None) -> Condition:
+        """Add observed leads; the generated ECG will have their rate and length.
 
         Args:
-            ecg: One record for each of the condition's, or one for all; its duration must be the condition's.
-            seen: (batch, lead, time) or (batch, lead, 1) bool, in the order of ``ecg.leads``; all of it if left out.
+            ecg: One record for each of the condition, or one for all; its duration must be that of the condition.
+            lead_mask: (batch, lead, time) or (batch, lead, 1) bool in the order of ``ecg.leads``; all samples if left
+                out.
+
+        Raises:
+            InputError: If the duration or the number of records does not match.
         """
         self._check_duration("the ECG", ecg.seconds)
         signal = self._one_each("ECGs", ecg.signal)
-        mask = torch.ones_like(signal, dtype=torch.bool) if seen is None else seen.expand_as(signal)
+        observed = torch.ones_like(signal, dtype=torch.bool) if lead_mask is None else lead_mask.expand_as(signal)
         rows = [STANDARD_LEADS.index(lead) for lead in ecg.leads]
         leads = signal.new_zeros(len(self), len(STANDARD_LEADS), ecg.samples)
-        lead_mask = torch.zeros_like(leads, dtype=torch.bool)
-        leads[:, rows] = signal * mask
-        lead_mask[:, rows] = mask
-        return self.replace(leads=leads, lead_mask=lead_mask, fs=ecg.fs)
+        mask = torch.zeros_like(leads, dtype=torch.bool)
+        leads[:, rows] = signal * observed
+        mask[:, rows] = observed
+        return self.replace(leads=leads, lead_mask=mask, fs=ecg.fs)
 
     def with_ppg(self, wave: ArrayLike, fs: float) -> Condition:
-        """Add a photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit, at ``fs`` Hz."""
+        """Add a photoplethysmogram.
+
+        Args:
+            wave: (time,), (batch, time) or (batch, 1, time), any unit.
+            fs: Sampling rate in Hz.
+
+        Raises:
+            InputError: If the shape, duration or number of records does not match, or a sample is not finite.
+        """
         wave, fs = _waveform(wave, fs)
         self._check_duration("the PPG", wave.shape[-1] / fs)
         if not bool(torch.isfinite(wave).all()):
@@ -190,12 +211,12 @@ class Condition:
         """Add a report or diagnosis.
 
         Args:
-            text: For all records, or one each; a blank one is masked.
-            parse: Read age, sex and heart rate in the text, for the records of which they are not given yet
-                (``ecggen.conditioning.metadata_in_text``).
+            text: One text for all records, or one each; a blank text is masked.
+            parse: Whether to use age, sex and heart rate stated in the text as metadata, for the records in which
+                they are still missing (``ecggen.conditioning.metadata_in_text``).
 
         Raises:
-            InputError: Where the numbers of texts and records differ, or a number in the text is out of range.
+            InputError: If the numbers of texts and records differ, or a value in the text is out of range.
 
         Example:
             >>> condition = Condition.none(1).with_text("sinus bradycardia 40 bpm")
@@ -205,17 +226,17 @@ class Condition:
         given = [text] * len(self) if isinstance(text, str) else list(text)
         if len(given) != len(self):
             raise InputError(f"{len(given)} texts for {len(self)} records", "one each, or one for all, was expected")
-        seen = torch.tensor([bool(report.strip()) for report in given], device=self.metadata.device)
-        added = self.replace(text=tuple(given), text_mask=seen)
-        return added._with_metadata_of_text() if parse and bool(seen.any()) else added
+        mask = torch.tensor([bool(report.strip()) for report in given], device=self.metadata.device)
+        added = self.replace(text=tuple(given), text_mask=mask)
+        return added._with_metadata_of_text() if parse and bool(mask.any()) else added
 
     def _with_metadata_of_text(self) -> Condition:
-        """Age, sex and heart rate as the texts state them, where they are not given."""
+        """Fill in missing age, sex and heart rate from the texts."""
         metadata, mask = self.metadata.clone(), self.metadata_mask.clone()
-        said = {text: metadata_in(text) for text in set(self.text)}
+        stated = {text: metadata_in(text) for text in set(self.text)}
         for row, text in enumerate(self.text):
             for column, name in enumerate(METADATA):
-                value = None if mask[row, column] else getattr(said[text], name)
+                value = None if mask[row, column] else getattr(stated[text], name)
                 if value is not None:
                     metadata[row, column] = _metadata_value(name, value, "in the text, ") or 0.0
                     mask[row, column] = True
@@ -227,17 +248,17 @@ class Condition:
         sex: str | float | Sequence[str | float | None] | None = None,
         heart_rate: float | Sequence[float | None] | None = None,
     ) -> Condition:
-        """Add patient facts, one value for all or one each; ``None`` is unknown.
+        """Add metadata, one value for all records or one each; ``None`` is missing.
 
         Args:
-            age: Years. PTB-XL writes 300 for over 89; that is read as 90.
+            age: Years. PTB-XL encodes ages above 89 as 300, which is converted to 90.
             sex: "M" or "F", or 0 (male) and 1 (female).
             heart_rate: Beats per minute.
 
         Raises:
-            InputError: Where a value lies outside ``METADATA``.
+            InputError: If a value is out of the range in ``METADATA``, or the number of values does not match.
         """
-        metadata, seen = self.metadata.clone(), self.metadata_mask.clone()
+        metadata, mask = self.metadata.clone(), self.metadata_mask.clone()
         for column, (name, given) in enumerate(zip(METADATA, (age, sex, heart_rate), strict=True)):
             if given is None:
                 continue
@@ -246,23 +267,29 @@ class Condition:
                 raise InputError(f"{len(values)} values of {name} for {len(self)} records", "one each was expected")
             numbers = [_metadata_value(name, value) for value in values]
             metadata[:, column] = torch.tensor([number or 0.0 for number in numbers])
-            seen[:, column] = torch.tensor([number is not None for number in numbers])
-        return self.replace(metadata=metadata, metadata_mask=seen)
+            mask[:, column] = torch.tensor([number is not None for number in numbers])
+        return self.replace(metadata=metadata, metadata_mask=mask)
 
     def mask_leads(self, keep: Tensor) -> Condition:
-        """Hide the leads where ``keep`` is False: (batch, 12) or (batch, 12, time) bool."""
-        seen = self.lead_mask & (keep[..., None] if keep.ndim == 2 else keep)
-        return self.replace(leads=self.leads * seen, lead_mask=seen)
+        """Mask leads where ``keep`` is False: (batch, 12) or (batch, 12, time) bool."""
+        mask = self.lead_mask & (keep[..., None] if keep.ndim == 2 else keep)
+        return self.replace(leads=self.leads * mask, lead_mask=mask)
 
     def drop(self, p: float | Mapping[str, float | np.ndarray], rng: np.random.Generator) -> Condition:
-        """Forget each channel of each record with probability ``p`` (or ``p[channel]``, for all or each).
+        """Mask each channel of each record at random (condition dropout).
 
-        This is how one model learns every task, and classifier-free guidance's unconditional half
-        (Ho & Salimans 2022). A dropped channel equals a missing one.
+        With condition dropout, one model learns all tasks and the unconditional prediction of classifier-free guidance
+        (Ho & Salimans 2022). A dropped channel is the same as a missing one.
+
+        Args:
+            p: Probability, or probabilities by channel, each for all records or one per record (batch,).
+            rng: Random number generator.
         """
-        chance = dict.fromkeys(CHANNELS, p) if isinstance(p, int | float) else p
+        probability = dict.fromkeys(CHANNELS, p) if isinstance(p, int | float) else p
         kept = {
-            channel: torch.as_tensor(rng.random(len(self)) >= chance.get(channel, 0.0), device=self.metadata.device)
+            channel: torch.as_tensor(
+                rng.random(len(self)) >= probability.get(channel, 0.0), device=self.metadata.device
+            )
             for channel in CHANNELS
         }
         metadata_mask = self.metadata_mask & torch.stack([kept[name] for name in METADATA], 1)
@@ -274,14 +301,14 @@ class Condition:
             lead_mask=lead_mask,
             ppg=self.ppg * ppg_mask,
             ppg_mask=ppg_mask,
-            text=tuple(text if seen else "" for text, seen in zip(self.text, text_mask.tolist(), strict=True)),
+            text=tuple(text if keep else "" for text, keep in zip(self.text, text_mask.tolist(), strict=True)),
             text_mask=text_mask,
             metadata=self.metadata * metadata_mask,
             metadata_mask=metadata_mask,
         )
 
     def repeat(self, n: int) -> Condition:
-        """Each record ``n`` times, one copy after the other."""
+        """Repeat each record ``n`` times; copies of one record are consecutive."""
         return self._map(
             lambda value: value.repeat_interleave(n, 0),
             lambda text: tuple(report for report in text for _ in range(n)),
@@ -291,12 +318,12 @@ class Condition:
         return self._map(lambda value: value[chosen], lambda text: text[chosen])
 
     def during(self, first: int, last: int) -> Condition:
-        """Samples ``first`` to ``last`` of a condition whose leads and PPG share one rate."""
+        """Samples ``first`` to ``last`` (exclusive) of a condition whose leads and PPG have the same rate."""
         part = {name: getattr(self, name)[..., first:last] for name in ("leads", "lead_mask", "ppg", "ppg_mask")}
         return self.replace(**part)
 
     def to(self, device: torch.device | str) -> Condition:
-        """The same condition on another device."""
+        """A copy on another device."""
         return self._map(lambda value: value.to(device), lambda text: text)
 
     def __len__(self) -> int:
@@ -313,16 +340,21 @@ class Condition:
         return self.samples / self.fs
 
     def has_text_or_metadata(self) -> Tensor:
-        """(batch,) bool: words or facts are told."""
+        """Whether text or metadata are given, (batch,) bool."""
         return self.text_mask | self.metadata_mask.any(1)
 
     def observed_leads(self) -> tuple[str, ...]:
-        """The leads of which any record shows any sample."""
-        shown = self.lead_mask.any(-1).any(0).tolist()
-        return tuple(lead for lead, here in zip(STANDARD_LEADS, shown, strict=True) if here)
+        """Leads with at least one observed sample in at least one record."""
+        observed = self.lead_mask.any(-1).any(0).tolist()
+        return tuple(lead for lead, given in zip(STANDARD_LEADS, observed, strict=True) if given)
 
     def describe(self) -> str:
-        """The condition of the first record in words, for provenance ("leads I; age 74; …")."""
+        """The condition of the first record as text, for provenance.
+
+        Example:
+            >>> Condition(age=74, sex="F").describe()
+            'age 74; sex F'
+        """
         parts = []
         if self.lead_mask[0].any():
             parts.append("leads " + " ".join(self[:1].observed_leads()))
@@ -330,15 +362,15 @@ class Condition:
             parts.append("PPG")
         if self.text_mask[0]:
             parts.append("text " + " ".join(self.text[0].split())[:200])
-        for name, value, seen in zip(METADATA, self.metadata[0].tolist(), self.metadata_mask[0].tolist(), strict=True):
-            if seen:
-                shown = "FM"[value < 0.5] if name == "sex" else f"{value:g}"
-                parts.append(f"{name.replace('_', ' ')} {shown}")
+        for name, value, given in zip(METADATA, self.metadata[0].tolist(), self.metadata_mask[0].tolist(), strict=True):
+            if given:
+                formatted = "FM"[value < 0.5] if name == "sex" else f"{value:g}"
+                parts.append(f"{name.replace('_', ' ')} {formatted}")
         return "; ".join(parts) or "nothing"
 
     @staticmethod
     def cat(conditions: Sequence[Condition]) -> Condition:
-        """One batch of several that share rates and lengths."""
+        """Concatenate conditions of the same rates and lengths to one batch."""
         first = conditions[0]
         joined = {}
         for item in fields(Condition):
@@ -375,7 +407,7 @@ class Condition:
 
 
 def _count(n: int | None, leads: ECG | None, wave: Tensor | None, *each: Any) -> int:
-    """Number of records that several inputs speak of; inputs of one record serve all."""
+    """Number of records implied by several inputs; inputs of one record are broadcast."""
     counts = {len(value) for value in each if isinstance(value, list | tuple)}
     counts |= {len(value) for value in (leads, wave) if value is not None}
     counts |= {n} if n is not None else set()
@@ -386,7 +418,7 @@ def _count(n: int | None, leads: ECG | None, wave: Tensor | None, *each: Any) ->
 
 
 def _waveform(ppg: ArrayLike | Waveform, fs: float | None) -> tuple[Tensor, float]:
-    """A PPG as (batch, 1, time), and its rate."""
+    """A PPG as (batch, 1, time), and its sampling rate."""
     wave, rate = (ppg.wave, ppg.fs) if isinstance(ppg, Waveform) else (ppg, fs)
     if rate is None:
         raise InputError("a PPG without a sampling rate was given", "its rate in Hz was expected", "pass ppg_fs")
@@ -401,7 +433,7 @@ def _waveform(ppg: ArrayLike | Waveform, fs: float | None) -> tuple[Tensor, floa
 
 
 def _metadata_value(name: str, value: float | str | None, where: str = "") -> float | None:
-    """Age, sex or heart rate as a number in its range, or None."""
+    """Age, sex or heart rate as a number within its range; None if it is missing."""
     if value is None or value != value:
         return None
     if name == "sex" and isinstance(value, str):

@@ -1,8 +1,8 @@
-"""What networks eat: a condition turned into channels along time, one vector, and tokens.
+"""Embedding of a condition for networks: aligned channels, a global vector, and tokens.
 
-There are three routes by which a condition reaches a network. *Aligned* channels run along the ECG's own time
-axis (leads, PPG, each with its mask). The *vector* is global (age, sex, heart rate). *Tokens* are attended to
-(the words of a report). ``ConditionEncoder`` is the one conditioning module that every generator owns.
+A condition reaches a network by three routes. *Aligned* channels share the time axis of the ECG (leads and PPG, each
+with its mask). The *vector* is global (age, sex, heart rate). *Tokens* are used by cross-attention (the words of a
+text). ``ConditionEncoder`` computes all three and is part of every generator.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ALIGNED = 2 * (len(STANDARD_LEADS) + 1)
 
 @dataclass(frozen=True)
 class Context:
-    """A condition in the form that networks read.
+    """Embedding of a condition.
 
     Attributes:
         aligned: (batch, ``ALIGNED``, time).
         vector: (batch, width).
         tokens: (batch, token, width).
-        tokens_seen: (batch, token) bool; the first token is always seen and stands for "no words".
+        token_mask: (batch, token) bool; the first token, a summary of the text, is never masked.
     """
 
     aligned: Tensor
@@ -40,19 +40,19 @@ class Context:
         return Context(self.aligned[part], self.vector[part], self.tokens[part], self.token_mask[part])
 
     def repeat(self, n: int) -> Context:
-        """Each record ``n`` times, one copy after the other."""
+        """Repeat each record ``n`` times; copies of one record are consecutive."""
         parts = (self.aligned, self.vector, self.tokens, self.token_mask)
         return Context(*(part.repeat_interleave(n, 0) for part in parts))
 
 
 class ConditionEncoder(nn.Module):
-    """Condition → Context. What is unseen is zero before any weight touches it.
+    """Embeds a condition. Masked inputs are set to zero before any weight is applied.
 
     Args:
         width: Width of the vector and of the tokens.
-        words: Most words of a report that are read.
-        vocabulary: Number of embedding rows the words are hashed into.
-        text: A local folder with a language model (transformers) to read with instead; "" for ``WordEncoder``.
+        words: Maximum number of words of a text; the rest is ignored.
+        vocabulary: Rows of the hashed embedding table.
+        text: Local folder of a transformers language model used as text encoder; "" for ``WordEncoder``.
     """
 
     center: Tensor
@@ -65,7 +65,7 @@ class ConditionEncoder(nn.Module):
         self.facts = nn.Sequential(nn.Linear(2 * len(METADATA), width), nn.SiLU(), nn.Linear(width, width))
         self.text: nn.Module = FolderEncoder(width, text, words) if text else WordEncoder(width, words, vocabulary)
         low, high = torch.tensor(list(METADATA.values())).T
-        # What words and facts tell of the beats, by linear regression: see ecggen.conditioning.rhythm_prior.
+        # Linear regression of the rhythm on text and metadata: see ecggen.conditioning.rhythm_prior.
         self.register_buffer("beats", torch.zeros(3, width + 2 * len(METADATA) + 2))
         self.register_buffer("beats_spread", torch.tensor([-3.5, 0.4, -1.5, 0.4]))
         self.beats[:, -1] = torch.tensor([-0.19, 0.16, 0.1])
@@ -73,19 +73,23 @@ class ConditionEncoder(nn.Module):
         self.register_buffer("scale", (high - low) / 2, persistent=False)
 
     def forward(self, condition: Condition) -> Context:
-        """The context of a condition that is already at the model's rate."""
+        """Embed a condition that is at the model's rate."""
         lead_mask, ppg_mask = condition.lead_mask.float(), condition.ppg_mask.float()
         aligned = [condition.leads * lead_mask, lead_mask, condition.ppg * ppg_mask, ppg_mask]
         tokens, token_mask = self.text(condition.text, condition.text_mask)
         return Context(torch.cat(aligned, 1), self.facts(self.numbers(condition)), tokens, token_mask)
 
     def condition_features(self, condition: Condition) -> Tensor:
-        """Words and facts as one row of numbers, zero where unseen, the last of them 1: (batch, width + 8)."""
+        """Features of text and metadata for linear regression, zero where masked, the last one constant.
+
+        Returns:
+            (batch, width + 8).
+        """
         tokens, _ = self.text(condition.text, condition.text_mask)
-        seen, facts = condition.text_mask.float()[:, None], self.numbers(condition)
-        return torch.cat([tokens[:, 0] * seen, seen, facts, torch.ones_like(seen)], 1)
+        mask, metadata = condition.text_mask.float()[:, None], self.numbers(condition)
+        return torch.cat([tokens[:, 0] * mask, mask, metadata, torch.ones_like(mask)], 1)
 
     def numbers(self, condition: Condition) -> Tensor:
-        """(batch, 6): facts between −1 and 1, zero where unseen, and their masks."""
-        seen = condition.metadata_mask.float()
-        return torch.cat([(condition.metadata - self.center) / self.scale * seen, seen], 1)
+        """Metadata scaled to [−1, 1], zero where masked, and their masks: (batch, 6)."""
+        mask = condition.metadata_mask.float()
+        return torch.cat([(condition.metadata - self.center) / self.scale * mask, mask], 1)

@@ -1,4 +1,4 @@
-"""A condition that does not contradict itself: a heart rate that was given beside one that can be measured."""
+"""Consistency of a condition: a given heart rate must not contradict the rate measured in the leads or the PPG."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ HEART_RATE = list(METADATA).index("heart_rate")
 
 
 def follow_measured_rate(condition: Condition, preprocessor: Preprocessor) -> tuple[Condition, list[str]]:
-    """``condition`` without heart rates that its leads or its PPG contradict, and a note on each that was dropped.
+    """Mask heart rates that contradict the rate measured in the leads, or else in the PPG.
 
     Args:
         condition: At any rate and length.
-        preprocessor: The model's; R peaks are found in what it makes of the leads.
+        preprocessor: Preprocessing of the model; R peaks are detected in the preprocessed leads.
+
+    Returns:
+        The condition, and one note for each distinct contradiction.
     """
     mask, notes = condition.metadata_mask.clone(), []
     for row in mask[:, HEART_RATE].nonzero()[:, 0].tolist():
@@ -30,11 +33,11 @@ def follow_measured_rate(condition: Condition, preprocessor: Preprocessor) -> tu
 
 
 def _measured_rate(record: Condition, preprocessor: Preprocessor) -> float | None:
-    """Heart rate per minute of one record's leads, or else of its PPG; None where neither is observed."""
+    """Heart rate in beats per minute in the leads of one record, or else in its PPG; None if neither is observed."""
     leads = record.observed_leads()
     if leads:
-        given = ECG(record.leads, STANDARD_LEADS, record.fs).pick(*leads)
-        return rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(given))[0])
+        observed = ECG(record.leads, STANDARD_LEADS, record.fs).pick(*leads)
+        return rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(observed))[0])
     if bool(record.ppg_mask.any()):
         return rhythm.heart_rate(rhythm.pulse_rises(record.ppg[0, 0].numpy(), record.ppg_fs))
     return None

@@ -1,6 +1,6 @@
-"""A condition read once: features at every level, and what they leave open as a distribution of latents.
+"""Condition encoder: U-Net features of a condition, a prior distribution of latents, and a decoder to eight leads.
 
-The VAE draws from that distribution and writes; the latent families take the answer at its mean as a first guess.
+The VAE samples from the prior and decodes. Latent generators use the decoded mean as deterministic prediction.
 """
 
 from __future__ import annotations
@@ -21,61 +21,61 @@ from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.unet import Down, Up
 
 LATENT_LEVEL = 1
-"""Level of the U-Net at which the latent along time joins: one step there is 2 · ``steps`` samples."""
+"""Level of the U-Net at which the temporal latent enters; one step at this level is 2 · ``steps`` samples."""
 
 BEATS = "beats"
-"""The player who writes beat by beat."""
+"""Name of the parameter group of the beat network."""
 
 MIXTURE = len(INDEPENDENT_LEADS) * len(STANDARD_LEADS)
-"""Weights of a mixture of the seen leads."""
+"""Number of weights of a linear combination of the observed leads."""
 
 
 @dataclass(frozen=True)
 class Latent:
-    """Independent normal distributions of the latent of a record and of the latent along time.
+    """Independent normal distributions of the global and the temporal latent.
 
     Attributes:
-        whole: Mean and log deviation, (batch, 2 · channels).
-        along: Mean and log deviation, (batch, 2 · channels, step).
+        whole: Mean and log standard deviation of the global latent, (batch, 2 · channels).
+        along: Mean and log standard deviation of the temporal latent, (batch, 2 · channels, step).
     """
 
     whole: Tensor
     along: Tensor
 
     def at(self, whole: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
-        """The draw that standard normal numbers make."""
+        """Draw from standard normal numbers (reparametrisation)."""
         return _shift(self.whole, whole), _shift(self.along, along)
 
     def mean(self) -> tuple[Tensor, Tensor]:
-        """The draw in the middle."""
+        """Means of both latents."""
         return self.whole.chunk(2, 1)[0], self.along.chunk(2, 1)[0]
 
     def __getitem__(self, part: slice) -> Latent:
         return Latent(self.whole[part], self.along[part])
 
     def repeat(self, n: int) -> Latent:
-        """Each record ``n`` times, one copy after the other."""
+        """Repeat each record ``n`` times; copies of one record are consecutive."""
         return Latent(self.whole.repeat_interleave(n, 0), self.along.repeat_interleave(n, 0))
 
     def shapes(self) -> tuple[torch.Size, torch.Size]:
-        """Shapes of the numbers that ``at`` wants, without the batch."""
+        """Shapes of the arguments of ``at``, without the batch."""
         whole, along = self.mean()
         return whole.shape[1:], along.shape[1:]
 
     def divergence(self, prior: Latent) -> Tensor:
-        """Kullback–Leibler divergence from the prior in nats, (batch,)."""
+        """Kullback–Leibler divergence from a prior in nats, (batch,)."""
         return _divergence(self.whole, prior.whole).sum(1) + _divergence(self.along, prior.along).sum((1, 2))
 
 
 @dataclass(frozen=True)
 class Read:
-    """A condition as it was read.
+    """Encoded condition.
 
     Attributes:
-        context: The condition's three routes.
+        context: Embedding of the condition.
         features: (batch, channels, step) of each level, finest first.
-        prior: What the condition leaves open.
-        beatwise: What was written beat by beat, (batch, ``WRITTEN``, time); None in a reader that does not.
+        prior: Distribution of the latents given the condition.
+        beatwise: Output of the beat network, (batch, ``WRITTEN``, time); None without one.
     """
 
     context: Context
@@ -88,33 +88,33 @@ class Read:
         return Read(self.context[part], [level[part] for level in self.features], self.prior[part], beatwise)
 
     def repeat(self, n: int) -> Read:
-        """Each record ``n`` times, one copy after the other."""
+        """Repeat each record ``n`` times; copies of one record are consecutive."""
         features = [level.repeat_interleave(n, 0) for level in self.features]
         beatwise = None if self.beatwise is None else self.beatwise.repeat_interleave(n, 0)
         return Read(self.context.repeat(n), features, self.prior.repeat(n), beatwise)
 
     def pooled(self) -> Tensor:
-        """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
+        """Coarsest features pooled over time, and the vector: (batch, 2 · channels + width)."""
         return pooled(self.features, self.context.vector)
 
 
 class Reader(nn.Module):
-    """Reads a condition, and writes eight leads for a latent.
+    """Encodes a condition, and decodes eight leads from the encoding and a latent.
 
-    To what the U-Net writes comes a mixture of the seen leads whose weights are the record's own (and the latent's):
-    a heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a
-    feature and a signal is what convolutions find hardest. Where beats are seen, the U-Net corrects what was written
-    beat by beat, if the reader has a part that does.
+    The output is the sum of the U-Net's output and a linear combination of the observed leads, whose weights depend on
+    the record and the latent: leads of one record are nearly linear in each other, with factors that differ between
+    patients, and convolutions approximate a product of a feature and a signal poorly. If there is a beat network, the
+    U-Net corrects its output where beats are observed.
 
     Args:
-        widths: Channels of the U-Net's levels.
-        blocks: Residual blocks of each level as the condition is read; the coarsest level is read only.
+        widths: Channels of the levels of the U-Net.
+        blocks: Residual blocks of each level of the encoder.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the latent of a whole record.
-        along: Channels of the latent along time.
-        steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the part that writes beat by beat (``Beatwise``); empty for none.
+        whole: Channels of the global latent.
+        along: Channels of the temporal latent.
+        steps: Neighbouring samples folded into channels; the window must be a multiple of steps · 2^(levels−1) samples.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``Beatwise``); empty for none.
     """
 
     def __init__(
@@ -146,17 +146,17 @@ class Reader(nn.Module):
         nn.init.zeros_(self.mix.bias)
 
     def forward(self, condition: Condition) -> Read:
-        """``condition``, at the model's rate and of its length, as it was read."""
+        """Encode a condition at the model's rate and length."""
         multiple = self.steps * 2 ** (len(self.read.levels) - 1)
         if condition.samples % multiple:
             raise InputError(
-                f"the window holds {condition.samples} samples",
+                f"the window has {condition.samples} samples",
                 f"a multiple of {multiple} was expected (steps · 2^(levels − 1))",
                 "change seconds or fs under [preprocessing]",
             )
         context, written = self.encoder(condition), None
         if self.beatwise is not None:
-            with torch.no_grad():  # a player of its own
+            with torch.no_grad():  # trained in its own parameter group
                 written = self.beatwise(condition, self.encoder.numbers(condition))
         features = self.read(
             fold(context.aligned, self.steps),
@@ -168,18 +168,18 @@ class Reader(nn.Module):
         return Read(context, features, self.prior(features, context.vector), written)
 
     def beat_error(self, ecg: ECG, condition: Condition) -> Tensor:
-        """What the part that writes beat by beat minimises."""
+        """Loss of the beat network."""
         assert self.beatwise is not None
         return self.beatwise.error(ecg.signal, condition, self.encoder.numbers(condition))
 
     def parameter_groups(self, name: str) -> dict[str, list[nn.Parameter]]:
-        """The reader as the player ``name``, after the player who writes beat by beat, if there is one."""
+        """Parameter groups: the beat network, if there is one, and the rest under ``name``."""
         beats = [] if self.beatwise is None else list(self.beatwise.parameters())
         others = [own for own in self.parameters() if not any(own is one for one in beats)]
         return {BEATS: beats, name: others} if beats else {name: others}
 
     def write(self, read: Read, drawn: tuple[Tensor, Tensor]) -> Tensor:
-        """(batch, 8, time) in mV for a latent of the record and one along time."""
+        """Decode (batch, 8, time) in mV from a global and a temporal latent."""
         whole, along = drawn
         mixture = self.mix(torch.cat([read.pooled(), whole], 1))
         extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
@@ -187,16 +187,16 @@ class Reader(nn.Module):
         own = mixed(mixture, read.context.aligned) + unfold(self.up.leave(fine), self.steps)
         if read.beatwise is None:
             return own
-        waves, there = read.beatwise[:, :-1], read.beatwise[:, -1:]
-        return torch.lerp(own, waves + unfold(self.correct(fine), self.steps), there)
+        waves, weight = read.beatwise[:, :-1], read.beatwise[:, -1:]
+        return torch.lerp(own, waves + unfold(self.correct(fine), self.steps), weight)
 
     def guess(self, condition: Condition, read: Read) -> Tensor:
-        """(batch, 8, time) in mV: what is written at the mean of what the condition leaves open; it agrees with it."""
+        """Deterministic prediction (batch, 8, time) in mV: decoded prior mean, projected onto the observed leads."""
         return project_onto_observed(self.write(read, read.prior.mean()), condition)
 
 
 class LatentHead(nn.Module):
-    """Features of a U-Net's levels → the distribution of both latents."""
+    """Maps features of the levels of a U-Net to the distribution of both latents."""
 
     def __init__(self, widths: Sequence[int], width: int, whole: int, along: int):
         super().__init__()
@@ -210,14 +210,14 @@ class LatentHead(nn.Module):
 
 
 def mixed(mixture: Tensor, aligned: Tensor) -> Tensor:
-    """The seen leads, mixed into eight by a record's own weights (batch, ``MIXTURE``): (batch, 8, time)."""
+    """Linear combination of the observed leads with weights (batch, ``MIXTURE``): (batch, 8, time)."""
     weights = mixture.float().unflatten(1, (len(INDEPENDENT_LEADS), -1))
     with torch.autocast(weights.device.type, enabled=False):
         return weights @ aligned[:, : len(STANDARD_LEADS)]
 
 
 def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:
-    """The coarsest features without their time, beside the vector: (batch, 2 · channels + width)."""
+    """Coarsest features pooled over time, and the vector: (batch, 2 · channels + width)."""
     return torch.cat([features[-1].mean(-1), features[-1].amax(-1), vector], 1)
 
 
@@ -227,7 +227,7 @@ def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:
 
 
 def _divergence(q: Tensor, p: Tensor) -> Tensor:
-    """KL(q ‖ p) of normal distributions, element by element."""
+    """Elementwise KL(q ‖ p) of normal distributions."""
     (q_mean, q_log), (p_mean, p_log) = (half.chunk(2, 1) for half in (q, p))
     q_log, p_log = q_log.clamp(-8, 3), p_log.clamp(-8, 3)
     return p_log - q_log + ((2 * q_log).exp() + (q_mean - p_mean).square()) / (2 * (2 * p_log).exp()) - 0.5

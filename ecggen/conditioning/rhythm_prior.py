@@ -1,14 +1,14 @@
-"""The rhythm comes first: where neither lead nor PPG says when the heart beats, beats are drawn from words and facts.
+"""Rhythm prior: RR intervals given text and metadata, for conditions without leads and PPG.
 
-A record's mean RR interval is log-normal. Its irregularity (root mean square of successive differences over the mean:
-about 0.03 in sinus rhythm, 0.25 in atrial fibrillation) is one of two log-normals, a regular and an irregular one.
-Mean and spread of the first and the chance of the irregular one follow linearly from the text encoder's summary, age
-and sex ("bradycardia" is slower than "sinus rhythm", and narrower): ridge regression on the training folds, in closed
-form, saved with the weights. A heart rate that is told is kept. The beats that are drawn become a simulated PPG, and
-the generator does what it does with any PPG. A long recording thus keeps one rhythm through all its windows.
+The mean RR interval of a record is log-normal. Its irregularity (root mean square of successive differences divided by
+the mean: about 0.03 in sinus rhythm, 0.25 in atrial fibrillation) is a mixture of two log-normal distributions, one for
+regular and one for irregular rhythms. The mean and standard deviation of the former and the probability of an irregular
+rhythm are linear in the text embedding, age and sex. The coefficients are fitted by ridge regression on the training
+folds and saved with the weights. A given heart rate determines the mean RR interval.
 
-Networks that see pulses set R peaks some 9 ms beside them, which would make every calm heart unsteady: ``place`` moves
-the R peaks of what was drawn to where the rhythm has them.
+The sampled R peaks are converted to a simulated PPG, which conditions the generator. A long recording therefore keeps
+one rhythm through all windows. Generators place R peaks with an error of some 9 ms relative to pulses, which would add
+variability to regular rhythms; ``place`` moves the generated R peaks to the sampled times.
 """
 
 from __future__ import annotations
@@ -30,59 +30,59 @@ from ecggen.core.simulate import simulate_ppg
 HEART_RATE = list(METADATA).index("heart_rate")
 RIDGE = 3.0
 STEADIEST = 0.005
-"""Least irregularity that is told from the sampling rate's steps."""
+"""Offset of the irregularity before the logarithm: the resolution that the sampling rate permits."""
 
 MEAN_DEVIATION = float(np.sqrt(np.pi / 2))
 """Standard deviation over mean absolute deviation of a normal distribution."""
 REFRACTORY = 0.27
-"""Shortest RR interval in s that is drawn, unless the heart is faster on the whole."""
+"""Shortest sampled RR interval in s, unless the mean interval is shorter."""
 RHYTHM = 1
-"""Stream of a record's random numbers that its rhythm is drawn with."""
+"""Random stream of a record that is used for its rhythm."""
 IRREGULAR = 0.1
-"""Irregularity from which a rhythm counts as irregular."""
+"""Irregularity above which a rhythm is classified as irregular."""
 REACH = 0.06
-"""Seconds within which an R peak that was drawn is taken for one that was wanted."""
+"""Maximum distance in s between a generated R peak and the sampled time that it is matched with."""
 
 Rhythms = tuple[Condition, Sequence[np.ndarray]]
-"""Words and facts of some records, and the times of their R peaks in s."""
+"""Text and metadata of some records, and the times of their R peaks in s."""
 Wanted = Mapping[int, np.ndarray]
-"""Times in s at which a record's R peaks are wanted, by its row."""
+"""Target times of R peaks in s, by row of the batch."""
 
 
 def encoder_of(generator: nn.Module) -> ConditionEncoder | None:
-    """The encoder whose words tell the rhythm: the first of a generator."""
+    """The condition encoder that holds the rhythm prior: the first one in the generator."""
     return next((part for part in generator.modules() if isinstance(part, ConditionEncoder)), None)
 
 
 @torch.no_grad()
 def fit(generator: nn.Module, rhythms: Iterable[Rhythms], rng: np.random.Generator) -> None:
-    """Regress rhythm on words and facts; each is hidden at random, so that all that is missing is learnt too.
+    """Regress the rhythm on text and metadata, with condition dropout so that missing channels are covered.
 
     Args:
-        generator: Its encoder gets the regression.
-        rhythms: Training records, batch by batch.
-        rng: Hides.
+        generator: The coefficients are stored in its condition encoder.
+        rhythms: Training records, in batches.
+        rng: Random number generator of the dropout.
     """
     encoder = encoder_of(generator)
     if encoder is None:
         return
-    rows, answers = [], []
+    rows, targets = [], []
     for condition, beats in rhythms:
         known = [i for i, times in enumerate(beats) if len(times) > 3]
-        hidden = condition.drop({"text": 0.3, "age": 0.3, "sex": 0.3, "heart_rate": 1.0}, rng)
-        rows.append(encoder.condition_features(hidden.to(encoder.beats.device)).double().cpu()[known])
-        answers.append(torch.tensor([_measured(beats[i]) for i in known], dtype=torch.float64).reshape(-1, 2))
-    told, measured = torch.cat(rows), torch.cat(answers)
-    wild = measured[:, 1] > np.log(IRREGULAR)
-    if len(told) < 2 * told.shape[1] or min(int(wild.sum()), int((~wild).sum())) < 10:
-        return  # too few records to tell anything from words: the population's rhythm stays
-    inverse = torch.linalg.inv(told.T @ told + RIDGE * torch.eye(told.shape[1]))
-    mean = inverse @ told.T @ measured[:, 0]
-    off = (measured[:, 0] - told @ mean).abs() * MEAN_DEVIATION
-    answer = torch.stack([measured[:, 0], off, wild.double()], 1)
-    encoder.beats.copy_((inverse @ told.T @ answer).T)
-    calm, wild = measured[~wild, 1], measured[wild, 1]
-    encoder.beats_spread.copy_(torch.stack([calm.mean(), calm.std(), wild.mean(), wild.std()]))
+        masked = condition.drop({"text": 0.3, "age": 0.3, "sex": 0.3, "heart_rate": 1.0}, rng)
+        rows.append(encoder.condition_features(masked.to(encoder.beats.device)).double().cpu()[known])
+        targets.append(torch.tensor([_measured(beats[i]) for i in known], dtype=torch.float64).reshape(-1, 2))
+    features, measured = torch.cat(rows), torch.cat(targets)
+    is_irregular = measured[:, 1] > np.log(IRREGULAR)
+    if len(features) < 2 * features.shape[1] or min(int(is_irregular.sum()), int((~is_irregular).sum())) < 10:
+        return  # too few records for a regression: keep the distribution of the population
+    inverse = torch.linalg.inv(features.T @ features + RIDGE * torch.eye(features.shape[1]))
+    mean = inverse @ features.T @ measured[:, 0]
+    deviation = (measured[:, 0] - features @ mean).abs() * MEAN_DEVIATION
+    outputs = torch.stack([measured[:, 0], deviation, is_irregular.double()], 1)
+    encoder.beats.copy_((inverse @ features.T @ outputs).T)
+    regular, irregular = measured[~is_irregular, 1], measured[is_irregular, 1]
+    encoder.beats_spread.copy_(torch.stack([regular.mean(), regular.std(), irregular.mean(), irregular.std()]))
 
 
 def _measured(times: np.ndarray) -> tuple[float, float]:
@@ -93,7 +93,7 @@ def _measured(times: np.ndarray) -> tuple[float, float]:
 
 
 def without_waveforms(condition: Condition) -> Tensor:
-    """(batch,) bool: neither a lead nor a PPG is seen."""
+    """Whether neither a lead nor a PPG is observed, (batch,) bool."""
     return ~(condition.lead_mask.flatten(1).any(1) | condition.ppg_mask.flatten(1).any(1))
 
 
@@ -101,45 +101,49 @@ def without_waveforms(condition: Condition) -> Tensor:
 def draw(
     generator: nn.Module, condition: Condition, preprocessor: Preprocessor, seed: int, indices: Sequence[int]
 ) -> tuple[Condition, Wanted]:
-    """``condition`` with a simulated PPG in the records of which neither lead nor PPG is seen, and their R peaks.
+    """Sample a rhythm for the records without leads and PPG, and add it to the condition as a simulated PPG.
 
     Args:
-        generator: Its encoder tells the rhythm; without one nothing is done.
-        condition: As the preprocessor left it.
-        preprocessor: The model's.
-        seed: The user's seed.
-        indices: The index of each record: the same rhythm whatever the batch.
+        generator: Its condition encoder holds the rhythm prior; without an encoder the condition is unchanged.
+        condition: Preprocessed condition.
+        preprocessor: Preprocessing of the model.
+        seed: Random seed.
+        indices: Index of each record; the rhythm depends on the seed and the index only.
+
+    Returns:
+        The condition, and the sampled R peaks.
     """
     encoder = encoder_of(generator)
     rows = without_waveforms(condition).nonzero()[:, 0].tolist()
     if encoder is None or not rows:
         return condition, {}
-    told = encoder.condition_features(condition.to(encoder.beats.device)).cpu()
-    answers, spread = (told @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
+    features = encoder.condition_features(condition.to(encoder.beats.device)).cpu()
+    predictions, irregularities = (features @ encoder.beats.cpu().T)[rows].tolist(), encoder.beats_spread.tolist()
     waves, wanted = [], {}
-    for row, (log_interval, width, chance) in zip(rows, answers, strict=True):
+    for row, (log_interval, width, probability) in zip(rows, predictions, strict=True):
         rng = own_numbers(seed, indices[row], RHYTHM)
         log_interval += min(max(width, 0.03), 0.4) * rng.standard_normal()
-        mean, deviation = spread[2:] if rng.random() < chance else spread[:2]
+        mean, deviation = irregularities[2:] if rng.random() < probability else irregularities[:2]
         beats = _beats(condition, row, np.exp(log_interval), np.exp(mean + deviation * rng.standard_normal()), rng)
         waves.append(simulate_ppg(beats, condition.seconds, condition.fs, rng, plain=True))
         wanted[row] = beats
-    return preprocessor.beating(condition, rows, np.stack(waves)), wanted
+    return preprocessor.with_simulated_ppg(condition, rows, np.stack(waves)), wanted
 
 
 def follow(
     condition: Condition, ecg: ECG, preprocessor: Preprocessor, seed: int, indices: Sequence[int]
 ) -> tuple[Condition, Wanted]:
-    """``condition`` with a simulated PPG of the beats of ``ecg``, where R peaks are found and nothing else tells them.
-
-    The R peaks come with it.
+    """Add a simulated PPG with the R peaks of ``ecg`` to records without leads and PPG in which R peaks are found.
 
     Args:
-        condition: As the preprocessor left it.
-        ecg: One record for each of the condition's, at the same rate.
-        preprocessor: The model's.
-        seed: The user's seed.
-        indices: The index of each record.
+        condition: Preprocessed condition.
+        ecg: One record for each of the condition, at the same rate.
+        preprocessor: Preprocessing of the model.
+        seed: Random seed.
+        indices: Index of each record.
+
+    Returns:
+        The condition, and the R peaks.
     """
     rows = without_waveforms(condition).nonzero()[:, 0].tolist()
     found = {row: at for row, at in enumerate(r_peaks(ecg, between=True)) if row in rows and len(at) > 1}
@@ -147,18 +151,21 @@ def follow(
         simulate_ppg(peaks, condition.seconds, condition.fs, own_numbers(seed, indices[row], RHYTHM), plain=True)
         for row, peaks in found.items()
     ]
-    return (preprocessor.beating(condition, list(found), np.stack(waves)) if waves else condition), found
+    return (preprocessor.with_simulated_ppg(condition, list(found), np.stack(waves)) if waves else condition), found
 
 
 def place(eight: Tensor, fs: float, wanted: Wanted) -> Tensor:
-    """Leads (batch, lead, time) with their R peaks where they are wanted: between beats time runs a little faster.
+    """Warp time so that generated R peaks are at their target times.
 
-    Where no R peak was drawn within ``REACH`` of a wanted one, or none is wanted, nothing is moved for it.
+    A target without a generated R peak within ``REACH`` is ignored.
 
     Args:
-        eight: The drawn leads in mV; they stay as they are.
-        fs: Their rate in Hz.
-        wanted: Where the R peaks belong.
+        eight: (batch, 8, time) generated leads in mV; not modified.
+        fs: Their sampling rate in Hz.
+        wanted: Target times.
+
+    Returns:
+        (batch, 8, time) mV.
     """
     rows = list(wanted)
     if not rows:
@@ -167,34 +174,34 @@ def place(eight: Tensor, fs: float, wanted: Wanted) -> Tensor:
     for row, found in zip(rows, r_peaks(ECG(eight[rows], INDEPENDENT_LEADS, fs), between=True), strict=True):
         if not len(found):
             continue
-        away = found - wanted[row][:, None]
-        nearest = np.abs(away).argmin(1)
-        off = np.take_along_axis(away, nearest[:, None], 1)[:, 0]
-        near = np.abs(off) < REACH
+        differences = found - wanted[row][:, None]
+        nearest = np.abs(differences).argmin(1)
+        shift = np.take_along_axis(differences, nearest[:, None], 1)[:, 0]
+        near = np.abs(shift) < REACH
         if near.any():
-            moved = (time + np.interp(time, wanted[row][near], off[near])).clip(0, time[-1])
-            placed[row] = torch.from_numpy(CubicSpline(time, eight[row].double().numpy(), axis=-1)(moved)).to(placed)
+            warped = (time + np.interp(time, wanted[row][near], shift[near])).clip(0, time[-1])
+            placed[row] = torch.from_numpy(CubicSpline(time, eight[row].double().numpy(), axis=-1)(warped)).to(placed)
     return placed
 
 
 def own_numbers(seed: int, index: int, stream: int) -> np.random.Generator:
-    """The random numbers of one record beside those of its waves: a stream for each purpose."""
+    """Random number generator of one record for one purpose (``stream``), independent of ``Noise``."""
     return np.random.default_rng((abs(seed), int(seed < 0), index, stream))
 
 
 def _beats(condition: Condition, row: int, interval: float, irregularity: float, rng) -> np.ndarray:
-    """Times of R peaks in s: the told heart rate where there is one, the drawn interval elsewhere."""
+    """Times of R peaks in s, with the given heart rate if there is one, else with the sampled mean interval."""
     interval = min(max(interval, 0.25), 2.0)
     if condition.metadata_mask[row, HEART_RATE]:
         interval = 60 / float(condition.metadata[row, HEART_RATE])
     count = int(1.5 * condition.seconds / interval) + 4
-    irregularity = min(max(irregularity - STEADIEST, 0.002), 0.35)  # as ``_measured`` counts it
-    rounded = np.sqrt(1 / 2) / (condition.fs * interval)  # what times in whole samples brought into it
+    irregularity = min(max(irregularity - STEADIEST, 0.002), 0.35)  # inverse of the offset in ``_measured``
+    rounded = np.sqrt(1 / 2) / (condition.fs * interval)  # contribution of rounding to samples
     irregularity = max(np.sqrt(max(irregularity**2 - rounded**2, 0)), 0.002)
-    # Breathing: rate rises and falls together over some beats.
-    breath = 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
-    away = breath + irregularity / np.sqrt(2) * rng.standard_normal(count)
-    steps = np.exp(away * irregularity / np.sqrt(np.mean(np.diff(away) ** 2)))
+    # Respiratory sinus arrhythmia at 0.25 Hz, and independent variation from beat to beat.
+    respiration = 0.02 * np.sin(2 * np.pi * (0.25 * interval * np.arange(count) + rng.random()))
+    variation = respiration + irregularity / np.sqrt(2) * rng.standard_normal(count)
+    steps = np.exp(variation * irregularity / np.sqrt(np.mean(np.diff(variation) ** 2)))
     gaps = np.maximum(interval * steps / steps.mean(), REFRACTORY)
     times = np.cumsum(gaps * interval / gaps.mean()) - interval * rng.random()
     return times[(times > 0) & (times < condition.seconds)]

@@ -1,8 +1,8 @@
-"""What people write of an ECG: the 71 SCP statements of PTB-XL, their wordings, and texts made of them.
+"""The 71 SCP-ECG statements of PTB-XL, their wordings in three languages, and synthetic reports made of them.
 
-``statements.toml`` beside this file holds the wordings in English, German and Swedish. ``write`` turns a set of
-statements into a text as a clinician, a list, a prompt or a label would put it, and can deny statements as well
-("no ST elevation"): what is denied is known to be absent, which is not the same as not being said.
+``statements.toml`` contains the wordings in English, German and Swedish. ``write`` turns a set of statements into a
+text in the style of a report, a list, a prompt or a label. It can also negate statements ("no ST elevation"): a negated
+statement is known to be absent, whereas a statement that is not mentioned is unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecggen.core.errors import InputError
 
 LANGUAGES = ("en", "de", "sv")
 LANGUAGE_SHARES = (0.8, 0.15, 0.05)
-"""How often statements are said in each, where no language is asked for."""
+"""Probabilities of the languages in ``write_in_random_language``."""
 
 SAID = {
     "en": (
@@ -37,7 +37,7 @@ SAID = {
         "{x}", "{x}", "{x}", "EKG visar {x}", "möjlig {x}", "tecken på {x}", "misstänkt {x}", "{x} kan ej uteslutas",
     ),
 }  # fmt: skip
-"""How a statement is said; ``{x}`` is one of its wordings."""
+"""Templates of an affirmed statement; ``{x}`` is one of its wordings."""
 
 DENIED = {
     "en": (
@@ -53,18 +53,18 @@ DENIED = {
     ),
     "sv": ("ingen {x}", "inget {x}", "inga {x}", "utan {x}", "inga tecken på {x}", "ej {x}", "{x} utesluten"),
 }  # fmt: skip
-"""How a statement is denied."""
+"""Templates of a negated statement."""
 
 HELD_SAID = ("this tracing is compatible with {x}", "{x} was found", "a case of {x}")
 HELD_DENIED = ("{x} is not seen", "we found no {x}", "{x} could not be found", "no sign of {x}")
-"""English forms that pretraining never sees, for the figures."""
+"""English templates that are held out from pretraining, for evaluation."""
 
 ABNORMAL = {
     "en": ("abnormal ECG", "not a normal ECG", "not within normal limits", "ECG is not normal", "abnormal tracing"),
     "de": ("pathologisches EKG", "kein normales EKG", "abnormes EKG"),
     "sv": ("patologiskt EKG", "inte normalt EKG", "onormalt EKG"),
 }
-"""How "normal ECG" is denied."""
+"""Negations of "normal ECG"."""
 
 
 @lru_cache(1)
@@ -75,32 +75,41 @@ def table() -> dict[str, dict[str, str | list[str]]]:
 
 @lru_cache(1)
 def codes() -> tuple[str, ...]:
-    """The 71 codes, in the order of every vector of statements."""
+    """The 71 codes, in the order of statement vectors."""
     return tuple(table())
 
 
 @lru_cache(1)
 def superclasses() -> dict[str, frozenset[str]]:
-    """PTB-XL's five diagnostic superclasses, each with its statements."""
-    return _sorted_under("class")
+    """The five diagnostic superclasses of PTB-XL with their statements.
+
+    Example:
+        >>> sorted(superclasses())
+        ['CD', 'HYP', 'MI', 'NORM', 'STTC']
+    """
+    return _grouped_by("class")
 
 
 @lru_cache(1)
 def subclasses() -> dict[str, frozenset[str]]:
-    """PTB-XL's 23 diagnostic subclasses, each with its statements."""
-    return _sorted_under("subclass")
+    """The 23 diagnostic subclasses of PTB-XL with their statements."""
+    return _grouped_by("subclass")
 
 
-def _sorted_under(key: str) -> dict[str, frozenset[str]]:
+def _grouped_by(key: str) -> dict[str, frozenset[str]]:
     names = sorted({str(row[key]) for row in table().values() if key in row})
     return {name: frozenset(code for code, row in table().items() if row.get(key) == name) for name in names}
 
 
 def describe(code: str) -> str:
-    """A code as words: "AFIB" → "atrial fibrillation".
+    """Description of a code.
 
     Raises:
-        InputError: Where PTB-XL has no such statement.
+        InputError: If PTB-XL has no such statement.
+
+    Example:
+        >>> describe("AFIB")
+        'atrial fibrillation'
     """
     if code not in table():
         raise InputError(
@@ -112,7 +121,7 @@ def describe(code: str) -> str:
 
 
 def wordings(code: str, language: str = "en") -> tuple[str, ...]:
-    """Wordings of a statement to train on, the description first; in English also its short forms and its code."""
+    """Wordings of a statement for training, the description first; in English also abbreviations and the code."""
     describe(code)
     row = table()[code]
     if language != "en":
@@ -121,18 +130,18 @@ def wordings(code: str, language: str = "en") -> tuple[str, ...]:
 
 
 def held_out(code: str) -> str:
-    """The English wording of a statement that pretraining never sees."""
+    """The English wording of a statement that is held out from pretraining."""
     describe(code)
     return str(table()[code]["held"])
 
 
 def vector(present: Sequence[str]) -> np.ndarray:
-    """Codes as (71,) float32 of 0 and 1."""
+    """Multi-hot vector (71,) float32 of some codes."""
     return np.isin(codes(), list(present)).astype(np.float32)
 
 
-def write_anyhow(said: Sequence[str], denied: Sequence[str], rng: np.random.Generator) -> str:
-    """As ``write`` without asides, in a language by chance: how training and people without a report say statements."""
+def write_in_random_language(said: Sequence[str], denied: Sequence[str], rng: np.random.Generator) -> str:
+    """As ``write`` in a random language, without unrelated phrases: for text augmentation and the patient prior."""
     return write(said, denied, rng, str(rng.choice(LANGUAGES, p=LANGUAGE_SHARES)), aside=0.0)
 
 
@@ -143,14 +152,14 @@ def write(
     language: str = "en",
     aside: float = 0.25,
 ) -> str:
-    """A text that says some statements and denies others; the same generator state gives the same text.
+    """A text that affirms some statements and negates others.
 
     Args:
-        said: Codes that hold.
-        denied: Codes that are known not to hold.
-        rng: Choice of words, order, form and facts; seed 0 where none is given.
+        said: Codes that are present.
+        denied: Codes that are known to be absent.
+        rng: Random number generator for wordings, order and format; seed 0 if left out.
         language: "en", "de" or "sv".
-        aside: Chance of a fact beside the statements, which is made up.
+        aside: Probability of an additional made-up phrase without a statement, as "74-year-old woman".
     """
     rng = np.random.default_rng(0) if rng is None else rng
     if language == "en" and len(said) > 0 and not denied and rng.random() < 0.08:
@@ -159,10 +168,10 @@ def write(
     order = rng.permutation(len(clauses))
     parts = [clauses[i] for i in order]
     if rng.random() < aside:
-        parts.insert(0 if rng.random() < 0.7 else len(parts), facts(rng, language))
-    joint = str(rng.choice([", ", ". ", "; ", " ", "\n", ", ", ". "]))
-    text = joint.join(parts)
-    if joint == ", " and len(parts) > 1 and rng.random() < 0.4:
+        parts.insert(0 if rng.random() < 0.7 else len(parts), phrase_without_statement(rng, language))
+    separator = str(rng.choice([", ", ". ", "; ", " ", "\n", ", ", ". "]))
+    text = separator.join(parts)
+    if separator == ", " and len(parts) > 1 and rng.random() < 0.4:
         last = {"en": " and ", "de": " und ", "sv": " och "}[language]
         text = ", ".join(parts[:-1]) + last + parts[-1]
     text += "." if rng.random() < 0.4 else ""
@@ -170,7 +179,7 @@ def write(
 
 
 def prompt(words: Sequence[str]) -> str:
-    """Diagnoses in the form of the prompts of DiffuSETS (arXiv 2501.05932)."""
+    """Diagnoses in the prompt format of DiffuSETS (arXiv 2501.05932)."""
     text = f"Most importantly, the 1st diagnosis is {{{words[0]}}}."
     for place, word in enumerate(words[1:], 2):
         nth = f"{place}{ {2: 'nd', 3: 'rd'}.get(place, 'th') }"
@@ -178,8 +187,8 @@ def prompt(words: Sequence[str]) -> str:
     return text
 
 
-def facts(rng: np.random.Generator, language: str = "en") -> str:
-    """A fact beside the ECG, as "74-year-old woman" or "130 bpm"; it says no statement."""
+def phrase_without_statement(rng: np.random.Generator, language: str = "en") -> str:
+    """A made-up phrase that contains no statement, as "74-year-old woman" or "130 bpm"."""
     age, rate = int(rng.integers(18, 95)), int(rng.integers(40, 180))
     forms = {
         "en": (
@@ -196,7 +205,7 @@ def facts(rng: np.random.Generator, language: str = "en") -> str:
 
 
 def _word(code: str, rng: np.random.Generator, language: str) -> str:
-    """One wording; common words more often than the bare code."""
+    """A random wording of a statement."""
     choices = wordings(code, language) or wordings(code)
     return str(rng.choice(choices))
 
@@ -207,7 +216,7 @@ def _say(code: str, rng: np.random.Generator, language: str) -> str:
 
 
 def _deny(denied: list[str], rng: np.random.Generator, language: str) -> list[str]:
-    """Clauses that deny the statements, now and then two in one ("no X or Y")."""
+    """Clauses that negate statements; with probability 1/2 the first two share a clause ("no X or Y")."""
     clauses = [str(rng.choice(ABNORMAL[language])) for code in denied if code == "NORM"]
     rest = [code for code in denied if code != "NORM"]
     if len(rest) > 1 and rng.random() < 0.5:
@@ -230,7 +239,7 @@ def _deny(denied: list[str], rng: np.random.Generator, language: str) -> list[st
 
 
 def keywords(texts: Sequence[str]) -> np.ndarray:
-    """(text, statement) float32: 1 where a wording of the statement, in any language, stands in the text."""
+    """Keyword search: 1 where a wording of a statement, in any language, occurs in a text; (text, 71) float32."""
     found = np.zeros((len(texts), len(codes())), np.float32)
     for place, code in enumerate(codes()):
         words = [word for one in LANGUAGES for word in wordings(code, one)]

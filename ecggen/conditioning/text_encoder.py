@@ -1,11 +1,11 @@
-"""Pretraining of the word encoder: which SCP statements does a text make, and which does it deny?
+"""Pretraining of the text encoder: classification of the SCP statements that a text affirms or negates.
 
-Real reports of PTB-XL's folds 1–8 (German, English, Swedish) and texts generated from the statements' wordings are
-read side by side. Three losses are summed: for every text, the statements that it makes (binary cross-entropy); for
-generated texts, also those that it denies; and for pairs of generated texts, that two wordings of one set of
-statements lie closer in the summary (token 0, by cosine) than any other set, of which half differ in a single "no"
-(InfoNCE, van den Oord et al. 2018). A statement that ``scp_codes`` lists counts as made, whatever its likelihood: 0
-means there "not given", not "absent" (P. Wagner et al., Sci Data 2020;7:154).
+Each batch contains reports of PTB-XL's folds 1–8 (German, English, Swedish) and synthetic texts (``statements.write``).
+The loss is the sum of three terms: binary cross-entropy of the affirmed statements of all texts; binary cross-entropy
+of the negated statements of synthetic texts; and InfoNCE (van den Oord et al. 2018) on the summary token between two
+wordings of the same set of statements, where half of the sets differ from another set in one negation only. Statements
+in ``scp_codes`` count as affirmed whatever their likelihood: there, 0 means "not given", not "absent" (P. Wagner et
+al., Sci Data 2020;7:154).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ecggen.networks import storage
 from ecggen.networks.text import WordEncoder
 
 FORMAT = 1
-"""Version of the folder's form."""
+"""Version of the checkpoint format."""
 
 COLUMNS = ("report", "scp_codes", "strat_fold", "patient_id")
 """Columns of ``ptbxl_database.csv`` that are read."""
@@ -42,22 +42,22 @@ _KEPT |= {"inget", "ingen", "inga", "ej", "utan", "inte", "varken"}
 
 @dataclass(frozen=True)
 class Plan:
-    """How the encoder is built and pretrained; nothing is chosen by a score, so no fold is needed to choose.
+    """Sizes and training options. There is no model selection, and therefore no validation fold.
 
     Attributes:
         width: Width of a token.
-        words: Most words and marks that are read.
+        words: Maximum number of words and punctuation marks of a text.
         vocabulary: Rows of the embedding table.
         layers: Layers of the transformer.
-        steps: Steps of AdamW.
-        reports: Real reports in a step.
-        sets: Sets of statements in a step; each is written twice, and half differ from the others by one "no".
-        lr: Highest learning rate; it rises over the first 5 % and then falls along a cosine.
+        steps: Optimiser steps (AdamW).
+        reports: Reports per step.
+        sets: Sets of statements per step; each is written twice, and half differ from another set in one negation.
+        lr: Peak learning rate, with linear warm-up over the first 5 % of steps and cosine decay.
         weight_decay: Weight decay.
         heat: Temperature of InfoNCE.
         weight: Weight of InfoNCE.
-        folds: Folds whose reports are read.
-        seed: Seed of weights, order, texts and augmentation.
+        folds: Folds of the reports.
+        seed: Random seed of weights, order, texts and augmentation.
     """
 
     width: int = 128
@@ -85,13 +85,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Reports:
-    """Reports with what they were coded as.
+    """Reports with their statements.
 
     Attributes:
-        texts: Reports, without the codes that editors of the archive appended to some ("Edit: …").
-        labels: (n, 71) float32, 1 where the statement is listed.
+        texts: Reports, without the codes appended by editors of the archive ("Edit: …").
+        labels: (n, 71) float32, 1 where a statement is listed.
         folds: (n,) fold, 1 to 10.
-        patients: (n,) patient.
+        patients: (n,) patient identifier.
     """
 
     texts: tuple[str, ...]
@@ -103,7 +103,7 @@ class Reports:
         return len(self.texts)
 
     def of(self, folds: Sequence[int]) -> Reports:
-        """Those of some folds."""
+        """Reports of some folds."""
         rows = np.flatnonzero(np.isin(self.folds, list(folds)))
         if not len(rows):
             raise InputError(f"folds {list(folds)} hold no report", "reports were expected", "choose other folds")
@@ -111,10 +111,10 @@ class Reports:
 
 
 def read_reports(path: Path | str) -> Reports:
-    """The reports of a PTB-XL folder, or of a CSV with the same columns; empty reports are left out.
+    """Read the reports of a PTB-XL folder, or of a CSV file with the same columns; empty reports are skipped.
 
     Raises:
-        InputError: Where the file or a column is missing, or ``scp_codes`` cannot be read.
+        InputError: If the file or a column is missing, or ``scp_codes`` cannot be parsed.
     """
     import pandas
 
@@ -144,7 +144,7 @@ def read_reports(path: Path | str) -> Reports:
 
 
 class Reader(nn.Module):
-    """A word encoder and the head that it is pretrained with.
+    """A text encoder with a classification head for pretraining.
 
     Args:
         width: As in ``WordEncoder``.
@@ -154,7 +154,7 @@ class Reader(nn.Module):
     """
 
     together = 28
-    """Texts that are read at once."""
+    """Texts per forward pass of the encoder."""
 
     def __init__(self, width: int = 128, words: int = 48, vocabulary: int = 8192, layers: int = 2):
         super().__init__()
@@ -164,9 +164,9 @@ class Reader(nn.Module):
         nn.init.constant_(self.head.bias, -3.0)
 
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """Summaries (batch, width) and the logits (batch, 71) of what is said and of what is denied.
+        """Summaries (batch, width), and logits (batch, 71) of affirmed and of negated statements.
 
-        Texts of like length are read together, since padding costs time.
+        Texts of similar length are batched together to reduce padding.
         """
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         parts = [order[start : start + self.together] for start in range(0, len(order), self.together)]
@@ -180,7 +180,7 @@ class Reader(nn.Module):
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """As ``forward``, without a gradient; probabilities in place of logits."""
+        """As ``forward``, without gradients and with probabilities instead of logits."""
         summaries, said, denied = self(texts)
         return summaries, said.sigmoid(), denied.sigmoid()
 
@@ -188,25 +188,28 @@ class Reader(nn.Module):
 def pretrain(
     reports: Reports, plan: Plan, progress: Callable[[float], None] | None = None, start: Reader | None = None
 ) -> tuple[Reader, list[float]]:
-    """A reader pretrained on the plan's folds, and the loss of every step.
+    """Pretrain a text encoder.
 
     Args:
-        reports: Reports; other folds than the plan's are not read.
-        plan: Sizes, steps and seed.
-        progress: Called with the share done.
-        start: A reader to train on from, in place of a new one of the plan's sizes.
+        reports: Reports; only those of the plan's folds are used.
+        plan: Sizes and training options.
+        progress: Callback that receives the fraction done.
+        start: Text encoder to continue from; a new one if left out.
+
+    Returns:
+        The text encoder, and the loss of every step.
     """
     reports = reports.of(plan.folds)
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
     reader = (start or Reader(plan.width, plan.words, plan.vocabulary, plan.layers)).train()
     optimizer = torch.optim.AdamW(reader.parameters(), plan.lr, betas=(0.9, 0.98), weight_decay=plan.weight_decay)
-    chances = evened(reports)
+    probabilities = sampling_probabilities(reports)
     losses = []
     for step in range(plan.steps):
         for param_group in optimizer.param_groups:
             param_group["lr"] = plan.lr * _rate((step + 1) / plan.steps)
-        loss = step_loss(reader, reports, chances, plan, rng)
+        loss = step_loss(reader, reports, probabilities, plan, rng)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
@@ -217,23 +220,28 @@ def pretrain(
     return reader.eval(), losses
 
 
-def step_loss(reader: Reader, reports: Reports, chances: np.ndarray, plan: Plan, rng: np.random.Generator) -> Tensor:
-    """The sum of the three losses on newly drawn texts."""
-    rows = rng.choice(len(reports), plan.reports, p=chances)
+def step_loss(
+    reader: Reader, reports: Reports, probabilities: np.ndarray, plan: Plan, rng: np.random.Generator
+) -> Tensor:
+    """Sum of the three losses on a random batch of texts."""
+    rows = rng.choice(len(reports), plan.reports, p=probabilities)
     real_targets = torch.from_numpy(reports.labels[rows]).to(reader.head.weight.device)
-    real = [continued(altered(reports.texts[row], rng), real_targets[i], rng) for i, row in enumerate(rows)]
-    sets = draw_sets(reports.labels, plan.sets, rng)
+    real = [append_clause(perturb(reports.texts[row], rng), real_targets[i], rng) for i, row in enumerate(rows)]
+    sets = sample_statement_sets(reports.labels, plan.sets, rng)
     languages = rng.choice(statements.LANGUAGES, (2, len(sets)), p=(0.7, 0.18, 0.12))
     made = [
-        strewn(misspelt(statements.write(said, denied, rng, language), rng), rng)
+        insert_random_word(misspell(statements.write(said, denied, rng, language), rng), rng)
         for row in languages
         for (said, denied), language in zip(sets, row, strict=True)
     ]
-    silent = [statements.facts(rng, str(rng.choice(statements.LANGUAGES))) for _ in range(max(1, plan.sets // 16))]
-    summaries, said, denied = reader([*real, *made, *silent])
+    empty = [
+        statements.phrase_without_statement(rng, str(rng.choice(statements.LANGUAGES)))
+        for _ in range(max(1, plan.sets // 16))
+    ]
+    summaries, said, denied = reader([*real, *made, *empty])
     targets = torch.from_numpy(np.stack([[statements.vector(part) for part in one] for one in sets]))
     targets = targets.to(said.device)
-    nothing = targets.new_zeros(len(silent), targets.shape[-1])
+    nothing = targets.new_zeros(len(empty), targets.shape[-1])
     of_said = torch.cat([real_targets, targets[:, 0], targets[:, 0], nothing])
     of_denied = torch.cat([targets[:, 1], targets[:, 1], nothing])
     n = len(real)
@@ -243,25 +251,25 @@ def step_loss(reader: Reader, reports: Reports, chances: np.ndarray, plan: Plan,
 
 
 def alignment(summaries: Tensor, targets: Tensor, heat: float) -> Tensor:
-    """InfoNCE between the two wordings of each set; sets that occur twice are not held against each other.
+    """InfoNCE between the two wordings of each set; equal sets are not used as negatives of each other.
 
     Args:
-        summaries: (2 sets, width): one wording of every set, then the other.
-        targets: (sets, statements): what tells sets apart.
+        summaries: (2 · sets, width): the first wordings of all sets, then the second wordings.
+        targets: (sets, labels): labels that identify a set.
         heat: Temperature.
     """
     n = len(targets)
-    near = F.normalize(summaries, dim=-1)
-    alike = near @ near.T / heat
+    normalized = F.normalize(summaries, dim=-1)
+    similarity = normalized @ normalized.T / heat
     same = (targets[:, None] == targets[None]).all(-1).repeat(2, 2)
     place = torch.arange(2 * n, device=summaries.device)
     other = (place + n) % (2 * n)
     same[place, other] = False
-    return F.cross_entropy(alike.masked_fill(same, -math.inf), other)
+    return F.cross_entropy(similarity.masked_fill(same, -math.inf), other)
 
 
-def draw_sets(labels: np.ndarray, n: int, rng: np.random.Generator) -> list[tuple[list[str], list[str]]]:
-    """``n`` sets of statements said and denied; the second half is the first with one statement turned around."""
+def sample_statement_sets(labels: np.ndarray, n: int, rng: np.random.Generator) -> list[tuple[list[str], list[str]]]:
+    """``n`` pairs of affirmed and negated statements; the second half is the first with one statement flipped."""
     codes = np.array(statements.codes())
     sets = []
     for _ in range(n // 2):
@@ -272,11 +280,11 @@ def draw_sets(labels: np.ndarray, n: int, rng: np.random.Generator) -> list[tupl
         least = 0 if said else 1
         denied = rng.choice(codes, max(least, rng.choice([0, 1, 2], p=(0.4, 0.4, 0.2))), replace=False)
         sets.append(([str(code) for code in said], [str(code) for code in denied if code not in said]))
-    return [one for one in sets] + [_turned(said, denied, rng) for said, denied in sets]
+    return sets + [_flip_one(said, denied, rng) for said, denied in sets]
 
 
-def _turned(said: list[str], denied: list[str], rng: np.random.Generator) -> tuple[list[str], list[str]]:
-    """One statement said in place of denied, or denied in place of said."""
+def _flip_one(said: list[str], denied: list[str], rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Negate one affirmed statement, or affirm one negated statement."""
     place = int(rng.integers(len(said) + len(denied)))
     if place < len(said):
         return said[:place] + said[place + 1 :], [*denied, said[place]]
@@ -284,17 +292,17 @@ def _turned(said: list[str], denied: list[str], rng: np.random.Generator) -> tup
     return [*said, denied[place]], denied[:place] + denied[place + 1 :]
 
 
-def evened(reports: Reports) -> np.ndarray:
-    """Chance (n,) of each report: n equal ones weigh as √n, so that "normal ECG" leaves room."""
+def sampling_probabilities(reports: Reports) -> np.ndarray:
+    """Sampling probability (n,) of each report: n equal reports have a total weight of √n, to limit frequent ones."""
     counts: dict[str, int] = {}
     for text in reports.texts:
         counts[text] = counts.get(text, 0) + 1
-    chances = np.array([counts[text] ** -0.5 for text in reports.texts])
-    return chances / chances.sum()
+    weights = np.array([counts[text] ** -0.5 for text in reports.texts])
+    return weights / weights.sum()
 
 
-def altered(report: str, rng: np.random.Generator) -> str:
-    """A report with sentences in another order, some words left out (never a "no") and some misspelt."""
+def perturb(report: str, rng: np.random.Generator) -> str:
+    """Augment a report: shuffle sentences, drop words (never a negation), and misspell words, each at random."""
     parts = _SENTENCE.split(report)
     if len(parts) > 1 and rng.random() < 0.3:
         parts = [parts[place] for place in rng.permutation(len(parts))]
@@ -302,12 +310,12 @@ def altered(report: str, rng: np.random.Generator) -> str:
     if rng.random() < 0.5:
         kept = [word for word in text.split() if word in _KEPT or rng.random() > 0.1]
         text = " ".join(kept) or text
-    return misspelt(text, rng)
+    return misspell(text, rng)
 
 
-def continued(report: str, target: Tensor, rng: np.random.Generator, chance: float = 0.3) -> str:
-    """Now and then a report with one clause more, which says a statement (``target`` is set) or denies one it lacks."""
-    if rng.random() > chance:
+def append_clause(report: str, target: Tensor, rng: np.random.Generator, probability: float = 0.3) -> str:
+    """At random, add a clause that affirms a statement (``target`` is updated) or negates one that is absent."""
+    if rng.random() > probability:
         return report
     place = int(rng.integers(len(target)))
     code = [statements.codes()[place]]
@@ -321,9 +329,9 @@ def continued(report: str, target: Tensor, rng: np.random.Generator, chance: flo
     return f"{report}, {clause}" if rng.random() < 0.5 else f"{clause}. {report}"
 
 
-def strewn(text: str, rng: np.random.Generator, chance: float = 0.1) -> str:
-    """Now and then a text with a word of random letters in it, since most words of the world mean no statement."""
-    if rng.random() > chance:
+def insert_random_word(text: str, rng: np.random.Generator, probability: float = 0.1) -> str:
+    """At random, insert a word of random letters, so that unknown words are ignored."""
+    if rng.random() > probability:
         return text
     words = text.split(" ")
     letters = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(2, 10))
@@ -331,10 +339,10 @@ def strewn(text: str, rng: np.random.Generator, chance: float = 0.1) -> str:
     return " ".join(words)
 
 
-def misspelt(text: str, rng: np.random.Generator, chance: float = 0.02) -> str:
-    """Now and then a longer word with a letter left out, or with two letters exchanged."""
+def misspell(text: str, rng: np.random.Generator, probability: float = 0.02) -> str:
+    """Drop a letter or swap two letters of random words with more than four letters."""
     words = text.split(" ")
-    for place in np.flatnonzero(rng.random(len(words)) < chance):
+    for place in np.flatnonzero(rng.random(len(words)) < probability):
         word = words[place]
         if len(word) > 4:
             at = int(rng.integers(1, len(word) - 2))
@@ -347,23 +355,30 @@ def _rate(done: float) -> float:
 
 
 def save(reader: Reader, folder: Path | str, plan: Plan | None = None, card: str = "") -> Path:
-    """Write a reader to a folder, whole or not at all: config.json, model.safetensors (float16), README.md."""
+    """Write a text encoder to a folder, atomically: config.json, model.safetensors (float16), README.md."""
     about = {"format": FORMAT, "kind": "text", "sizes": reader.sizes, "plan": asdict(plan) if plan else {}}
     return storage.store(reader, Path(folder), {"config.json": about}, card, half=True)
 
 
 def load(name: Path | str = "text_encoder") -> Reader:
-    """The reader in a folder, or the shipped one by its name.
+    """Load a text encoder from a folder, or the shipped one by its name, in evaluation mode.
 
     Raises:
-        InputError: Where the folder is missing, of another kind or format, or cannot be loaded.
+        InputError: If the folder is missing, in another format, or cannot be loaded.
+
+    Example:
+        >>> reader = load("text_encoder")
+        >>> _, said, denied = reader.read(["no atrial fibrillation"])
+        >>> afib = statements.codes().index("AFIB")
+        >>> bool(denied[0, afib] > 0.5), bool(said[0, afib] > 0.5)
+        (True, False)
     """
     folder = storage.find(name)
     about = storage.read_json(folder / "config.json")
     if about.get("format") != FORMAT or about.get("kind") != "text":
         raise InputError(
             f"{folder} holds no text encoder of format {FORMAT}",
-            "what ecggen train-text writes was expected",
+            "the output of ecggen train-text was expected",
             'use the shipped "text_encoder", or train one',
         )
     reader = storage.made_of(Reader, about.get("sizes"), folder)
@@ -372,15 +387,19 @@ def load(name: Path | str = "text_encoder") -> Reader:
 
 
 def copy_into(name: Path | str, module: nn.Module) -> int:
-    """Give every ``ConditionEncoder`` in ``module`` the pretrained words of a folder, or of a shipped name.
+    """Copy the weights of a pretrained text encoder to every ``ConditionEncoder`` in ``module``.
 
-    Encoders that read with a language model of their own (``ConditionEncoder(text=folder)``) are left as they are.
+    Encoders that use a language model from a folder (``ConditionEncoder(text=folder)``) are not changed.
+
+    Args:
+        name: Folder of the text encoder, or the name of a shipped one.
+        module: Changed in place.
 
     Returns:
-        How many encoders were given them; 0 where the module reads no text.
+        Number of encoders that were changed.
 
     Raises:
-        InputError: Where an encoder's sizes are not those of the folder.
+        InputError: If the sizes of an encoder differ from those of the text encoder.
     """
     weights = load(name).text.state_dict()
     encoders = [
@@ -401,5 +420,5 @@ def copy_into(name: Path | str, module: nn.Module) -> int:
 
 def _sizes(shapes: dict[str, tuple[int, ...]]) -> str:
     rows, width = shapes["table.weight"]
-    layers = len({key.split(".")[1] for key in shapes if key.startswith("layers.")}) or "an earlier form of 1"
+    layers = len({key.split(".")[1] for key in shapes if key.startswith("layers.")}) or "an older format with 1"
     return f"{width} wide with {rows} rows, {shapes['position'][0]} words and {layers} layers"

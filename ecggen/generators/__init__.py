@@ -1,1 +1,1 @@
-"""Models that turn a condition into an ECG. The folder is the registry: one file, one class of the same name."""
+"""Generative models of ECGs. The folder is the registry: one file per generator, with one class of the same name."""

@@ -1,8 +1,8 @@
 """A generator turns a condition (leads, PPG, text, metadata) into an ECG.
 
-A generator's file writes two methods, ``loss`` and ``draw``. Everything else is the same for all of them and stands
-here once: windows over long recordings, projection onto the observed leads, twelve leads from eight, the way back to
-the recording's own rate, and the prediction interval from many draws.
+A subclass implements two methods, ``loss`` and ``draw``. ``Generator`` implements everything else for all of them:
+windows over long recordings, projection onto the observed leads, twelve leads from eight, resampling to the rate of the
+condition, and the prediction interval from many draws.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.sampling import Noise, Sampling
 
 BATCH = 64
-"""Most draws that go through a network at once: what the caches of a CPU hold. The answer does not depend on it."""
+"""Maximum number of draws in one forward pass, chosen for the caches of a CPU. The result does not depend on it."""
 
 MAX_OBSERVED = 3
-"""Number of independent observed leads from which on the interval is scaled alike."""
+"""Calibration distinguishes 0, 1, 2, … independent observed leads up to this number; more leads share its row."""
 
 VARIATION = "variation of an ECG"
-"""How the condition of a varied ECG begins in its provenance."""
+"""Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
 
 STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}
-"""Buffers and their names in the weights of checkpoint format 1."""
+"""Buffers and their names in the state dict of checkpoint format 1."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of some records.
+    """Draws for a batch of conditions.
 
     Attributes:
-        draws: Those of each record next to each other, (draws · batch, 8, time) mV.
-        deterministic: A prediction of the conditional mean for each record by the condition encoder, (batch, 8, time)
-            mV; None in a generator that has none. ``reconstruct`` combines it with the mean of the draws.
+        draws: (batch · draws, 8, time) mV; the draws of one record are consecutive.
+        deterministic: Prediction of the conditional mean by the condition encoder, (batch, 8, time) mV; None for a
+            generator without one. ``reconstruct`` combines it with the mean of the draws.
     """
 
     draws: Tensor
@@ -63,17 +63,18 @@ class Generator(nn.Module, ABC):
     """Base of all generators.
 
     Attributes:
-        preprocessor: What recordings go through before ``loss`` and ``draw`` see them.
-        config: The constructor's arguments, as they are saved.
+        preprocessor: Filter, rate and window applied to recordings before ``loss`` and ``draw``.
+        config: Arguments of the constructor, as saved in config.json.
         name: Name and weight hash, for provenance.
         sampling: The checkpoint's sampling options; None for a generator that draws in one pass.
-        patient_prior: Metadata and statements for unconditional generation; None for a generator without one.
-        interval_scale: (0, 1, 2, 3 or more independent observed leads; 12 leads): factor on the distance of the draws
-            from their mean in the prediction interval. Calibrated on training records, saved with the weights.
-        ensemble_inflation: (the same; 8 leads): factor on a draw's distance from the deterministic prediction, so that
-            draws vary as records do (as the inflation of an ensemble in weather forecasts). Calibrated likewise.
-        mean_weight: (the same; 8 leads): weight of the deterministic prediction in the point estimate, beside the mean
-            of the draws. Calibrated likewise.
+        patient_prior: Source of metadata and statements for unconditional generation; None if there is none.
+        interval_scale: (4, 12), one row for 0, 1, 2 and at least 3 independent observed leads, one column per lead:
+            factor on the distance of the draws from their mean in the prediction interval. Calibrated on training
+            records and saved with the weights.
+        ensemble_inflation: (4, 8), same rows: factor on a draw's distance from the deterministic prediction, so that
+            the variance of draws matches that of records (ensemble inflation, as in weather forecasting).
+        mean_weight: (4, 8), same rows: weight of the deterministic prediction in the point estimate; the mean of the
+            draws has the remaining weight.
     """
 
     interval_scale: Tensor
@@ -90,14 +91,14 @@ class Generator(nn.Module, ABC):
         self.register_buffer("interval_scale", torch.ones(MAX_OBSERVED + 1, len(STANDARD_LEADS)))
         self.register_buffer("ensemble_inflation", torch.ones(MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)))
         self.register_buffer("mean_weight", torch.full((MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)), 0.5))
-        self.register_state_dict_post_hook(_under_stored_names)
+        self.register_state_dict_post_hook(_rename_buffers)
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
         for name, stored in STORED.items():
             if prefix + stored in state_dict:
                 state_dict[prefix + name] = state_dict.pop(prefix + stored)
         scale = state_dict.get(f"{prefix}interval_scale")
-        if scale is not None and scale.ndim == 1:  # as in the first release: one for any number of observed leads
+        if scale is not None and scale.ndim == 1:  # release 0.1: one row for any number of observed leads
             state_dict[f"{prefix}interval_scale"] = scale.expand(MAX_OBSERVED + 1, -1).clone()
         state_dict.setdefault(f"{prefix}ensemble_inflation", torch.ones_like(self.ensemble_inflation))
         state_dict.setdefault(f"{prefix}mean_weight", torch.zeros_like(self.mean_weight))
@@ -105,13 +106,13 @@ class Generator(nn.Module, ABC):
 
     @classmethod
     def from_pretrained(cls, name: str | Path) -> Self:
-        """The generator in a checkpoint folder, or a shipped one by its name, ready to draw.
+        """Load a generator from a checkpoint folder, or a shipped one by its name, in evaluation mode.
 
         Args:
             name: A folder with config.json and model.safetensors, or one of "gan", "vae", "flow", "diffusion".
 
         Raises:
-            InputError: Where the folder is missing, incomplete or of another format, or holds another generator.
+            InputError: If the folder is missing, incomplete or in another format, or holds another class of generator.
 
         Example:
             >>> Generator.from_pretrained("vae").preprocessor.fs
@@ -124,22 +125,25 @@ class Generator(nn.Module, ABC):
         return loaded
 
     def save_pretrained(self, folder: str | Path, card: str = "") -> Path:
-        """Write the generator to a folder, whole or not at all: weights, config, preprocessing and card.
+        """Save weights, config, preprocessing and model card to a folder, atomically.
 
         Args:
-            folder: Where to; an older checkpoint there is replaced.
-            card: Text of README.md.
+            folder: Output folder; an existing checkpoint in it is replaced.
+            card: Model card, written to README.md; an existing card is kept if this is empty.
+
+        Returns:
+            The folder.
         """
         return checkpoint.save(self, Path(folder), card)
 
     @abstractmethod
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
-        """Named losses whose sum is minimised over the parameters of one group.
+        """Named scalar losses; their sum is minimised over the parameters of one group.
 
         Args:
-            ecg: The target: the eight independent leads at the model's rate and length.
-            condition: What the model is given of it, at the same rate and length.
-            group: One of ``parameter_groups()``.
+            ecg: Target: the eight independent leads at the model's rate and length.
+            condition: Condition derived from the target, at the same rate and length.
+            group: Key of ``parameter_groups()``.
         """
 
     @abstractmethod
@@ -147,26 +151,27 @@ class Generator(nn.Module, ABC):
         """One draw for each record of the condition: (batch, 8, time) mV in the order of ``INDEPENDENT_LEADS``."""
 
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
-        """Several draws for each record, and its deterministic prediction.
+        """Several draws per record, and the deterministic prediction.
 
-        A generator may override it to encode the condition once for all of them; the draws must be those that ``draw``
-        makes of ``condition.repeat(draws)``.
+        ``len(noise)`` is a multiple of the number of records. A subclass may override this method to encode the
+        condition only once; its draws must equal those of ``draw`` for ``condition.repeat(draws)``.
         """
         return Draws(self.draw(condition.repeat(len(noise) // len(condition)), noise))
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """The parameter groups, each optimised by its own losses; one, unless overridden."""
+        """Parameter groups by name, each optimised with its own losses. By default one group holds all parameters."""
         return {"generator": list(self.parameters())}
 
     def with_sampling(self, num_steps: int | None = None, guidance_scale: float | None = None) -> Self:
-        """The same generator with other sampling options; the weights are shared, and this one stays as it is.
+        """A generator with other sampling options that shares the weights; this one is not changed.
 
         Args:
-            num_steps: Steps of the sampler, with and without observed leads; None for the checkpoint's own.
-            guidance_scale: How strongly text and metadata are followed; None for the checkpoint's own.
+            num_steps: Number of sampler steps, with and without observed leads; None for the checkpoint's default.
+            guidance_scale: Weight of classifier-free guidance by text and metadata (Ho & Salimans 2022); 1 disables
+                guidance; None for the checkpoint's default.
 
         Raises:
-            InputError: Where a number is impossible, or the generator draws in one pass and has neither.
+            InputError: If a value is out of range, or the generator draws in one pass and has no such options.
         """
         if num_steps is None and guidance_scale is None:
             return self
@@ -182,7 +187,7 @@ class Generator(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.interval_scale.device
 
     @final
@@ -200,26 +205,26 @@ class Generator(nn.Module, ABC):
         guidance_scale: float | None = None,
         seed: int = 0,
     ) -> ECG:
-        """ECGs from text and metadata, or from nothing.
+        """Generate ECGs from text and metadata, or unconditionally.
 
         Args:
-            text: What the ECG is to show, in words; age, sex and heart rate in it are read. One text for all records,
-                or one each.
-            n: Number of records.
-            age: Years; wins over the text, as do sex and heart rate.
+            text: Report or diagnosis, for all records or one each. Age, sex and heart rate stated in it are used as
+                metadata.
+            n: Number of records; inferred from the other arguments if left out.
+            age: Years, for all records or one each; overrides the text, as do ``sex`` and ``heart_rate``.
             sex: "M" or "F".
             heart_rate: Beats per minute.
             seconds: Duration of each record.
             fs: Sampling rate in Hz.
             num_steps: As in ``with_sampling``.
             guidance_scale: As in ``with_sampling``.
-            seed: The same seed gives the same records.
+            seed: Random seed; the same seed gives the same records.
 
         Returns:
-            Twelve leads in mV, marked as generated.
+            (n, 12, time) ECG in mV; its provenance lists the generated leads.
 
         Raises:
-            InputError: Where a value is out of range.
+            InputError: If a value is out of range.
 
         Example:
             >>> ecgs = Generator.from_pretrained("gan").generate("74-year-old woman, sinus rhythm", n=2, fs=100)
@@ -244,25 +249,25 @@ class Generator(nn.Module, ABC):
         guidance_scale: float | None = None,
         seed: int = 0,
     ) -> ECG:
-        """One draw of an ECG for each PPG: the beats follow the pulses, the waveform is drawn.
+        """Translate each PPG to one ECG, whose beats follow the pulses.
 
         Args:
-            ppg: (time,), (batch, time) or (batch, 1, time), any unit; or what ``ecggen.read_ppg`` returns.
-            fs: Its rate in Hz; not needed with ``read_ppg``.
+            ppg: (time,), (batch, time) or (batch, 1, time), any unit; or a PPG from ``ecggen.read_ppg``.
+            fs: Sampling rate of the PPG in Hz; not needed with ``read_ppg``.
             text: As in ``generate``.
             age: As in ``generate``.
             sex: As in ``generate``.
-            heart_rate: Beats per minute; the rate of the pulses is followed where both contradict.
-            output_fs: Rate of the ECG in Hz; the model's own if left out.
+            heart_rate: Beats per minute. If it contradicts the pulse rate, it is ignored with an ``InputWarning``.
+            output_fs: Sampling rate of the ECG in Hz; that of the model if left out.
             num_steps: As in ``with_sampling``.
             guidance_scale: As in ``with_sampling``.
-            seed: The same seed gives the same ECG.
+            seed: Random seed; the same seed gives the same ECG.
 
         Returns:
-            Twelve leads in mV, marked as generated.
+            (batch, 12, time) ECG in mV; its provenance lists the generated leads.
 
         Raises:
-            InputError: Where the PPG is too short or not finite, or a value is out of range.
+            InputError: If the PPG is too short or not finite, or a value is out of range.
 
         Example:
             >>> pulses = torch.sin(2 * torch.pi * 1.2 * torch.arange(1250) / 125)
@@ -295,26 +300,31 @@ class Generator(nn.Module, ABC):
         num_steps: int | None = None,
         guidance_scale: float | None = None,
     ) -> ECG:
-        """One draw for each record of the condition; ``condition.repeat(n)`` asks for more.
+        """Draw one ECG for each record of a condition. For several draws per record, pass ``condition.repeat(n)``.
 
         Args:
-            condition: At any rate and length; the ECG has the same.
-            seed: The same seed gives the same records, whatever the batch size.
-            first: Index of the condition's first record, where it is a part of a larger job.
-            indices: Index of each record instead, where they do not follow one another.
+            condition: At any rate and length; the ECG has the same rate and length.
+            seed: Random seed. A record depends on the seed and its index only, not on the batch size.
+            first: Index of the first record, if the condition is a part of a larger job.
+            indices: Index of each record, if they are not consecutive.
             num_steps: As in ``with_sampling``.
             guidance_scale: As in ``with_sampling``.
 
         Returns:
-            Twelve leads, observed leads as given, and provenance.
+            (batch, 12, time) ECG in mV with provenance. Observed leads are returned unchanged.
+
+        Example:
+            >>> condition = Condition(text="atrial fibrillation", n=2, seconds=5, fs=250)
+            >>> Generator.from_pretrained("gan").sample(condition, seed=1).signal.shape
+            torch.Size([2, 12, 1250])
         """
         generator = self.with_sampling(num_steps, guidance_scale)
         own = range(first, first + len(condition)) if indices is None else indices
-        prepared, wanted = generator._prepared(condition, seed, own)
-        (eight,) = generator._along(
-            prepared, lambda window: (torch.cat([part.draws for part in generator._draw(window, seed, own)]),)
+        prepared, wanted = generator._prepare(condition, seed, own)
+        (eight,) = generator._over_windows(
+            prepared, lambda window: (torch.cat([part.draws for part in generator._draw_window(window, seed, own)]),)
         )
-        return generator._answer(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
+        return generator._twelve_leads(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
 
     @final
     @torch.no_grad()
@@ -326,18 +336,22 @@ class Generator(nn.Module, ABC):
         seed: int = 0,
         indices: Sequence[int] | None = None,
     ) -> ECG:
-        """Variations of given ECGs: other hearts that beat when these do, with the words and facts of ``condition``.
+        """Vary given ECGs: R peaks are kept, morphology is resampled (SDEdit, Meng et al. 2022, arXiv 2108.01073).
 
         Args:
-            ecg: One for each record of the condition: leads from which all twelve follow, no longer than a window.
-            condition: Words and facts; the answer has its rate and length. Nothing measured.
-            strength: Share of noise that the variation begins with, taken down to the next of the sampler's times: the
-                less, the nearer to the ECG; 1 for any heart with these beats. With few steps the least is not small.
+            ecg: One record for each of the condition: leads that determine all twelve, at most one window long.
+            condition: Text and metadata, without leads or PPG. The result has its rate and length.
+            strength: Noise level at which sampling starts, in (0, 1], rounded down to a time step of the sampler. A
+                small value stays near the given ECG; 1 keeps only its R peaks. The smallest effective strength depends
+                on the number of steps.
             seed: As in ``sample``.
-            indices: Index of each record in a larger job; from 0 on if left out.
+            indices: As in ``sample``; from 0 on if left out.
+
+        Returns:
+            (batch, 12, time) ECG in mV, all leads generated.
 
         Raises:
-            InputError: Where the family has no latent to vary, the strength is none, or the ECG lasts too long.
+            InputError: If the generator has no latent space, the strength is out of range or the ECG is too long.
         """
         self.check_variation(strength)
         if ecg.seconds > self.preprocessor.seconds + 0.05:
@@ -345,33 +359,34 @@ class Generator(nn.Module, ABC):
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
         original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS))
         own = range(len(condition)) if indices is None else indices
-        told = self.preprocessor.condition(condition)
-        prepared, wanted = rhythm_prior.follow(told, original, self.preprocessor, seed, own)
+        prepared, wanted = rhythm_prior.follow(
+            self.preprocessor.condition(condition), original, self.preprocessor, seed, own
+        )
         samples, parts = self.preprocessor.samples, []
         for start in range(0, len(condition), BATCH):
             part = _pad(prepared[start : start + BATCH], samples).to(self.device)
-            given = fit(original.signal[start : start + BATCH], samples).to(self.device)
-            varied = self.draw_near(given, strength, part, Noise(seed, own[start : start + BATCH]))
+            target = fit(original.signal[start : start + BATCH], samples).to(self.device)
+            varied = self.draw_near(target, strength, part, Noise(seed, own[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
-        answer = self._answer(rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
-        how = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
-        return replace(answer, provenance=replace(answer.provenance, condition=how))  # type: ignore[type-var]
+        result = self._twelve_leads(rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
+        description = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
+        return replace(result, provenance=replace(result.provenance, condition=description))  # type: ignore[type-var]
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
-        """One draw near each of ``eight`` (batch, 8, time) mV, as ``vary`` asks; a family that can overrides it."""
+        """One draw near each ECG in ``eight`` (batch, 8, time) mV, for ``vary``; overridden by latent generators."""
         raise NotImplementedError
 
     @property
     def varies(self) -> bool:
-        """Whether the family can vary a given ECG."""
+        """Whether ``vary`` is available."""
         return type(self).draw_near is not Generator.draw_near
 
     def check_variation(self, strength: float) -> None:
-        """An InputError where the family cannot vary a given ECG, or not as strongly."""
+        """Raise an InputError if ``vary`` is not available or the strength is out of range."""
         if not self.varies:
             raise InputError(
                 f"{self.name} cannot vary a given ECG",
-                "a model that draws in many small steps from a latent was expected",
+                "a generator that samples a latent in several steps was expected",
                 "choose flow or diffusion",
             )
         if not 0 < strength <= 1:
@@ -395,24 +410,25 @@ class Generator(nn.Module, ABC):
         keep_draws: bool = True,
         progress: Callable[[float], None] | None = None,
     ) -> Reconstruction:
-        """Twelve leads from some leads (or from any condition): many draws, a point estimate, a prediction interval.
+        """Reconstruct twelve leads from some leads, or from any condition: draws, point estimate, prediction interval.
 
         Args:
-            given: The recorded leads, at any rate and length; or a condition, which may be a batch.
-            text: What else is known, in words; as in ``generate``.
+            given: The recorded leads, at any rate and length; or a condition. Both may be a batch.
+            text: Report or diagnosis, as in ``generate``.
             age: Years.
             sex: "M" or "F".
-            heart_rate: Beats per minute; what the leads show is followed where both contradict.
+            heart_rate: Beats per minute. If it contradicts the rate measured in the leads, it is ignored and
+                ``Reconstruction.notes`` says so.
             num_draws: Draws per record, at least 2.
-            level: Share of true samples that the interval is to hold, between 0 and 1.
+            level: Nominal coverage of the prediction interval, between 0 and 1.
             num_steps: As in ``with_sampling``.
             guidance_scale: As in ``with_sampling``.
-            seed: The same seed gives the same draws.
-            keep_draws: Return the draws as well; False saves memory on long recordings.
-            progress: Called with the share done.
+            seed: Random seed; the same seed gives the same draws.
+            keep_draws: Whether to return the draws; False saves memory on long recordings.
+            progress: Callback that receives the fraction done.
 
         Raises:
-            InputError: Where a number is out of range, or a condition and text or metadata beside it are given.
+            InputError: If a value is out of range, or text or metadata are given in addition to a condition.
 
         Example:
             >>> from ecggen.core.simulate import simulate
@@ -425,21 +441,21 @@ class Generator(nn.Module, ABC):
         """
         if num_draws < 2 or not 0 < level < 1:
             raise InputError(f"{num_draws} draws, level {level:g}", "at least 2 draws and a level between 0 and 1")
-        beside = {"text": text, "age": age, "sex": sex, "heart_rate": heart_rate}
+        known = {"text": text, "age": age, "sex": sex, "heart_rate": heart_rate}
         notes: list[str] = []
         if isinstance(given, Condition):
-            named = [name for name, value in beside.items() if value is not None]
+            named = [name for name, value in known.items() if value is not None]
             if named:
-                found = f"a condition and {', '.join(named)} beside it were given"
+                found = f"a condition and {', '.join(named)} were given"
                 raise InputError(found, "one of them was expected", "put all of it into the condition")
             condition = given
         else:
-            condition, notes = follow_measured_rate(Condition(given, **beside), self.preprocessor)
+            condition, notes = follow_measured_rate(Condition(given, **known), self.preprocessor)
         generator = self.with_sampling(num_steps, guidance_scale)
-        found = generator._estimated(condition, num_draws, level, seed, keep_draws, progress)
+        found = generator._reconstruct(condition, num_draws, level, seed, keep_draws, progress)
         return replace(found, notes=tuple(notes))
 
-    def _estimated(
+    def _reconstruct(
         self,
         condition: Condition,
         num_draws: int,
@@ -448,10 +464,10 @@ class Generator(nn.Module, ABC):
         keep_draws: bool,
         progress: Callable[[float], None] | None,
     ) -> Reconstruction:
-        """Point estimate and interval of a condition, window by window."""
+        """Point estimate and prediction interval of a condition, window by window."""
         draws = num_draws
-        if bool(rhythm_prior.without_waveforms(condition).any()):  # each draw then has its own rhythm
-            prepared, _ = self._prepared(condition.repeat(draws), seed, range(len(condition) * draws))
+        if bool(rhythm_prior.without_waveforms(condition).any()):  # each draw has its own rhythm
+            prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
         matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
@@ -461,45 +477,52 @@ class Generator(nn.Module, ABC):
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
             weights = _by_observed(self.mean_weight, window)
-            drawn: Iterable[Draws] = self._draw(window, seed, range(len(condition) * draws), mirrored=True)
+            drawn: Iterable[Draws] = self._draw_window(window, seed, range(len(condition) * draws), mirrored=True)
             if len(window) != len(condition):
                 drawn = [Draws(torch.cat([part.draws for part in drawn]))]
             for part in drawn:
                 eight, deterministic = part.draws.unflatten(0, (-1, draws)), part.deterministic
                 mean = eight.mean(1)
-                spread = (matrix @ (eight - mean[:, None])) * scale[done : done + len(eight)]
+                deviation = (matrix @ (eight - mean[:, None])) * scale[done : done + len(eight)]
                 if deterministic is not None:
                     mean = torch.lerp(mean, deterministic, weights[done : done + len(eight)])
                 done += len(eight)
-                low, high = torch.quantile(spread, quantiles, dim=1)
+                low, high = torch.quantile(deviation, quantiles, dim=1)
                 kept = (part.draws.unflatten(0, (-1, draws)).flatten(1, 2),) if keep_draws else ()
                 parts.append((mean, low.clamp(max=0), high.clamp(min=0), *kept))
             return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-        eight, below, above, *kept = self._along(prepared, summarise, progress)
-        mean = self._answer(eight, condition, seed)
-        # Moving to another rate may ring a little past the point estimate.
-        widths = self._at_rate_of(below, condition).clamp(max=0), self._at_rate_of(above, condition).clamp(min=0)
+        eight, below, above, *kept = self._over_windows(prepared, summarise, progress)
+        mean = self._twelve_leads(eight, condition, seed)
+        # Resampling may overshoot, so that an end of the interval would cross the point estimate.
+        widths = self._resampled(below, condition).clamp(max=0), self._resampled(above, condition).clamp(min=0)
         edges = [ECG(mean.signal + width, mean.leads, mean.fs, mean.provenance) for width in widths]
         single = None
         if keep_draws:
             each = kept[0].unflatten(1, (draws, -1)).flatten(0, 1)
-            single = self._answer(each, condition.repeat(draws), seed)
+            single = self._twelve_leads(each, condition.repeat(draws), seed)
         return Reconstruction(mean, edges[0], edges[1], level, draws, single)
 
-    def _prepared(
+    def _prepare(
         self, condition: Condition, seed: int, indices: Sequence[int]
     ) -> tuple[Condition, rhythm_prior.Wanted]:
-        """``condition`` as the model wants it, with a person where nothing is told, and a rhythm where none is seen."""
+        """Preprocess a condition and sample from the priors what it lacks.
+
+        Records without any condition get metadata and statements from the patient prior; records without leads and PPG
+        get a rhythm from the rhythm prior.
+        """
         prepared = self.preprocessor.condition(condition)
         if self.patient_prior is not None:
             prepared = self.patient_prior.draw(prepared, seed, indices)
         return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
-    def _draw(self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False) -> Iterator[Draws]:
-        """Draws for one window, agreeing with what it shows, some records at a time.
+    def _draw_window(
+        self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False
+    ) -> Iterator[Draws]:
+        """Draws for one window, projected onto its observed leads, in batches of at most ``BATCH`` draws.
 
-        The number of draws per record follows from the indices; a short window is padded, and its draws cut.
+        The number of draws per record follows from the number of indices. A short window is padded and its draws are
+        cropped.
         """
         draws = len(indices) // len(window)
         padded = _pad(window, self.preprocessor.samples)
@@ -507,23 +530,21 @@ class Generator(nn.Module, ABC):
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
             drawn = self.draw_many(part, Noise(seed, indices[start * draws : (start + size) * draws], mirrored))
-            eight, middle = drawn.draws, drawn.deterministic
-            if middle is not None:
-                own, spread = (
-                    middle.repeat_interleave(draws, 0),
-                    _by_observed(self.ensemble_inflation, part).to(self.device),
-                )
-                eight = own + spread.repeat_interleave(draws, 0) * (eight - own)
-                middle = project_onto_observed(middle, part).cpu()[..., : window.samples]
-            yield Draws(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], middle)
+            eight, deterministic = drawn.draws, drawn.deterministic
+            if deterministic is not None:
+                center = deterministic.repeat_interleave(draws, 0)
+                inflation = _by_observed(self.ensemble_inflation, part).to(self.device)
+                eight = center + inflation.repeat_interleave(draws, 0) * (eight - center)
+                deterministic = project_onto_observed(deterministic, part).cpu()[..., : window.samples]
+            yield Draws(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], deterministic)
 
-    def _along(
+    def _over_windows(
         self,
         prepared: Condition,
         part: Callable[[Condition], tuple[Tensor, ...]],
         progress: Callable[[float], None] | None = None,
     ) -> list[Tensor]:
-        """What ``part`` makes of each window, cross-faded into one; memory grows with the answer only."""
+        """Apply ``part`` to each window and cross-fade the results; memory use is that of the result."""
         windows = self.preprocessor.windows(prepared.samples)
         sums: list[Tensor] = []
         weights = torch.zeros(prepared.samples)
@@ -538,30 +559,30 @@ class Generator(nn.Module, ABC):
                 progress(done / len(windows))
         return [total / weights for total in sums]
 
-    def _at_rate_of(self, wave: Tensor, condition: Condition) -> Tensor:
-        """``wave`` from the model's rate to the condition's rate and length."""
+    def _resampled(self, wave: Tensor, condition: Condition) -> Tensor:
+        """Resample ``wave`` from the model's rate to the rate and length of the condition."""
         moved = resample(wave, self.preprocessor.fs, condition.fs)
         lacking = max(0, condition.samples - moved.shape[-1])
         return torch.cat([moved, moved[..., -1:].expand(*moved.shape[:-1], lacking)], -1)[..., : condition.samples]
 
-    def _how(self, condition: Condition) -> str:
-        """How it was sampled, for provenance; where nothing is told, somebody's words are."""
+    def _sampling_description(self, condition: Condition) -> str:
+        """Sampling options for provenance. Without any condition, metadata and statements come from the prior."""
         if self.sampling is None:
             return ""
-        told = bool((condition.has_text_or_metadata() | rhythm_prior.without_waveforms(condition)).any())
-        return f", {self.sampling.describe(bool(condition.observed_leads()), told)}"
+        guided = bool((condition.has_text_or_metadata() | rhythm_prior.without_waveforms(condition)).any())
+        return f", {self.sampling.describe(bool(condition.observed_leads()), guided)}"
 
-    def _answer(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
-        """Twelve leads at the condition's rate, with what it shows as it was given."""
+    def _twelve_leads(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
+        """Twelve leads at the condition's rate with provenance; observed leads are returned unchanged."""
         condition = condition.to("cpu")
-        eight = project_onto_observed(self._at_rate_of(eight, condition), condition)
+        eight = project_onto_observed(self._resampled(eight, condition), condition)
         signal = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ eight
-        measured = condition.observed_leads()
-        known = determined_by(measured)
+        recorded = condition.observed_leads()
+        determined = determined_by(recorded)
         provenance = Provenance(
-            recorded=measured,
-            generated=tuple(lead for lead in STANDARD_LEADS if lead not in known),
-            model=self.name + self._how(condition),
+            recorded=recorded,
+            generated=tuple(lead for lead in STANDARD_LEADS if lead not in determined),
+            model=self.name + self._sampling_description(condition),
             seed=seed,
             condition=condition.describe(),
         )
@@ -569,32 +590,32 @@ class Generator(nn.Module, ABC):
 
 
 def num_observed(condition: Condition) -> Tensor:
-    """How many leads each record shows that do not follow from the others, (batch,)."""
+    """Number of linearly independent observed leads of each record, (batch,)."""
     rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.lead_mask.any(-1).cpu()[..., None]
     return torch.linalg.matrix_rank(rows)
 
 
 def _by_observed(table: Tensor, condition: Condition) -> Tensor:
-    """Each record's row of a table by the number of seen leads: (batch, lead, 1)."""
+    """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1)."""
     return table.cpu()[num_observed(condition).clamp(max=MAX_OBSERVED)][..., None]
 
 
 def _plotting_positions(level: float, draws: int) -> Tensor:
-    """Quantiles of so few draws between which a further draw falls with probability ``level`` (Weibull 1939).
+    """Quantiles of a few draws between which a further draw falls with probability ``level`` (Weibull 1939).
 
-    The plain quantiles would hold too little: level · (draws − 1) / (draws + 1).
+    The plain quantiles would have coverage level · (draws − 1) / (draws + 1), which is too low.
     """
     tail = ((1 - level) / 2 * (draws + 1) - 1) / (draws - 1)
     return torch.tensor([tail, 1 - tail]).clamp(0, 1)
 
 
 def independent_leads(ecg: ECG) -> ECG:
-    """The eight drawn leads of a twelve-lead ECG, as ``Generator.loss`` wants them."""
+    """The eight independent leads of a twelve-lead ECG, as expected by ``Generator.loss``."""
     return ecg.standard().pick(*INDEPENDENT_LEADS)
 
 
 def _pad(window: Condition, samples: int) -> Condition:
-    """``window`` with unseen samples after its end."""
+    """``window`` padded with masked samples at its end."""
     return window.replace(
         leads=fit(window.leads, samples),
         lead_mask=fit(window.lead_mask, samples),
@@ -604,12 +625,12 @@ def _pad(window: Condition, samples: int) -> Condition:
 
 
 def _fade(size: int, overlap: int) -> Tensor:
-    """Weights of a window: a straight rise over the overlap, flat, a straight fall."""
+    """Trapezoidal weights of a window: linear ramps over the overlap, constant between them."""
     rise = torch.arange(1, size + 1, dtype=torch.float32)
     return torch.minimum(rise, rise.flip(0)).clamp(max=max(1, overlap)) / max(1, overlap)
 
 
-def _under_stored_names(_: nn.Module, state_dict: dict[str, Tensor], prefix: str, __: Any) -> None:
-    """Buffers go into weights under the names of checkpoint format 1."""
+def _rename_buffers(_: nn.Module, state_dict: dict[str, Tensor], prefix: str, __: Any) -> None:
+    """Rename buffers in a state dict to their names in checkpoint format 1."""
     for name, stored in STORED.items():
         state_dict[prefix + stored] = state_dict.pop(prefix + name)

@@ -1,8 +1,8 @@
-"""A generator as a folder: config.json, model.safetensors, preprocessor_config.json, README.md, golden.json; with
-people.json, whom it draws where nothing is told.
+"""Checkpoints of generators: a folder with config.json, model.safetensors, preprocessor_config.json and README.md.
 
-Nothing in it is code (``ecggen.networks.storage``), and the generator's name can only be a file of ``ecggen/generators``.
-``golden.json`` holds one condition's seed and answer, so that a build that draws something else is noticed.
+``people.json`` holds the patient prior, if there is one. ``golden.json`` holds the expected draw for one condition and
+seed, as a regression test. A checkpoint contains no code (``ecggen.networks.storage``), and its generator must be in
+``ecggen.generators.registry``.
 """
 
 from __future__ import annotations
@@ -24,20 +24,23 @@ if TYPE_CHECKING:
     from ecggen.generators.base import Generator
 
 FORMAT = 1
-"""Version of the folder's form; a folder of another version is refused, never guessed at."""
-
+"""Version of the checkpoint format; other versions are refused."""
 
 PEOPLE = "people.json"
+"""File of the patient prior."""
 
 
 def save(generator: Generator, folder: Path | str, card: str = "", half: bool = False) -> Path:
-    """Write ``generator`` to a folder, whole or not at all; an older checkpoint there is replaced.
+    """Write ``generator`` to a folder, atomically; an existing checkpoint in it is replaced.
 
     Args:
-        generator: Built by ``registry.generator`` or loaded, so that its ``config`` is known.
-        folder: Where to.
-        card: Text of README.md; an existing card and golden file stay where none is given.
-        half: Store 16-bit numbers, as shipped weights are; they are computed with as 32-bit ones all the same.
+        generator: Built by ``registry.generator`` or loaded, so that its ``config`` is complete.
+        folder: Output folder.
+        card: Model card, written to README.md. If it is empty, an existing card and golden file are kept.
+        half: Store float16 weights, as in the shipped checkpoints; computations stay in float32.
+
+    Returns:
+        The folder.
     """
     about = {"generator": type(generator).__name__.lower(), "model": dict(generator.config)}
     files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
@@ -47,43 +50,54 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
 
 
 def load(name: str | Path) -> Generator:
-    """The generator in a folder, or a shipped one by its name, ready to draw.
+    """Load a generator from a checkpoint folder, or a shipped one by its name, in evaluation mode.
 
     Args:
-        name: A checkpoint folder, or the name of one in ``checkpoints/``.
+        name: A checkpoint folder, or "gan", "vae", "flow" or "diffusion".
 
     Raises:
-        InputError: Where the folder is missing, incomplete, truncated, of another format or not safetensors.
+        InputError: If the folder is missing, incomplete, truncated or in another format.
+
+    Example:
+        >>> load("vae").preprocessor.seconds
+        10.0
     """
     folder = storage.find(name)
-    about = storage.read_json(folder / "config.json")
-    if about.get("format") != FORMAT:
+    values = storage.read_json(folder / "config.json")
+    if values.get("format") != FORMAT:
         raise InputError(
-            f"{folder} is a checkpoint of format {about.get('format')!r}",
+            f"{folder} is a checkpoint of format {values.get('format')!r}",
             f"format {FORMAT} was expected",
             "use the ecggen release it was made with, or train it again",
         )
-    made = registry.generator(str(about.get("generator")), about.get("model", {}), f"{folder / 'config.json'}")
-    made.preprocessor = config.build(
+    loaded = registry.generator(str(values.get("generator")), values.get("model", {}), f"{folder / 'config.json'}")
+    loaded.preprocessor = config.build(
         Preprocessor,
         storage.read_json(folder / "preprocessor_config.json"),
         f"{folder / 'preprocessor_config.json'}",
     )
     if (folder / PEOPLE).is_file():
-        made.patient_prior = PatientPrior.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
-    storage.fill(made, folder)
-    made.name = f"{folder.name}@{storage.weights_hash(folder)}"
-    return made.eval()
+        loaded.patient_prior = PatientPrior.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
+    storage.fill(loaded, folder)
+    loaded.name = f"{folder.name}@{storage.weights_hash(folder)}"
+    return loaded.eval()
 
 
 def copy_weights(name: str | Path, generator: Generator) -> list[str]:
-    """Give ``generator`` the weights of a checkpoint, to train on from there; what did not fit is returned.
+    """Initialise ``generator`` with the weights of a checkpoint, to continue training.
 
-    Weights go by their names, also from one family to another (the latent families read a condition as the VAE
-    does). Where a weight has grown, what both have is copied and the rest stays at its beginning.
+    Weights are matched by name, also between different generators, which share the condition encoder. If shapes
+    differ, the common part is copied and the rest keeps its initial values.
+
+    Args:
+        name: A checkpoint folder, or a shipped one by its name.
+        generator: Its weights are changed in place.
+
+    Returns:
+        Names of the weights that were not copied, or only in part.
 
     Raises:
-        InputError: Where the preprocessing differs, or no weight fits.
+        InputError: If the preprocessing differs, or no weight matches.
     """
     other = load(name)
     if other.preprocessor != generator.preprocessor:
@@ -91,41 +105,55 @@ def copy_weights(name: str | Path, generator: Generator) -> list[str]:
             f"the preprocessing of checkpoint {name} is {other.preprocessor}",
             f"{generator.preprocessor} was expected, as in the config",
         )
-    theirs = other.state_dict()
-    foreign, copied = [], 0
-    for key, ours in generator.state_dict().items():
-        given = theirs.get(key)
-        if given is None or given.ndim != ours.ndim:
-            foreign.append(key)
+    source = other.state_dict()
+    unmatched, copied = [], 0
+    for key, target in generator.state_dict().items():
+        value = source.get(key)
+        if value is None or value.ndim != target.ndim:
+            unmatched.append(key)
             continue
-        both = tuple(slice(min(sizes)) for sizes in zip(given.shape, ours.shape, strict=True))
-        ours[both] = given[both]
-        copied += ours[both].numel()
-        if given.shape != ours.shape:
-            foreign.append(key)
+        common = tuple(slice(min(sizes)) for sizes in zip(value.shape, target.shape, strict=True))
+        target[common] = value[common]
+        copied += target[common].numel()
+        if value.shape != target.shape:
+            unmatched.append(key)
     if copied < 0.01 * sum(value.numel() for value in generator.state_dict().values()):
         raise InputError(
-            f"checkpoint {name} is a {type(other).__name__} of which no weight fits",
-            f"weights that a {type(generator).__name__} can begin with were expected",
+            f"no weight of checkpoint {name}, a {type(other).__name__}, matches this {type(generator).__name__}",
+            "a checkpoint with weights of the same names was expected",
         )
-    return foreign
+    return unmatched
 
 
 def golden_answer(generator: Generator, golden: dict[str, Any]) -> list[list[float]]:
-    """What ``generator`` draws for the condition of a golden file: its leads at its samples, in mV.
+    """Draw of ``generator`` for the condition of a golden file, at its samples: twelve lists in mV.
 
-    The condition is a simulated heart's, so that the file is small and holds nobody's ECG.
+    The condition is simulated, so that the file is small and contains no patient data.
     """
-    heart = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"]).pick(*golden["given"])
-    ecg = generator.sample(Condition.none(1, heart.seconds, heart.fs).with_leads(heart), seed=golden["seed"])
+    leads = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"]).pick(*golden["given"])
+    ecg = generator.sample(Condition(leads), seed=golden["seed"])
     return ecg.signal[0, :, :: golden["every"]].tolist()
 
 
 def write_golden(folder: Path | str) -> Path:
-    """Record what the checkpoint in ``folder`` draws now in its ``golden.json``."""
+    """Write ``golden.json`` with the current draw of the checkpoint in ``folder``."""
     folder = Path(folder)
     golden = {"heart": 5, "fs": 250, "seconds": 10, "given": ["I"], "seed": 1, "every": 125, "tolerance_mv": 0.002}
     answer = golden_answer(load(folder), golden)
     golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
     storage.write_json(folder / "golden.json", golden)
     return folder / "golden.json"
+
+
+def licence(folder: Path) -> str:
+    """The licence of the ECGs that a checkpoint generates, as its model card states it; "" if it states none.
+
+    Args:
+        folder: Folder of the checkpoint.
+    """
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace").lower() if card.is_file() else ""
+    if "cc-by-4.0" not in text and "cc by 4.0" not in text:
+        return ""
+    source = " P. Wagner et al., PTB-XL, doi 10.13026/kfzx-aw45." if "ptb-xl" in text else ""
+    return f"CC BY 4.0, as stated in the model card; name the training data.{source}"

@@ -1,21 +1,21 @@
-"""Latent diffusion told in words, facts and waves, after DiffuSETS (arXiv 2501.05932).
+"""Latent diffusion conditional on text, metadata, leads and PPG, after DiffuSETS (arXiv 2501.05932).
 
-DiffuSETS encodes twelve leads into a few channels along time and denoises them with a U-Net that attends to a
-report's embedding, beside age, sex and heart rate. Kept from it: the latent, the U-Net with cross-attention, the
-conditions. Ours, and why:
+DiffuSETS encodes twelve leads to a temporal latent with few channels and denoises it with a U-Net conditional on the
+embedding of a report, age, sex and heart rate. This implementation keeps the latent, the U-Net with cross-attention and
+the conditions. It differs as follows:
 
-- The report enters as *tokens* of an encoder that runs offline. (One vector repeated along the sequence makes all
-  keys of the cross-attention equal, so that it can only add a constant.) Age, sex and heart rate are normalised and
-  scale and shift every block; leads and PPG come in through the reader.
-- Words and facts are hidden from a part of the records, so that guidance can follow them more closely than learnt
-  (Ho & Salimans 2022). Guidance leaves what was measured alone.
-- The network predicts the velocity, on a cosine schedule that ends in nothing but noise (Salimans & Ho 2022; Lin et
-  al. 2024): as published, ε-prediction never quite reaches it and cannot be drawn in few steps.
-- The network may be asked as that of a rectified flow is (``straight``): noise and latent are scaled to lie on the
-  straight path between them, and its answer is turned into the velocity in closed form. Both are Gaussian paths between
-  the same ends (Kingma & Gao 2023), so that the weights of either can begin with the other's.
-- DDIM or DPM-Solver in a few steps in the place of a thousand; a moving average of the weights.
-- Patients are split by fold, leads are addressed by name.
+- The text enters as *tokens* of a local text encoder. (With one vector repeated along the sequence, all keys of the
+  cross-attention are equal, so that it can only add a constant.) Normalised metadata modulate every block; leads and
+  PPG enter through the condition encoder.
+- Condition dropout of text and metadata permits classifier-free guidance (Ho & Salimans 2022). Leads and PPG are not
+  guided.
+- The network predicts the velocity on a cosine schedule with zero terminal SNR (Salimans & Ho 2022; Lin et al. 2024).
+  The published ε-prediction does not reach zero SNR and is not suited to few steps.
+- The network can be parametrised as a rectified flow (``straight``): noisy latents are scaled to lie on the straight
+  path, and the output is converted to the velocity in closed form. Both are Gaussian paths between the same
+  distributions (Kingma & Gao 2023), so that each can be initialised with the weights of the other.
+- DDIM or DPM-Solver with few steps instead of a thousand; averaged weights.
+- Folds are disjoint in patients, and leads are addressed by name.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ from ecggen.generators.latent import Beginning, Known, LatentGenerator, Predict
 from ecggen.networks.latent import spread_times
 
 TIMES = 1000
-"""Steps of the schedule that training draws from."""
+"""Number of time steps of the noise schedule in training."""
 
 
 class Diffusion(LatentGenerator):
-    """Latent diffusion with guidance by words and facts.
+    """Latent diffusion with classifier-free guidance by text and metadata.
 
     Args:
-        widths: Channels of the reader's levels.
+        widths: Channels of the levels of the condition encoder.
         blocks: Residual blocks of each.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the reader's latent of a whole record.
-        along: Channels of the reader's latent along time.
+        whole: Channels of the global latent of the condition encoder.
+        along: Channels of the temporal latent of the condition encoder.
         latent: Channels of the latent (4 in DiffuSETS).
-        space: Channels of the autoencoder's two levels.
-        deep: Channels of the denoiser's two levels (seven levels in DiffuSETS).
+        space: Channels of the two levels of the autoencoder.
+        deep: Channels of the two levels of the denoiser (seven levels in DiffuSETS).
         deep_blocks: Residual blocks of each.
-        beside: Channels of the reader's features that the denoiser sees.
-        folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
+        beside: Channels of the features of the condition encoder that are inputs of the denoiser.
+        folded: Neighbouring samples folded into channels; the window must be a multiple of folded · 2^(levels−1)
+            samples.
         looks: Noisy versions of each record in a training step.
-        summary: Whether the text's summary steers every block of the denoiser.
-        steps: Steps of the sampler, unless asked otherwise (1000 in DiffuSETS).
-        seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
-        guidance: Guidance by words and facts, unless asked otherwise (none in DiffuSETS).
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
-        guided_below: Share of noise below which both act.
-        straight: Whether the denoiser is asked, and answers, as a rectified flow's.
+        summary: Whether the summary token of the text modulates every block of the denoiser.
+        steps: Default ``num_steps`` (``ecggen.generators.sampling.Sampling``; 1000 in DiffuSETS).
+        seen_steps: Default ``num_steps_with_leads``; 0 for ``steps``.
+        guidance: Default ``guidance_scale`` (no guidance in DiffuSETS).
+        coherence: Default ``pag_scale``.
+        guided_below: Default ``guidance_interval``.
+        straight: Parametrise the denoiser as a rectified flow.
         sampler: "ddim" (Song et al. 2021) or "dpm" (DPM-Solver++, Lu et al. 2022).
-        prior: Weight of the posterior's divergence from the standard normal distribution.
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
+        prior: Weight of the Kullback–Leibler divergence of the autoencoder's posterior from the standard normal.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(
@@ -120,11 +121,11 @@ class Diffusion(LatentGenerator):
         time = (spread_times(len(latent), latent.device) * TIMES).long()
         x = self._schedule.add_noise(latent, noise, time)
         velocity = self._schedule.get_velocity(latent, noise, time)
-        answer = self._velocity(x, time, lambda x, share: self._denoise(x, share, known))
-        return (answer - velocity).square().mean()
+        prediction = self._velocity(x, time, lambda x, share: self._denoise(x, share, known))
+        return (prediction - velocity).square().mean()
 
     def _velocity(self, x: Tensor, time: Tensor, denoise: Predict) -> Tensor:
-        """The velocity at noisy latents (batch, latent, step) and times of the schedule (batch,), by the denoiser."""
+        """Velocity predicted by ``denoise`` for latents (batch, latent, step) at times of the schedule (batch,)."""
         if not self.straight:
             return denoise(x, (time + 1) / TIMES)
         kept = self._schedule.alphas_cumprod.to(x.device)[time].sqrt()[:, None, None]

@@ -1,16 +1,18 @@
-"""Latent rectified flow from whatever is seen, after PPGFlowECG (arXiv 2509.19774).
+"""Latent rectified flow, after PPGFlowECG (arXiv 2509.19774).
 
-PPGFlowECG first brings PPG and ECG into one latent space (CardioAlign), then lets a straight flow run from noise to
-the ECG's latent, told by the PPG's. Kept from it: one encoder for both sides; posteriors that are aligned (distance
-of means and symmetric divergence), cross-reconstruction and InfoNCE; a rectified flow with cross-attention, few
-Euler steps, a moving average of the weights. Ours, and why:
+PPGFlowECG maps PPG and ECG to a common latent space (CardioAlign), then trains a rectified flow from noise to the
+latent of the ECG, conditional on that of the PPG. This implementation keeps the shared encoder, the alignment of
+posteriors (distance of means and symmetric divergence), cross-reconstruction, InfoNCE, a rectified flow with
+cross-attention, few Euler steps and averaged weights. It differs as follows:
 
-- What is seen — PPG, any leads, or both — is first written down as a guess of the eight leads, and the *guess* goes
-  through the ECG's own encoder: so the shared encoder takes one, three or any leads as it takes a PPG.
-- Its stages are players of one game in one folder: the space, the reader, the flow on a latent that it cannot move.
-- The denoiser is a U-Net with attention: on two cores it trains several times faster than a transformer of its size.
-- Beats lie where the pulses are: the guess stands beside the noisy latent at every step. (Third parties found the
-  published weights right in rate and wrong in phase.) No record is left out for an irregular rhythm.
+- PPG and leads are first mapped to a deterministic prediction of the eight leads (*guess*), which is encoded by the
+  encoder of ECGs. Thus the shared encoder accepts any set of leads as well as a PPG.
+- Autoencoder, condition encoder and denoiser are parameter groups of one model; the denoiser does not change the
+  latents.
+- The denoiser is a U-Net with attention, which trains several times faster on CPUs than a transformer of its size.
+- The latent of the guess is an input of the denoiser at every step, so that beats are aligned with pulses. (The
+  published weights were reported to reproduce the heart rate but not the phase.) Records with irregular rhythms are not
+  excluded.
 """
 
 from __future__ import annotations
@@ -29,36 +31,37 @@ from ecggen.networks.losses import amplitude, squared
 
 
 class Flow(LatentGenerator):
-    """Rectified flow in a latent space that PPG, leads and ECG share.
+    """Rectified flow in a latent space shared by conditions and ECGs.
 
     Args:
-        widths: Channels of the reader's levels.
+        widths: Channels of the levels of the condition encoder.
         blocks: Residual blocks of each.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the reader's latent of a whole record.
-        along: Channels of the reader's latent along time.
+        whole: Channels of the global latent of the condition encoder.
+        along: Channels of the temporal latent of the condition encoder.
         latent: Channels of the latent (4 in PPGFlowECG, for one lead).
-        space: Channels of the autoencoder's two levels.
-        deep: Channels of the flow network's two levels.
+        space: Channels of the two levels of the autoencoder.
+        deep: Channels of the two levels of the denoiser.
         deep_blocks: Residual blocks of each.
-        beside: Channels of the reader's features that the flow network sees.
-        folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
+        beside: Channels of the features of the condition encoder that are inputs of the denoiser.
+        folded: Neighbouring samples folded into channels; the window must be a multiple of folded · 2^(levels−1)
+            samples.
         looks: Noisy versions of each record in a training step.
-        summary: Whether the text's summary steers every block of the flow network.
-        shift: How much more of the time is spent where there is most noise, in training and in drawing; 1 for not at
-            all (Esser et al., arXiv 2403.03206, eq. 23): beats are alike, so that much noise hides little of them.
-        steps: Steps of the sampler, unless asked otherwise (10 in PPGFlowECG).
-        seen_steps: Steps where leads are seen, which leave less to be drawn; 0 for as many.
-        guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
-        guided_below: Share of noise below which both act.
-        heun: Whether each step is Heun's (two evaluations) instead of Euler's.
-        prior: Weight of the posterior's divergence from the standard normal distribution.
+        summary: Whether the summary token of the text modulates every block of the denoiser.
+        shift: Time shift towards high noise levels in training and sampling (Esser et al., arXiv 2403.03206, eq. 23);
+            1 for none. Beats resemble each other, so that only high noise levels remove their information.
+        steps: Default ``num_steps`` (``ecggen.generators.sampling.Sampling``; 10 in PPGFlowECG).
+        seen_steps: Default ``num_steps_with_leads``; 0 for ``steps``.
+        guidance: Default ``guidance_scale``.
+        coherence: Default ``pag_scale``.
+        guided_below: Default ``guidance_interval``.
+        heun: Use Heun's method (two evaluations per step) instead of Euler's.
+        prior: Weight of the Kullback–Leibler divergence of the autoencoder's posterior from the standard normal.
         align: Weight of the distance between the posteriors of ECG and guess.
         contrast: Weight of InfoNCE between the two.
         cross: Weight of the cross-reconstruction: the ECG decoded from the guess's posterior.
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class Flow(LatentGenerator):
         } | self._alignment(ecg, guess)
 
     def _alignment(self, ecg: ECG, guess: Tensor) -> dict[str, Tensor]:
-        """How far the posteriors of ECG and guess lie apart, and whether each finds its own."""
+        """Distance between the posteriors of ECG and guess, and InfoNCE between them."""
         ours, theirs = self.space.encode(ecg.signal), self.space.encode(guess)
         align, contrasted, _ = self.weights
         gap = (ours[0] - theirs[0]).square() + symmetric_divergence(ours, theirs)
@@ -152,7 +155,7 @@ class Flow(LatentGenerator):
 
         kind = "FlowMatchHeunDiscreteScheduler" if self.heun else "FlowMatchEulerDiscreteScheduler"
         scheduler: Any = getattr(diffusers, kind)(num_train_timesteps=1000, shift=self.shift)
-        # Equal steps from noise (1) to latent (0), then shifted; the scheduler's own would start its last at 1/1000.
+        # Equal steps from noise (1) to latent (0), then shifted; by default the last step would start at 1/1000.
         if self.heun:
             scheduler.set_timesteps(steps)
         else:
@@ -160,7 +163,7 @@ class Flow(LatentGenerator):
         times, x = scheduler.timesteps, begin.noise
         if begin.latent is not None:
             first = min(int((times > 1000 * begin.share).sum()), len(times) - 1)
-            first += first % 2 if self.heun else 0  # Heun's steps go in pairs after the first
+            first += first % 2 if self.heun else 0  # two evaluations per step after the first
             scheduler.set_begin_index(first)
             times = times[first:]
             x = torch.lerp(begin.latent, x, float(times[0]) / 1000)

@@ -1,16 +1,16 @@
-"""A conditional adversarial network with a bidirectional LSTM, after ECGNet (arXiv 2310.03753).
+"""A conditional GAN with a bidirectional LSTM, after ECGNet (arXiv 2310.03753).
 
-ECGNet draws eleven leads from any single one: a bidirectional LSTM generates, a convolutional network discriminates.
-Layer sizes, losses and optimiser are not public; those here are ours, and so is the following:
+ECGNet generates eleven leads from any single lead, with a bidirectional LSTM as generator and a convolutional
+discriminator. Its layer sizes, losses and optimiser are not public. This implementation differs as follows:
 
-- The condition is read by the convolutional reader that all families share: any leads, PPG, words, facts, each with
-  its mask. Given folded raw samples, an LSTM of this size was still behind linear regression after three epochs. The
-  LSTM runs along the reader's features, one step for ten samples, and adds to the reader's first guess.
-- Noise enters along time and for the whole record, so that draws differ. An L1 loss on one draw would teach the
-  network to ignore it; two draws are scored by the continuous ranked probability score instead.
-- A record's own mixture of the seen leads is added: a heart's leads are nearly linear in each other.
-- The discriminator sees the condition, and judges every stretch of the ECG (hinge loss, as in Miyato et al. 2018).
-- Eight leads are drawn, four follow; what both players see agrees with the seen leads.
+- The condition (leads, PPG, text, metadata, with masks) is encoded by the condition encoder that all generators share.
+  The LSTM runs along its features, one step per ten samples, and its output is added to the deterministic prediction.
+  An LSTM of this size on raw samples was less accurate than linear regression after three epochs.
+- There is temporal and global noise, so that draws differ. An L1 loss on one draw would train the network to ignore
+  the noise; the continuous ranked probability score of two draws does not.
+- A linear combination of the observed leads, with weights that depend on the record, is added.
+- The discriminator is conditional and scores every segment of the ECG (hinge loss, as in Miyato et al. 2018).
+- Eight leads are generated, the other four derived. Losses are computed after projection onto the observed leads.
 """
 
 from __future__ import annotations
@@ -35,26 +35,27 @@ from ecggen.networks.losses import amplitude, pair_crps, squared
 READER, ARTIST, CRITIC = "reader", "generator", "discriminator"
 
 CRITIC_SHARE = 2
-"""One record in so many is judged in training: the score teaches the leads, the classifier how an ECG looks."""
+"""The adversarial loss uses every n-th record of a batch; the ranked probability score uses all."""
 
 
 class GAN(Generator):
-    """Conditional GAN of three players: ``reader``, ``generator`` and ``discriminator``.
+    """Conditional GAN with the parameter groups ``reader`` (condition encoder), ``generator`` and ``discriminator``.
 
     Args:
-        widths: Channels of the reader's levels.
+        widths: Channels of the levels of the condition encoder.
         blocks: Residual blocks of each.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the reader's latent of a whole record.
-        along: Channels of the reader's latent along time.
-        folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
+        whole: Channels of the global latent of the condition encoder.
+        along: Channels of the temporal latent of the condition encoder.
+        folded: Neighbouring samples folded into channels; the window must be a multiple of folded · 2^(levels−1)
+            samples.
         units: Units of the LSTM in each direction.
         layers: Layers of the LSTM.
-        noise: Noise channels of a whole record, and along time.
-        channels: Channels of the discriminator's first layer; each of its four layers doubles them.
-        fidelity: Weight of the ranked probability score beside the adversarial loss.
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
+        noise: Channels of the global and of the temporal noise.
+        channels: Channels of the first layer of the discriminator; each of its four layers doubles them.
+        fidelity: Weight of the ranked probability score relative to the adversarial loss.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(
@@ -93,8 +94,8 @@ class GAN(Generator):
         read = self.reader(condition)
         draws = len(noise) // len(condition)
         guess = self.reader.guess(condition, read)
-        told = read.repeat(draws), guess.repeat_interleave(draws, 0)
-        return Draws(self.artist(*told, *(part.to(self.device) for part in numbers)), guess)
+        inputs = read.repeat(draws), guess.repeat_interleave(draws, 0)
+        return Draws(self.artist(*inputs, *(part.to(self.device) for part in numbers)), guess)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         scale = amplitude(ecg.signal)
@@ -106,19 +107,19 @@ class GAN(Generator):
         with torch.no_grad():
             read = self.reader(condition)
             guess = self.reader.guess(condition, read)
-        judged = slice(0, -(-len(ecg) // CRITIC_SHARE))
-        told, aligned = read.pooled()[judged], read.context.aligned[judged]
+        part = slice(0, -(-len(ecg) // CRITIC_SHARE))
+        pooled, aligned = read.pooled()[part], read.context.aligned[part]
         if group == CRITIC:
             with torch.no_grad():
-                drawn = self._one(condition[judged], read[judged], guess[judged])
-            real, fake = (self.critic(wave, aligned, told) for wave in (ecg.signal[judged], drawn))
+                drawn = self._one(condition[part], read[part], guess[part])
+            real, fake = (self.critic(wave, aligned, pooled) for wave in (ecg.signal[part], drawn))
             return {"real": F.relu(1 - real).mean(), "fake": F.relu(1 + fake).mean()}
         one, other = self._one(condition, read, guess), self._one(condition, read, guess)
         score = (pair_crps(one, other, ecg.signal) / scale).mean()
-        return {"fooled": -self.critic(one[judged], aligned, told).mean(), "score": self.fidelity * score}
+        return {"fooled": -self.critic(one[part], aligned, pooled).mean(), "score": self.fidelity * score}
 
     def _one(self, condition: Condition, read: Read, guess: Tensor) -> Tensor:
-        """A draw for training, agreeing with what is seen."""
+        """A draw for training, projected onto the observed leads."""
         whole, along = self.noise
         n, device = len(condition), condition.leads.device
         numbers = (
@@ -129,7 +130,7 @@ class GAN(Generator):
 
 
 class Artist(nn.Module):
-    """What was read, a guess and noise → eight leads: a bidirectional LSTM along folded time."""
+    """Generator network: a bidirectional LSTM over folded time, from an encoded condition, a guess and noise."""
 
     def __init__(self, channels: int, pooled: int, units: int, layers: int, noise: Sequence[int], steps: int):
         super().__init__()
@@ -148,15 +149,15 @@ class Artist(nn.Module):
         """(batch, 8, time) mV from (batch, whole) and (batch, along, step) standard normal numbers."""
         steps = torch.cat([read.features[LATENT_LEVEL], fold(guess, self.steps), along], 1).transpose(1, 2)
         entered = torch.tanh(self.enter(steps) + self.whole(torch.cat([read.pooled(), whole], 1))[:, None])
-        remembered, _ = self.lstm(entered)
-        features = torch.cat([remembered, entered], -1)
+        states, _ = self.lstm(entered)
+        features = torch.cat([states, entered], -1)
         own = unfold(self.leave(features).transpose(1, 2), self.steps)
         mixture = self.mix(torch.cat([features.mean(1), features.amax(1), whole], 1))
         return guess + own + mixed(mixture, read.context.aligned)
 
 
 class Critic(nn.Module):
-    """ECG and condition → a judgement of each stretch: four strided convolutions, and what was read as a whole."""
+    """Projection discriminator (Miyato & Koyama 2018): scores each segment of an ECG, given the condition."""
 
     def __init__(self, channels: int, pooled: int):
         super().__init__()
@@ -168,10 +169,10 @@ class Critic(nn.Module):
         self.judge = nn.Conv1d(sizes[-1], 1, 1, bias=False)
         self.match = nn.Linear(pooled, sizes[-1])
 
-    def forward(self, signal: Tensor, aligned: Tensor, told: Tensor) -> Tensor:
-        """(batch, stretch): above 0 for real."""
+    def forward(self, signal: Tensor, aligned: Tensor, pooled: Tensor) -> Tensor:
+        """Scores (batch, segment); positive for real ECGs."""
         x = torch.cat([signal, aligned], 1)
         for convolution in self.convolutions:
             x = F.leaky_relu(convolution(x), 0.2)
-        # Projection (Miyato & Koyama 2018): does the ECG fit what was said?
-        return self.judge(x)[:, 0] + (x * self.match(told)[..., None]).mean(1)
+        # The inner product with the pooled condition scores whether the ECG matches it.
+        return self.judge(x)[:, 0] + (x * self.match(pooled)[..., None]).mean(1)

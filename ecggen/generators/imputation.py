@@ -1,4 +1,4 @@
-"""Leads that a recording lacks, drawn by a generator: how a data set of few leads teaches twelve."""
+"""Imputation of missing leads with a generator, to use data sets with few leads for twelve-lead training."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ecggen.generators.base import Generator
 
 
 class LeadImputer:
-    """Draws the leads that a recording lacks.
+    """Imputes missing leads with one draw of a generator.
 
     Args:
-        generator: What draws them; its name stands for the answer.
+        generator: The generator; its name is used as name of the imputer.
     """
 
     def __init__(self, generator: Generator):
         self.generator, self.name = generator, generator.name
 
     def __call__(self, ecg: ECG) -> ECG:
-        """Twelve leads, those of ``ecg`` as they are; one draw, always the same."""
+        """Twelve leads; the leads of ``ecg`` are returned unchanged. The draw is deterministic (seed 0)."""
         return self.generator.sample(Condition(ecg))

@@ -1,12 +1,12 @@
-"""What the latent families share: a reader of the condition, an autoencoder, and a sampler between noise and latent.
+"""Base of latent generators: a condition encoder, an autoencoder, and a sampler from noise to a latent.
 
-``flow`` and ``diffusion`` differ in how noise and latent are joined and in what the latent space is taught. All
-else stands here once: the condition is read once for all draws and all steps; the reader writes down a first
-*guess* of the ECG, which goes through the encoder and stands beside the noisy latent at every step, so that the
-sampler only adds what the condition leaves open (the residual form of CorrDiff, Mardani et al. 2023).
+``flow`` and ``diffusion`` differ in the path between noise and latent and in the losses of the autoencoder; everything
+else is implemented here. The condition is encoded once for all draws and all steps. The condition encoder makes a
+deterministic prediction of the ECG (*guess*), whose latent is an input of the denoiser at every step, so that the
+sampler only models the residual uncertainty (as in CorrDiff, Mardani et al. 2023).
 
-Three players train it, together or one after the other (``[training] parameter_groups``): the *space* learns to encode and
-decode ECGs, the *reader* to guess from the condition, the *denoiser* to find its way from noise to a latent.
+There are three parameter groups, trained jointly or in stages (``groups`` under ``[training]``): *space*, the
+autoencoder; *reader*, the condition encoder; and *denoiser*.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ SPACE, READER, DENOISER = "space", "reader", "denoiser"
 
 @dataclass(frozen=True)
 class Known:
-    """What a sampler is told at every step.
+    """Conditional inputs of the denoiser.
 
     Attributes:
-        along: (batch, channels, step): the guess in the latent space, and features of the reader.
+        along: (batch, channels, step): latent of the guess, and features of the condition encoder.
         vector: (batch, width).
         tokens: (batch, token, width).
-        tokens_seen: (batch, token) bool.
+        token_mask: (batch, token) bool.
     """
 
     along: Tensor
@@ -46,23 +46,23 @@ class Known:
     token_mask: Tensor
 
     def repeat(self, n: int) -> Known:
-        """Each record ``n`` times, one copy after the other."""
+        """Repeat each record ``n`` times; copies of one record are consecutive."""
         parts = (self.along, self.vector, self.tokens, self.token_mask)
         return Known(*(part.repeat_interleave(n, 0) for part in parts))
 
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""The denoiser's answer to noisy latents and their time (batch,) from 0 (no noise) to 1, equal for all."""
+"""The denoiser as a function of noisy latents and their time (batch,), from 0 (no noise) to 1 and equal for all."""
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """Where a sampler begins.
+    """Initial state of a sampler.
 
     Attributes:
-        noise: Standard normal, (batch, latent, step).
-        latent: What to vary: noise is mixed with it; None to begin with noise alone.
-        share: Share of the noise in that mixture, signal to noise as 1 − ``share`` to ``share``.
+        noise: Standard normal numbers, (batch, latent, step).
+        latent: Latent of an ECG to be varied, to which noise is added; None to start from noise alone.
+        share: Noise level at the start: the ratio of signal to noise is 1 − ``share`` to ``share``.
     """
 
     noise: Tensor
@@ -71,30 +71,32 @@ class Beginning:
 
 
 class LatentGenerator(Generator):
-    """Base of the latent families; a family writes ``_denoiser_error``, ``_backwards`` and what its space is taught.
+    """Base of latent generators. Subclasses implement ``_denoiser_error``, ``_backwards`` and ``_space_losses``.
 
     Args:
-        widths: Channels of the reader's levels.
+        widths: Channels of the levels of the condition encoder.
         blocks: Residual blocks of each.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the reader's latent of a whole record.
-        along: Channels of the reader's latent along time.
+        whole: Channels of the global latent of the condition encoder.
+        along: Channels of the temporal latent of the condition encoder.
         latent: Channels of the latent.
-        space: Channels of the autoencoder's two levels.
-        deep: Channels of the denoiser's two levels.
+        space: Channels of the two levels of the autoencoder.
+        deep: Channels of the two levels of the denoiser.
         deep_blocks: Residual blocks of each.
-        beside: Channels of the reader's features that the denoiser sees.
-        folded: Neighbouring samples folded into channels; the window must hold a multiple of folded · 2^(levels−1).
-        looks: Noisy versions of each record in a training step: reading costs more than denoising.
-        summary: Whether the text's summary steers every block of the denoiser, beside the attention to its words.
-        steps: Steps of the sampler, unless asked otherwise.
-        seen_steps: Steps where leads are seen, unless asked otherwise; 0 for as many.
-        guidance: Guidance by words and facts, unless asked otherwise.
-        coherence: Guidance towards draws of one piece, unless asked otherwise (``ecggen.generators.base.Sampling``).
-        guided_below: Share of noise below which both act.
-        prior: Weight of the posterior's divergence from the standard normal distribution.
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the reader's part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
+        beside: Channels of the features of the condition encoder that are inputs of the denoiser.
+        folded: Neighbouring samples folded into channels; the window must be a multiple of folded · 2^(levels−1)
+            samples.
+        looks: Noisy versions of each record in a training step; encoding a condition costs more than denoising.
+        summary: Whether the summary token of the text modulates every block of the denoiser, in addition to
+            cross-attention.
+        steps: Default ``num_steps`` (``ecggen.generators.sampling.Sampling``).
+        seen_steps: Default ``num_steps_with_leads``; 0 for ``steps``.
+        guidance: Default ``guidance_scale``.
+        coherence: Default ``pag_scale``.
+        guided_below: Default ``guidance_interval``.
+        prior: Weight of the Kullback–Leibler divergence of the autoencoder's posterior from the standard normal.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     sampling: Sampling
@@ -157,99 +159,100 @@ class LatentGenerator(Generator):
         with torch.no_grad():
             latent = self.space.scaled(drawn(self.space.encode(ecg.signal)))
             read = self.reader(condition)
-            told = self._told(self.reader.guess(condition, read))
-        known = self._known(read, told).repeat(self.looks)
+            guess = self._latent_of(self.reader.guess(condition, read))
+        known = self._known(read, guess).repeat(self.looks)
         return {"latent": self._denoiser_error(latent.repeat_interleave(self.looks, 0), known)}
 
     @abstractmethod
     def _denoiser_error(self, latent: Tensor, known: Known) -> Tensor:
-        """What the denoiser minimises for latents (batch, latent, step) and what is known of each."""
+        """Loss of the denoiser for latents (batch, latent, step)."""
 
     @abstractmethod
     def _backwards(self, begin: Beginning, predict: Predict, steps: int) -> Tensor:
-        """From noise to a latent (batch, latent, step) in ``steps`` steps."""
+        """Sample latents (batch, latent, step) from noise in ``steps`` steps."""
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         return self.draw_many(condition, noise).draws
 
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         numbers, draws = self._numbers(condition, noise), len(noise) // len(condition)
-        seen = condition.lead_mask.flatten(1).any(1).tolist()
-        alike = self.sampling.num_steps_with_leads is None or len(set(seen)) == 1
-        size, drawn, guesses = len(condition) if alike else 1, [], []
+        observed = condition.lead_mask.flatten(1).any(1).tolist()
+        same_steps = self.sampling.num_steps_with_leads is None or len(set(observed)) == 1
+        size, drawn, guesses = len(condition) if same_steps else 1, [], []
         for at in range(0, len(condition), size):
             part = condition[at : at + size]
             known, guess = self._read(part)
             begin = Beginning(numbers[at * draws : (at + size) * draws])
-            way = self._backwards(begin, self._predicting(part, known, draws), self.sampling.steps(seen[at]))
-            drawn.append(self._written(way))
+            latent = self._backwards(begin, self._predicting(part, known, draws), self.sampling.steps(observed[at]))
+            drawn.append(self._decoded(latent))
             guesses.append(guess)
         return Draws(torch.cat(drawn), torch.cat(guesses))
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
-        """The ECG's latent, noised up to ``strength``, finds its way back (SDEdit, Meng et al. 2022)."""
-        begin = Beginning(self._numbers(condition, noise), self._told(eight), strength)
+        """Add noise of level ``strength`` to the latents of ``eight`` and denoise them (SDEdit, Meng et al. 2022)."""
+        begin = Beginning(self._numbers(condition, noise), self._latent_of(eight), strength)
         predict = self._predicting(condition, self._read(condition)[0], 1)
-        return self._written(self._backwards(begin, predict, self.sampling.num_steps))
+        return self._decoded(self._backwards(begin, predict, self.sampling.num_steps))
 
     def _numbers(self, condition: Condition, noise: Noise) -> Tensor:
         return noise.normal(self.latent, condition.samples // (2 * self.folded)).to(self.device)
 
-    def _written(self, latent: Tensor) -> Tensor:
+    def _decoded(self, latent: Tensor) -> Tensor:
         return self.space.decode(self.space.unscaled(latent))
 
     def _predicting(self, condition: Condition, known: Known, draws: int) -> Predict:
-        """The denoiser's answer for some draws a record.
+        """The denoiser for several draws per record, with guidance.
 
-        Words and facts are followed as far as the guidance says; where they are all that is told of the waves, the
-        draw is as much of one piece as the coherence says.
+        Classifier-free guidance applies to text and metadata. Perturbed-attention guidance applies to records with
+        text or metadata and without leads.
         """
-        known, plain = known.repeat(draws), self._plain(condition, draws)
-        alone = condition.has_text_or_metadata() & ~condition.lead_mask.flatten(1).any(1)
-        whole = self.sampling.pag_scale * alone.repeat_interleave(draws)[:, None, None].to(known.along)
-        coherent = bool(whole.any())
+        known, unconditional = known.repeat(draws), self._plain(condition, draws)
+        without_leads = condition.has_text_or_metadata() & ~condition.lead_mask.flatten(1).any(1)
+        pag_scale = self.sampling.pag_scale * without_leads.repeat_interleave(draws)[:, None, None].to(known.along)
+        use_pag = bool(pag_scale.any())
 
         def predict(x: Tensor, time: Tensor) -> Tensor:
-            told = self._denoise(x, time, known)
+            conditional = self._denoise(x, time, known)
             if float(time[0]) > self.sampling.guidance_interval:
-                return told
-            answer = told
-            if plain is not None:
-                untold = self._denoise(x, time, plain)
-                answer = untold + self.sampling.guidance_scale * (told - untold)
-            if coherent:
-                answer = answer + whole * (told - self._denoise(x, time, known, apart=True))
-            return answer
+                return conditional
+            prediction = conditional
+            if unconditional is not None:
+                base = self._denoise(x, time, unconditional)
+                prediction = base + self.sampling.guidance_scale * (conditional - base)
+            if use_pag:
+                prediction = prediction + pag_scale * (conditional - self._denoise(x, time, known, apart=True))
+            return prediction
 
         return predict
 
     def _plain(self, condition: Condition, draws: int) -> Known | None:
-        """What is known without words and facts; None where guidance has nothing to do."""
-        silent = condition.replace(
+        """Inputs of the denoiser without text and metadata; None if guidance has no effect."""
+        masked = condition.replace(
             text_mask=torch.zeros_like(condition.text_mask),
             metadata=torch.zeros_like(condition.metadata),
             metadata_mask=torch.zeros_like(condition.metadata_mask),
         )
         if self.sampling.guidance_scale == 1 or not bool(condition.has_text_or_metadata().any()):
             return None
-        return self._read(silent)[0].repeat(draws)
+        return self._read(masked)[0].repeat(draws)
 
     def _denoise(self, x: Tensor, time: Tensor, known: Known, apart: bool = False) -> Tensor:
         return self.denoiser["network"](x, time, known.along, known.vector, known.tokens, known.token_mask, apart)
 
     def _read(self, condition: Condition) -> tuple[Known, Tensor]:
-        """What the denoiser is told, and the reader's guess."""
+        """Inputs of the denoiser, and the guess."""
         read = self.reader(condition)
         guess = self.reader.guess(condition, read)
-        return self._known(read, self._told(guess)), guess
+        return self._known(read, self._latent_of(guess)), guess
 
-    def _told(self, guess: Tensor) -> Tensor:
-        """The guess in the latent space."""
-        return self.space.scaled(self.space.encode(guess)[0])
+    def _latent_of(self, eight: Tensor) -> Tensor:
+        """Normalised latent of (batch, 8, time) in mV."""
+        return self.space.scaled(self.space.encode(eight)[0])
 
-    def _known(self, read: Read, told: Tensor) -> Known:
+    def _known(self, read: Read, guess: Tensor) -> Known:
+        """Inputs of the denoiser from an encoded condition and the latent of the guess."""
         context, part = read.context, self.denoiser
-        along = torch.cat([told, part["aside"](read.features[LATENT_LEVEL]).float()], 1)
+        along = torch.cat([guess, part["aside"](read.features[LATENT_LEVEL]).float()], 1)
         vector = context.vector + part["whole"](read.pooled())
         if "summary" in part:
             vector = vector + part["summary"](context.tokens[:, 0])
@@ -269,6 +272,6 @@ class LatentGenerator(Generator):
 
 
 def drawn(posterior: tuple[Tensor, Tensor]) -> Tensor:
-    """A draw from a normal distribution given as mean and log deviation; gradients pass."""
+    """Draw from a normal distribution given by mean and log standard deviation (reparametrised)."""
     mean, log_deviation = posterior
     return mean + log_deviation.exp() * torch.randn_like(mean)

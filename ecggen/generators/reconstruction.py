@@ -1,4 +1,4 @@
-"""The point estimate of a reconstruction with its prediction interval."""
+"""Result of a reconstruction: point estimate, prediction interval and draws."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ecggen.core.ecg import ECG
 
 @dataclass(frozen=True)
 class LeadInterval:
-    """How wide the prediction interval of a lead is.
+    """Width of the prediction interval of a lead.
 
     Attributes:
-        half_width: Half of its mean width in mV.
-        peak_to_peak: Peak-to-peak amplitude of the point estimate in mV, to hold the width against.
+        half_width: Half of the mean width over time in mV.
+        peak_to_peak: Peak-to-peak amplitude of the point estimate in mV, for comparison.
     """
 
     half_width: float
@@ -25,15 +25,14 @@ class Reconstruction:
     """Twelve leads with a prediction interval for each sample.
 
     Attributes:
-        mean: Point estimate: the mean of the draws, combined with the generator's deterministic prediction where it
+        mean: Point estimate: the mean of the draws, combined with the deterministic prediction of the generator if it
             has one. Recorded leads are returned unchanged.
         lower: Lower end of the prediction interval; equal to ``mean`` in recorded and derived leads.
-        upper: Upper end.
-        level: Share of true samples that the interval is meant to hold.
-        num_draws: Number of draws that it rests on.
-        draws: The draws themselves, those of each record next to each other (num_draws · records); None where they
-            were not kept.
-        notes: What a person should know of how the condition was used.
+        upper: Upper end of the prediction interval.
+        level: Nominal coverage of the interval.
+        num_draws: Number of draws per record.
+        draws: (records · num_draws, 12, time) draws; those of one record are consecutive. None if they were not kept.
+        notes: Messages to the user on how the condition was interpreted.
     """
 
     mean: ECG
@@ -45,12 +44,16 @@ class Reconstruction:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def intervals(self, record: int = 0) -> dict[str, LeadInterval]:
-        """Width of the interval of each generated lead of one record."""
+        """Width of the prediction interval of each generated lead.
+
+        Args:
+            record: Index of the record in the batch.
+        """
         generated = self.mean.provenance.generated if self.mean.provenance else self.mean.leads
         signal, width = self.mean.signal[record], (self.upper.signal - self.lower.signal)[record].mean(-1) / 2
-        span = signal.amax(-1) - signal.amin(-1)
+        peak_to_peak = signal.amax(-1) - signal.amin(-1)
         return {
-            lead: LeadInterval(float(width[row]), float(span[row]))
+            lead: LeadInterval(float(width[row]), float(peak_to_peak[row]))
             for row, lead in enumerate(self.mean.leads)
             if lead in generated
         }

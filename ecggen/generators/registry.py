@@ -1,7 +1,7 @@
-"""The generators by name: one file of ``ecggen/generators``, one class of the same name.
+"""Registry of generators: one file in ``ecggen/generators`` per generator, with one class of the same name.
 
-A new generator is a new file ``ecggen/generators/NAME.py`` with a subclass of ``Generator`` that is called NAME in any
-case; the file is the registration. A config or a checkpoint can name nothing else, and nothing is imported by a
+To add a generator, add a file ``ecggen/generators/NAME.py`` with a subclass of ``Generator`` named NAME, in any case.
+No further registration is needed. Configs and checkpoints can only name these generators; nothing is imported by a
 dotted path.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ecggen.generators.base import Generator
 
 TABLES = ("generator", "model", "preprocessing", "masking", "training")
-"""What a training config may hold."""
+"""Keys and tables allowed in a training config."""
 
 
 def names() -> tuple[str, ...]:
-    """The names of all generators, sorted.
+    """Names of all generators, sorted.
 
     Example:
         >>> names()
@@ -37,15 +37,19 @@ def names() -> tuple[str, ...]:
 
 
 def _has_class(file: Path) -> bool:
-    """Whether a file holds a class of its own name; found without importing it."""
+    """Whether a file defines a class of its own name. The file is not imported."""
     return re.search(rf"^class {file.stem}\(", file.read_text(encoding="utf-8"), re.I | re.M) is not None
 
 
 def generator_class(name: str) -> type[Generator]:
-    """The class of a generator.
+    """Class of a generator.
 
     Raises:
-        InputError: Where no file of ``ecggen/generators`` has this name, or the file's class is no generator.
+        InputError: If no generator has this name, or the class in the file is not a ``Generator``.
+
+    Example:
+        >>> generator_class("vae").__name__
+        'VAE'
     """
     if name not in names():
         found = f"there is no generator {name!r}"
@@ -60,12 +64,15 @@ def generator_class(name: str) -> type[Generator]:
 
 
 def generator(name: str, values: Mapping[str, Any], where: str) -> Generator:
-    """A new generator, its weights untrained, with the full arguments in ``config``.
+    """Build a generator with untrained weights; ``config`` of the result holds all arguments of the constructor.
 
     Args:
         name: One of ``names()``.
-        values: Arguments of its constructor.
-        where: What an error calls the place that they come from.
+        values: Arguments of the constructor; defaults are used for the others.
+        where: Source of the values, for error messages.
+
+    Raises:
+        InputError: If the generator is unknown or an argument is unknown or invalid.
     """
     kind = generator_class(name)
     made = build(kind, values, where)
@@ -76,7 +83,7 @@ def generator(name: str, values: Mapping[str, Any], where: str) -> Generator:
 
 
 def check_tables(config: Mapping[str, Any], where: Path | str) -> None:
-    """An InputError where a training config lacks its generator or holds a table that nothing reads."""
+    """Raise an InputError if a training config names no generator or has an unknown key or table."""
     if not isinstance(config.get("generator"), str):
         raise InputError(f"{where} names no generator", f'generator = "{names()[0]}" was expected in its first line')
     for key in config:

@@ -1,4 +1,4 @@
-"""How a generator draws: the random numbers of each record, and the options of the sampler."""
+"""Random numbers of each record, and options of the sampler."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from ecggen.core.errors import InputError
 
 
 class Noise:
-    """The random numbers of a batch of draws: each record has its own stream, derived from (seed, index).
+    """Random numbers for a batch of draws. Each record has its own stream, derived from (seed, index).
 
-    A record is therefore the same whatever the batch, the shard or the machine it is drawn in.
+    Therefore a record does not depend on the batch, shard or machine in which it is drawn.
 
     Args:
-        seed: The user's seed.
-        indices: The index of each record.
-        mirrored: Whether every odd index gets the negative of the one before it: the mean of such pairs lies much
-            nearer to the mean of all draws (antithetic variates, Hammersley & Morton 1956).
+        seed: Random seed.
+        indices: Index of each record.
+        mirrored: Whether each odd index gets the negated numbers of the preceding index. The mean of such pairs has a
+            smaller variance (antithetic variates, Hammersley & Morton 1956).
+
+    Example:
+        >>> both, second = Noise(0, [3, 4]).normal(2), Noise(0, [4]).normal(2)
+        >>> bool((both[1] == second[0]).all())
+        True
     """
 
     def __init__(self, seed: int, indices: Sequence[int], mirrored: bool = False):
@@ -41,18 +46,21 @@ class Noise:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Options of a generator that draws in many small steps.
+    """Sampling options of an iterative generator.
 
     Attributes:
-        num_steps: Steps of the sampler from noise to ECG.
-        guidance_scale: How strongly text and metadata are followed: 1 as learnt, above 1 to exaggerate (classifier-free
-            guidance, Ho & Salimans 2022), 0 not at all. Recorded signals are never exaggerated.
-        num_steps_with_leads: Steps where leads are observed, which leave less to be drawn; None for as many.
-        pag_scale: Perturbed-attention guidance (Ahn et al. 2024, arXiv 2403.17377): how far each step moves away from
-            the network's answer without attention between instants, which makes a draw more consistent along time.
-            Only where text or metadata is given and no lead is observed.
-        guidance_interval: Both guidances act from noise level 0 to this share of noise; above it, where a draw's
-            outline is decided, they only make draws alike (Kynkäänniemi et al. 2024, arXiv 2404.07724). 1 for always.
+        num_steps: Number of sampler steps from noise to ECG.
+        guidance_scale: Scale of classifier-free guidance by text and metadata (Ho & Salimans 2022): 1 uses the
+            conditional prediction, values above 1 amplify the condition, 0 ignores it. Leads and PPG are not guided.
+        num_steps_with_leads: Number of steps for records with observed leads; None for ``num_steps``.
+        pag_scale: Scale of perturbed-attention guidance (Ahn et al. 2024, arXiv 2403.17377). Each step moves away from
+            the prediction without self-attention along time, which makes a draw more consistent along time. It is
+            active only if text or metadata is given and no lead is observed; 0 disables it.
+        guidance_interval: Both kinds of guidance are active at noise levels from 0 to this one, at most 1. Guidance at
+            higher noise levels reduces the diversity of draws (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+
+    Raises:
+        InputError: If a value is out of range.
     """
 
     num_steps: int
@@ -66,31 +74,36 @@ class Sampling:
             if steps is not None and not 1 <= steps <= 1000:
                 raise InputError(f"{steps} steps", "1 to 1000 were expected")
         if not 0 <= self.guidance_scale <= 20:
-            raise InputError(f"guidance scale {self.guidance_scale:g}", "0 to 20 was expected; 1 draws as learnt")
+            raise InputError(f"guidance scale {self.guidance_scale:g}", "0 to 20 was expected; 1 disables guidance")
         if not 0 <= self.pag_scale <= 5:
-            raise InputError(f"pag_scale {self.pag_scale:g}", "0 to 5 was expected; 0 draws as learnt")
+            raise InputError(f"pag_scale {self.pag_scale:g}", "0 to 5 was expected; 0 disables it")
         if not 0 <= self.guidance_interval <= 1:
             found = f"guidance interval {self.guidance_interval:g}"
-            raise InputError(found, "a share of noise from 0 to 1 was expected")
+            raise InputError(found, "a noise level from 0 to 1 was expected")
 
     def steps(self, observed: bool) -> int:
-        """Number of steps where leads are observed, or are not."""
+        """Number of steps with or without observed leads."""
         return self.num_steps_with_leads if observed and self.num_steps_with_leads is not None else self.num_steps
 
     def changed(self, num_steps: int | None = None, guidance_scale: float | None = None) -> Sampling:
-        """The same options with other steps (with leads or not) or another guidance scale; None keeps one."""
-        how = self if num_steps is None else replace(self, num_steps=num_steps, num_steps_with_leads=None)
-        return how if guidance_scale is None else replace(how, guidance_scale=guidance_scale)
+        """A copy with another number of steps (with or without leads) or guidance scale; None keeps a value."""
+        options = self if num_steps is None else replace(self, num_steps=num_steps, num_steps_with_leads=None)
+        return options if guidance_scale is None else replace(options, guidance_scale=guidance_scale)
 
     def used(self, observed: bool, text_or_metadata: bool) -> Sampling:
-        """The options that have a part where leads are observed, or text or metadata given."""
+        """The options that are active, given whether leads are observed and whether text or metadata are given."""
         own = replace(self, num_steps=self.steps(observed), num_steps_with_leads=None)
         if not text_or_metadata:
             return Sampling(own.num_steps)
         return replace(own, pag_scale=0.0) if observed else own
 
     def describe(self, observed: bool, text_or_metadata: bool) -> str:
-        """``used`` in words."""
+        """``used`` as text, for provenance.
+
+        Example:
+            >>> Sampling(16, guidance_scale=2.0, num_steps_with_leads=4).describe(True, True)
+            '4 steps, guidance scale 2'
+        """
         own = self.used(observed, text_or_metadata)
         guidance = f", guidance scale {own.guidance_scale:g}" if text_or_metadata else ""
         attention = f", PAG scale {own.pag_scale:g}" if own.pag_scale else ""

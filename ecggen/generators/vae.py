@@ -1,28 +1,28 @@
 """A conditional variational autoencoder, after WearECG (arXiv 2510.11442).
 
-WearECG reads a canvas of twelve channels with the unseen leads zeroed and writes all twelve. Kept from it: the
-canvas, the convolutional residual encoder and decoder with attention in the middle, the few-channel latent along
-time. Ours, and why:
+WearECG maps twelve channels, with the missing leads zeroed, to twelve leads. This implementation keeps this input, the
+convolutional residual encoder and decoder with attention at the coarsest level, and the temporal latent with few
+channels. It differs as follows:
 
-- The mask is applied and told to the network, and any subset of leads can be seen. (The public code never
-  applies its mask, so the answer lies in the input.)
-- A *prior* network reads the condition; a *posterior* network, in training only, reads the truth as well
-  (Sohn et al. 2015). Draws come from the prior, so an unseen lead cannot speak, and the spread of the draws is
-  what the condition leaves open. WearECG decodes one deterministic answer.
-- Beside the latent along time there is one for the whole record: a heart's position and habitus, which decide
-  how leads relate, do not change from beat to beat.
-- Where no lead is seen, a draw deviates in the same way at all times: drawn anew at every step, each beat would be
-  another heart's.
-- Two draws from the prior are scored with the continuous ranked probability score (Gneiting & Raftery 2007),
-  which is least when the spread is neither too wide nor too narrow; the evidence bound alone does not ask for that.
-- To the decoder's answer comes a mixture of the seen leads whose weights are the record's own (and the draw's): a
-  heart's leads are nearly linear in each other, with factors that differ between bodies, and a product of a feature
-  and a signal is what convolutions find hardest.
-- Eight leads are drawn, four follow; skips run from the seen leads to the decoder.
-- Where beats are seen, each is first written by a dense network on aligned beats (``ecggen.conditioning.beat_network``); the decoder
-  corrects it.
-- The answer at the prior's mean can be taught to be the mean of hearts (``middle``), by its squared error: a score of
-  draws asks for medians, which lie nearer to zero. ``estimate`` joins it to the mean of the draws.
+- The mask is applied and is an input of the network; any subset of leads can be observed. (The public code does not
+  apply its mask, so that the target is contained in the input.)
+- A *prior* network encodes the condition; a *posterior* network, used in training only, also encodes the target (Sohn
+  et al. 2015). Draws come from the prior, so that masked leads have no effect and the variance of draws represents the
+  uncertainty given the condition. WearECG makes one deterministic prediction.
+- In addition to the temporal latent there is a global latent: position of the heart and habitus, which determine the
+  relation between leads, do not change from beat to beat.
+- Without observed leads, the noise of the temporal latent is constant in time, so that morphology does not change from
+  beat to beat.
+- Two draws from the prior are scored by the continuous ranked probability score (Gneiting & Raftery 2007), which is
+  minimal for calibrated draws; the evidence lower bound alone does not ensure this.
+- The output includes a linear combination of the observed leads, with weights that depend on the record and the draw:
+  leads are nearly linear in each other, with factors that differ between patients, and convolutions approximate a
+  product of a feature and a signal poorly.
+- Eight leads are generated, the other four derived. There are skip connections from the observed leads to the decoder.
+- Observed beats are first predicted by the beat network (``ecggen.conditioning.beat_network``); the decoder corrects
+  them.
+- The decoded prior mean can be trained with a squared error (``middle``) to predict the conditional mean, whereas a
+  score of draws leads to medians, which are smaller. ``reconstruct`` combines it with the mean of the draws.
 """
 
 from __future__ import annotations
@@ -44,25 +44,24 @@ from ecggen.networks.unet import Down
 
 GENERATOR = "generator"
 POSTERIOR_SHARE = 4
-"""One record in so many goes through the posterior in training."""
+"""The posterior is computed for every n-th record of a batch."""
 
 
 class VAE(Generator):
     """Conditional VAE with a learnt prior.
 
     Args:
-        widths: Channels of the U-Net's levels.
-        blocks: Residual blocks of each level as the condition is read; the coarsest level is read only.
+        widths: Channels of the levels of the U-Net.
+        blocks: Residual blocks of each level of the encoder.
         width: Width of the condition's vector and tokens.
-        whole: Channels of the latent of a whole record.
-        along: Channels of the latent along time (4 in WearECG).
-        steps: Neighbouring samples folded into channels; the window must hold a multiple of steps · 2^(levels−1).
+        whole: Channels of the global latent.
+        along: Channels of the temporal latent (4 in WearECG).
+        steps: Neighbouring samples folded into channels; the window must be a multiple of steps · 2^(levels−1) samples.
         divergence: Weight of the Kullback–Leibler divergence.
         posterior: Weight of the reconstruction from the posterior.
-        middle: Weight of the squared error of what is written at the middle of what the condition leaves open: it asks
-            for the mean of hearts, their ranked probability for the median.
-        text: Folder of a language model that reads texts; "" for ecggen's own.
-        beats: Sizes of the part that writes beat by beat (``ecggen.conditioning.beat_network``); empty for none.
+        middle: Weight of the squared error of the decoded prior mean, the deterministic prediction; 0 for none.
+        text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
+        beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
     """
 
     def __init__(
@@ -96,13 +95,13 @@ class VAE(Generator):
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         draws = len(noise) // len(condition)
         once = self.reader(condition)
-        read, middle = once.repeat(draws), None
+        read, deterministic = once.repeat(draws), None
         if self.weights[2]:
-            middle = self.reader.write(once, once.prior.mean())
+            deterministic = self.reader.write(once, once.prior.mean())
         whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
-        shown = condition.lead_mask.any((1, 2)).repeat_interleave(draws)[:, None, None]
-        along = torch.where(shown, along, along[..., :1])
-        return Draws(self.reader.write(read, read.prior.at(whole, along)), middle)
+        observed = condition.lead_mask.any((1, 2)).repeat_interleave(draws)[:, None, None]
+        along = torch.where(observed, along, along[..., :1])
+        return Draws(self.reader.write(read, read.prior.at(whole, along)), deterministic)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         if group == BEATS:
@@ -110,15 +109,15 @@ class VAE(Generator):
         read = self.reader(condition)
         scale = amplitude(ecg.signal)
         one, other = (project_onto_observed(self.reader.write(read, _drawn(read.prior)), condition) for _ in range(2))
-        # The posterior looks at a part of the batch: it teaches the latents, the score teaches the rest.
+        # A part of the batch is enough for the posterior, which trains the latents; the score trains the rest.
         part = slice(0, -(-len(ecg) // POSTERIOR_SHARE))
         posterior = self._posterior(ecg[part], read[part])
         fit = project_onto_observed(self.reader.write(read[part], _drawn(posterior)), condition[part])
         divergence, weight, middle = self.weights
         losses = {}
         if middle:
-            answer = project_onto_observed(self.reader.write(read, read.prior.mean()), condition)
-            losses["middle"] = middle * squared(answer, ecg.signal, scale)
+            mean = project_onto_observed(self.reader.write(read, read.prior.mean()), condition)
+            losses["middle"] = middle * squared(mean, ecg.signal, scale)
         return losses | {
             "score": (pair_crps(one, other, ecg.signal) / scale).mean(),
             "posterior": weight * ((fit - ecg[part].signal).abs() / scale[part]).mean(),
@@ -128,12 +127,12 @@ class VAE(Generator):
     def _posterior(self, ecg: ECG, read: Read) -> Latent:
         context = read.context
         waves = fold(ecg.signal, self.reader.steps)
-        told = self.read_truth(waves, context.vector, context.tokens, context.token_mask)
-        joined = [torch.cat(pair, 1) for pair in zip(read.features, told, strict=True)]
+        features = self.read_truth(waves, context.vector, context.tokens, context.token_mask)
+        joined = [torch.cat(pair, 1) for pair in zip(read.features, features, strict=True)]
         return self.posterior(joined, context.vector)
 
 
 def _drawn(latent: Latent) -> tuple[Tensor, Tensor]:
-    """A draw that gradients pass through."""
+    """Draw from the distribution of the latents (reparametrised)."""
     whole, along = (torch.randn_like(half) for half in latent.mean())
     return latent.at(whole, along)

@@ -1,1 +1,1 @@
-"""Networks on tensors; nothing here has heard of an ECG."""
+"""Neural networks on tensors, independent of conditions and ECG objects, and their storage."""

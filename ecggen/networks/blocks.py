@@ -1,4 +1,4 @@
-"""One-dimensional building blocks: residual convolutions that a vector can steer, and attention to tokens."""
+"""One-dimensional building blocks: residual convolutions with FiLM, and self- and cross-attention."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch.nn import functional as F
 
 
 class Residual(nn.Module):
-    """Two convolutions with a shortcut; a vector may scale and shift the features between them (FiLM, Perez 2018).
+    """Residual block of two convolutions; a vector can scale and shift the features between them (FiLM, Perez 2018).
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        width: Width of the steering vector; 0 for none.
-        kernel: Taps of each convolution, odd.
+        inputs: Input channels.
+        outputs: Output channels.
+        width: Width of the modulating vector; 0 for none.
+        kernel: Kernel size of each convolution, odd.
     """
 
     def __init__(self, inputs: int, outputs: int, width: int = 0, kernel: int = 3):
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention along time, then attention to tokens, each added to what came in.
+    """Self-attention along time, then cross-attention to tokens, each with a residual connection.
 
     Args:
         channels: Channels of the sequence.
@@ -56,14 +56,17 @@ class Attention(nn.Module):
         self.to_q = nn.Linear(channels, channels)
         self.to_kv = nn.Linear(width, 2 * channels)
         self.out_self, self.out_cross = nn.Linear(channels, channels), nn.Linear(channels, channels)
-        for out in (self.out_self, self.out_cross):  # no voice before training: a trained network may grow by one
+        for out in (
+            self.out_self,
+            self.out_cross,
+        ):  # no effect at first, so that blocks can be added to a trained network
             nn.init.zeros_(out.weight)
             nn.init.zeros_(out.bias)
 
     def forward(self, x: Tensor, tokens: Tensor, token_mask: Tensor, apart: bool = False) -> Tensor:
         """(batch, channels, time), (batch, token, width), (batch, token) → (batch, channels, time).
 
-        ``apart``: each moment attends to itself alone.
+        ``apart``: no self-attention; each step attends to itself only (for perturbed-attention guidance).
         """
         h = x.transpose(1, 2)
         q, k, v = self.to_qkv(self.norm_self(h)).chunk(3, -1)
@@ -72,14 +75,20 @@ class Attention(nn.Module):
         h = h + self.out_cross(self._attend(self.to_q(self.norm_cross(h)), keys, values, token_mask))
         return h.transpose(1, 2)
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None = None) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)]
-        mask = None if seen is None else seen[:, None, None]
-        return F.scaled_dot_product_attention(*split, attn_mask=mask).transpose(1, 2).flatten(2)
+        attn_mask = None if mask is None else mask[:, None, None]
+        return F.scaled_dot_product_attention(*split, attn_mask=attn_mask).transpose(1, 2).flatten(2)
 
 
 def fold(x: Tensor, steps: int) -> Tensor:
-    """(batch, channels, time) → (batch, channels · steps, time / steps): neighbouring samples become channels."""
+    """Fold neighbouring samples into channels: (batch, channels, time) → (batch, channels · steps, time / steps).
+
+    Example:
+        >>> import torch
+        >>> fold(torch.zeros(1, 8, 1000), 5).shape
+        torch.Size([1, 40, 200])
+    """
     return x.unflatten(-1, (-1, steps)).permute(0, 1, 3, 2).flatten(1, 2)
 
 
@@ -89,5 +98,5 @@ def unfold(x: Tensor, steps: int) -> Tensor:
 
 
 def _groups(channels: int) -> int:
-    """Eight channels or more to a group, as many groups as divide evenly."""
+    """Largest number of groups with at least eight channels each."""
     return next((groups for groups in (32, 16, 8, 4, 2) if channels % groups == 0 and channels >= 8 * groups), 1)

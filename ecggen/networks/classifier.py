@@ -1,7 +1,7 @@
-"""Networks that look at an ECG: a residual convolutional network, pooled to one vector a record.
+"""A residual convolutional network that pools an ECG to one feature vector.
 
-After the residual networks that lead PTB-XL's benchmark (Strodthoff et al., IEEE JBHI 2021;25:1519; He et al. 2016),
-with squeeze and excitation (Hu et al. 2018) and a pooling that learns where to look; the sizes are ours, for a CPU.
+It follows the residual networks of the PTB-XL benchmark (Strodthoff et al., IEEE JBHI 2021;25:1519; He et al. 2016),
+with squeeze and excitation (Hu et al. 2018) and attention pooling. The sizes are chosen for CPUs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 
 
 class Look(nn.Module):
-    """Waves (batch, channel, time) of any length → features (batch, features).
+    """Feature extractor: waves (batch, channel, time) of any length → features (batch, features).
 
     Args:
-        channels: Channels in.
-        widths: Channels of each stage; the first runs at a quarter of the rate, each other halves it.
-        features: Width of the vector that comes out.
-        blocks: Residual blocks in a stage.
-        kernel: Taps of a convolution, odd.
+        channels: Input channels.
+        widths: Channels of each stage; the first has a quarter of the sampling rate, each other one halves it.
+        features: Width of the feature vector.
+        blocks: Residual blocks per stage.
+        kernel: Kernel size, odd.
     """
 
     def __init__(self, channels: int, widths: Sequence[int], features: int, blocks: int = 2, kernel: int = 7):
@@ -39,10 +39,10 @@ class Look(nn.Module):
         self.out = nn.Linear(6 * widths[-1], features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is seen, pooled over time: four learnt averages, the mean and the maximum."""
+        """Features pooled over time by four attention heads, the mean and the maximum."""
         h = self.stages(self.stem(x))
-        looks = torch.einsum("bkt,bct->bkc", self.where(h).softmax(-1), h).flatten(1)
-        return self.out(torch.cat([looks, h.mean(-1), h.amax(-1)], 1))
+        attended = torch.einsum("bkt,bct->bkc", self.where(h).softmax(-1), h).flatten(1)
+        return self.out(torch.cat([attended, h.mean(-1), h.amax(-1)], 1))
 
 
 def _convolved(inputs: int, outputs: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
@@ -50,7 +50,7 @@ def _convolved(inputs: int, outputs: int, kernel: int, stride: int) -> tuple[nn.
 
 
 class Block(nn.Module):
-    """Two convolutions, channels weighed by what the whole record holds, and a shortcut."""
+    """Residual block of two convolutions with squeeze and excitation."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int):
         super().__init__()

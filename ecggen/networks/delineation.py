@@ -1,9 +1,9 @@
-"""The delineation network: at each instant of each lead, P, QRS, T or none of them.
+"""Delineation network: classifies each sample of each lead as P wave, QRS, T wave or none.
 
-A small U-Net (Ronneberger et al., MICCAI 2015) in one dimension: four neighbouring samples are folded into channels,
-the time axis is halved three times and restored, and each halving doubles what an instant can see. Every lead is read
-by the same weights; below the finest scale, what the leads see on average is added to each of them, so that a lead in
-which a wave is faint knows when to look, whatever leads there are and in whatever order.
+It is a small one-dimensional U-Net (Ronneberger et al., MICCAI 2015). Four neighbouring samples are folded into
+channels, and time is downsampled and upsampled three times by a factor of 2. All leads share the weights. At the
+coarser scales, the mean of the features over leads is added to each lead, so that waves of low amplitude are found by
+means of other leads. The network accepts any set and order of leads.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from torch.nn import functional as F
 from ecggen.networks.blocks import fold, unfold
 
 CLASSES = ("none", "P", "QRS", "T")
-"""What an instant can belong to, in the order of the network's outputs."""
+"""Classes of samples, in the order of the outputs."""
 
 
 class Delineator(nn.Module):
-    """Waves (record, lead, time) of about unit deviation → log-odds (record, lead, class, time).
+    """Waves (record, lead, time) with a standard deviation of about 1 → logits (record, lead, class, time).
 
     Args:
-        widths: Channels at each scale, the finest first; each further one halves the rate.
-        kernel: Taps of a convolution, odd.
-        samples: Neighbouring samples that are folded into channels.
+        widths: Channels at each scale, finest first; each further scale halves the sampling rate.
+        kernel: Kernel size, odd.
+        samples: Neighbouring samples folded into channels.
     """
 
     def __init__(self, widths: Sequence[int] = (24, 32, 32, 64), kernel: int = 5, samples: int = 4):
@@ -45,22 +45,22 @@ class Delineator(nn.Module):
         self.out = nn.Conv1d(widths[0], samples * len(CLASSES), 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The log-odds; ``time`` must be a multiple of ``step``."""
+        """Logits; ``time`` must be a multiple of ``step``."""
         records = len(x)
         h = fold(x.flatten(0, 1)[:, None], self.samples)
-        seen = []
+        skips = []
         for depth, layers in enumerate(self.down):
             h = layers(h if depth == 0 else F.max_pool1d(h, 2))
             if depth:
                 average = h.unflatten(0, (records, -1)).mean(1)
                 h = (h.unflatten(0, (records, -1)) + self.together[depth - 1](average)[:, None]).flatten(0, 1)
-            seen.append(h)
+            skips.append(h)
         for depth in reversed(range(len(self.up))):
-            h = self.up[depth](seen[depth] + self.rise[depth](h).repeat_interleave(2, -1))
+            h = self.up[depth](skips[depth] + self.rise[depth](h).repeat_interleave(2, -1))
         return unfold(self.out(h), self.samples).unflatten(0, (records, -1))
 
     def fused(self) -> Delineator:
-        """The same function without normalisation layers, for use only: they melt into their convolutions."""
+        """Fuse normalisation layers into convolutions in place, for inference only."""
         for layer in self.modules():
             if isinstance(layer, Layer):
                 layer.melt()
@@ -68,10 +68,10 @@ class Delineator(nn.Module):
 
 
 class Layer(nn.Sequential):
-    """Convolution, batch normalisation, rectifier."""
+    """Convolution, batch normalisation, ReLU."""
 
     def melt(self) -> None:
-        """Put the normalisation (Ioffe & Szegedy 2015), whose statistics are fixed in use, into the convolution."""
+        """Fuse the batch normalisation (Ioffe & Szegedy 2015) with fixed statistics into the convolution."""
         convolution, norm = self[0], self[1]
         if isinstance(convolution, nn.Conv1d) and isinstance(norm, nn.BatchNorm1d):
             self[0], self[1] = nn.utils.fuse_conv_bn_eval(convolution, norm), nn.Identity()
@@ -84,8 +84,8 @@ def _layer(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> Layer:
 
 
 def probabilities(network: Delineator, x: Tensor) -> Tensor:
-    """(record, lead, time) of any length → class probabilities (record, lead, class, time)."""
+    """Class probabilities (record, lead, class, time) of waves (record, lead, time) of any length."""
     time = x.shape[-1]
-    padded = F.pad(x, (0, -time % network.step), "reflect")  # a wave that breaks off would look like an edge
+    padded = F.pad(x, (0, -time % network.step), "reflect")  # zero padding would create an edge
     with torch.inference_mode():
         return network(padded)[..., :time].softmax(2)

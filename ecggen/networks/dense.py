@@ -1,4 +1,4 @@
-"""A residual network of dense layers, for inputs whose every place has a meaning of its own."""
+"""A residual network of dense layers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch.nn import functional as F
 
 
 class DenseNetwork(nn.Module):
-    """Vectors to vectors.
+    """Residual multilayer perceptron.
 
     Args:
-        inputs: Numbers in.
-        outputs: Numbers out; zero before training.
+        inputs: Input features.
+        outputs: Output features; the outputs are zero before training.
         width: Units of each layer.
         blocks: Residual blocks of two layers.
-        dropout: Share of the units that are left out in training.
+        dropout: Dropout probability.
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, blocks: int, dropout: float = 0.0):

@@ -1,9 +1,9 @@
-"""ECG-FM's network: short convolutions make tokens of 32 ms, a transformer relates them, their mean is the feature.
+"""The network of ECG-FM: convolutions to tokens of 32 ms, a transformer, and mean pooling.
 
-Built after the published description (McKeen et al. 2024, arXiv 2408.05178: wav2vec 2.0 on ECGs; Baevski et al.,
-NeurIPS 2020; Oh et al., CHIL 2022), in the size of the released weights. As in BERT, normalisation follows each
-residual sum. What serves only pretraining (masks, codebook) is left out.
-The names of the modules are those of the released checkpoint, so that its converted tensors load.
+It is implemented from the published description (McKeen et al. 2024, arXiv 2408.05178: wav2vec 2.0 on ECGs; Baevski et
+al., NeurIPS 2020; Oh et al., CHIL 2022), in the size of the released weights. Normalisation follows each residual sum,
+as in BERT. Parts that are only used in pretraining (masks, codebook) are omitted. Module names are those of the
+released checkpoint, so that its converted weights can be loaded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from torch.nn.utils.parametrizations import weight_norm
 
 
 class ECGFMNetwork(nn.Module):
-    """Prepared waves (record, channel, time) at 500 Hz → features (record, width), the mean of the last tokens.
+    """Normalised waves (record, channel, time) at 500 Hz → features (record, width), the mean of the output tokens.
 
     Args:
-        channels: Leads that it looks at.
+        channels: Input leads.
         conv_width: Channels of the convolutions.
-        conv_layers: Convolutions of 2 taps, each of which halves time.
+        conv_layers: Convolutions with kernel size and stride 2.
         width: Width of the transformer.
         layers: Layers of the transformer.
         heads: Attention heads.
-        inner: Width between the two linear maps of a layer.
-        position_kernel: Taps of the convolution that tells a token where it stands.
-        position_groups: Its groups.
+        inner: Hidden width of the feed-forward part of a layer.
+        position_kernel: Kernel size of the positional convolution.
+        position_groups: Groups of the positional convolution.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ECGFMNetwork(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """Each convolution halves time; after the first, each channel of a record is normalised over time."""
+    """Convolutions with stride 2; after the first, each channel of a record is normalised over time."""
 
     def __init__(self, channels: int, width: int, layers: int):
         super().__init__()
@@ -72,7 +72,7 @@ class Convolutions(nn.Module):
 
 
 class Position(nn.Module):
-    """Where a token stands, from the tokens around it: one wide grouped convolution."""
+    """Convolutional position embedding: one grouped convolution with a large kernel."""
 
     def __init__(self, width: int, kernel: int, groups: int):
         super().__init__()
@@ -80,12 +80,12 @@ class Position(nn.Module):
         self.pos_conv = nn.Sequential(weight_norm(around, dim=2), nn.Identity(), nn.GELU())
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(record, token, width) → the same shape; an even kernel's surplus token is left off."""
+        """(record, token, width) → the same shape; the surplus token of an even kernel is removed."""
         return self.pos_conv(tokens.transpose(1, 2))[..., : tokens.shape[1]].transpose(1, 2)
 
 
 class Transformer(nn.Module):
-    """Normalised tokens through the layers."""
+    """Layer normalisation and transformer layers."""
 
     def __init__(self, width: int, layers: int, heads: int, inner: int):
         super().__init__()
@@ -101,7 +101,7 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and two linear maps, each added to its input and then normalised."""
+    """Transformer layer with normalisation after each residual sum."""
 
     def __init__(self, width: int, heads: int, inner: int):
         super().__init__()
@@ -117,7 +117,7 @@ class Layer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017), its four maps apart."""
+    """Multi-head self-attention (Vaswani et al. 2017) with four separate projections."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()

@@ -1,9 +1,9 @@
-"""ECGFounder's network: a convolutional residual network over 10 s of ECG, pooled to one vector a record.
+"""The network of ECGFounder: a convolutional residual network with mean pooling.
 
-Built after the published description (Li et al., NEJM AI 2025; arXiv 2410.04133; the Net1D architecture of Hong et
-al.): a strided convolution, then seven stages of bottleneck blocks with grouped convolutions and squeeze and
-excitation (Hu et al. 2018). The released configuration runs without batch normalisation and dropout.
-The names of the modules are those of the released checkpoint, so that its converted tensors load.
+It is implemented from the published description (Li et al., NEJM AI 2025; arXiv 2410.04133; the Net1D architecture of
+Hong et al.): a strided convolution, then seven stages of bottleneck blocks with grouped convolutions and squeeze and
+excitation (Hu et al. 2018). The released configuration has no batch normalisation and no dropout. Module names are
+those of the released checkpoint, so that its converted weights can be loaded.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 
 class ECGFounderNetwork(nn.Module):
-    """Prepared waves (record, channel, time) at 500 Hz → features (record, width): the last stage's mean over time.
+    """Normalised waves (record, channel, time) at 500 Hz → features (record, width), the mean over time.
 
     Args:
-        channels: Leads that it looks at: 12, or 1 for the single-lead release.
+        channels: Input leads: 12, or 1 for the single-lead release.
         base: Channels after the first convolution.
-        filters: Channels of each stage; each stage shortens time by ``stride``.
+        filters: Channels of each stage.
         blocks: Blocks in each stage.
-        kernel: Taps of the first and of the grouped convolutions.
-        stride: By how much a stage shortens time.
-        group_width: Channels in a group of the grouped convolutions.
+        kernel: Kernel size of the first and of the grouped convolutions.
+        stride: Downsampling factor of each stage.
+        group_width: Channels per group of the grouped convolutions.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ECGFounderNetwork(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks of one width, the first of which shortens time; ``first`` marks the stage that opens the network."""
+    """Blocks of one width, the first of which downsamples; ``first`` marks the first stage of the network."""
 
     def __init__(self, inputs: int, outputs: int, blocks: int, kernel: int, stride: int, groups: int, first: bool):
         super().__init__()
@@ -72,9 +72,9 @@ class Stage(nn.Module):
 
 
 class Block(nn.Module):
-    """Narrow, grouped and narrow convolution, each after its activation, weighed by squeeze and excitation.
+    """Pointwise, grouped and pointwise convolution, each after an activation, with squeeze and excitation.
 
-    ``activated`` is false for the block whose input has just been activated.
+    ``activated`` is False for the first block, whose input is already activated.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int, activated: bool = True):
@@ -95,14 +95,14 @@ class Block(nn.Module):
         return h * weight[..., None] + self._shortcut(x)
 
     def _shortcut(self, x: Tensor) -> Tensor:
-        """``x`` shortened by its maxima and widened with zero channels on both sides."""
+        """``x`` downsampled by max pooling, with zero channels added on both sides."""
         if self.stride > 1:
             x = F.max_pool1d(F.pad(x, _halves(self.stride - 1)), self.stride)
         return F.pad(x, (0, 0, *_halves(self.widened)))
 
 
 class SamePadding(nn.Module):
-    """A convolution of zero-padded waves, ceil(time / stride) samples out, the odd zero at the end."""
+    """A zero-padded convolution with ceil(time / stride) output samples; an odd number of zeros has more at the end."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__()

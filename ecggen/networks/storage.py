@@ -1,7 +1,8 @@
-"""A network as a folder: weights and JSON, whole or not at all, and never code.
+"""Storage of networks: a folder with safetensors weights and JSON files, written atomically, without code.
 
-Weights that are another folder's bit for bit, as a reader that families share, need not be stored twice (``share``):
-config.json then names the folder beside it that has them, and the hash of all of them together.
+Weights that are identical to those of another checkpoint, such as a condition encoder that several generators share,
+need not be stored twice (``share``): config.json then names the other checkpoint in the same parent folder and the hash
+of all weights.
 """
 
 from __future__ import annotations
@@ -30,18 +31,21 @@ WEIGHTS, METADATA = "model.safetensors", {"format": "pt"}
 RENAMED = {"judge": "classifier", "pair": "ecg_text", "text": "text_encoder"}
 """Names of shipped checkpoints in release 0.1; they work for one release, with a warning."""
 REST = "rest"
-"""Entry of config.json: name of the folder that has the weights which are not here, and the hash of all."""
+"""Key in config.json for the name of the checkpoint with the remaining weights, and the hash of all weights."""
 
 
 def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str = "", half: bool = False) -> Path:
-    """Write a network's weights and the JSON files beside them, whole or not at all; what was there is replaced.
+    """Write the weights of a network and JSON files to a folder, atomically; an existing folder is replaced.
 
     Args:
-        network: Its ``state_dict`` becomes model.safetensors.
-        folder: Where to.
-        files: What each JSON file holds, by its name.
-        card: Text of README.md; without one, an existing card stays. Golden files stay as well.
-        half: Store 16-bit numbers.
+        network: Its ``state_dict`` is written to model.safetensors.
+        folder: Output folder.
+        files: Contents of the JSON files by name.
+        card: Text of README.md; an existing card is kept if this is empty. Golden files are kept as well.
+        half: Store float16 weights.
+
+    Returns:
+        The folder.
     """
     with _replacing(folder) as making:
         for name, value in files.items():
@@ -59,10 +63,10 @@ def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str 
 
 
 def fill(network: nn.Module, folder: Path) -> None:
-    """Give ``network`` the weights in a folder.
+    """Load the weights in a folder into ``network``.
 
     Raises:
-        InputError: Where there are none, or they are not whole, not safetensors, or another network's.
+        InputError: If they are missing, truncated, not in safetensors format, or do not match the network.
     """
     file = folder / WEIGHTS
     try:
@@ -73,15 +77,15 @@ def fill(network: nn.Module, folder: Path) -> None:
         raise InputError(
             f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}",
             "whole safetensors weights of this config were expected",
-            "copy the checkpoint again; pickled weights (.pt, .ckpt) are never opened",
+            "copy the checkpoint again; pickled weights (.pt, .ckpt) are not supported",
         ) from error
 
 
 def made_of(kind: type[T], sizes: Any, folder: Path) -> T:
-    """A network of the sizes that a folder's config tells.
+    """Build a network with the sizes in the config of a folder.
 
     Raises:
-        InputError: Where they are not those of such a network.
+        InputError: If the sizes are invalid.
     """
     try:
         return kind(**sizes)
@@ -92,43 +96,48 @@ def made_of(kind: type[T], sizes: Any, folder: Path) -> T:
 
 
 def tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
-    """All weights of a checkpoint: those in its folder, and those among ``names`` that another has.
+    """All weights of a checkpoint: those in its folder, and those among ``names`` that are shared with another one.
 
     Raises:
-        InputError: Where the other is missing or has changed.
+        InputError: If the other checkpoint is missing or has changed.
     """
     own = load_file(folder / WEIGHTS)
     rest = _rest(folder)
     if rest is None:
         return own
     name, whole = rest
-    beside = folder.parent / name
-    other = beside if (beside / "config.json").is_file() else find(name)
-    theirs = load_file(other / WEIGHTS)
-    joined = own | {key: theirs[key] for key in names if key in theirs and key not in own}
+    sibling = folder.parent / name
+    other = sibling if (sibling / "config.json").is_file() else find(name)
+    shared = load_file(other / WEIGHTS)
+    joined = own | {key: shared[key] for key in names if key in shared and key not in own}
     if _hash(joined) != whole:
         raise InputError(
-            f"the weights in {folder} and {other} do not make {whole}",
-            f"{folder.name} was expected to be whole with {name} as it was when both were stored",
-            f"copy the folders {folder.name} and {name} of one ecggen release side by side",
+            f"the weights in {folder} and {other} do not have the hash {whole}",
+            f"{name} was expected to be unchanged since {folder.name} was stored",
+            f"copy the folders {folder.name} and {name} of one ecggen release into one folder",
         )
     return joined
 
 
 def share(folder: Path, other: Path) -> Path:
-    """Leave out of a checkpoint what another beside it has bit for bit; whoever loads it then needs both.
+    """Remove the weights from a checkpoint that are identical in another one; loading then needs both.
 
     Args:
-        folder: Loses the weights that are the same, and names ``other``.
-        other: In the same folder, and whole by itself.
+        folder: Checkpoint from which the weights are removed.
+        other: Complete checkpoint in the same parent folder.
+
+    Returns:
+        ``folder``.
 
     Raises:
-        InputError: Where ``other`` lies elsewhere or is itself not whole.
+        InputError: If ``other`` is in another parent folder, or one of them is not complete.
     """
     if other.resolve().parent != folder.resolve().parent or other == folder or _rest(other) or _rest(folder):
-        raise InputError(f"{other} cannot lend weights to {folder}", "two whole checkpoints side by side were expected")
-    mine, theirs = load_file(folder / WEIGHTS), load_file(other / WEIGHTS)
-    own = {key: value for key, value in mine.items() if key not in theirs or not _same(value, theirs[key])}
+        raise InputError(
+            f"{folder} cannot share weights with {other}", "two complete checkpoints in one parent folder were expected"
+        )
+    weights, others = load_file(folder / WEIGHTS), load_file(other / WEIGHTS)
+    own = {key: value for key, value in weights.items() if key not in others or not _same(value, others[key])}
     about = read_json(folder / "config.json") | {REST: {"of": other.name, "weights": weights_hash(folder)}}
     with _replacing(folder) as making:
         shutil.copytree(folder, making, dirs_exist_ok=True)
@@ -139,7 +148,7 @@ def share(folder: Path, other: Path) -> Path:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``folder`` once it is filled, and vanishes where filling it fails."""
+    """A temporary folder that replaces ``folder`` on success and is removed on failure."""
     making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
@@ -152,30 +161,30 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def _rest(folder: Path) -> tuple[str, str] | None:
-    """Name of the checkpoint that has the other weights, and the hash of all; None where the folder is whole."""
+    """Name of the checkpoint with the remaining weights, and the hash of all; None if the folder is complete."""
     rest = read_json(folder / "config.json").get(REST)
     if rest is None:
         return None
     name, weights = (rest.get("of"), rest.get("weights")) if isinstance(rest, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(weights, str) or name.strip(".") != Path(name).name:
         raise InputError(
-            f"{folder / 'config.json'} has the rest {rest!r}", "name and hash of a checkpoint were expected"
+            f"{folder / 'config.json'} has the entry rest {rest!r}", "name and hash of a checkpoint were expected"
         )
     return name, weights
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether two weights are the same bit for bit."""
+    """Whether two weights are identical."""
     return one.dtype == other.dtype and one.shape == other.shape and one.numpy().tobytes() == other.numpy().tobytes()
 
 
 def _hash(weights: Mapping[str, Tensor]) -> str:
-    """``weights_hash`` of weights as they would be stored whole."""
+    """``weights_hash`` of weights if they were stored in one file."""
     return hashlib.sha256(as_file(dict(weights), metadata=METADATA)).hexdigest()[:12]
 
 
 def weights_hash(folder: Path) -> str:
-    """First twelve digits of the SHA-256 of the weights, of all of them where another checkpoint has a part."""
+    """First twelve digits of the SHA-256 of the weights, including those shared with another checkpoint."""
     rest = _rest(folder) if (folder / "config.json").is_file() else None
     if rest is not None:
         return rest[1]
@@ -184,7 +193,15 @@ def weights_hash(folder: Path) -> str:
 
 
 def find(name: str | Path) -> Path:
-    """The folder of a checkpoint: a path, or a name in the shipped ``checkpoints``."""
+    """Folder of a checkpoint, from its path or the name of a shipped one.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+        >>> find("vae").name
+        'vae'
+    """
     for folder in (Path(name), *(shelf / str(name) for shelf in shelves())):
         if (folder / "config.json").is_file():
             return folder
@@ -201,21 +218,21 @@ def find(name: str | Path) -> Path:
 
 
 def shelves() -> list[Path]:
-    """Where shipped checkpoints lie: in the installed package, or beside it in a checkout."""
+    """Folders of shipped checkpoints: in the installed package, or next to it in a checkout."""
     package = Path(ecggen.__file__).resolve().parent
     return [package / "checkpoints", package.parent / "checkpoints"]
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as a JSON file."""
+    """Write a JSON file."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read an object from a JSON file.
 
     Raises:
-        InputError: Where there is none.
+        InputError: If the file cannot be read or holds something else.
     """
     try:
         value = json.loads(path.read_text())

@@ -1,6 +1,6 @@
-"""Texts to tokens: hashed words and a small transformer, or a language model that lies in a local folder.
+"""Text encoders: hashed words and a small transformer, or a language model from a local folder.
 
-Both take any text in any language, never raise for what it holds, and leave nothing of a text that is not seen.
+Both accept any text in any language without errors. Masked texts do not affect the output.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from torch import Tensor, nn
 from ecggen.core.errors import InputError
 
 MARKS = ".,;:?!"
-"""Marks that are read as words of their own: they end what a "no" reaches."""
+"""Punctuation marks that are tokens, because they delimit the scope of negations."""
 
 _READ = re.compile(rf"\d+[.,]\d+(?!\w)|[^\W_]+|[{re.escape(MARKS)}]")
 
 
 class WordEncoder(nn.Module):
-    """Texts → tokens (batch, 1 + words, width) and their mask; token 0 is always there and sums up the text.
+    """Encodes texts to tokens (batch, 1 + words, width) and their mask; token 0 is a summary and never masked.
 
-    There is no vocabulary file. A word is embedded whole and by its letter trigrams (as in fastText, Bojanowski et
-    al. 2017), each hashed to a row of one table, so that endings, compounds and misspellings of one stem stay near
-    each other in German, English and Swedish alike. Neighbouring words are then mixed, and a transformer lets each
-    word hear the others: "no" reaches the words that it denies. Token 0 of a silent text, or of one without any
-    readable word, is always the same.
+    There is no vocabulary file. A word is embedded as a whole and by its character trigrams (as in fastText, Bojanowski
+    et al. 2017), each hashed to a row of one table, so that inflections, compounds and misspellings of a stem have
+    similar embeddings in German, English and Swedish. A convolution over neighbouring words and a transformer follow,
+    so that negations can affect the words in their scope. Token 0 is constant for masked texts and for texts without
+    words.
 
     Args:
         width: Width of a token.
-        words: Most words and marks that are read; the rest of a long text is left out.
+        words: Maximum number of words and punctuation marks; the rest of a text is ignored.
         vocabulary: Rows of the embedding table.
         layers: Layers of the transformer.
     """
@@ -54,7 +54,7 @@ class WordEncoder(nn.Module):
         nn.init.normal_(self.silence, std=0.1)
 
     def forward(self, texts: Sequence[str], seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (batch, 1 + words, width) and mask; a text that is not ``seen`` (batch,) leaves only token 0."""
+        """Tokens (batch, 1 + words, width) and mask; masked texts (``seen`` (batch,) False) have only token 0."""
         embedded, mask = embed(texts, seen, self.table, self.words)
         longest = embedded.shape[1]
         if longest:
@@ -67,67 +67,66 @@ class WordEncoder(nn.Module):
 
 
 class FolderEncoder(nn.Module):
-    """A pretrained language model from a local folder, frozen, in the place of ``WordEncoder``.
+    """A frozen pretrained language model from a local folder, as an alternative to ``WordEncoder``.
 
-    The folder holds what ``save_pretrained`` of transformers writes for a tokenizer and an encoder. Nothing is
-    fetched, no code of the folder is run, only safetensors are opened. The language model is not part of the
-    ``state_dict``: its weights stay in their folder, and only the projection to ``width`` is trained and saved.
-    Token 0 of a seen text holds the mean of its words.
+    The folder contains a tokenizer and an encoder as written by ``save_pretrained`` of transformers. Nothing is
+    downloaded, no code in the folder is run, and only safetensors weights are loaded. The language model is not part of
+    the ``state_dict``; only the projection to ``width`` is trained and saved. Token 0 of a text includes the mean of
+    its tokens.
 
     Args:
         width: Width of a token.
-        folder: The local folder.
-        words: Most pieces of words that are read.
+        folder: Local folder.
+        words: Maximum number of subword tokens.
 
     Raises:
-        InputError: Where transformers is not installed, or the folder is missing or cannot be loaded.
+        InputError: If transformers is not installed, or the folder is missing or cannot be loaded.
     """
 
     def __init__(self, width: int, folder: str, words: int = 48):
         super().__init__()
         self.words = words
         self.tokenizer, model = _from_folder(folder)
-        self._frozen = [model.eval().requires_grad_(False)]  # in a list, so that it is no part of the state_dict
+        self._frozen = [model.eval().requires_grad_(False)]  # in a list, to keep it out of the state_dict
         self.project = nn.Linear(model.config.hidden_size, width)
         self.norm = nn.LayerNorm(width)
         self.silence = nn.Parameter(torch.zeros(width))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FolderEncoder:
-        """Take the language model along to another device."""
+        """Move the language model as well."""
         self._frozen[0]._apply(fn)
         return super()._apply(fn, recurse)
 
     def forward(self, texts: Sequence[str], seen: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``WordEncoder.forward``; tokens are pieces of words."""
-        here = seen.bool()
-        heard = [text for text, one in zip(texts, here.tolist(), strict=True) if one]
-        if not heard:
+        """As ``WordEncoder.forward``, with subword tokens."""
+        given = seen.bool()
+        unmasked = [text for text, keep in zip(texts, given.tolist(), strict=True) if keep]
+        if not unmasked:
             tokens = self.silence.expand(len(texts), 1, -1)
             return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=seen.device)
-        hidden, known = self._read(heard, seen.device)
-        spoken = self.norm(self.project(hidden)) * known[..., None]
-        whole = spoken.sum(1) / known.sum(1, keepdim=True).clamp_min(1)
-        words = spoken.new_zeros(len(texts), *spoken.shape[1:])
-        words[here] = spoken
-        first = self.silence.to(spoken.dtype).expand(len(texts), -1).clone()
-        first[here] = first[here] + whole
+        hidden, known = self._read(unmasked, seen.device)
+        projected = self.norm(self.project(hidden)) * known[..., None]
+        mean = projected.sum(1) / known.sum(1, keepdim=True).clamp_min(1)
+        words = projected.new_zeros(len(texts), *projected.shape[1:])
+        words[given] = projected
+        first = self.silence.to(projected.dtype).expand(len(texts), -1).clone()
+        first[given] = first[given] + mean
         mask = known.new_zeros(len(texts), known.shape[1])
-        mask[here] = known
+        mask[given] = known
         return torch.cat([first[:, None], words], 1), torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
 
     @torch.no_grad()
     def _read(self, texts: list[str], device: torch.device) -> tuple[Tensor, Tensor]:
-        """Hidden states (text, piece, hidden) of the language model, and which of them are real."""
-        texts = [text.encode(errors="replace").decode() for text in texts]  # lone surrogates are no text
+        """Hidden states (text, token, hidden) of the language model, and their mask."""
+        texts = [text.encode(errors="replace").decode() for text in texts]  # replace lone surrogates
         pieces = self.tokenizer(texts, padding=True, truncation=True, max_length=self.words, return_tensors="pt")
         pieces = {name: value.to(device) for name, value in pieces.items()}
         return self._frozen[0].eval()(**pieces).last_hidden_state, pieces["attention_mask"].bool()
 
 
 def embed(texts: Sequence[str], seen: Tensor, table: nn.EmbeddingBag, words: int) -> tuple[Tensor, Tensor]:
-    """Embedded words (batch, word, width), zero where there is none, and the mask (batch, 1 + word) of all tokens."""
-    here = [bool(one) for one in seen.tolist()]
-    bags = [words_of(text)[:words] if one else [] for text, one in zip(texts, here, strict=True)]
+    """Embedded words (batch, word, width), zero-padded, and the mask (batch, 1 + word) of all tokens."""
+    bags = [words_of(text)[:words] if keep else [] for text, keep in zip(texts, seen.tolist(), strict=True)]
     longest = max(map(len, bags), default=0)
     mask = torch.tensor([[i < len(bag) for i in range(-1, longest)] for bag in bags], device=seen.device)
     empty = table.weight.new_zeros(len(bags), longest, table.embedding_dim)
@@ -141,7 +140,12 @@ def embed(texts: Sequence[str], seen: Tensor, table: nn.EmbeddingBag, words: int
 
 
 def words_of(text: str) -> list[str]:
-    """Words, numbers and ``MARKS`` of a text: lower case, accents off, all else out; nothing where there is no word."""
+    """Words, numbers and ``MARKS`` of a text in lower case without accents; empty if there is no word.
+
+    Example:
+        >>> words_of("No ST-elevation, QTc 2.5!")
+        ['no', 'st', 'elevation', ',', 'qtc', '2.5', '!']
+    """
     plain = unicodedata.normalize("NFKD", text[:20_000].casefold())
     found = _READ.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
     return found if any(word not in MARKS for word in found) else []
@@ -149,7 +153,7 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(100_000)
 def pieces_of(word: str, vocabulary: int) -> tuple[int, ...]:
-    """Rows of the word and of its letter trigrams (CRC-32, the same on every machine)."""
+    """Table rows of a word and of its character trigrams (CRC-32, platform independent)."""
     bounded = f"<{word[:40]}>"
     pieces = {bounded, *(bounded[i : i + 3] for i in range(len(bounded) - 2))}
     return tuple(sorted(zlib.crc32(piece.encode(errors="replace")) % vocabulary for piece in pieces))
@@ -165,9 +169,9 @@ def _from_folder(folder: str) -> tuple[Any, Any]:
     """Tokenizer and model of a local folder."""
     if not (Path(folder) / "config.json").is_file():
         raise InputError(
-            f"{folder} is no folder of a language model",
+            f"{folder} is not the folder of a language model",
             "a local folder with config.json, a tokenizer and model.safetensors was expected",
-            "save one there with save_pretrained; nothing is fetched",
+            "write one with save_pretrained; nothing is downloaded",
         )
     try:
         from transformers import AutoModel, AutoTokenizer  # type: ignore[import-not-found]

@@ -1,4 +1,4 @@
-"""A one-dimensional U-Net in two halves: ``Down`` reads, ``Up`` writes and sees what was read through skips."""
+"""A one-dimensional U-Net: encoder ``Down`` and decoder ``Up`` with skip connections."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ecggen.networks.blocks import Attention, Residual
 
 
 class Down(nn.Module):
-    """Time to ever fewer, ever wider steps; attention after every second block of the last.
+    """Encoder of a U-Net, with attention after every second block of the coarsest level.
 
     Args:
-        inputs: Channels in.
-        widths: Channels of each level; every level but the first has half the steps of the one before.
+        inputs: Input channels.
+        widths: Channels of each level; each level has half the time steps of the previous one.
         blocks: Residual blocks of each level.
-        width: Width of the steering vector and of the tokens.
-        kernel: Taps of the convolutions.
-        beside: Channels that come in beside the others; they have no voice before training.
+        width: Width of the modulating vector and of the tokens.
+        kernel: Kernel size of the convolutions.
+        beside: Additional input channels, whose weights are initialised with zeros.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Down(nn.Module):
         beside: Tensor | None = None,
         apart: bool = False,
     ) -> list[Tensor]:
-        """The features of each level, finest first; ``apart``: no moment attends to the others."""
+        """Features of each level, finest first; ``apart``: no self-attention along time."""
         features = []
         x = self.enter(x)
         if self.beside is not None and beside is not None:
@@ -66,15 +66,15 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """The coarsest features back to time, joined at each finer level by what ``Down`` read there.
+    """Decoder of a U-Net.
 
     Args:
         widths: As in ``Down``.
-        outputs: Channels out.
+        outputs: Output channels.
         blocks: Residual blocks per level.
-        width: Width of the steering vector.
-        extra: Channels of the latent that joins at each level but the coarsest, finest first; 0 for none.
-        kernel: Taps of the convolutions.
+        width: Width of the modulating vector.
+        extra: Channels of an additional input at each level but the coarsest, finest first; 0 for none.
+        kernel: Kernel size of the convolutions.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Up(nn.Module):
         return self.leave(self.features(features, vector, extra))
 
     def features(self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None]) -> Tensor:
-        """(batch, channels of the finest level, its time): what ``leave`` reads."""
+        """Features of the finest level (batch, channels, time), the input of ``leave``."""
         x = features[-1]
         for level in reversed(range(len(self.levels))):
             parts = [features[level], self.finer[level](x), extra[level]]

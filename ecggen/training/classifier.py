@@ -1,7 +1,7 @@
-"""Judges are trained as generators are: Lightning runs the loop, keeps the moving average and resumes.
+"""Training of evaluators (classifier, ECG-text encoder) with Lightning, as generators are trained.
 
-A classifier writes one method, ``loss(batch, rng)``. The last weights are kept, not the best on some fold: nothing is
-chosen, so that a classifier's scores on fold 9 are no validation scores.
+An evaluator implements ``loss(batch, rng)``. The last weights are kept: there is no model selection, so that fold 9
+remains a test fold for evaluators.
 """
 
 from __future__ import annotations
@@ -20,44 +20,47 @@ from ecggen.training.trainer import Plan, Shuffled, jitter_amplitude, quiet_ligh
 def train(
     evaluator: pretrained.Evaluator, pack: Pack, plan: Plan, out: Path, resume: bool = False, progress: bool = True
 ) -> Path:
-    """Train; the folder of the checkpoint is returned.
+    """Train an evaluator.
 
     Args:
-        judge: A classifier or a pair of encoders.
-        pack: The packed data set, made with the classifier's preprocessing.
-        plan: How long and how; what it says of validation is not used.
-        out: Folder of the run: ``checkpoint/``, ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
-        resume: Go on from ``last.ckpt``; to be used on one's own runs only.
+        evaluator: A classifier or an ECG-text encoder.
+        pack: Packed data set with the preprocessing of the evaluator.
+        plan: Training options; those of validation are ignored.
+        out: Folder of the run: ``checkpoint/``, ``last.ckpt`` (training state), ``log/``, ``loss.png``.
+        resume: Continue from ``last.ckpt``. Use it with your own runs only.
         progress: Show a progress bar.
+
+    Returns:
+        Folder of the checkpoint.
     """
     lightning.seed_everything(plan.seed, verbose=False)
     quiet_lightning()
     rows = pack.rows(plan.train_folds)
-    course = Course(evaluator.train(), plan)
+    module = EvaluatorModule(evaluator.train(), plan)
     trainer = trainer_for(plan, out, len(rows), progress, gradient_clip_val=plan.clip)
     trainer.fit(
-        course,
+        module,
         torch.utils.data.DataLoader(Shuffled(pack, rows, plan, 1, trainer), batch_size=None),
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
         weights_only=True,
     )
-    return pretrained.save(course.evaluator.eval(), out / "checkpoint")
+    return pretrained.save(module.evaluator.eval(), out / "checkpoint")
 
 
-class Course(lightning.LightningModule):
-    """A classifier on its way through the training records."""
+class EvaluatorModule(lightning.LightningModule):
+    """Lightning module of an evaluator."""
 
     def __init__(self, evaluator: pretrained.Evaluator, plan: Plan):
         super().__init__()
         self.evaluator, self.plan = evaluator, plan
 
     def configure_optimizers(self):
-        """AdamW over what may move."""
-        moving = [parameter for parameter in self.evaluator.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(moving, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
+        """AdamW for the parameters that require gradients."""
+        trainable = [parameter for parameter in self.evaluator.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(trainable, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """The sum of the classifier's losses."""
+        """Sum of the losses of the evaluator."""
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         optimizer = self.optimizers(use_pl_optimizer=False)

@@ -1,10 +1,10 @@
-"""Train the delineator: ``python -m ecggen.training.delineator --data LUDB --fibrillation PTBXL --out RUN``.
+"""Training of the delineator: ``python -m ecggen.training.delineator --data LUDB --fibrillation PTBXL --out RUN``.
 
-LUDB's marks teach where waves lie. It holds few hearts without P waves, so that records of atrial fibrillation of
-PTB-XL (folds 1–8) add the one thing their diagnosis says: whatever there is at an instant, it is no P.
+The network is trained on the annotations of LUDB. LUDB has few records without P waves; therefore records of PTB-XL
+with atrial fibrillation (folds 1–8) are added, of which only the absence of P waves is known.
 
-Five networks are trained, each without the records of one fold, and a sixth on all of them: the five are what
-``evaluation.scripts.delineation`` scores, each record by the one that never saw it, and the sixth is what is shipped.
+Six networks are trained: five without the records of one fold each, for cross-validation with
+``evaluation.scripts.delineation``, and one on all records, which is shipped.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from ecggen.training.delineator_crops import NOT_P, Crops, classes
 
 FOLDS = 5
 FIBRILLATING = 480
-"""Records of atrial fibrillation that are learnt from."""
+"""Number of training records with atrial fibrillation."""
 EPOCHS, RATE = 60, 5e-3
-"""Passes over the marked records, and the highest learning rate."""
+"""Passes over the annotated records, and the peak learning rate."""
 NEAR = 0.03
-"""Seconds around a boundary in which an instant weighs more."""
+"""Distance from a boundary in s within which samples have a larger weight."""
 
 
 def fold_of(names: list[str]) -> np.ndarray:
-    """(record,) the fold of each record, from 0: by its place, so that folds are equally large."""
+    """Fold of each record (record,), from 0, by position, so that folds have equal size."""
     return np.arange(len(names)) % FOLDS
 
 
 def fibrillation(folder: Path, records: int = FIBRILLATING) -> ECG:
-    """The first records of PTB-XL's folds 1–8 that are coded as atrial fibrillation and as nothing with P waves."""
+    """The first records of PTB-XL's folds 1–8 with atrial fibrillation and without statements that imply P waves."""
     chosen = []
     for recording in data.recordings(folder):
         codes = recording.codes.split()
@@ -52,25 +52,24 @@ def fibrillation(folder: Path, records: int = FIBRILLATING) -> ECG:
     return ECG.cat(chosen)
 
 
-def loss_of(network: Delineator, x: Tensor, answer: Tensor) -> Tensor:
-    """Cross-entropy; instants within ``NEAR`` of a boundary weigh up to three times as much as others.
+def loss_of(network: Delineator, x: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy, with weights of up to 3 for samples within ``NEAR`` of a boundary.
 
-    Of an instant that is only known not to be P, the information in that is the loss.
+    For samples that are only known not to be P, the loss is −log(1 − p(P)).
     """
-    log_odds = network(x).transpose(1, 2)
-    entropy = F.cross_entropy(log_odds, answer.clamp(min=0), reduction="none")
+    logits = network(x).transpose(1, 2)
+    entropy = F.cross_entropy(logits, target.clamp(min=0), reduction="none")
     reach = round(NEAR * delineator.RATE)
-    edges = F.pad((answer[..., 1:] != answer[..., :-1]).float(), (1, 0))
-    weight = (1 + 2 * F.avg_pool1d(edges, 2 * reach + 1, 1, reach) * (2 * reach + 1)).clamp(max=3) * (answer >= 0)
-    surprise = -torch.log1p(-log_odds.softmax(1)[:, CLASSES.index("P")].clamp(max=1 - 1e-4))
-    without = answer == NOT_P
-    return (entropy * weight).sum() / weight.sum() + (surprise * without).sum() / answer.numel()
+    edges = F.pad((target[..., 1:] != target[..., :-1]).float(), (1, 0))
+    weight = (1 + 2 * F.avg_pool1d(edges, 2 * reach + 1, 1, reach) * (2 * reach + 1)).clamp(max=3) * (target >= 0)
+    not_p = -torch.log1p(-logits.softmax(1)[:, CLASSES.index("P")].clamp(max=1 - 1e-4))
+    return (entropy * weight).sum() / weight.sum() + (not_p * (target == NOT_P)).sum() / target.numel()
 
 
-def train(waves: Tensor, answer: Tensor, fibrillating: Tensor, seed: int, epochs: int = EPOCHS) -> Delineator:
-    """A network trained on these records, its weights averaged over the last steps, ready to use."""
+def train(waves: Tensor, target: Tensor, fibrillating: Tensor, seed: int, epochs: int = EPOCHS) -> Delineator:
+    """Train a network, with averaged weights; it is returned in evaluation mode."""
     torch.manual_seed(seed)
-    network, crops = Delineator(), Crops(waves, answer, fibrillating, seed)
+    network, crops = Delineator(), Crops(waves, target, fibrillating, seed)
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True
     )
@@ -96,25 +95,25 @@ def train(waves: Tensor, answer: Tensor, fibrillating: Tensor, seed: int, epochs
 
 
 def main() -> None:
-    """Train the fold networks and the one to be shipped."""
+    """Train the networks of the folds and the final one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the LUDB folder")
-    parser.add_argument("--fibrillation", type=Path, required=True, help="the PTB-XL folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder for fold0 … fold4 and all")
+    parser.add_argument("--data", type=Path, required=True, help="LUDB folder")
+    parser.add_argument("--fibrillation", type=Path, required=True, help="PTB-XL folder")
+    parser.add_argument("--out", type=Path, required=True, help="output folder for fold0 … fold4 and all")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--only", nargs="*", help="fold0, …, all; everything by default")
-    words = parser.parse_args()
-    marked = ludb.read(words.data)
+    parser.add_argument("--only", nargs="*", help="networks to be trained (fold0, …, all); all by default")
+    options = parser.parse_args()
+    marked = ludb.read(options.data)
     waves = delineator.prepare(marked.ecg)
-    fibrillating = delineator.prepare(fibrillation(words.fibrillation))
-    answer, folds = classes(marked, waves.shape[-1], delineator.RATE), fold_of(marked.names)
+    fibrillating = delineator.prepare(fibrillation(options.fibrillation))
+    target, folds = classes(marked, waves.shape[-1], delineator.RATE), fold_of(marked.names)
     parts = {f"fold{fold}": torch.from_numpy(folds != fold) for fold in range(FOLDS)}
     parts["all"] = torch.ones(len(folds), dtype=torch.bool)
     for seed, (name, rows) in enumerate(parts.items()):
-        if words.only is None or name in words.only:
+        if options.only is None or name in options.only:
             print(f"{name}: {int(rows.sum())} records", flush=True)
-            network = train(waves[rows], answer[rows], fibrillating, seed, words.epochs)
-            delineator.write_golden(delineator.save(network, words.out / name))
+            network = train(waves[rows], target[rows], fibrillating, seed, options.epochs)
+            delineator.write_golden(delineator.save(network, options.out / name))
 
 
 if __name__ == "__main__":

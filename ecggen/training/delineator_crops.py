@@ -1,8 +1,9 @@
-"""Marked ECGs in every form an ECG to be delineated may have: what the delineator learns from, crop by crop.
+"""Training crops of the delineator, with data augmentation.
 
-An ECG to be judged may come from anywhere, from a generator too. So each crop is stretched in time, part by part of its
-beats, turned over, drowned in noise and robbed of leads; out of some the P waves are cut, and some are no ECG at all:
-where nothing is to be seen, nothing may be found. None of it moves a mark off its wave.
+The delineator must work on ECGs of any origin, including generated ones. Therefore crops are warped in time separately
+for each part of a beat, inverted, smoothed, and corrupted by noise; leads are removed; P waves are removed from some
+crops; and some records are replaced by noise or flat lines, which have no waves. Annotations are transformed with the
+signal.
 """
 
 from __future__ import annotations
@@ -20,34 +21,34 @@ from ecggen.evaluators import delineator
 from ecggen.networks.delineation import CLASSES
 
 UNKNOWN = -100
-"""Class of an instant of which the experts say nothing."""
+"""Class of samples without annotation."""
 NOT_P = -200
-"""Class of an instant of which only that is known: all of a record with atrial fibrillation."""
+"""Class of samples that are only known not to be P: all samples of a record with atrial fibrillation."""
 BATCH, FIBRILLATING, LEADS, SECONDS = 8, 2, 4, 6.4
-"""Marked and fibrillating records in a batch, the leads of each, and the length of a crop."""
+"""Annotated and fibrillation records per batch, leads per record, and duration of a crop in s."""
 WITHOUT_ECG = 0.15
-"""Share of a batch that is noise or flat, and so without waves."""
+"""Probability that a record is replaced by noise or a flat line."""
 WITHOUT_P = 0.15
-"""Share of the crops out of which the P waves are cut."""
+"""Probability that P waves are removed from a crop."""
 STRETCH = ((-0.3, 0.4), (-0.1, 0.2), (-0.2, 0.3), (-0.2, 0.3), (-0.3, 1.3))
-"""Least and largest logarithm of a stretch in time of what lies outside the waves, P, QRS, T, and PQ."""
+"""Range of the log time stretch of: outside the waves, P, QRS, T, PQ segment."""
 
 
 def classes(marked: ludb.Marked, samples: int, fs: float) -> Tensor:
-    """(record, lead, time) int64: the class of each instant, ``UNKNOWN`` outside the marks."""
+    """Class of each sample (record, lead, time) int64; ``UNKNOWN`` outside the annotated part."""
     seconds = np.arange(samples) / fs
-    answer = np.full((len(marked.names), len(marked.ecg.leads), samples), UNKNOWN)
-    for rows, leads in zip(answer, marked.marks, strict=True):
+    target = np.full((len(marked.names), len(marked.ecg.leads), samples), UNKNOWN)
+    for rows, leads in zip(target, marked.marks, strict=True):
         for row, lead in zip(rows, leads, strict=True):
             row[(seconds >= lead.first) & (seconds <= lead.last)] = 0
             for number, name in enumerate(CLASSES[1:], 1):
                 for onset, peak, offset in lead.waves[name]:
                     _paint(row, seconds, number, onset, peak, offset)
-    return torch.from_numpy(answer)
+    return torch.from_numpy(target)
 
 
 def _paint(row: np.ndarray, seconds: np.ndarray, number: int, onset: float, peak: float, offset: float) -> None:
-    """Write one wave into ``row``; where a boundary is missing, nobody knows what lies around it."""
+    """Write the class of one wave to ``row``; samples near a missing boundary are ``UNKNOWN``."""
     first, last = (peak if np.isnan(onset) else onset), (peak if np.isnan(offset) else offset)
     row[(seconds >= first) & (seconds <= last)] = number
     if np.isnan(onset):
@@ -57,20 +58,20 @@ def _paint(row: np.ndarray, seconds: np.ndarray, number: int, onset: float, peak
 
 
 class Crops:
-    """Random crops of marked records, changed in every way that must not change the marks.
+    """Random augmented crops of annotated records.
 
     Args:
-        waves: (record, lead, time) as ``delineation.prepare`` gives them.
-        answer: (record, lead, time) classes.
-        fibrillating: (record, lead, time) the same of hearts without P.
-        seed: Seed of all that is drawn.
+        waves: (record, lead, time) output of ``delineator.prepare``.
+        target: (record, lead, time) classes.
+        fibrillating: (record, lead, time) waves of records without P waves.
+        seed: Random seed.
     """
 
-    def __init__(self, waves: Tensor, answer: Tensor, fibrillating: Tensor, seed: int):
+    def __init__(self, waves: Tensor, target: Tensor, fibrillating: Tensor, seed: int):
         self.marked = len(waves)
         self.waves = torch.cat([waves, fibrillating])
-        self.answer = torch.cat([answer, torch.full(fibrillating.shape, NOT_P)])
-        self.parts = np.stack([_parts(record.numpy()) for record in self.answer])
+        self.target = torch.cat([target, torch.full(fibrillating.shape, NOT_P)])
+        self.parts = np.stack([_parts(record.numpy()) for record in self.target])
         self.draw = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
@@ -84,8 +85,8 @@ class Crops:
             leads = torch.stack([torch.randperm(self.waves.shape[1], generator=self.draw)[:LEADS] for _ in rows])
             count = int(self._integers(1, LEADS + 1)) if self._uniform() < 0.4 else LEADS
             pairs = [self._crop(row, some[:count]) for row, some in zip(rows, leads, strict=True)]
-            x, answer = (torch.stack(part) for part in zip(*pairs, strict=True))
-            yield self._spoil(x, answer)
+            x, target = (torch.stack(part) for part in zip(*pairs, strict=True))
+            yield self._corrupt(x, target)
 
     def _uniform(self, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = ()) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=self.draw)
@@ -94,7 +95,7 @@ class Crops:
         return torch.randint(low, high, (), generator=self.draw)
 
     def _crop(self, row: Tensor, leads: Tensor) -> tuple[Tensor, Tensor]:
-        """A piece of some leads of a record, its rhythm and each part of its beats stretched."""
+        """A random crop of some leads of a record, with the rhythm and each part of the beats stretched."""
         size, total = round(SECONDS * delineator.RATE), self.waves.shape[-1]
         low, high = torch.tensor(STRETCH).T
         stretch = torch.exp(low + (high - low) * torch.rand(len(STRETCH), generator=self.draw)).numpy()
@@ -104,30 +105,30 @@ class Crops:
         at = torch.from_numpy(np.interp(start + np.arange(size), reached, np.arange(total)))
         left = at.long().clamp(max=total - 2)
         part = (at - left).float()
-        wave, answer = self.waves[row, leads], self.answer[row, leads][:, at.round().long()]
+        wave, target = self.waves[row, leads], self.target[row, leads][:, at.round().long()]
         wave = wave[:, left] * (1 - part) + wave[:, left + 1] * part
-        return _without_p(wave, answer) if self._uniform() < WITHOUT_P else (wave, answer)
+        return _without_p(wave, target) if self._uniform() < WITHOUT_P else (wave, target)
 
-    def _spoil(self, x: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Turned over, narrowed in band, noisy; some leads fallen off, some records no ECG."""
+    def _corrupt(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Invert leads, smooth, add noise, disconnect leads, and replace records by noise or flat lines."""
         records, leads, size = x.shape
-        turned = self._uniform(shape=(records, leads, 1)) < 0.2
-        x = torch.where(turned, -x, x)
+        inverted = self._uniform(shape=(records, leads, 1)) < 0.2
+        x = torch.where(inverted, -x, x)
         if self._uniform() < 0.3:
             x = _smooth(x, int(self._integers(1, 4)))
-        silent = self._uniform(shape=(records, 1, 1)) < WITHOUT_ECG
-        fallen = silent | (self._uniform(shape=(records, leads, 1)) < 0.03)
-        x, answer = x.masked_fill(fallen, 0.0), answer.masked_fill(fallen, 0)
-        size_of_noise = torch.exp(self._uniform(math.log(0.003), math.log(0.3), (records, leads, 1)))
+        empty = self._uniform(shape=(records, 1, 1)) < WITHOUT_ECG
+        disconnected = empty | (self._uniform(shape=(records, leads, 1)) < 0.03)
+        x, target = x.masked_fill(disconnected, 0.0), target.masked_fill(disconnected, 0)
+        amplitude = torch.exp(self._uniform(math.log(0.003), math.log(0.3), (records, leads, 1)))
         flat = self._uniform(shape=(records, leads, 1)) < 0.3
         noise = self._noise(records, leads, size)
-        alike = self._uniform(shape=(records, 1, 1)) < 0.4
-        noise = torch.where(alike, noise[:, :1], noise)
-        x = x + noise * size_of_noise * ~(fallen & flat)
-        return delineator.scale(x), answer
+        common = self._uniform(shape=(records, 1, 1)) < 0.4
+        noise = torch.where(common, noise[:, :1], noise)
+        x = x + noise * amplitude * ~(disconnected & flat)
+        return delineator.scale(x), target
 
     def _noise(self, records: int, leads: int, size: int) -> Tensor:
-        """Muscle, slow and fast waves, mains and bumps, mixed anew for each lead, of about unit deviation."""
+        """Random mixtures of muscle noise, low-frequency noise, sine waves, mains and bumps, with a deviation of 1."""
         seconds = torch.arange(size) / delineator.RATE
         white = torch.randn(records, leads, size, generator=self.draw)
         slow = 4 * _smooth(white.roll(101, -1), 40)
@@ -143,10 +144,10 @@ class Crops:
         return self._uniform(shape=(*x.shape[:2], 1))
 
 
-def _parts(answer: np.ndarray) -> np.ndarray:
-    """(time,) where in the beat each instant is, as in ``STRETCH``, by what most leads (lead, time) say."""
-    votes = np.stack([(answer == number).sum(0) for number in range(len(CLASSES))])
-    parts = np.where(votes[1:].max(0) >= len(answer) / 3, 1 + votes[1:].argmax(0), 0)
+def _parts(target: np.ndarray) -> np.ndarray:
+    """Part of the beat at each sample (time,), an index of ``STRETCH``, by majority of the leads (lead, time)."""
+    votes = np.stack([(target == number).sum(0) for number in range(len(CLASSES))])
+    parts = np.where(votes[1:].max(0) >= len(target) / 3, 1 + votes[1:].argmax(0), 0)
     p, qrs = CLASSES.index("P"), CLASSES.index("QRS")
     ends = np.flatnonzero((parts[:-1] == p) & (parts[1:] == 0)) + 1
     for first in ends:
@@ -156,19 +157,19 @@ def _parts(answer: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _without_p(wave: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-    """The crop with a straight line wherever any lead has a P wave, and some 20 ms around it."""
-    marked = (answer == CLASSES.index("P")).any(0).float()
+def _without_p(wave: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Replace P waves, and some 20 ms around them, by straight lines in all leads."""
+    marked = (target == CLASSES.index("P")).any(0).float()
     cut = (F.max_pool1d(marked[None, None], 11, 1, 5)[0, 0] > 0).numpy()
     if not cut.any() or cut.all():
-        return wave, answer
+        return wave, target
     at = np.arange(len(cut))
     straight = np.stack([np.interp(at, at[~cut], row[~cut]) for row in wave.numpy()])
-    return torch.from_numpy(straight).float(), answer.masked_fill(answer == CLASSES.index("P"), 0)
+    return torch.from_numpy(straight).float(), target.masked_fill(target == CLASSES.index("P"), 0)
 
 
 def _smooth(x: Tensor, reach: int) -> Tensor:
-    """A moving average over ``reach`` samples to either side, run twice."""
+    """Moving average over ``reach`` samples on either side, applied twice."""
     for _ in range(2):
         x = F.avg_pool1d(x, 2 * reach + 1, 1, reach, count_include_pad=False)
     return x

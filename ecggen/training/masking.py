@@ -1,6 +1,6 @@
-"""What a model is shown in training: which leads, how much of them, and how often a report or a fact.
+"""Masking of training conditions: which leads, which part of them, and which of text, metadata and PPG are given.
 
-One model learns every task because every record of every batch is hidden in another way.
+The masks differ from record to record, so that one model is trained for all tasks.
 """
 
 from __future__ import annotations
@@ -34,19 +34,26 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Masking:
-    """How training conditions are made out of fully known records.
+    """Random masks of the conditions of complete records.
 
     Attributes:
-        shown: Weight of each choice of seen leads: lead names apart by blanks ("II V1 V5"), or "one" (any one
-            lead), "some" (any number of leads, any of them), "limb" (any two or more limb leads), "none".
-        dropped: Chance that a channel ("ppg", "text", "age", …) is hidden where a lead is seen.
-        pulse: Chance that a record without a PPG gets one that is simulated from its R peaks.
-        beside_ppg: As ``lead_masks``, for records of which a PPG is seen.
-        dropped_alone: As ``condition_dropout``, where no lead is seen: words and facts then say most, for a PPG tells the rhythm
-            only, and whoever asks in words gets one that is drawn (``ecggen.conditioning.rhythm_prior``).
-        silent: Chance that words and facts are hidden together (the other half of guidance).
-        cut: Chance that a record is seen only up to a random moment, as a short recording is.
-        shortest: Shortest part that is seen of a cut record, in seconds.
+        lead_masks: Weights of sets of observed leads: lead names separated by spaces ("II V1 V5"), "one" (any single
+            lead), "some" (any 1 to 11 leads), "limb" (any two or more limb leads), or "none".
+        condition_dropout: Probability by channel ("ppg", "text", "age", …) that it is masked if a lead is observed.
+        simulated_ppg_prob: Probability that a record without a PPG gets one simulated from its R peaks.
+        lead_masks_with_ppg: As ``lead_masks``, for records with an observed PPG.
+        condition_dropout_alone: As ``condition_dropout``, if no lead is observed. Then text and metadata contain most
+            of the information, because a PPG determines the rhythm only, and for generation from text a rhythm is
+            sampled (``ecggen.conditioning.rhythm_prior``).
+        uncond_prob: Probability that text and all metadata are masked, for classifier-free guidance.
+        crop_prob: Probability that leads are masked after a random time, as in a short recording.
+        min_crop_seconds: Minimum duration of the observed part in s.
+
+    Example:
+        >>> masking = Masking(lead_masks={"II V1 V5": 1.0}, crop_prob=0.0)
+        >>> from ecggen.core.simulate import simulate
+        >>> masking(Condition(simulate(2)), np.random.default_rng(0)).observed_leads()
+        ('II', 'V1', 'V5')
     """
 
     lead_masks: Mapping[str, float] = field(default_factory=lambda: {"one": 0.5, "some": 0.45, "none": 0.05})
@@ -77,13 +84,13 @@ class Masking:
         beats: Sequence[np.ndarray] = (),
         preprocessor: Preprocessor | None = None,
     ) -> Condition:
-        """``condition`` with parts hidden.
+        """Mask a condition at random.
 
         Args:
-            condition: All that is known, at the model's rate and length.
-            rng: Chooses.
-            beats: Times of each record's R peaks in s, for simulated PPGs.
-            preprocessor: The model's, for the same.
+            condition: Complete condition at the model's rate and length.
+            rng: Random number generator.
+            beats: Times of the R peaks of each record in s, for simulated PPGs.
+            preprocessor: Preprocessing of the model, for simulated PPGs.
         """
         if self.simulated_ppg_prob and preprocessor is not None:
             condition = self._with_pulse(condition, rng, beats, preprocessor)
@@ -96,24 +103,24 @@ class Masking:
         condition = condition.mask_leads(torch.from_numpy(keep).to(condition.leads.device)[..., None] & part)
         alone = ~keep.any(1)
         unconditional = rng.random(len(condition)) < self.uncond_prob
-        chances = {}
+        probabilities = {}
         for name in WORDS:
-            chance = np.where(alone, self.condition_dropout_alone.get(name, 0.0), self.condition_dropout.get(name, 0.0))
-            chances[name] = np.where(unconditional, 1.0, chance)
-        return condition.drop(chances, rng)
+            p = np.where(alone, self.condition_dropout_alone.get(name, 0.0), self.condition_dropout.get(name, 0.0))
+            probabilities[name] = np.where(unconditional, 1.0, p)
+        return condition.drop(probabilities, rng)
 
     def _with_pulse(self, condition: Condition, rng, beats: Sequence[np.ndarray], preprocessor) -> Condition:
-        """``condition`` with a simulated PPG in some of the records that have none."""
-        lacks = ~condition.ppg_mask.any(-1)[:, 0].cpu().numpy()
-        wanted = np.flatnonzero(lacks & (rng.random(len(condition)) < self.simulated_ppg_prob)).tolist()
+        """Add a simulated PPG to a random part of the records without one."""
+        missing = ~condition.ppg_mask.any(-1)[:, 0].cpu().numpy()
+        wanted = np.flatnonzero(missing & (rng.random(len(condition)) < self.simulated_ppg_prob)).tolist()
         chosen = [i for i in wanted if len(beats[i]) > 1]
         if not chosen:
             return condition
         waves = np.stack([simulate_ppg(beats[i], condition.seconds, condition.fs, rng) for i in chosen])
-        return preprocessor.beating(condition, chosen, waves)
+        return preprocessor.with_simulated_ppg(condition, chosen, waves)
 
     def _part(self, condition: Condition, rng: np.random.Generator) -> Tensor:
-        """(batch, 1, time): True up to the moment at which a record is cut."""
+        """Mask (batch, 1, time) that is True up to the end of the observed part."""
         ends = rng.uniform(self.min_crop_seconds, condition.seconds, len(condition))
         ends[rng.random(len(condition)) >= self.crop_prob] = condition.seconds
         time = torch.arange(condition.samples) / condition.fs
@@ -121,13 +128,13 @@ class Masking:
 
 
 def _choice(weights: Mapping[str, float], rng: np.random.Generator) -> str:
-    """One of the names, by their weights."""
+    """A random name, sampled by weight."""
     shares = np.array(list(weights.values()), float)
     return list(weights)[rng.choice(len(shares), p=shares / shares.sum())]
 
 
 def _leads(choice: str, rng: np.random.Generator) -> np.ndarray:
-    """(12,) bool: one choice of seen leads."""
+    """Mask (12,) of a random set of observed leads."""
     pool = LIMB if choice == "limb" else STANDARD_LEADS
     count = {"one": 1, "none": 0}.get(choice)
     if choice == "some":

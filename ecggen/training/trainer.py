@@ -1,8 +1,8 @@
-"""Training is a game: each player in turn minimises its own named losses, over its own parameters.
+"""Training of generators: in each step, every parameter group minimises its own losses.
 
-A VAE, a flow or a diffusion model has one player, a GAN two; the trainer does not know the difference. Lightning
-runs the loop, keeps the moving average of the weights (EMA) and writes the state from which a killed run goes
-on; the best weights are written as a checkpoint folder each time the validation error falls.
+The trainer is the same for one parameter group and for several, as in a GAN. Lightning runs the loop, averages the
+weights (EMA) and saves the training state, from which an interrupted run can continue. The checkpoint is written each
+time the validation error decreases.
 """
 
 from __future__ import annotations
@@ -54,33 +54,35 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how a generator is trained.
+    """Training options.
 
     Attributes:
         epochs: Passes over the training records.
-        batch: Records per step.
-        lr: Highest learning rate of AdamW.
+        batch: Records per step and device.
+        lr: Peak learning rate of AdamW.
         weight_decay: Weight decay of AdamW.
-        warmup: Share of the steps in which the rate rises; it then falls along a cosine.
-        clip: Largest norm of a player's gradient.
-        ema_decay: Decay of the moving average of the weights, once it has forgotten the first ones.
-        text_augment_prob: Chance that a record's report gives way to a text written of its statements, in any language.
-        amplitude_jitter: Deviation of the logarithm of the random factor on each record's amplitude.
-        vcg_rotation: Deviation in rad of the random rotation of each record's heart vector, about each axis (``rotate_vcg``).
-        crop: Seconds of each record that a step sees, from a random moment on; 0 for all of them. A heart's beats are
-            alike, so that short parts show more hearts in the same time.
-        share: Share of the training patients that are learnt from, for learning curves.
-        precision: Lightning's precision, as "32-true" or "bf16-mixed".
-        devices: GPUs that share the work, each with a batch of its own; 0 for all there are. Without a GPU, processes.
-        seed: Seed of order, exposure, latents and first weights.
-        train_folds: Folds that are learnt from.
-        validation_folds: Folds that choose the best weights.
-        validation_records: Most records of them that are used.
-        keep: Which weights are kept: the "best" in validation, or the "last" (where validation cannot tell, as for an
-            autoencoder whose denoiser is not trained yet).
-        groups: Players that are trained, in turn; all of the generator's if empty.
-        validation_leads: Conditions that validation scores, as lead names apart by blanks.
-        validation_draws: Draws averaged into the point estimate that is scored.
+        warmup: Fraction of the steps with linear warm-up; cosine decay follows.
+        clip: Maximum gradient norm of a parameter group.
+        ema_decay: Decay of the exponential moving average of the weights; it is smaller in the first steps.
+        text_augment_prob: Probability that a report is replaced by a text written from the statements of the record, in
+            a random language.
+        amplitude_jitter: Standard deviation of the logarithm of the random gain of each record.
+        vcg_rotation: Standard deviation in rad of the random rotation of the heart vector of each record about each
+            axis (``rotate_vcg``).
+        crop: Duration of a random crop of each record in s; 0 for whole records. Beats of a record resemble each other,
+            so that short crops of more records are more efficient.
+        share: Fraction of the training patients that is used, for learning curves.
+        precision: Precision in Lightning, as "32-true" or "bf16-mixed".
+        devices: Number of GPUs (processes if there is no GPU), each with its own batches; 0 for all GPUs.
+        seed: Random seed of order, masking, latents and initial weights.
+        train_folds: Training folds.
+        validation_folds: Folds for the selection of weights.
+        validation_records: Maximum number of validation records.
+        keep: Weights to keep: "best" in validation, or "last" (if validation is not informative, as for an autoencoder
+            whose denoiser is not yet trained).
+        groups: Parameter groups to be trained; all if empty.
+        validation_leads: Observed leads in validation, each a string of lead names separated by spaces.
+        validation_draws: Number of draws averaged to the point estimate in validation.
     """
 
     epochs: int = 20
@@ -108,17 +110,23 @@ class Plan:
 
 
 def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Plan, Masking]:
-    """What a training config says: the generator, its first weights from the plan's seed; the plan; what is shown.
+    """Read a training config.
 
     Args:
         path: A TOML file, as configs/vae.toml.
         overrides: Changes of its values, as ``training.epochs=3``.
+
+    Returns:
+        The generator with initial weights from the seed, the training options, and the masking.
+
+    Raises:
+        InputError: If the file is missing, or has an unknown or invalid key.
     """
     values = config.renamed(config.read_toml(path, overrides), {"exposure": "masking"}, str(path))
     registry.check_tables(values, path)
     plan = config.build(Plan, plan_values(values, path), f"[training] of {path}")
-    hidden = config.renamed(values.get("masking", {}), masks.RENAMED, f"[masking] of {path}")
-    masking = config.build(Masking, hidden, f"[masking] of {path}")
+    masking_values = config.renamed(values.get("masking", {}), masks.RENAMED, f"[masking] of {path}")
+    masking = config.build(Masking, masking_values, f"[masking] of {path}")
     preprocessor = config.build(Preprocessor, values.get("preprocessing", {}), f"[preprocessing] of {path}")
     lightning.seed_everything(plan.seed, verbose=False)
     generator = registry.generator(values["generator"], values.get("model", {}), f"[model] of {path}")
@@ -127,7 +135,7 @@ def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Pl
 
 
 def plan_values(values: Mapping[str, Any], path: Path | str) -> dict[str, Any]:
-    """The table [training] of a config, under the names that its keys have now."""
+    """The table [training] of a config, with old keys renamed."""
     return config.renamed(values.get("training", {}), RENAMED, f"[training] of {path}")
 
 
@@ -140,26 +148,29 @@ def train(
     resume: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Train; the folder of the best checkpoint is returned.
+    """Train a generator.
 
     Args:
-        generator: With the preprocessor that the pack was made with.
-        pack: The packed data set.
-        plan: How long and how.
-        exposure: What of each record is shown.
-        out: Folder of the run: ``checkpoint/`` (the best), ``last.ckpt`` (to go on from), ``log/``, ``loss.png``.
-        resume: Go on from ``last.ckpt``; to be used on one's own runs only.
+        generator: Its preprocessor must be that of the pack.
+        pack: Packed data set.
+        plan: Training options.
+        masking: Masking of conditions.
+        out: Folder of the run: ``checkpoint/``, ``last.ckpt`` (training state), ``log/``, ``loss.png``.
+        resume: Continue from ``last.ckpt``. Use it with your own runs only.
         progress: Show a progress bar.
+
+    Returns:
+        Folder of the checkpoint.
     """
     lightning.seed_everything(plan.seed, verbose=False)
     quiet_lightning()
     validation = pack.rows(plan.validation_folds)[: plan.validation_records]
-    rows = some_patients(pack, pack.rows(plan.train_folds), plan.share)
-    game = TrainingModule(generator, plan, masking, out)
+    rows = subset_of_patients(pack, pack.rows(plan.train_folds), plan.share)
+    module = TrainingModule(generator, plan, masking, out)
     trainer = trainer_for(plan, out, len(rows), progress, KeepAveraged())
-    batches = Shuffled(pack, rows, plan, len(game.parameter_groups), trainer)
+    batches = Shuffled(pack, rows, plan, len(module.parameter_groups), trainer)
     trainer.fit(
-        game,
+        module,
         torch.utils.data.DataLoader(batches, batch_size=None),
         torch.utils.data.DataLoader(Batches(pack, validation, plan.batch), batch_size=None),
         ckpt_path=str(out / "last.ckpt") if resume and (out / "last.ckpt").is_file() else None,
@@ -176,15 +187,15 @@ def train(
 def trainer_for(
     plan: Plan, out: Path, records: int, progress: bool, *first: Callback, **more: Any
 ) -> lightning.Trainer:
-    """Lightning's trainer, as all trainings here use it: averaged weights, logs, and a state from which to go on.
+    """Lightning trainer with averaged weights, logs and saved training state, for all kinds of training.
 
     Args:
-        plan: How long and how.
+        plan: Training options.
         out: Folder of the run.
-        records: Training records.
+        records: Number of training records.
         progress: Show a progress bar.
-        first: Callbacks that act before the weights are averaged.
-        more: Further settings of the trainer.
+        first: Callbacks that are called before the one that averages weights.
+        more: Further arguments of the trainer.
     """
     devices = plan.devices or torch.cuda.device_count() or 1
     return lightning.Trainer(
@@ -192,9 +203,9 @@ def trainer_for(
         precision=plan.precision,  # type: ignore[arg-type]
         accelerator="auto",
         devices=devices,
-        # What one player moves gets no gradient in another's part of a step.
+        # Each parameter group is without gradient in the steps of the others.
         strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
-        logger=CSVLogger(out, name="log"),  # a folder for each start, so that resuming loses none
+        logger=CSVLogger(out, name="log"),  # a new folder for each start, so that resuming keeps the old logs
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -212,21 +223,21 @@ def trainer_for(
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """An exponential moving average that forgets its beginning: step n keeps no more than (1 + n) / (10 + n)."""
+    """Exponential moving average with warm-up: the decay at step n is at most (1 + n) / (10 + n)."""
 
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
         kept = min(decay, (1 + float(n)) / (10 + float(n)))
         for old, new in zip(averaged, current, strict=True):
             if old.is_floating_point():
                 old.lerp_(new.to(old.dtype), 1 - kept)
-            else:  # a count
+            else:  # integer buffer
                 old.copy_(new)
 
     return update
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning says about itself; its real warnings stay."""
+    """Silence informational messages of Lightning; other warnings are kept."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         ".*IterableDataset.*",
@@ -238,20 +249,28 @@ def quiet_lightning() -> None:
 
 
 class Shuffled(Batches):
-    """Training batches, in the order of the trainer's epoch: a resumed run sees what an unbroken one would."""
+    """Training batches in the order of the trainer's epoch, so that a resumed run equals an uninterrupted one.
+
+    Args:
+        pack: Packed data set.
+        rows: Training records.
+        plan: Training options.
+        moves: Optimiser steps per batch.
+        trainer: The trainer.
+    """
 
     def __init__(self, pack: Pack, rows: np.ndarray, plan: Plan, moves: int, trainer: lightning.Trainer):
         super().__init__(pack, rows, plan.batch, plan.seed, trainer.global_rank, trainer.world_size)
         self.moves, self.trainer = moves, trainer
 
     def __iter__(self):
-        # Counted in moves: when a resumed run asks for its first batch, Lightning's epoch is still the last one.
+        # From the number of optimiser steps, as current_epoch is not yet updated in the first batch after resuming.
         self.epoch = self.trainer.global_step // (len(self) * self.moves)
         return super().__iter__()
 
 
 class TrainingModule(lightning.LightningModule):
-    """The training game of a generator."""
+    """Lightning module of a generator with manual optimisation of its parameter groups."""
 
     def __init__(self, generator: Generator, plan: Plan, masking: Masking, out: Path):
         super().__init__()
@@ -260,21 +279,22 @@ class TrainingModule(lightning.LightningModule):
         parameter_groups = generator.parameter_groups()
         for name in plan.groups:
             if name not in parameter_groups:
-                raise InputError(f"there is no player {name!r}", f"one of {', '.join(parameter_groups)} was expected")
+                found = f"there is no parameter group {name!r}"
+                raise InputError(found, f"one of {', '.join(parameter_groups)} was expected")
         self.parameter_groups = {name: parameter_groups[name] for name in plan.groups or parameter_groups}
         self.best = math.inf
         self.errors: dict[str, list[Tensor]] = {}
 
     def configure_optimizers(self):
-        """One AdamW for each player."""
+        """One AdamW for each parameter group."""
         return [
             torch.optim.AdamW(parameters, self.plan.lr, betas=(0.9, 0.98), weight_decay=self.plan.weight_decay)
             for parameters in self.parameter_groups.values()
         ]
 
     def training_step(self, batch: Batch, index: int) -> None:
-        """One move of each player."""
-        # Every step's numbers follow from its place: a resumed run draws what an unbroken one would.
+        """One optimiser step of each parameter group."""
+        # Random numbers depend on epoch and step only, so that a resumed run equals an uninterrupted one.
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         batch = rotate_vcg(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), self.plan.vcg_rotation, rng)
@@ -297,20 +317,20 @@ class TrainingModule(lightning.LightningModule):
             self.log_dict({f"{group}_{name}": loss.detach() for name, loss in losses.items()}, prog_bar=True)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Error of the point estimate, on leads that were neither given nor determined."""
+        """Errors of the point estimate in generated leads."""
         for leads in self.plan.validation_leads:
-            given = batch.ecg.standard().pick(*leads.split())
-            condition = Condition.none(len(batch), given.seconds, given.fs).to(self.device).with_leads(given)
-            center = self._center(condition, range(index * self.plan.batch, index * self.plan.batch + len(batch)))
-            free = [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead not in determined_by(given.leads)]
-            drawn, true = center[:, free].float(), batch.ecg.signal[:, free]
+            observed = batch.ecg.standard().pick(*leads.split())
+            condition = Condition.none(len(batch), observed.seconds, observed.fs).to(self.device).with_leads(observed)
+            estimate = self._estimate(condition, range(index * self.plan.batch, index * self.plan.batch + len(batch)))
+            free = [i for i, lead in enumerate(INDEPENDENT_LEADS) if lead not in determined_by(observed.leads)]
+            predicted, true = estimate[:, free].float(), batch.ecg.signal[:, free]
             name = "_".join(leads.split())
-            self.errors.setdefault(f"rmse_{name}", []).append((drawn - true).square().mean(-1))
-            r = pearson_corrcoef(drawn.flatten(0, 1).T, true.flatten(0, 1).T)
+            self.errors.setdefault(f"rmse_{name}", []).append((predicted - true).square().mean(-1))
+            r = pearson_corrcoef(predicted.flatten(0, 1).T, true.flatten(0, 1).T)
             self.errors.setdefault(f"r_{name}", []).append(r.nan_to_num())
 
     def keep(self) -> None:
-        """Log the errors of a validation; write the checkpoint where they are the lowest so far."""
+        """Log the validation errors; write the checkpoint if the error is the lowest so far."""
         found = {}
         for name, values in self.errors.items():
             value = torch.cat(values)
@@ -324,14 +344,15 @@ class TrainingModule(lightning.LightningModule):
                 checkpoint.save(self.generator, self.out / "checkpoint")
 
     def on_save_checkpoint(self, state: dict[str, Any]) -> None:
-        """The lowest error goes on with a resumed run."""
+        """Save the lowest error."""
         state["best"] = self.best
 
     def on_load_checkpoint(self, state: dict[str, Any]) -> None:
-        """See above."""
+        """Restore the lowest error."""
         self.best = state["best"]
 
-    def _center(self, condition: Condition, indices: range) -> Tensor:
+    def _estimate(self, condition: Condition, indices: range) -> Tensor:
+        """Mean of some draws, projected onto the observed leads."""
         draws = [
             project_onto_observed(self.generator.draw(condition, Noise(draw, indices)), condition)
             for draw in range(self.plan.validation_draws)
@@ -340,7 +361,7 @@ class TrainingModule(lightning.LightningModule):
 
 
 def rate_at(plan: Plan, epoch: int, step: int, steps: int) -> float:
-    """Share of the highest learning rate at a step of an epoch of ``steps``: a straight rise, then half a cosine."""
+    """Learning rate relative to its peak, at a step of an epoch of ``steps`` steps: linear warm-up, cosine decay."""
     done = (epoch * steps + step + 1) / (plan.epochs * steps)
     if done < plan.warmup:
         return done / plan.warmup
@@ -348,7 +369,7 @@ def rate_at(plan: Plan, epoch: int, step: int, steps: int) -> float:
 
 
 def jitter_amplitude(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
-    """Each record made louder or fainter by one random factor, in the truth and in the condition alike."""
+    """Multiply each record, target and condition, by a random log-normal factor."""
     factor = torch.as_tensor(np.exp(deviation * rng.standard_normal(len(batch))), dtype=torch.float32)
     factor = factor.to(batch.ecg.signal.device)[:, None, None]
     return replace(
@@ -359,24 +380,24 @@ def jitter_amplitude(batch: Batch, deviation: float, rng: np.random.Generator) -
 
 
 def rotate_vcg(batch: Batch, deviation: float, rng: np.random.Generator) -> Batch:
-    """Each record as of a heart that lies a little differently, in the truth and in the condition alike.
+    """Rotate the heart vector of each record, in target and condition, by random angles.
 
-    The leads' part that Dower's matrix explains is read as a heart vector, turned, and written back; what a dipole does
-    not explain stays as it is.
+    The part of the leads in the range of Dower's matrix is transformed to a vectorcardiogram, rotated, and transformed
+    back; the rest, which a dipole does not explain, is not changed.
     """
     if not deviation:
         return batch
     dower, inverse = DOWER, np.linalg.pinv(DOWER)
     angles = deviation * rng.standard_normal((len(batch), 3))
-    turns = np.stack([np.eye(8) + dower @ (rotation(one) - np.eye(3)) @ inverse for one in angles])
-    eight = torch.as_tensor(turns, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
+    rotations = np.stack([np.eye(8) + dower @ (rotation(one) - np.eye(3)) @ inverse for one in angles])
+    eight = torch.as_tensor(rotations, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
     twelve = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32).to(eight.device) @ eight
     condition = batch.condition.replace(leads=twelve * batch.condition.lead_mask)
     return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
 
 
 def cropped(batch: Batch, seconds: float, rng: np.random.Generator) -> Batch:
-    """``seconds`` of a batch, from one random moment on; 0 for all of it."""
+    """Random crop of a batch to ``seconds``, the same for all records; 0 for no crop."""
     size = round(seconds * batch.ecg.fs)
     if not 0 < size < batch.ecg.samples:
         return batch
@@ -386,39 +407,39 @@ def cropped(batch: Batch, seconds: float, rng: np.random.Generator) -> Batch:
         batch,
         ecg=replace(batch.ecg, signal=batch.ecg.signal[..., first : first + size]),
         condition=batch.condition.during(first, first + size),
-        # The pulse of a beat follows it: one that began before the part is seen in it.
+        # Pulses follow their beats: keep beats up to 1 s before the crop.
         beats=tuple(beats[(beats >= begin - 1) & (beats < end)] - begin for beats in batch.beats),
     )
 
 
-def some_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
-    """The rows of a share of the patients among ``rows``: of every smaller share, all are in every larger one."""
+def subset_of_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
+    """Rows of a fraction of the patients; subsets are nested, i.e. each is contained in those of larger fractions."""
     patients = pack.index.patient.iloc[rows].to_numpy()
     names = np.random.default_rng(0).permutation(np.unique(patients))
     return rows[np.isin(patients, names[: max(1, round(share * len(names)))])]
 
 
-def vary_text(batch: Batch, chance: float, rng: np.random.Generator) -> Batch:
-    """Some reports in other words: what the record's statements say, now and then with a denial of one it lacks.
+def vary_text(batch: Batch, probability: float, rng: np.random.Generator) -> Batch:
+    """Replace random reports by texts written from the statements of the record, some with a negated absent statement.
 
-    So that a diagnosis in plain English is followed as closely as the reports that the data set happens to hold.
+    It makes generators follow texts that differ in style from the reports of the data set.
     """
     texts = list(batch.condition.text)
-    for at in np.flatnonzero(rng.random(len(texts)) < chance):
+    for at in np.flatnonzero(rng.random(len(texts)) < probability):
         said = [code for code in batch.codes[at].split() if code in statements.codes()] if batch.codes else []
         if said:
-            lacking = [code for code in statements.codes() if code not in said]
-            denied = rng.choice(lacking, int(rng.random() < 0.15))
-            texts[at] = statements.write_anyhow(said, denied.tolist(), rng)
+            absent = [code for code in statements.codes() if code not in said]
+            denied = rng.choice(absent, int(rng.random() < 0.15))
+            texts[at] = statements.write_in_random_language(said, denied.tolist(), rng)
     if texts == list(batch.condition.text):
         return batch
     return replace(batch, condition=batch.condition.with_text(texts, parse=False))
 
 
 class KeepAveraged(Callback):
-    """Lets the game keep its weights at the end of a validation, while they are still the averaged ones.
+    """Calls ``TrainingModule.keep`` at the end of validation, while the averaged weights are in place.
 
-    It stands before ``WeightAveraging``, which puts the others back at that moment: before the module's own hook.
+    It must precede ``WeightAveraging``, which restores the other weights in the same hook, before that of the module.
     """
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -428,19 +449,19 @@ class KeepAveraged(Callback):
 
 
 class LossPlot(Callback):
-    """``loss.png`` beside the logs, drawn anew after every epoch."""
+    """Plots the logs to ``loss.png`` after every epoch."""
 
     def __init__(self, out: Path):
         self.out = out
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Draw every logged column against the step."""
+        """Plot every logged column against the step."""
         if trainer.is_global_zero:
             draw_losses(self.out / "log", self.out / "loss.png")
 
 
 def logged(logs: Path) -> list[dict[str, str]]:
-    """The rows of a run's logs, one start after the other; what a resumed run did again stands once."""
+    """Rows of the logs of a run. Steps that a resumed run repeated are included once."""
     rows: list[dict[str, str]] = []
     for file in sorted(logs.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])):
         with file.open() as lines:
@@ -451,8 +472,8 @@ def logged(logs: Path) -> list[dict[str, str]]:
     return rows
 
 
-def draw_losses(logs: Path, picture: Path) -> None:
-    """A panel for the losses and one for the validation errors."""
+def draw_losses(logs: Path, path: Path) -> None:
+    """Plot losses and validation errors."""
     from matplotlib.figure import Figure
 
     rows = logged(logs)
@@ -471,4 +492,4 @@ def draw_losses(logs: Path, picture: Path) -> None:
         panel.grid(alpha=0.3)
         if panel.lines:
             panel.legend(fontsize=7, ncols=4)
-    figure.savefig(picture, dpi=110)
+    figure.savefig(path, dpi=110)

@@ -1,4 +1,4 @@
-"""A condition is values and masks; agreement is least squares; preprocessing moves nothing."""
+"""Values and masks of conditions, projection onto observed leads, preprocessing, and masking."""
 
 from itertools import pairwise
 
@@ -28,13 +28,13 @@ def full(n: int = 3) -> Condition:
     )
 
 
-def test_facts_know_what_is_missing():
+def test_missing_metadata_are_masked():
     condition = full()
     assert condition.metadata_mask.tolist() == [[True, True, True], [False, True, True], [True, False, True]]
     assert condition.metadata.tolist() == [[50, 0, 70], [0, 1, 70], [90, 0, 70]]
 
 
-def test_a_gap_in_a_lead_is_zero_and_unseen():
+def test_a_gap_in_a_lead_is_zero_and_masked():
     ecg = simulate(1).pick("II")
     mask = torch.ones(1, 1, 1000, dtype=torch.bool)
     mask[..., 300:400] = False
@@ -64,31 +64,31 @@ def test_repeat_and_slice_and_cat_keep_records_together():
 
 @given(st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, unique=True), st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_agreement_is_the_nearest_heart_that_shows_what_is_seen(leads, seed):
-    """Against numpy's own least-norm solution, for any set of leads."""
+def test_projection_is_the_nearest_ecg_with_the_observed_leads(leads, seed):
+    """Compared with the minimum-norm solution of numpy, for any set of leads."""
     torch.manual_seed(seed)
     ecg = simulate(2, seconds=2, seed=seed)
     condition = Condition.none(2, 2).with_leads(ecg.pick(*leads))
     drawn = torch.randn(2, 8, 200)
-    agreed = project_onto_observed(drawn, condition)
+    projected = project_onto_observed(drawn, condition)
     rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]]
     given_leads = ecg.pick(*leads).signal.double().numpy()
     for i in range(2):
         step, *_ = np.linalg.lstsq(rows, given_leads[i] - rows @ drawn[i].double().numpy(), rcond=None)
-        np.testing.assert_allclose(agreed[i].numpy(), drawn[i].numpy() + step, atol=1e-5)
+        np.testing.assert_allclose(projected[i].numpy(), drawn[i].numpy() + step, atol=1e-5)
 
 
-def test_agreement_follows_a_mask_that_changes_in_time():
+def test_projection_supports_masks_that_change_in_time():
     """As on paper: lead I in the first half, V1 in the second."""
     ecg = simulate(1, seconds=2)
     mask = torch.zeros(1, 2, 200, dtype=torch.bool)
     mask[0, 0, :100] = mask[0, 1, 100:] = True
     condition = Condition.none(1, 2).with_leads(ecg.pick("I", "V1"), mask)
     drawn = torch.zeros(1, 8, 200)
-    agreed = ECG(project_onto_observed(drawn, condition), INDEPENDENT_LEADS, 100)
+    projected = ECG(project_onto_observed(drawn, condition), INDEPENDENT_LEADS, 100)
     true = ecg.pick("I", "V1").signal * mask
-    torch.testing.assert_close(agreed.pick("I", "V1").signal, true)
-    assert agreed.pick("II", "V2").signal.abs().max() == 0
+    torch.testing.assert_close(projected.pick("I", "V1").signal, true)
+    assert projected.pick("II", "V2").signal.abs().max() == 0
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ def test_agreement_follows_a_mask_that_changes_in_time():
         (lambda: Condition.none(1).with_metadata(heart_rate=-3), "heart rate is -3"),
     ],
 )
-def test_bad_input_is_one_error_with_a_sentence(make, message):
+def test_invalid_input_raises_an_input_error(make, message):
     with pytest.raises(InputError) as error:
         make()
     assert message in str(error.value)
 
 
-def test_a_blank_report_is_not_seen():
+def test_a_blank_report_is_masked():
     assert Condition.none(2).with_text(["  ", "AF"]).text_mask.tolist() == [False, True]
 
 
-def test_the_filter_passes_the_heart_and_stops_drift_and_muscle():
+def test_the_filter_passes_the_ecg_and_removes_drift_and_muscle_noise():
     time = torch.arange(5000) / 500
 
     def gain(frequency: float) -> float:
@@ -125,7 +125,7 @@ def test_the_filter_passes_the_heart_and_stops_drift_and_muscle():
     assert gain(2) == pytest.approx(1, abs=0.02) and gain(20) == pytest.approx(1, abs=0.05)
 
 
-def test_the_filter_moves_no_wave():
+def test_the_filter_has_zero_phase():
     ecg = simulate(1, fs=500, heart_rate=60).pick("II")
     filtered = band_pass(ecg.signal, 500, 0.5, 40)
     assert abs(int(filtered[0, 0, 1000:1500].argmax()) - int(ecg.signal[0, 0, 1000:1500].argmax())) <= 1
@@ -140,16 +140,16 @@ def test_windows_cover_everything_and_overlap(samples):
     assert all(end - start == min(samples, 1000) for start, end in windows)
 
 
-def test_exposure_shows_what_it_says():
+def test_masking_follows_its_weights():
     rng = np.random.default_rng(0)
     condition = full().repeat(200)
-    shown = Masking(lead_masks={"II V1 V5": 1.0}, condition_dropout={"text": 1.0, "ppg": 1.0}, crop_prob=0.5)(
+    masked = Masking(lead_masks={"II V1 V5": 1.0}, condition_dropout={"text": 1.0, "ppg": 1.0}, crop_prob=0.5)(
         condition, rng
     )
-    assert shown.observed_leads() == ("II", "V1", "V5") and not shown.text_mask.any()
-    cut = ~shown.lead_mask[:, 1].all(-1)
+    assert masked.observed_leads() == ("II", "V1", "V5") and not masked.text_mask.any()
+    cut = ~masked.lead_mask[:, 1].all(-1)
     assert 0.4 < cut.float().mean() < 0.6
-    assert shown.lead_mask[:, 1, :200].all()
+    assert masked.lead_mask[:, 1, :200].all()
     some = (
         Masking(lead_masks={"some": 1.0}, condition_dropout={"ppg": 1.0}, crop_prob=0)(condition, rng)
         .lead_mask[..., 0]
@@ -160,41 +160,41 @@ def test_exposure_shows_what_it_says():
         Masking(condition_dropout={"txt": 1.0})
 
 
-def test_exposure_beside_a_ppg_and_alone():
+def test_masking_with_and_without_a_ppg():
     rng = np.random.default_rng(0)
     condition = full().repeat(200)
-    beside = Masking(
+    masked = Masking(
         lead_masks_with_ppg={"none": 1.0}, condition_dropout={"ppg": 0.5, "text": 1.0}, condition_dropout_alone={}
     )(condition, rng)
-    with_ppg = beside.ppg_mask.any(-1)[:, 0]
+    with_ppg = masked.ppg_mask.any(-1)[:, 0]
     assert 0.4 < with_ppg.float().mean() < 0.6
-    assert not beside.lead_mask[with_ppg].any() and beside.lead_mask[~with_ppg].any((1, 2)).float().mean() > 0.9
-    # Where no lead is seen, beside a PPG or not, the words are: dropped_alone hides nothing here.
-    with_leads = beside.lead_mask.any((1, 2))
-    assert not beside.text_mask[with_leads].any() and beside.text_mask[~with_leads].all()
-    assert beside.text_mask[with_ppg].all()
+    assert not masked.lead_mask[with_ppg].any() and masked.lead_mask[~with_ppg].any((1, 2)).float().mean() > 0.9
+    # Without observed leads, text is never masked: condition_dropout_alone is empty here.
+    with_leads = masked.lead_mask.any((1, 2))
+    assert not masked.text_mask[with_leads].any() and masked.text_mask[~with_leads].all()
+    assert masked.text_mask[with_ppg].all()
     none = Masking(
         lead_masks={"none": 1.0},
         condition_dropout={"ppg": 1.0, "text": 1.0},
         condition_dropout_alone={},
         uncond_prob=0.3,
     )(condition, rng)
-    told = none.text_mask.float().mean()
-    assert 0.6 < told < 0.8
+    given_share = none.text_mask.float().mean()
+    assert 0.6 < given_share < 0.8
     assert torch.equal(none.metadata_mask[:, 0], none.text_mask & condition.metadata_mask[:, 0])
 
 
-def test_exposure_simulates_pulses_where_there_are_none():
+def test_masking_simulates_missing_ppgs():
     rng = np.random.default_rng(0)
     heart = simulate(40, seconds=4, seed=1, heart_rate=75)
     condition = Condition.none(40, 4.0).with_leads(heart)
     beats = [simulated_peaks(4.0, 75)] * 40
-    shown = Masking(simulated_ppg_prob=0.5, condition_dropout={}, crop_prob=0)(
+    masked = Masking(simulated_ppg_prob=0.5, condition_dropout={}, crop_prob=0)(
         condition, rng, beats, Preprocessor(seconds=4)
     )
-    with_ppg = shown.ppg_mask.any(-1)[:, 0]
-    assert 8 < with_ppg.sum() < 32 and not shown.ppg[~with_ppg].any()
-    assert torch.allclose(shown.ppg[with_ppg].square().mean(-1).sqrt(), torch.ones(int(with_ppg.sum()), 1), atol=1e-3)
-    slope = shown.ppg[with_ppg][0, 0].diff()
+    with_ppg = masked.ppg_mask.any(-1)[:, 0]
+    assert 8 < with_ppg.sum() < 32 and not masked.ppg[~with_ppg].any()
+    assert torch.allclose(masked.ppg[with_ppg].square().mean(-1).sqrt(), torch.ones(int(with_ppg.sum()), 1), atol=1e-3)
+    slope = masked.ppg[with_ppg][0, 0].diff()
     rises = [0.1 * k for k in range(40) if slope[10 * k : 10 * k + 10].max() > 0.6 * slope.max()]
     assert min(abs(rise + 0.05 - (beats[0][1] + PULSE_DELAY)) for rise in rises) < 0.1

@@ -1,4 +1,4 @@
-"""Whom to draw where nothing is told: somebody of the training records, who fits what is told and overrules nothing."""
+"""The patient prior: sampled values match given metadata and never override the condition."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_everybody_is_drawn_as_often_as_in_the_sample():
     assert ((found.metadata >= low) & (found.metadata <= high) | ~found.metadata_mask).all()
 
 
-def test_told_facts_stay_and_choose_who_fits():
+def test_given_metadata_are_kept_and_matched():
     told = Condition.none(60).with_metadata(age=79)
     found = drawn(told)
     assert set(found.text) == {"atrial fibrillation"}
@@ -44,7 +44,7 @@ def test_told_facts_stay_and_choose_who_fits():
 
 
 @pytest.mark.parametrize("known", ["text", "lead", "ppg"])
-def test_words_and_measurements_speak_for_themselves(known):
+def test_text_and_waveforms_disable_the_prior(known):
     heart = simulate(2, seed=1)
     told = {
         "text": lambda: Condition.none(2).with_text("sinus rhythm"),
@@ -57,14 +57,14 @@ def test_words_and_measurements_speak_for_themselves(known):
         assert drawn(mixed).text[:2] == told.text and not drawn(mixed).metadata_mask[:2].any()
 
 
-def test_the_same_person_whatever_the_batch():
+def test_the_sampled_patient_does_not_depend_on_the_batch():
     whole = drawn(Condition.none(5), seed=3)
     alone = SOME.draw(Condition.none(1), 3, [4])
     assert whole.text[4] == alone.text[0] and torch.equal(whole.metadata[4], alone.metadata[0])
 
 
 @pytest.mark.parametrize("name", ["vae", "flow"])
-def test_a_draw_out_of_nothing_is_that_of_somebody_told(name):
+def test_an_unconditional_draw_equals_the_draw_given_the_sampled_values(name):
     made = tiny(name)
     without = made.sample(Condition.none(3, 4.0), seed=1)
     made.patient_prior = SOME
@@ -76,7 +76,7 @@ def test_a_draw_out_of_nothing_is_that_of_somebody_told(name):
     assert torch.equal(found.signal, made.sample(told, seed=1).signal)
 
 
-def test_people_travel_with_the_weights(tmp_path):
+def test_the_prior_is_saved_with_the_weights(tmp_path):
     made = tiny("vae")
     made.patient_prior = SOME
     found = checkpoint.load(checkpoint.save(made, tmp_path / "vae")).patient_prior
@@ -99,7 +99,7 @@ def test_people_travel_with_the_weights(tmp_path):
     ],
 )
 def test_what_is_no_population_is_refused(broken):
-    with pytest.raises(InputError, match="holds no people"):
+    with pytest.raises(InputError, match="holds no patient prior"):
         PatientPrior.from_json(broken, "people.json")
 
 
@@ -117,25 +117,25 @@ def test_nobodys_report_is_kept(tmp_path):
     assert np.nanmax(rounded % 5) == 0 and np.nanmax(rounded[:, 0]) <= 90
 
 
-def test_of_reports_the_usual_words_are_kept(tmp_path, monkeypatch):
+def test_only_common_words_of_reports_are_kept(tmp_path, monkeypatch):
     reports = ["Sinus rhythm of Mr. Doe", "sinus rhythm, 1963", "sinus rhythm of  old", "rhythm of Doe", ""]
     told = ["Sinus rhythm of", "sinus", "sinus rhythm of", "rhythm of", ""]
-    assert calibration.usual_words(reports, ["a", "b", "c", "a", "d"], least=2) == told
-    assert calibration.usual_words(["unique finding"] * 3, ["a"] * 3, least=2) == [""] * 3, (
+    assert calibration.common_words(reports, ["a", "b", "c", "a", "d"], least=2) == told
+    assert calibration.common_words(["unique finding"] * 3, ["a"] * 3, least=2) == [""] * 3, (
         "patients count, not reports"
     )
     made = tiny("vae")
     pack = data.pack(data.recordings(training_folder(tmp_path / "real")), made.preprocessor, tmp_path)
-    monkeypatch.setattr(calibration, "usual_words", lambda reports, _: [report.upper() for report in reports])
+    monkeypatch.setattr(calibration, "common_words", lambda reports, _: [report.upper() for report in reports])
     rows = pack.rows(range(1, 9))
     calibration.fit_patient_prior(made, pack, rows, n=3)
     assert made.patient_prior is not None
     kept = [made.patient_prior.texts[at] for at in made.patient_prior.found]
-    assert kept == [pack.index.report.iloc[row].upper() for row in calibration.some(rows, 3)]
+    assert kept == [pack.index.report.iloc[row].upper() for row in calibration.random_rows(rows, 3)]
 
 
 def test_what_is_shipped_is_finished_by_one_command(tmp_path, monkeypatch, capsys):
-    """And a checkpoint that has another's weights, as its twin does, is stored beside it in a fraction of the space."""
+    """A checkpoint with the weights of another one is stored in a fraction of the space."""
     folder, run = training_folder(tmp_path / "real"), checkpoint.save(tiny("flow"), tmp_path / "run" / "checkpoint")
     for name, more in (("one", []), ("twin", ["--beside", "one"])):
         words = [str(run), "--data", str(folder), "--limit", "2", "--out", str(tmp_path / "shelf" / name), *more]

@@ -1,4 +1,4 @@
-"""The rhythm comes first: told rates are kept, words tell the rest, and a record's beats never depend on its batch."""
+"""The rhythm prior: given heart rates are kept, text determines the rest, and batches have no effect."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ from ecggen.generators import checkpoint
 PREPARED = Preprocessor()
 
 
-class Heart(torch.nn.Module):
-    """A generator as far as rhythm goes: an encoder of words and facts."""
+class MinimalGenerator(torch.nn.Module):
+    """A minimal generator for the rhythm prior: a condition encoder."""
 
     def __init__(self):
         super().__init__()
@@ -26,31 +26,34 @@ class Heart(torch.nn.Module):
         self.encoder = ConditionEncoder(16)
 
 
-def rates(condition: Condition, heart: Heart, seed: int = 0) -> np.ndarray:
+def rates(condition: Condition, heart: MinimalGenerator, seed: int = 0) -> np.ndarray:
     """Pulses a minute of the PPG that each record is given."""
     known, _ = rhythm_prior.draw(heart, PREPARED.condition(condition), PREPARED, seed, range(len(condition)))
     found = [pulse_rises(wave.numpy(), known.ppg_fs) for wave in known.ppg[:, 0]]
     return np.array([60 * (len(times) - 1) / (times[-1] - times[0]) for times in found])
 
 
-def test_a_told_heart_rate_is_kept():
+def test_a_given_heart_rate_is_kept():
     asked = [45.0, 72.0, 130.0]
-    assert np.abs(rates(Condition.none(3, 30.0).with_metadata(heart_rate=asked), Heart()) / asked - 1).max() < 0.05
+    assert (
+        np.abs(rates(Condition.none(3, 30.0).with_metadata(heart_rate=asked), MinimalGenerator()) / asked - 1).max()
+        < 0.05
+    )
 
 
-def test_untold_rates_are_the_populations():
-    found = rates(Condition.none(64, 20.0), Heart())
+def test_heart_rates_without_condition_are_those_of_the_population():
+    found = rates(Condition.none(64, 20.0), MinimalGenerator())
     assert 65 < np.median(found) < 80 and found.std() > 8
 
 
-def test_what_is_seen_tells_the_rhythm_by_itself():
+def test_observed_waveforms_disable_the_prior():
     lead = simulate(1, seed=1).pick("I")
     known = PREPARED.condition(Condition.none(1).with_leads(lead))
-    assert rhythm_prior.draw(Heart(), known, PREPARED, 0, range(1)) == (known, {})
+    assert rhythm_prior.draw(MinimalGenerator(), known, PREPARED, 0, range(1)) == (known, {})
 
 
 def test_the_same_record_whatever_the_batch():
-    heart, many = Heart(), PREPARED.condition(Condition.none(5))
+    heart, many = MinimalGenerator(), PREPARED.condition(Condition.none(5))
     whole, peaks = rhythm_prior.draw(heart, many, PREPARED, 3, range(5))
     part, own = rhythm_prior.draw(heart, many[3:], PREPARED, 3, range(3, 5))
     assert torch.equal(whole.ppg[3:], part.ppg)
@@ -58,8 +61,8 @@ def test_the_same_record_whatever_the_batch():
     assert not torch.equal(whole.ppg, rhythm_prior.draw(heart, many, PREPARED, 4, range(5))[0].ppg)
 
 
-def test_words_tell_rate_and_irregularity_once_they_are_learnt():
-    heart, rng = Heart(), np.random.default_rng(0)
+def test_text_determines_rate_and_irregularity_after_fitting():
+    heart, rng = MinimalGenerator(), np.random.default_rng(0)
     words = {"racing": (0.45, 0.01), "creeping": (1.2, 0.01), "staggering": (0.8, 0.2)}
     parts = []
     for _ in range(20):
@@ -79,7 +82,7 @@ def test_words_tell_rate_and_irregularity_once_they_are_learnt():
     assert wild > 3 * calm
 
 
-def test_a_rhythm_in_whole_samples_is_as_irregular_as_was_learnt():
+def test_rounding_to_samples_does_not_change_the_irregularity():
     """What was learnt was measured on such times; rounding must not come on top a second time."""
     told = Condition.none(1, 120.0).with_metadata(heart_rate=75)
     for asked in (0.01, 0.02):
@@ -120,7 +123,7 @@ def test_nothing_is_moved_where_nothing_is_near_or_wanted():
     assert torch.equal(rhythm_prior.place(flat, ecg.fs, {0: far}), flat)
 
 
-def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
+def test_r_peaks_of_draws_follow_the_sampled_rhythm():
     flow = checkpoint.load("flow")
     told = Condition.none(8).with_metadata(heart_rate=[65.0] * 8).with_text(["sinus rhythm"] * 8)
     prepared = flow.preprocessor.condition(told)
@@ -133,7 +136,7 @@ def test_a_drawn_heart_beats_as_steadily_as_its_rhythm():
 
 
 def test_too_few_records_teach_nothing():
-    heart = Heart()
+    heart = MinimalGenerator()
     before = heart.encoder.beats.clone()
     rhythm_prior.fit(heart, [(Condition.none(2), [np.arange(9.0), np.arange(9.0)])], np.random.default_rng(0))
     assert torch.equal(heart.encoder.beats, before)

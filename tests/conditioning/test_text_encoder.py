@@ -1,4 +1,4 @@
-"""Texts: what is unseen has no voice, any text is read, denials are not affirmations, weights travel."""
+"""Text encoders: masked texts have no effect, any text is accepted, negations are recognised, weights are copied."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def corpus(n=60):
     )
 
 
-def test_what_is_unseen_has_no_voice(encoder):
+def test_masked_texts_have_no_effect(encoder):
     with torch.no_grad():
         one, mask = encoder(["atrial fibrillation", "pacemaker"], seen(False, True))
         other, _ = encoder(["", "pacemaker"], seen(False, True))
@@ -87,12 +87,12 @@ def test_what_is_unseen_has_no_voice(encoder):
     assert mask.tolist() == [[True, False], [True, True]]
 
 
-def test_silence_is_one_token(encoder):
+def test_a_masked_text_is_one_token(encoder):
     tokens, mask = encoder(["AF", "LBBB"], seen(False, False))
     assert tokens.shape == (2, 1, 16) and mask.all() and torch.equal(tokens[0], tokens[1])
 
 
-def test_a_text_does_not_hear_the_others_of_its_batch(encoder):
+def test_the_encoding_of_a_text_does_not_depend_on_the_batch(encoder):
     texts = ["AF", "sinus rhythm. no ST elevation, otherwise normal ECG.", "", "left bundle branch block"]
     with torch.no_grad():
         together, mask = encoder(texts, seen(True, True, True, True))
@@ -101,29 +101,29 @@ def test_a_text_does_not_hear_the_others_of_its_batch(encoder):
             torch.testing.assert_close(together[i, mask[i]], alone[0], atol=1e-5, rtol=1e-5)
 
 
-def test_word_order_and_marks_are_heard(encoder):
+def test_word_order_and_punctuation_affect_the_encoding(encoder):
     with torch.no_grad():
         tokens, _ = encoder(["no AF, LBBB", "AF, no LBBB", "no AF LBBB"], seen(True, True, True))
     assert not torch.allclose(tokens[0, 0], tokens[1, 0], atol=1e-4)
     assert not torch.allclose(tokens[0, 0], tokens[2, 0], atol=1e-4)
 
 
-def test_what_is_read():
+def test_tokenisation():
     assert " ".join(words_of("ST-T: 2.5 mm, QRS(T) förlopp; 1AVB")) == "st t : 2.5 mm , qrs t forlopp ; 1avb"
     assert words_of("STE_") == ["ste"] and words_of("...") == [] and words_of("Straße") == ["strasse"]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[ascii(text[:12]) for text in HOSTILE])
-def test_any_text_is_read(encoder, text):
+def test_any_text_is_accepted(encoder, text):
     with torch.no_grad():
         tokens, mask = encoder([text, "AF"], seen(True, True))
         silent, _ = encoder(["", "AF"], seen(False, True))
     assert tokens.isfinite().all() and tokens.shape[1] <= 13
-    if not mask[0, 1:].any():  # no readable word: it says no more than silence
+    if not mask[0, 1:].any():  # no word: equal to a masked text
         torch.testing.assert_close(tokens[0, 0], silent[0, 0])
 
 
-def test_every_statement_has_its_words():
+def test_every_statement_has_wordings():
     assert sorted(statements.codes()) == sorted(CODES) and len(CODES) == 71
     for code in CODES:
         assert statements.describe(code) == statements.wordings(code)[0]
@@ -153,7 +153,7 @@ def test_the_same_seed_writes_the_same_text(language):
     assert texts() == texts() and len(set(texts())) > 20
 
 
-def test_a_denial_is_written_as_one():
+def test_negated_statements_are_written_as_negations():
     rng = np.random.default_rng(0)
     words = {"en": "no|not|without|absen|excluded|ruled out|free of|negative", "de": "kein|ohne|ausge|nicht"}
     for language, denies in (words | {"sv": "ing|utan|ej|utesl"}).items():
@@ -161,16 +161,16 @@ def test_a_denial_is_written_as_one():
             assert re.search(denies, statements.write([], ["AFIB"], rng, language).lower())
 
 
-def test_prompts_take_the_form_of_diffusets():
+def test_prompts_have_the_format_of_diffusets():
     assert statements.prompt(["sinus rhythm", "AF"]) == (
         "Most importantly, the 1st diagnosis is {sinus rhythm}. "
         "As a supplementary condition, the 2nd diagnosis is {AF}."
     )
 
 
-def test_what_is_denied_is_not_a_target():
+def test_negated_statements_are_not_targets():
     rng = np.random.default_rng(0)
-    sets = text_encoder.draw_sets(corpus().labels, 64, rng)
+    sets = text_encoder.sample_statement_sets(corpus().labels, 64, rng)
     assert any(denied for _, denied in sets)
     for said, denied in sets:
         assert said or denied
@@ -180,7 +180,7 @@ def test_what_is_denied_is_not_a_target():
         assert len(set(said) ^ set(said_too)) == 1 and set(said) | set(denied) == set(said_too) | set(denied_too)
 
 
-def test_pretraining_learns_and_repeats():
+def test_pretraining_reduces_the_loss_and_is_reproducible():
     plan = text_encoder.Plan(
         width=16, words=16, vocabulary=256, layers=1, steps=40, reports=16, sets=8, lr=1e-2, folds=(1,)
     )
@@ -191,7 +191,7 @@ def test_pretraining_learns_and_repeats():
     assert not reader.training
 
 
-def test_weights_travel_into_a_generator(tmp_path):
+def test_weights_are_copied_to_condition_encoders(tmp_path):
     reader = text_encoder.Reader(**SIZES)
     folder = text_encoder.save(reader, tmp_path / "words", card="# words\n")
     holder = torch.nn.ModuleDict({"a": ConditionEncoder(16, vocabulary=128), "b": torch.nn.Linear(2, 2)})
@@ -222,21 +222,21 @@ def test_weights_travel_into_a_generator(tmp_path):
         ),
     ],
 )
-def test_spoilt_weights_are_one_sentence(tmp_path, spoil, message):
+def test_damaged_checkpoints_raise_an_input_error(tmp_path, spoil, message):
     folder = text_encoder.save(text_encoder.Reader(**SIZES), tmp_path / "words")
     spoil(folder)
     with pytest.raises(InputError, match=message):
         text_encoder.load(folder)
 
 
-def test_a_name_that_is_not_there():
+def test_an_unknown_name_is_refused():
     with pytest.raises(InputError, match="there is no checkpoint 'txet'"):
         text_encoder.load("txet")
     with pytest.raises(InputError, match="holds no text encoder"):
         text_encoder.load("vae")
 
 
-def test_shipped_weights_know_a_denial(shipped):
+def test_shipped_weights_distinguish_negations(shipped):
     cosine = nearness(
         shipped, "atrial fibrillation", "no atrial fibrillation", "Vorhofflimmern", "förmaksflimmer", "AFIB"
     )
@@ -258,7 +258,7 @@ def test_shipped_weights_know_a_denial(shipped):
         ("Most importantly, the 1st diagnosis is {inferior myocardial infarction}.", "IMI", None),
     ],
 )
-def test_shipped_weights_read(shipped, text, says, denies):
+def test_shipped_weights_recognise_statements(shipped, text, says, denies):
     _, said, denied = (values[0] for values in shipped.read([text]))
     place = statements.codes().index
     assert all(said[place(code)] > 0.5 for code in (says or "").split())
@@ -266,12 +266,12 @@ def test_shipped_weights_read(shipped, text, says, denies):
         assert said[place(denies)] < 0.3 and denied[place(denies)] > 0.5
 
 
-def test_every_code_is_understood(shipped):
+def test_every_code_is_recognised(shipped):
     _, said, _ = shipped.read(list(statements.codes()))
     assert (said.argmax(1) == torch.arange(71)).float().mean() > 0.9
 
 
-def test_the_shipped_folder_is_small_and_its_figures_are_its_own(shipped):
+def test_the_shipped_folder_is_small_and_has_results(shipped):
     folder = storage.find("text_encoder")
     assert (folder / "model.safetensors").stat().st_size < 8e6
     results = json.loads((ROOT / "evaluation" / "results" / "text_encoder.json").read_text())
@@ -287,7 +287,7 @@ def test_areas_by_ranks():
     assert np.isnan(figures.auroc(scores, np.zeros((4, 2)))).all()
 
 
-def test_languages_are_told_apart():
+def test_languages_are_distinguished():
     assert [
         figures.language(text) for text in ("sinus rhythm. normal ecg.", "sinusrhythmus lagetyp normal", "sinusrytm")
     ] == [
@@ -375,7 +375,7 @@ def test_a_language_model_from_a_folder(folder):
 
 
 def test_a_folder_that_holds_no_language_model(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="is no folder of a language model"):
+    with pytest.raises(InputError, match="is not the folder of a language model"):
         ConditionEncoder(16, text=str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "transformers", None)

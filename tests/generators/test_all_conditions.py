@@ -21,14 +21,14 @@ SECONDS, FS = 4.0, 250.0
 
 
 def condition_of(name: str) -> Condition:
-    """One of the table's conditions, for two hearts."""
-    heart = simulate(2, seconds=SECONDS, fs=FS, seed=3)
+    """One of the conditions of the table, for two records."""
+    ecg = simulate(2, seconds=SECONDS, fs=FS, seed=3)
     pulse = simulate_ppg(simulated_peaks(SECONDS, 75), SECONDS, 64.0, np.random.default_rng(0))
     known = Condition.none(2, SECONDS, FS)
     if "I" in name.split("+"):
-        known = known.with_leads(heart.pick("I"))
+        known = known.with_leads(ecg.pick("I"))
     if "II, V1, V5" in name:
-        known = known.with_leads(heart.pick("II", "V1", "V5"))
+        known = known.with_leads(ecg.pick("II", "V1", "V5"))
     if "PPG" in name:
         known = known.with_ppg(torch.from_numpy(pulse), 64.0)
     if "text" in name:
@@ -49,16 +49,16 @@ def test_every_generator_takes_every_condition(name, column):
     assert drawn.leads == STANDARD_LEADS and drawn.fs == FS and drawn.signal.shape == (2, 12, round(SECONDS * FS))
     assert torch.isfinite(drawn.signal).all()
     assert drawn.provenance is not None and drawn.provenance.recorded == known.observed_leads()
-    silent = generator.sample(Condition.none(2, SECONDS, FS), seed=1)
+    empty = generator.sample(Condition.none(2, SECONDS, FS), seed=1)
     free = [i for i, lead in enumerate(STANDARD_LEADS) if lead not in determined_by(known.observed_leads())]
     if column != "nothing":
-        assert not torch.equal(drawn.signal[:, free], silent.signal[:, free]), "the condition has no voice"
+        assert not torch.equal(drawn.signal[:, free], empty.signal[:, free]), "the condition has no effect"
     estimate = generator.reconstruct(known, num_draws=3, seed=1)
     assert (estimate.lower.signal <= estimate.upper.signal + 1e-6).all()
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
-def test_steps_and_guidance_are_followed_and_condition_of(name):
+def test_number_of_steps_and_guidance_scale_affect_draws(name):
     generator, known = tiny(name), condition_of("I+text+facts")
     before = generator.sample(known, seed=1)
     generator = generator.with_sampling(num_steps=5)
@@ -69,8 +69,8 @@ def test_steps_and_guidance_are_followed_and_condition_of(name):
     assert not torch.equal(after.signal, generator.sample(known, seed=1).signal)
 
 
-def test_guidance_leaves_alone_what_was_measured():
-    """Where neither words nor facts are seen, no guidance changes anything."""
+def test_guidance_does_not_affect_waveforms():
+    """Without text and metadata, guidance has no effect."""
     generator, known = tiny("diffusion"), condition_of("PPG")
     before = generator.sample(known, seed=1)
     generator = generator.with_sampling(guidance_scale=7)
@@ -78,10 +78,10 @@ def test_guidance_leaves_alone_what_was_measured():
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
-def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
+def test_pag_affects_only_text_and_metadata_without_leads(name):
     generator, columns = tiny(name), ("text", "facts", "PPG", "I", "I+text+facts")
     for attention in (part for part in generator.modules() if isinstance(part, Attention)):
-        torch.nn.init.normal_(attention.out_self.weight)  # it has no voice before training
+        torch.nn.init.normal_(attention.out_self.weight)  # zero before training
     generator.sampling = replace(generator.sampling, pag_scale=0.0)
     before = [generator.sample(condition_of(column), seed=1) for column in columns]
     generator.sampling = replace(generator.sampling, pag_scale=0.5)
@@ -94,32 +94,32 @@ def test_coherence_moves_what_words_alone_tell_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
-def test_nothing_guides_above_its_share_of_noise(name):
-    """At 0 it never does, at 1 always; between, the first steps are as learnt."""
+def test_guidance_is_limited_to_its_interval(name):
+    """At 0 there is no guidance, at 1 always; in between, the first steps are without."""
     generator, known = tiny(name), condition_of("text")
     drawn = {}
     for below, guidance in ((1.0, 1.0), (0.0, 5.0), (0.6, 5.0), (1.0, 5.0)):
         generator.sampling = replace(generator.sampling, guidance_scale=guidance, guidance_interval=below, num_steps=8)
         drawn[below, guidance] = generator.sample(known, seed=1).signal
-    learnt = drawn[1.0, 1.0]
-    assert torch.equal(drawn[0.0, 5.0], learnt)
-    moved = [float((drawn[below, 5.0] - learnt).abs().mean()) for below in (0.6, 1.0)]
+    unguided = drawn[1.0, 1.0]
+    assert torch.equal(drawn[0.0, 5.0], unguided)
+    moved = [float((drawn[below, 5.0] - unguided).abs().mean()) for below in (0.6, 1.0)]
     assert 0 < moved[0] < moved[1]
 
 
-def test_a_moment_apart_sees_no_other():
+def test_without_self_attention_steps_are_independent():
     attention, x = Attention(16, 8), torch.randn(1, 16, 12)
     torch.nn.init.normal_(attention.out_self.weight)
     tokens, seen = torch.randn(1, 3, 8), torch.ones(1, 3, dtype=torch.bool)
-    louder = x.clone()
-    louder[..., 5] += torch.randn(16)
+    changed = x.clone()
+    changed[..., 5] += torch.randn(16)
     for apart in (True, False):
-        moved = (attention(louder, tokens, seen, apart) - attention(x, tokens, seen, apart)).abs().amax((0, 1)) > 1e-5
+        moved = (attention(changed, tokens, seen, apart) - attention(x, tokens, seen, apart)).abs().amax((0, 1)) > 1e-5
         assert moved.nonzero()[:, 0].tolist() == ([5] if apart else list(range(12)))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm"])
-def test_samplers_reach_the_only_answer(sampler):
+def test_samplers_reach_a_known_latent(sampler):
     """A denoiser that knows the latent brings any noise to it, in few steps or many: parity with the schedule."""
     generator = tiny("diffusion")
     generator.sampler = sampler
@@ -139,7 +139,7 @@ def test_samplers_reach_the_only_answer(sampler):
 
 
 @pytest.mark.parametrize("heun", [False, True])
-def test_the_flow_goes_straight(heun):
+def test_the_flow_follows_straight_paths(heun):
     generator = tiny("flow")
     generator.heun = heun
     truth, noise = torch.randn(3, 4, 40), torch.randn(3, 4, 40)
@@ -148,15 +148,15 @@ def test_the_flow_goes_straight(heun):
         torch.testing.assert_close(reached, truth, atol=1e-3, rtol=0)
 
 
-def test_the_readmes_table_is_measured_and_drawn(tmp_path):
-    """A truth scored as a draw is perfect; every column is scored; the picture is made."""
-    heart = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)
+def test_the_table_of_the_readme_is_computed_and_plotted(tmp_path):
+    """The target scores as perfect, every column is scored, and the plot is made."""
+    ecg = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)
     beats = (simulated_peaks(SECONDS, 75),) * 3
-    everything = Condition.none(3, SECONDS, 100.0).with_leads(heart).with_text("sinus rhythm").with_metadata(age=60)
-    known = Batch(independent_leads(heart), everything, beats)
-    perfect = conditions.score(heart, known, ())
+    everything = Condition.none(3, SECONDS, 100.0).with_leads(ecg).with_text("sinus rhythm").with_metadata(age=60)
+    known = Batch(independent_leads(ecg), everything, beats)
+    perfect = conditions.score(ecg, known, ())
     assert perfect["valid"] == 1 and perfect["heart_rate_error"] < 1 and perfect["r"] > 0.9999
-    flat = conditions.score(ECG(0 * heart.signal, heart.leads, heart.fs), known, ())
+    flat = conditions.score(ECG(0 * ecg.signal, ecg.leads, ecg.fs), known, ())
     assert flat["valid"] == 0 and flat["heart_rate_error"] > 60 and flat["r"] == 0
     assert (
         conditions.condition_of(known, "I").observed_leads() == ("I",)
@@ -166,13 +166,15 @@ def test_the_readmes_table_is_measured_and_drawn(tmp_path):
         conditions.condition_of(known, "PPG + text").ppg_mask.all()
         and conditions.condition_of(known, "PPG + text").text_mask.all()
     )
-    assert set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.TOLD) and len(conditions.TOLD) == 7
-    conditions.picture({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
+    assert (
+        set(conditions.measure(tiny("vae"), known, 1)) == set(conditions.CONDITIONS) and len(conditions.CONDITIONS) == 7
+    )
+    conditions.plot({"vae": tiny("vae")}, known, tmp_path / "picture.png", 1)
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
-def test_a_vae_without_leads_deviates_alike_at_all_times(monkeypatch):
-    """Drawn anew at every step, each beat would be another heart's; with leads, the steps keep their own numbers."""
+def test_temporal_noise_of_a_vae_without_leads_is_constant(monkeypatch):
+    """Otherwise beats would differ in morphology; with leads, the noise varies in time."""
     generator, steady = tiny("vae"), {}
     write = generator.reader.write
     for column in ("nothing", "I"):

@@ -22,7 +22,7 @@ RATES = np.linspace(45, 120, COUNT)
 
 @pytest.fixture(scope="module")
 def pack():
-    """Simulated hearts of known rates; every other has atrial fibrillation by its codes."""
+    """Simulated records of known heart rates; the codes of every other one include atrial fibrillation."""
     waves = [simulate(1, seconds=4, seed=i, heart_rate=RATES[i]).pick(*INDEPENDENT_LEADS).signal for i in range(COUNT)]
     index = pandas.DataFrame(
         {
@@ -50,10 +50,10 @@ def fitted(name, pack):
     "law",
     [
         laws.shape,
-        laws.observed_leads_come_back,
+        laws.observed_leads_are_returned,
         laws.lead_laws,
         laws.many_draws_are_draws,
-        laws.agreement_is_idempotent,
+        laws.projection_is_idempotent,
     ],
 )
 def test_each_obeys_the_laws_of_generators(name, law, pack):
@@ -70,7 +70,7 @@ def test_a_record_is_the_same_whatever_the_batch(name, pack):
 
 
 def test_provenance_names_the_baseline(pack):
-    ecg = fitted("mean", pack).sample(laws.seen("I"))
+    ecg = fitted("mean", pack).sample(laws.observed("I"))
     assert ecg.provenance.model == "training mean" and ecg.provenance.recorded == ("I",)
 
 
@@ -91,7 +91,7 @@ def brute_force(signal, rows, lags, reach):
 @pytest.mark.parametrize("given", [("I",), ("II", "V1", "V5"), ("aVR",), ("III", "V2"), INDEPENDENT_LEADS[1:]])
 @pytest.mark.parametrize(("lags", "reach"), [(1, 0.0), (5, 0.1), (41, 0.4)])
 def test_regression_is_the_plain_closed_form(given, lags, reach, pack):
-    """Correlations by Fourier transform, with what moves beyond the ends taken off, give the old table's answer."""
+    """Correlations by Fourier transform with corrections at the ends equal direct sums of products."""
     made = LaggedRegression(lags, reach)
     made.fit(pack, np.arange(COUNT), given)
     signal = pack.ecg(np.arange(COUNT)).signal.double().numpy()
@@ -102,12 +102,14 @@ def test_regression_is_the_plain_closed_form(given, lags, reach, pack):
 
 
 def test_one_fit_serves_every_choice_of_leads(pack):
-    """Records of one batch may show different leads; what follows from given leads adds nothing."""
+    """Records of one batch may have different observed leads; derived leads have no effect."""
     made = fitted("regression", pack)
-    condition = Condition.cat([laws.seen(*leads)[:1] for leads in (("I",), ("II", "V1"), ("I", "II", "III", "aVF"))])
+    condition = Condition.cat(
+        [laws.observed(*leads)[:1] for leads in (("I",), ("II", "V1"), ("I", "II", "III", "aVF"))]
+    )
     together = made.sample(condition).signal
     for row, leads in enumerate((("I",), ("II", "V1"), ("I", "II"))):
-        alone = made.sample(laws.seen(*leads)[:1]).signal[0]
+        alone = made.sample(laws.observed(*leads)[:1]).signal[0]
         torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=1e-4)
     assert independent([0, 1, 2, 5]) == (0, 1) and independent([3]) == (3,) and independent([2, 3, 4]) == (2, 3)
 
@@ -118,7 +120,7 @@ def test_regression_without_leads_is_each_leads_mean(pack):
     np.testing.assert_allclose(flat, np.broadcast_to(mean[:, None], flat.shape), atol=1e-5)
 
 
-def test_nearest_copies_the_record_that_it_is_shown(pack):
+def test_nearest_returns_the_observed_record(pack):
     made = fitted("nearest", pack)
     shown = pack.ecg([7, 31])
     condition = Condition.none(2, 4.0).with_leads(shown.standard().pick("aVR", "V2"))
@@ -132,7 +134,7 @@ def test_nearest_copies_the_record_that_it_is_shown(pack):
     assert found.tolist() == [7, 31]
 
 
-def test_nearest_listens_to_facts_words_and_pulse(pack):
+def test_nearest_uses_metadata_text_and_pulse_rate(pack):
     made, many = fitted("nearest", pack), 40
     told = Condition.none(many, 4.0)
     everywhere = chosen(made, told)
@@ -154,7 +156,7 @@ def chosen(made: Nearest, condition: Condition) -> np.ndarray:
     return np.array([np.abs(known - one).max((1, 2)).argmin() for one in drawn])
 
 
-def test_the_simulator_beats_as_it_is_told(pack):
+def test_the_simulator_has_the_given_heart_rate(pack):
     made = fitted("simulator", pack)
     told = made.sample(Condition.none(3, 4.0).with_metadata(heart_rate=[60, 75, 100]), seed=2)
     assert [heart_rate(peaks) for peaks in r_peaks(told)] == pytest.approx([60, 75, 100], abs=2)
@@ -170,14 +172,14 @@ def test_a_baseline_is_fitted_not_trained(pack):
     with pytest.raises(InputError, match="training mean is a baseline; it is fitted, not trained"):
         baseline("mean").loss(pack.ecg([0]), Condition.none(1), "generator")
     with pytest.raises(InputError, match="nearest training record was not fitted"):
-        baseline("baseline:nearest").sample(laws.seen("I"))
+        baseline("baseline:nearest").sample(laws.observed("I"))
     with pytest.raises(InputError, match="there is no baseline 'median'; one of zero, mean"):
         baseline("median")
     with pytest.raises(InputError, match="no window was given"):
         baseline("mean").fit(pack, np.zeros(0, int))
 
 
-def test_baselines_are_no_family():
+def test_baselines_are_not_in_the_registry():
     families = {path.stem for path in (ROOT / "ecggen" / "generators").glob("*.py")}
     assert not families & {"baselines", *names()}
     assert [one.name for one in baselines()] == [

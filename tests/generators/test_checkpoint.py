@@ -1,4 +1,4 @@
-"""A checkpoint is JSON and safetensors, whole or refused."""
+"""A checkpoint is JSON and safetensors; incomplete ones are refused."""
 
 import json
 import pickle
@@ -67,7 +67,7 @@ def test_a_pickle_is_never_opened(folder):
             return (pytest.fail, ("the pickle ran",))
 
     (folder / "model.safetensors").write_bytes(pickle.dumps(Trap()))
-    refused(folder, "pickled weights (.pt, .ckpt) are never opened")
+    refused(folder, "pickled weights (.pt, .ckpt) are not supported")
 
 
 def test_another_format_version(folder):
@@ -159,19 +159,19 @@ def test_halves_are_half_as_large_and_draw_nearly_the_same(tmp_path):
 
 @pytest.fixture
 def pair(tmp_path):
-    """A flow, and a diffusion model that has its reader and its space, on one shelf."""
-    lender, other = tiny("flow"), tiny("diffusion")
-    mine, theirs = other.state_dict(), lender.state_dict()
-    alike = {name: value for name, value in theirs.items() if name.startswith(("reader.", "space."))}
-    other.load_state_dict(mine | alike)
-    return checkpoint.save(other, tmp_path / "other", half=True), checkpoint.save(lender, tmp_path / "flow", half=True)
+    """A flow, and a diffusion model with the same condition encoder and autoencoder, in one folder."""
+    flow, diffusion = tiny("flow"), tiny("diffusion")
+    common = {name: value for name, value in flow.state_dict().items() if name.startswith(("reader.", "space."))}
+    diffusion.load_state_dict(diffusion.state_dict() | common)
+    folder = checkpoint.save(diffusion, tmp_path / "other", half=True)
+    return folder, checkpoint.save(flow, tmp_path / "flow", half=True)
 
 
-def test_what_another_has_is_not_stored_twice(pair):
-    folder, lender = pair
+def test_shared_weights_are_stored_once(pair):
+    folder, other_folder = pair
     size, before, name = (folder / "model.safetensors").stat().st_size, checkpoint.load(folder), "other@"
     (folder / "README.md").write_text("# A card\n")
-    storage.share(folder, lender)
+    storage.share(folder, other_folder)
     after = checkpoint.load(folder)
     assert (folder / "model.safetensors").stat().st_size < 0.7 * size
     assert after.name == before.name and after.name.startswith(name)
@@ -179,42 +179,42 @@ def test_what_another_has_is_not_stored_twice(pair):
     assert after.state_dict().keys() == before.state_dict().keys()
     assert all(torch.equal(value, before.state_dict()[key]) for key, value in after.state_dict().items())
     assert (folder / "README.md").read_text() == "# A card\n" and sorted(folder.parent.iterdir()) == sorted(pair)
-    again = checkpoint.save(after, folder, half=True)  # whole once more
+    again = checkpoint.save(after, folder, half=True)  # complete again
     assert storage.weights_hash(again) == before.name.removeprefix(name)
     assert (folder / "model.safetensors").stat().st_size == size
 
 
-def test_a_part_is_refused_without_the_rest_as_it_was(pair, tmp_path):
-    folder, lender = storage.share(*pair), pair[1]
+def test_a_partial_checkpoint_is_refused_if_the_other_one_changed(pair, tmp_path):
+    folder, other_folder = storage.share(*pair), pair[1]
     moved = tmp_path / "elsewhere" / "other"
     shutil.copytree(folder, moved)
-    refused(moved, "do not make")  # the shipped flow is another
-    changed = checkpoint.load(lender)
+    refused(moved, "do not have the hash")  # the shipped flow differs
+    changed = checkpoint.load(other_folder)
     with torch.no_grad():
         next(iter(changed.get_submodule("space").parameters())).add_(1)
-    checkpoint.save(changed, lender, half=True)
-    refused(folder, "side by side")
-    shutil.rmtree(lender)
-    refused(folder, "do not make")
+    checkpoint.save(changed, other_folder, half=True)
+    refused(folder, "into one folder")
+    shutil.rmtree(other_folder)
+    refused(folder, "do not have the hash")
 
 
 @pytest.mark.parametrize(
     "rest", ["flow", {"of": "flow"}, {"of": "../flow", "weights": "0"}, {"of": "..", "weights": "0"}]
 )
-def test_the_rest_is_a_name_and_nothing_else(pair, rest):
+def test_the_entry_rest_must_be_a_name_and_a_hash(pair, rest):
     folder = storage.share(*pair)
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(about | {"rest": rest}))
     refused(folder, "name and hash of a checkpoint")
 
 
-def test_only_a_whole_checkpoint_beside_it_lends(pair, tmp_path):
-    folder, lender = pair
+def test_weights_are_shared_only_with_a_complete_checkpoint_in_the_same_folder(pair, tmp_path):
+    folder, other_folder = pair
     far = checkpoint.save(tiny("flow"), tmp_path / "far" / "flow")
     for one, other in ((folder, far), (folder, folder)):
-        with pytest.raises(InputError, match="cannot lend"):
+        with pytest.raises(InputError, match="cannot share weights"):
             storage.share(one, other)
-    storage.share(folder, lender)
-    for one, other in ((folder, lender), (lender, folder)):
-        with pytest.raises(InputError, match="cannot lend"):
+    storage.share(folder, other_folder)
+    for one, other in ((folder, other_folder), (other_folder, folder)):
+        with pytest.raises(InputError, match="cannot share weights"):
             storage.share(one, other)

@@ -30,7 +30,7 @@ def test_saved_and_loaded_it_draws_the_same(name, tmp_path):
 
 
 class Toy(Generator):
-    """A small honest generator that the broken ones derive from."""
+    """A small correct generator, from which the broken ones are derived."""
 
     def __init__(self):
         super().__init__()
@@ -52,8 +52,8 @@ class Toy(Generator):
 
 
 class OtherRate(Toy):
-    def _answer(self, eight, condition, seed):  # type: ignore[override]
-        return super()._answer(eight, condition, seed).resample(50)
+    def _twelve_leads(self, eight, condition, seed):  # type: ignore[override]
+        return super()._twelve_leads(eight, condition, seed).resample(50)
 
 
 class BatchMean(Toy):
@@ -67,33 +67,33 @@ class GlobalSeed(Toy):
         return self.features(condition) + torch.randn(len(condition), 8, 1)
 
 
-class Peeping(Toy):
+class ReadsMaskedLeads(Toy):
     def draw(self, condition, noise):
         return super().draw(condition, noise) + condition.leads[:, :8]
 
 
-class Deaf(Toy):
+class IgnoresCondition(Toy):
     def draw(self, condition, noise):
         return super().draw(Condition.none(len(condition), condition.seconds), noise)
 
 
-class DeafToText(Toy):
+class IgnoresText(Toy):
     def features(self, condition):
 
         return super().features(condition.replace(text_mask=torch.zeros_like(condition.text_mask)))
 
 
-class Forgetful(Toy):
-    def _answer(self, eight, condition, seed):  # type: ignore[override]
-        answer = super()._answer(eight, condition, seed)
-        return ECG(answer.signal * 1.001, answer.leads, answer.fs, answer.provenance)
+class ScalesObserved(Toy):
+    def _twelve_leads(self, eight, condition, seed):  # type: ignore[override]
+        result = super()._twelve_leads(eight, condition, seed)
+        return ECG(result.signal * 1.001, result.leads, result.fs, result.provenance)
 
 
 class LeadIIIWrong(Toy):
-    def _answer(self, eight, condition, seed):  # type: ignore[override]
-        answer = super()._answer(eight, condition, seed)
-        answer.signal[:, 2] += 0.01
-        return answer
+    def _twelve_leads(self, eight, condition, seed):  # type: ignore[override]
+        result = super()._twelve_leads(eight, condition, seed)
+        result.signal[:, 2] += 0.01
+        return result
 
 
 class NoGradConditioner(Toy):
@@ -108,17 +108,17 @@ class Stuck(Toy):
         return {"error": super().loss(ecg, condition, group)["error"] * 0 + 1}
 
 
-class AbsenceSpeaks(Toy):
+class UsesMasked(Toy):
     def features(self, condition):
-        shown = condition.lead_mask.any((1, 2)) | condition.text_mask.new_tensor(condition.fs > 0)
-        told = torch.tensor([len(text) for text in condition.text]) + condition.metadata.sum(1)
-        return super().features(condition) + (shown * (1 + told))[:, None, None] * 0.1
+        observed = condition.lead_mask.any((1, 2)) | condition.text_mask.new_tensor(condition.fs > 0)
+        values = torch.tensor([len(text) for text in condition.text]) + condition.metadata.sum(1)
+        return super().features(condition) + (observed * (1 + values))[:, None, None] * 0.1
 
     def draw(self, condition, noise):
         return super().draw(condition, noise) + condition.ppg.abs().amax()
 
 
-class Remembering(Toy):
+class Stateful(Toy):
     drawn = 0
 
     def draw(self, condition, noise):
@@ -131,7 +131,7 @@ class OwnDraws(Toy):
         return Draws(super().draw_many(condition, noise).draws.flip(0))
 
 
-class Unagreeable(Toy):
+class NotFinite(Toy):
     def draw(self, condition, noise):
         return super().draw(condition, noise) * torch.inf
 
@@ -139,24 +139,24 @@ class Unagreeable(Toy):
 BROKEN = {
     laws.shape: OtherRate,
     laws.same_seed: (BatchMean, GlobalSeed),
-    laws.masked_inputs_have_no_effect: (Peeping, AbsenceSpeaks),
-    laws.observed_inputs_have_an_effect: (Deaf, DeafToText),
-    laws.observed_leads_come_back: Forgetful,
+    laws.masked_inputs_have_no_effect: (ReadsMaskedLeads, UsesMasked),
+    laws.observed_inputs_have_an_effect: (IgnoresCondition, IgnoresText),
+    laws.observed_leads_are_returned: ScalesObserved,
     laws.lead_laws: LeadIIIWrong,
     laws.gradient: NoGradConditioner,
     laws.loss_falls: Stuck,
-    laws.missing_equals_dropped: Remembering,
+    laws.missing_equals_dropped: Stateful,
     laws.many_draws_are_draws: OwnDraws,
-    laws.agreement_is_idempotent: Unagreeable,
+    laws.projection_is_idempotent: NotFinite,
 }
 
 
-def test_no_law_is_without_a_toy_that_breaks_it():
+def test_every_law_has_a_toy_that_breaks_it():
     assert set(BROKEN) == set(laws.LAWS)
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
-def test_the_honest_toy_obeys(law):
+def test_the_correct_toy_obeys(law):
     torch.manual_seed(0)
     law(Toy())
 

@@ -1,4 +1,4 @@
-"""A fifth generator is one file and one config: commands, training, scoring and checkpoints find it by themselves."""
+"""A new generator is one file and one config: commands, training, evaluation and checkpoints support it."""
 
 import json
 
@@ -12,7 +12,7 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.io import read, write
 
-SOURCE = '''"""A line through the seen leads, and some noise."""
+SOURCE = '''"""A linear function of the observed leads, and noise."""
 
 import torch
 
@@ -20,21 +20,21 @@ from ecggen.generators.base import Generator
 
 
 class Line(Generator):
-    """Twelve leads, seen or not, mixed into eight.
+    """Eight leads as a linear function of twelve, zero where masked.
 
     Args:
-        loudness: Of the noise, in mV.
+        noise_mv: Standard deviation of the noise in mV.
     """
 
-    def __init__(self, loudness: float = 0.01):
+    def __init__(self, noise_mv: float = 0.01):
         super().__init__()
         self.mix = torch.nn.Linear(12, 8)
-        self.loudness = loudness
+        self.noise_mv = noise_mv
 
     def draw(self, condition, noise):
-        return self._mixed(condition) + self.loudness * noise.normal(8, condition.samples)
+        return self._mixed(condition) + self.noise_mv * noise.normal(8, condition.samples)
 
-    def loss(self, ecg, condition, player):
+    def loss(self, ecg, condition, group):
         return {"error": (self._mixed(condition) - ecg.signal).square().mean()}
 
     def _mixed(self, condition):
@@ -44,7 +44,7 @@ class Line(Generator):
 CONFIG = """generator = "line"
 
 [model]
-loudness = 0.02
+noise_mv = 0.02
 
 [preprocessing]
 seconds = 4
@@ -58,7 +58,7 @@ precision = "32-true"
 
 @pytest.fixture
 def line(tmp_path, monkeypatch):
-    """One file in a folder that is read as a part of ``generators``."""
+    """A file in a folder that is added to the path of ``ecggen.generators``."""
     place = tmp_path / "generators"
     place.mkdir()
     (place / "line.py").write_text(SOURCE)
@@ -67,7 +67,7 @@ def line(tmp_path, monkeypatch):
     return tmp_path / "line.toml"
 
 
-def test_it_trains_ships_draws_and_is_scored(line, tmp_path):
+def test_it_is_trained_saved_sampled_and_evaluated(line, tmp_path):
     def run(*words):
         done = CliRunner().invoke(app, [str(word) for word in words])
         assert done.exit_code == 0, done.output
@@ -81,7 +81,7 @@ def test_it_trains_ships_draws_and_is_scored(line, tmp_path):
     given = ["--data", folder, "--cache", tmp_path / "cache"]
     run("train", line, *given, "--out", tmp_path / "run", "--quiet")
     made = tmp_path / "run" / "checkpoint"
-    assert checkpoint.load(made).name.startswith("checkpoint@") and checkpoint.load(made).config == {"loudness": 0.02}
+    assert checkpoint.load(made).name.startswith("checkpoint@") and checkpoint.load(made).config == {"noise_mv": 0.02}
     run("generate", "--text", "sinus rhythm", "-n", 2, "--model", made, "--seconds", 4, "--out", tmp_path / "drawn")
     assert read(tmp_path / "drawn" / "00000.hea").provenance is not None
     lead = simulate(1, seconds=4, seed=99).pick("II")

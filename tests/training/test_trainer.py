@@ -1,4 +1,4 @@
-"""One trainer for any number of players: it learns, resumes, and does not know what a GAN is."""
+"""The trainer: any number of parameter groups, resuming, calibration, and augmentation."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from ecggen.training.trainer import Plan, logged, rate_at, train
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
-    """Forty simulated hearts in ten folds."""
+    """Forty simulated records in ten folds."""
     from ecggen import write
 
     folder = tmp_path_factory.mktemp("hearts")
@@ -41,7 +41,7 @@ def plan_of(name: str, **changes) -> tuple[Plan, Masking]:
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
+def test_a_tiny_generator_is_trained_and_saved(name, pack, tmp_path):
     plan, masking = plan_of(name)
     best = train(tiny(name), pack, plan, masking, tmp_path / "run", progress=False)
     assert checkpoint.load(best).preprocessor == pack.preprocessor
@@ -50,7 +50,7 @@ def test_a_tiny_generator_trains_and_ships(name, pack, tmp_path):
     assert len(errors) == plan.epochs and all(np.isfinite(errors))
 
 
-def test_training_lowers_the_error_of_unseen_leads(pack, tmp_path):
+def test_training_reduces_the_error_of_missing_leads(pack, tmp_path):
     plan, _ = plan_of("vae", epochs=25, lr=3e-3, validation_leads=("I",), ema_decay=0.9)
     masking = Masking(lead_masks={"I": 1.0}, crop_prob=0.0)
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def test_training_lowers_the_error_of_unseen_leads(pack, tmp_path):
     assert min(errors) < 0.85 * errors[0]
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(pack, tmp_path):
     """Weights after 2 + 2 epochs are those after 4."""
     plan, masking = plan_of("vae", epochs=4)
     whole = tiny("vae")
@@ -93,14 +93,14 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack, tmp_path):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4, msg=name)
 
 
-class TwoPlayers(Generator):
-    """A GAN in miniature: the smallest game of two."""
+class TwoGroups(Generator):
+    """A minimal GAN with two parameter groups."""
 
     def __init__(self):
         super().__init__()
         self.preprocessor = Preprocessor(seconds=4)
         self.artist, self.critic = nn.Conv1d(12, 8, 5, padding=2), nn.Conv1d(8, 1, 5)
-        self.asked: list[tuple[str, bool, bool]] = []
+        self.calls: list[tuple[str, bool, bool]] = []
 
     def parameter_groups(self):
         return {"artist": list(self.artist.parameters()), "critic": list(self.critic.parameters())}
@@ -110,7 +110,7 @@ class TwoPlayers(Generator):
 
     def loss(self, ecg, condition, group):
         free = [next(part.parameters()).requires_grad for part in (self.artist, self.critic)]
-        self.asked.append((group, *free))
+        self.calls.append((group, *free))
         drawn = self.artist(condition.leads)
         if group == "artist":
             return {"fooled": (self.critic(drawn) - 1).square().mean(), "error": (drawn - ecg.signal).abs().mean()}
@@ -118,25 +118,25 @@ class TwoPlayers(Generator):
         return {"real": (real - 1).square().mean(), "fake": fake.square().mean()}
 
 
-def test_two_players_move_in_turn_and_only_their_own(pack, tmp_path, monkeypatch):
+def test_each_parameter_group_is_updated_by_its_own_losses_only(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "save", lambda generator, folder: folder)
     plan, masking = plan_of("vae", epochs=1)
-    generator = TwoPlayers()
+    generator = TwoGroups()
     before = [p.detach().clone() for p in generator.parameters()]
     train(generator, pack, plan, masking, tmp_path / "run", progress=False)
-    assert generator.asked[:2] == [("artist", True, False), ("critic", False, True)]
+    assert generator.calls[:2] == [("artist", True, False), ("critic", False, True)]
     assert all(not torch.equal(a, b) for a, b in zip(before, generator.parameters(), strict=True))
     columns = logged(tmp_path / "run" / "log")[0]
     assert {"artist_fooled", "artist_error", "critic_real", "critic_fake"} <= set(columns)
 
 
-def test_the_rate_rises_then_falls():
+def test_the_learning_rate_has_warm_up_and_decay():
     plan, _ = plan_of("vae", epochs=10, warmup=0.2)
     rates = [rate_at(plan, epoch, step, 10) for epoch in range(10) for step in range(10)]
     assert np.argmax(rates) in (19, 20) and rates[0] < 0.1 and rates[-1] < 0.03 and max(rates) <= 1.0
 
 
-def test_bands_are_set_to_hold_their_share(pack):
+def test_intervals_are_calibrated(pack):
     generator = tiny("vae")
     rows = np.arange(len(pack))
     calibration.fit_intervals(generator, pack, rows, draws=4)
@@ -147,28 +147,28 @@ def test_bands_are_set_to_hold_their_share(pack):
     assert abs(float(held[:, 1:].float().mean()) - 0.9) < 0.05
 
 
-def test_bands_are_set_on_records_of_a_whole_fold():
-    """A fold's first records are of one time and one device."""
+def test_calibration_records_are_a_random_subset_of_the_fold():
+    """The first records of a fold are similar in time and device."""
     fold = np.arange(1000, 2000)
-    chosen = calibration.some(fold, 50)
+    chosen = calibration.random_rows(fold, 50)
     assert len(set(chosen)) == 50 and set(chosen) <= set(fold) and (np.diff(chosen) > 0).all()
-    assert chosen.min() < 1100 and chosen.max() > 1900 and (chosen == calibration.some(fold, 50)).all()
-    assert (calibration.some(fold, 5000) == fold).all()
+    assert chosen.min() < 1100 and chosen.max() > 1900 and (chosen == calibration.random_rows(fold, 50)).all()
+    assert (calibration.random_rows(fold, 5000) == fold).all()
 
 
-def test_turned_hearts_obey_the_lead_laws_in_truth_and_condition(pack):
+def test_rotated_records_obey_the_lead_laws(pack):
     batch = data.batches.batch(pack, np.arange(8))
-    turned_ = trainer.rotate_vcg(batch, 0.3, np.random.default_rng(1))
-    assert turned_.ecg.standard().law_residual().max() < 1e-5
-    torch.testing.assert_close(turned_.condition.leads, turned_.ecg.standard().signal)
-    assert (turned_.ecg.signal - batch.ecg.signal).abs().amax((1, 2)).min() > 0.02
+    rotated = trainer.rotate_vcg(batch, 0.3, np.random.default_rng(1))
+    assert rotated.ecg.standard().law_residual().max() < 1e-5
+    torch.testing.assert_close(rotated.condition.leads, rotated.ecg.standard().signal)
+    assert (rotated.ecg.signal - batch.ecg.signal).abs().amax((1, 2)).min() > 0.02
     assert trainer.rotate_vcg(batch, 0.0, np.random.default_rng(1)) is batch
-    # A heart that Dower's dipole explains keeps its size, whichever way it lies.
-    heart = [(np.linalg.pinv(DOWER) @ one.ecg.signal.double().numpy()) for one in (batch, turned_)]
+    # The rotation preserves the norm of the heart vector.
+    heart = [(np.linalg.pinv(DOWER) @ one.ecg.signal.double().numpy()) for one in (batch, rotated)]
     np.testing.assert_allclose(np.linalg.norm(heart[0], axis=1), np.linalg.norm(heart[1], axis=1), atol=0.02)
 
 
-def test_a_cropped_batch_is_a_part_of_the_whole(pack):
+def test_a_cropped_batch_is_a_part_of_the_batch(pack):
     batch = data.batches.batch(pack, np.arange(8))
     part = trainer.cropped(batch, 2.0, np.random.default_rng(2))
     assert part.ecg.samples == part.condition.samples == 200
@@ -183,7 +183,7 @@ def test_a_cropped_batch_is_a_part_of_the_whole(pack):
 
 def test_smaller_shares_of_the_patients_lie_in_larger_ones(pack):
     rows = pack.rows(range(1, 9))
-    sixteenth, quarter, all_ = (set(trainer.some_patients(pack, rows, share)) for share in (1 / 16, 1 / 4, 1.0))
+    sixteenth, quarter, all_ = (set(trainer.subset_of_patients(pack, rows, share)) for share in (1 / 16, 1 / 4, 1.0))
     assert sixteenth < quarter < all_ == set(rows)
     assert len(quarter) == round(len(rows) / 4)
 
@@ -194,7 +194,7 @@ def test_parts_of_records_teach_as_well(pack, tmp_path):
     assert checkpoint.load(best).preprocessor == pack.preprocessor
 
 
-def test_bands_go_by_how_many_leads_are_seen():
+def test_intervals_depend_on_the_number_of_observed_leads():
     generator = tiny("vae")
     heart = simulate(2, seconds=4, seed=3)
     limb, one = (Condition.none(2, 4).with_leads(heart.pick(*leads)) for leads in (("I", "II", "III", "aVF"), ("V2",)))
@@ -209,7 +209,7 @@ def test_bands_go_by_how_many_leads_are_seen():
     torch.testing.assert_close(again.upper.signal - again.mean.signal, before)
 
 
-def test_weights_with_one_band_for_all_are_read(tmp_path):
+def test_old_weights_with_one_interval_scale_are_loaded(tmp_path):
     generator = tiny("vae")
     weights = generator.state_dict()
     weights["band_scale"] = torch.arange(12.0)
@@ -229,7 +229,7 @@ def test_the_weights_that_are_kept_are_the_averaged_ones(pack, tmp_path):
     assert not torch.equal(kept[name], state["current_model_state"][f"generator.{name}"])
 
 
-def test_an_estimate_joins_the_middle_answer_to_the_mean_of_the_draws():
+def test_the_point_estimate_combines_mean_and_deterministic_prediction():
     values = config.read_toml(ROOT / "configs" / "tiny" / "vae.toml")
     torch.manual_seed(0)
     generator = registry.generator("vae", values["model"] | {"middle": 1.0}, "[model]").eval()

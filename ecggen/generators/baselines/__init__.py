@@ -1,1 +1,1 @@
-"""Generators without a network: what a trained one must beat to be worth shipping."""
+"""Baselines: generators without a network, for comparison with trained generators."""

@@ -1,9 +1,9 @@
-"""What a network must beat to be worth shipping: generators without a network.
+"""Baseline generators without a network.
 
-Each is fitted once on the training windows of a pack and then draws as any generator does, so that the seen leads come
-back as they were given, long recordings are windowed and every protocol can run it (``--model baseline:regression``).
-What a baseline does not look at has no voice: the mean hears nothing, the regression hears leads only. None is trained,
-and none is a family of ``ecggen.generators``.
+A baseline is fitted on the training windows of a pack and has the interface of a generator. Therefore observed leads
+are returned unchanged, long recordings are windowed, and every protocol can evaluate it (``--model
+baseline:regression``). Channels that a baseline does not use have no effect: the mean uses no condition, the regression
+uses leads only. Baselines are not in the registry of generators.
 """
 
 from __future__ import annotations
@@ -29,27 +29,30 @@ from ecggen.generators.sampling import Noise
 
 CHUNK = 128  # records at a time
 PREFIX = "baseline:"
-"""What the name of a model begins with where a baseline is meant."""
+"""Prefix of the name of a model that denotes a baseline."""
 
 
 class Baseline(Generator):
     """A generator without a network.
 
     Attributes:
-        learns: Whether it must be fitted before it can draw.
-        given: Leads that ``predict`` is given, in its order.
+        learns: Whether it must be fitted before drawing.
+        given: Leads that ``predict`` expects, in this order.
     """
 
     learns = True
     given: tuple[str, ...] = ()
 
     def fit(self, pack: Pack, rows: np.ndarray, given: Sequence[str] = ()) -> None:
-        """Learn from the windows at ``rows``.
+        """Fit to training windows.
 
         Args:
-            pack: Tells the preprocessing, too.
+            pack: Packed data set; its preprocessing is used.
             rows: Training windows.
-            given: Leads for ``predict``; what is learnt does not depend on them.
+            given: Leads for ``predict``; the fit does not depend on them.
+
+        Raises:
+            InputError: If there is no window.
         """
         if not len(rows):
             raise InputError(f"no window was given to {self.name}", "training windows were expected")
@@ -58,10 +61,10 @@ class Baseline(Generator):
 
     @abstractmethod
     def learn(self, pack: Pack, rows: np.ndarray) -> None:
-        """Learn from the windows at ``rows``, whatever will be given."""
+        """Fit to the windows at ``rows``, for any observed leads."""
 
     def predict(self, signal: np.ndarray) -> np.ndarray:
-        """The leads that ``fit`` named (record, given, time), in mV at the pack's rate → (record, 8, time)."""
+        """Predict (record, 8, time) in mV from the leads given to ``fit``, (record, given, time) at the pack's rate."""
         parts = []
         for start in range(0, len(signal), CHUNK):
             part = torch.as_tensor(signal[start : start + CHUNK], dtype=torch.float32)
@@ -73,7 +76,7 @@ class Baseline(Generator):
         return np.concatenate(parts)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
-        """Nothing to minimise.
+        """Baselines have no loss.
 
         Raises:
             InputError: Always.
@@ -81,22 +84,22 @@ class Baseline(Generator):
         raise InputError(f"{self.name} is a baseline", "it is fitted, not trained", "call fit with a pack")
 
     def _fitted(self, name: str):
-        """What ``learn`` has set under ``name``."""
+        """Attribute set by ``learn``; an InputError if the baseline was not fitted."""
         if name not in self.__dict__:
             raise InputError(f"{self.name} was not fitted", "training windows are needed first", "call fit with a pack")
         return self.__dict__[name]
 
 
 class Fixed(Baseline):
-    """A baseline that has one answer to a condition: all its draws are alike."""
+    """A deterministic baseline: all draws for a condition are equal."""
 
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
-        """The one answer, as often as asked for."""
+        """The prediction, repeated for each draw."""
         return Draws(self.draw(condition, noise).repeat_interleave(len(noise) // len(condition), 0))
 
 
 class Zero(Fixed):
-    """Nothing at all: what an error means is seen beside it."""
+    """Predicts 0 mV: a reference for errors."""
 
     learns = False
 
@@ -108,12 +111,12 @@ class Zero(Fixed):
         """Nothing to learn."""
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        """Flat lines."""
+        """Zeros."""
         return torch.zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples)
 
 
 class TrainingMean(Fixed):
-    """The mean training record, whatever is given."""
+    """Predicts the mean training record for any condition."""
 
     def __init__(self):
         super().__init__()
@@ -125,15 +128,15 @@ class TrainingMean(Fixed):
         self.mean = torch.as_tensor(total / len(rows), dtype=torch.float32)
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        """The mean, once a record."""
+        """The mean for each record."""
         return self._fitted("mean")[:, : condition.samples].expand(len(condition), -1, -1).clone()
 
 
 class LaggedRegression(Fixed):
-    """Least squares from the given leads at several lags to each lead: the best that a fixed linear filter can do.
+    """Least-squares regression from the observed leads at several lags: the optimal linear filter of this length.
 
-    One fit serves any choice of leads. Moments at which a given lead is not seen count as 0 mV; with no lead given
-    the answer is each lead's mean.
+    One fit covers all sets of observed leads. Masked samples of an observed lead count as 0 mV; without observed leads
+    the prediction is the mean of each lead.
 
     Args:
         lags: Number of lags, odd; 1 is regression without lags.
@@ -146,36 +149,37 @@ class LaggedRegression(Fixed):
         self.name = "linear regression" if lags == 1 else f"linear regression, {lags} lags of ±{reach:g} s"
 
     def learn(self, pack: Pack, rows: np.ndarray) -> None:
-        """Gather the moments, chunk by chunk."""
+        """Accumulate the moments in chunks."""
         self.moments = self.nothing_yet(pack.preprocessor.fs)
         self.solved: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
         for part in _chunks(rows):
             self.moments.add(windows(pack, part))
 
     def nothing_yet(self, fs: float) -> Moments:
-        """Moments without a record, for signals at ``fs`` Hz."""
+        """Empty moments for signals at ``fs`` Hz."""
         reach = round(self.reach * fs) if self.lags > 1 else 0
         return Moments(np.unique(np.linspace(-reach, reach, self.lags).round().astype(int)))
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        """The filter's output, a filter for each choice of leads in the batch."""
+        """Output of the filter, with one filter for each set of observed leads in the batch."""
         moments = self._fitted("moments")
-        answer = torch.zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples)
+        output = torch.zeros(len(condition), len(INDEPENDENT_LEADS), condition.samples)
         choices, which = torch.unique(condition.lead_mask.any(-1), dim=0, return_inverse=True)
         for place, choice in enumerate(choices):
             leads = independent(choice.nonzero()[:, 0].tolist())
             if leads not in self.solved:
                 self.solved[leads] = moments.weights(LEAD_MATRIX[list(leads)])
             part = condition.leads[which == place][:, list(leads)]
-            answer[which == place] = filtered(part, *self.solved[leads], moments.shifts)
-        return answer
+            output[which == place] = filtered(part, *self.solved[leads], moments.shifts)
+        return output
 
 
 class Nearest(Baseline):
-    """The training record that is nearest in what is given, with all its leads.
+    """The training record nearest to the condition.
 
-    With leads, nearest in them (least squares, where they are seen); without, one at random among those nearest in
-    facts, in the PPG's rate and in the statements that the text names; with nothing given, any at random.
+    With observed leads, it is the nearest in these leads (least squares on observed samples). Without, it is a random
+    one of the nearest in metadata, heart rate of the PPG, and statements found in the text. For an empty condition, it
+    is a random record.
     """
 
     def __init__(self):
@@ -183,25 +187,25 @@ class Nearest(Baseline):
         self.name = "nearest training record"
 
     def learn(self, pack: Pack, rows: np.ndarray) -> None:
-        """Remember where the training windows are."""
+        """Store the indices of the training windows."""
         self.pack, self.rows = pack, rows
         self.waves, self.words = Waves(lambda at: windows(pack, rows[at]), len(rows)), Words(pack.index.iloc[rows])
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
         """Copies of training records."""
         waves, words = self._fitted("waves"), self._fitted("words")
-        shown = condition.lead_mask.flatten(1).any(1).numpy()
+        observed = condition.lead_mask.flatten(1).any(1).numpy()
         uniform = torch.special.ndtr(noise.normal(1)[:, 0].double()).numpy()
         found = waves.nearest(condition)
-        if not shown.all():
-            found = np.where(shown, found, words.near(condition, rates_of(condition), uniform))
+        if not observed.all():
+            found = np.where(observed, found, words.near(condition, rates_of(condition), uniform))
         return torch.from_numpy(windows(self.pack, self.rows[found])[..., : condition.samples])
 
 
 class Simulator(Baseline):
-    """The parametric heart of ``ecggen.core.simulate`` at the told heart rate, else at the PPG's, else at any.
+    """The parametric simulator ``ecggen.core.simulate`` at the given heart rate, that of the PPG, or a random one.
 
-    Beats stand at that rate, not where the PPG's or the given leads' are; each window of a long recording begins anew.
+    Beats are not aligned with those of the PPG or the observed leads. Windows of a long recording are independent.
     """
 
     learns = False
@@ -214,7 +218,7 @@ class Simulator(Baseline):
         """Nothing to learn."""
 
     def draw(self, condition: Condition, noise: Noise) -> Tensor:
-        """A simulated heart for each record."""
+        """A simulated ECG for each record."""
         high, low = (torch.special.ndtr(noise.normal(2).double()) * 2**31).long().unbind(1)
         seeds = [int(a) << 31 | int(b) for a, b in zip(high, low, strict=True)]
         rates = rates_of(condition)
@@ -236,12 +240,21 @@ KINDS: dict[str, Callable[[], Baseline]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The baselines' short names, as in ``--model baseline:mean``."""
+    """Short names of the baselines, as in ``--model baseline:mean``.
+
+    Example:
+        >>> names()
+        ('zero', 'mean', 'linear', 'regression', 'nearest', 'simulator')
+    """
     return tuple(KINDS)
 
 
 def baseline(name: str) -> Baseline:
-    """A baseline that is not fitted yet, by its short name, with or without ``PREFIX``."""
+    """A baseline by its short name, with or without ``PREFIX``; not fitted.
+
+    Raises:
+        InputError: If there is no such baseline.
+    """
     short = name.removeprefix(PREFIX)
     if short not in KINDS:
         raise InputError(f"there is no baseline {short!r}", f"one of {', '.join(KINDS)} was expected")
@@ -249,12 +262,12 @@ def baseline(name: str) -> Baseline:
 
 
 def baselines() -> list[Baseline]:
-    """Those that a reconstruction is compared with, in the order of the table."""
+    """Baselines for reconstruction, in the order of the result tables."""
     return [baseline(name) for name in ("zero", "mean", "linear", "regression", "nearest")]
 
 
 def independent(leads: Sequence[int]) -> tuple[int, ...]:
-    """Of standard leads' places those that do not follow from the ones before; drawn leads come first."""
+    """Maximal linearly independent subset of some leads (indices of standard leads), independent leads first."""
     kept: list[int] = []
     for lead in sorted(leads, key=lambda lead: (np.count_nonzero(LEAD_MATRIX[lead]) > 1, lead)):
         if np.linalg.matrix_rank(LEAD_MATRIX[[*kept, lead]]) > len(kept):
@@ -263,7 +276,7 @@ def independent(leads: Sequence[int]) -> tuple[int, ...]:
 
 
 def rates_of(condition: Condition) -> np.ndarray:
-    """(record,) heart rate per minute: the told one, else the PPG's; NaN where neither is known."""
+    """Heart rate in beats per minute, (record,): as given, else that of the PPG; NaN if neither is known."""
     column = list(METADATA).index("heart_rate")
     rates = (
         torch.where(condition.metadata_mask[:, column], condition.metadata[:, column].double(), torch.nan)

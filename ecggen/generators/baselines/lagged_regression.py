@@ -1,9 +1,9 @@
-"""Least squares from some leads at several lags to all leads, fitted once for every choice of the leads.
+"""Least-squares regression from some leads at several lags to all leads, fitted once for all sets of leads.
 
-What the normal equations of any choice need are sums of products of two leads at two lags. Those sums depend on the
-difference of the lags but for what a lag moves beyond a window's ends, where zeros stand. So the products are gathered
-once over all eight leads: cross-correlations by the Fourier transform, less the few products at the ends. The equations
-of a choice of leads are then a part of that table, or a mixture of its rows where derived leads (aVR) are given.
+The normal equations consist of sums of products of two leads at two lags. Except for samples shifted beyond the ends of
+a window, where the signal is zero, these sums depend only on the difference of the lags. They are accumulated once for
+all eight leads, as cross-correlations computed by the Fourier transform minus the products at the ends. The normal
+equations of a set of leads are a submatrix, or linear combinations of rows for derived leads such as aVR.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 from ecggen.core.ecg import INDEPENDENT_LEADS
 
 RIDGE = 1e-9
-"""Share of the trace that is added to the diagonal, so that band-limited leads can be solved for."""
+"""Ridge penalty relative to the trace, needed because the leads are band-limited."""
 
 
 class Moments:
     """Sums over records of products of the eight leads at all lags.
 
     Args:
-        shifts: Lags in samples, ascending; the lead at time t + shift helps to foretell time t.
+        shifts: Lags in samples, ascending; the lead at time t + shift is a predictor at time t.
     """
 
     def __init__(self, shifts: np.ndarray):
@@ -36,7 +36,7 @@ class Moments:
         self.end_sums: list[np.ndarray | float] = [0.0, 0.0]  # (lead, reach)
 
     def add(self, windows: np.ndarray) -> None:
-        """Count some windows (record, 8, time) in mV, all of one length."""
+        """Accumulate windows (record, 8, time) in mV of equal length."""
         waves = windows.astype(np.float64)
         size = next_fast_len(waves.shape[-1] + 2 * self.reach, real=True)
         spectra = np.asarray(rfft(waves, size)).transpose(2, 1, 0)
@@ -49,13 +49,13 @@ class Moments:
             self.end_sums[side] = self.end_sums[side] + end.sum(0)
 
     def weights(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The filter from given leads to the eight.
+        """Filter from the given leads to the eight leads.
 
         Args:
-            rows: (given, 8): each given lead as a sum of the eight; independent of one another.
+            rows: (given, 8) rows of the lead matrix, linearly independent.
 
         Returns:
-            (8, given, lag) and the constants (8,) in mV.
+            Filter (8, given, lag) and intercepts (8,) in mV.
         """
         given, lags = len(rows), len(self.shifts)
         size = given * lags
@@ -72,9 +72,9 @@ class Moments:
         return found[:, :-1].reshape(len(INDEPENDENT_LEADS), given, lags), found[:, -1]
 
     def _between_lags(self) -> np.ndarray:
-        """(lead, lag, lead, lag): sums over time within the window."""
-        apart = self.shifts - self.shifts[:, None]
-        full = np.asarray(self.products)[:, :, apart + 2 * self.reach].transpose(0, 2, 1, 3)
+        """Sums over time within the window, (lead, lag, lead, lag)."""
+        differences = self.shifts - self.shifts[:, None]
+        full = np.asarray(self.products)[:, :, differences + 2 * self.reach].transpose(0, 2, 1, 3)
         for sign, end in zip((1, -1), self.ends, strict=True):
             moved = np.flatnonzero(sign * self.shifts > 0)
             at = sign * self.shifts[moved] - 1
@@ -83,7 +83,7 @@ class Moments:
         return full
 
     def _lagged_sums(self) -> np.ndarray:
-        """(lead, lag): sums of each lead at each lag."""
+        """Sums of each lead at each lag, (lead, lag)."""
         full = np.repeat(np.asarray(self.sums)[:, None], len(self.shifts), 1)
         for sign, end in zip((1, -1), self.end_sums, strict=True):
             moved = np.flatnonzero(sign * self.shifts > 0)
@@ -91,12 +91,12 @@ class Moments:
         return full
 
     def _with_targets(self) -> np.ndarray:
-        """(lead, lag, lead): sums of products with the unmoved leads."""
+        """Sums of products of lagged leads with targets, (lead, lag, lead)."""
         return np.asarray(self.products)[:, :, 2 * self.reach - self.shifts].transpose(0, 2, 1)
 
 
 def filtered(signal: Tensor, weights: np.ndarray, constants: np.ndarray, shifts: np.ndarray) -> Tensor:
-    """Given leads (record, given, time) through the filter of ``Moments.weights``: (record, 8, time), zeros beyond."""
+    """Apply the filter of ``Moments.weights`` to leads (record, given, time), zero-padded: (record, 8, time)."""
     reach = int(np.abs(shifts).max())
     taps = np.zeros((*weights.shape[:2], 2 * reach + 1))
     taps[..., np.asarray(shifts) + reach] = weights
@@ -107,7 +107,7 @@ def filtered(signal: Tensor, weights: np.ndarray, constants: np.ndarray, shifts:
 
 
 def _along_diagonals(end: np.ndarray) -> np.ndarray:
-    """(lead, i, lead, j) → the sum over k ≥ 0 of the entries (i − k, j − k)."""
+    """Cumulative sums along diagonals: entry (i, j) is the sum of (i − k, j − k) over k ≥ 0."""
     total = end.copy()
     for i in range(1, total.shape[1]):
         total[:, i, :, 1:] += total[:, i - 1, :, :-1]

@@ -1,7 +1,7 @@
-"""Which training records are nearest to what is known of a heart: in its leads, or in words and facts.
+"""Nearest training records of a condition: in the observed leads, or in text and metadata.
 
-Leads are compared sample by sample where they are seen. Facts are compared in units that make a clinician's small
-difference 1, statements by the share that two sets of them have in common (Jaccard); the squares are added.
+Leads are compared by squared differences of observed samples. Metadata are compared in units of a clinically small
+difference, statements by the Jaccard index of two sets; the squared distances are added.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from ecggen.core.ecg import LEAD_MATRIX
 
 CHUNK = 512  # training records at a time
 LARGEST = 2**28
-"""Numbers of training waves that are kept in memory; more are read again each time."""
+"""Maximum number of samples that are cached in memory."""
 UNITS = {"age": 10.0, "sex": 0.5, "heart_rate": 10.0}
-"""Differences that count 1: years, sexes, beats per minute."""
+"""Differences in metadata that correspond to a distance of 1."""
 APART = 0.25
-"""Share of statements not in common that counts 1."""
+"""Jaccard distance of statements that corresponds to a distance of 1."""
 ENOUGH = 20
-"""Nearest records of which one is taken at random, together with all that are as near as the last of them."""
+"""Number of nearest records from which one is sampled, in addition to ties with the last of them."""
 
 
 class Waves:
-    """Training records by their leads.
+    """Search of training records by their leads.
 
     Args:
-        read: (row,) places among the training records → (row, 8, time) mV.
-        count: How many there are.
+        read: Function from indices of training records (row,) to their leads (row, 8, time) in mV.
+        count: Number of training records.
     """
 
     def __init__(self, read: Callable[[np.ndarray], np.ndarray], count: int):
@@ -41,25 +41,25 @@ class Waves:
         self._kept: list[np.ndarray] = []
 
     def nearest(self, condition: Condition) -> np.ndarray:
-        """(record,) place of the nearest training record; 0 where no lead is seen."""
+        """Index of the nearest training record, (record,); 0 without observed leads."""
         leads = np.flatnonzero(condition.lead_mask.any(-1).any(0).numpy()).tolist()
         best, nearest = np.full(len(condition), np.inf), np.zeros(len(condition), int)
         if not leads:
             return nearest
-        asked = condition.leads[:, leads].flatten(1).numpy()
-        seen = condition.lead_mask[:, leads].flatten(1).numpy()
+        query = condition.leads[:, leads].flatten(1).numpy()
+        mask = condition.lead_mask[:, leads].flatten(1).numpy()
         start = 0
         for known in self._known(leads, condition.samples):
-            power = (known**2).sum(1) if seen.all() else seen.astype(np.float32) @ (known**2).T
-            distance = power - 2 * asked @ known.T
+            power = (known**2).sum(1) if mask.all() else mask.astype(np.float32) @ (known**2).T
+            distance = power - 2 * query @ known.T
             closest = distance.argmin(1)
-            found = distance[np.arange(len(asked)), closest]
+            found = distance[np.arange(len(query)), closest]
             nearest = np.where(found < best, start + closest, nearest)
             best, start = np.minimum(best, found), start + len(known)
         return nearest
 
     def _known(self, leads: list[int], samples: int) -> Iterator[np.ndarray]:
-        """The training records' leads (row, lead · time), some rows at a time; kept where they are few enough."""
+        """Leads of the training records (row, lead · time), in chunks; cached if there are few enough."""
         if leads == self._leads and self._kept[0].shape[1] == len(leads) * samples:
             yield from self._kept
             return
@@ -75,10 +75,10 @@ class Waves:
 
 
 class Words:
-    """Training records by what is known of their patients.
+    """Search of training records by metadata and statements.
 
     Args:
-        index: A pack's rows: age, sex, heart_rate, codes.
+        index: Rows of a pack's index: age, sex, heart_rate, codes.
     """
 
     def __init__(self, index: pandas.DataFrame):
@@ -86,45 +86,45 @@ class Words:
 
     @cached_property
     def metadata(self) -> np.ndarray:
-        """(training record, fact)."""
+        """Metadata, (training record, 3)."""
         return self.index[list(METADATA)].to_numpy(float)
 
     @cached_property
     def said(self) -> np.ndarray:
-        """(training record, statement) of 0 and 1."""
-        said = [set(codes.split()) for codes in self.index.codes]
-        return np.array([[code in here for code in statements.codes()] for here in said], np.float32)
+        """Statements as multi-hot vectors, (training record, 71)."""
+        sets = [set(codes.split()) for codes in self.index.codes]
+        return np.array([[code in present for code in statements.codes()] for present in sets], np.float32)
 
     def near(self, condition: Condition, rates: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-        """(record,) place of one of the nearest training records, the ``uniform`` share of the way through them.
+        """Index of a random one of the nearest training records, (record,).
 
         Args:
-            condition: Facts and texts.
-            rates: (record,) heart rate per minute, NaN where unknown.
-            uniform: (record,) between 0 and 1.
+            condition: Metadata and texts.
+            rates: (record,) heart rate in beats per minute, NaN where unknown.
+            uniform: (record,) uniform random numbers that select the record.
         """
-        told = np.where(condition.metadata_mask.numpy(), condition.metadata.double().numpy(), np.nan)
-        told[:, list(METADATA).index("heart_rate")] = rates
-        asked = self._asked(condition)
+        known = np.where(condition.metadata_mask.numpy(), condition.metadata.double().numpy(), np.nan)
+        known[:, list(METADATA).index("heart_rate")] = rates
+        requested = self._statements(condition)
         chosen = []
-        for metadata, said, share in zip(told, asked, uniform, strict=True):
+        for metadata, said, share in zip(known, requested, uniform, strict=True):
             distance = self._distance(metadata, said)
             last = np.partition(distance, min(ENOUGH, len(distance)) - 1)[: min(ENOUGH, len(distance))].max()
             candidates = np.flatnonzero(distance <= last + 1e-9)
             chosen.append(candidates[min(int(share * len(candidates)), len(candidates) - 1)])
         return np.array(chosen, int)
 
-    def _asked(self, condition: Condition) -> np.ndarray:
-        """(record, statement) 1 where the text names it."""
-        shown = zip(condition.text, condition.text_mask.tolist(), strict=True)
-        texts = [text if seen else "" for text, seen in shown]
+    def _statements(self, condition: Condition) -> np.ndarray:
+        """Statements found in the texts by keyword search, (record, 71)."""
+        masked = zip(condition.text, condition.text_mask.tolist(), strict=True)
+        texts = [text if given else "" for text, given in masked]
         return statements.keywords(texts) if any(texts) else np.zeros((len(texts), len(statements.codes())), np.float32)
 
     def _distance(self, metadata: np.ndarray, said: np.ndarray) -> np.ndarray:
-        """(training record,): squared differences in units; 1 for a fact that the training record lacks."""
-        told = np.isfinite(metadata)
-        off = (self.metadata[:, told] - metadata[told]) / np.array(list(UNITS.values()))[told]
-        distance = np.where(np.isnan(off), 1.0, off**2).sum(1)
+        """Squared distances, (training record,); 1 for metadata that a training record lacks."""
+        given = np.isfinite(metadata)
+        difference = (self.metadata[:, given] - metadata[given]) / np.array(list(UNITS.values()))[given]
+        distance = np.where(np.isnan(difference), 1.0, difference**2).sum(1)
         if said.any():
             common, either = np.minimum(self.said, said).sum(1), np.maximum(self.said, said).sum(1)
             distance += ((1 - common / either) / APART) ** 2
