@@ -27,16 +27,9 @@ FILES = {path.relative_to(ROOT).with_suffix(""): path for path in sorted((ROOT /
 MODULES = {".".join(name.parts).removesuffix(".__init__"): path for name, path in FILES.items()}
 
 
-def imports(path, running: bool = False):
-    """The ecggen modules that a file imports, wherever in it; ``running`` leaves out what only type checkers see."""
-    tree = ast.parse(path.read_text())
-    checked = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    unseen = {id(inner) for node in checked for inner in ast.walk(node)} if running else set()
-    for node in ast.walk(tree):
-        if id(node) in unseen:
-            continue
+def imports(path):
+    """The ecggen modules that a file imports, wherever in it, type checking included."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ecggen":
             for name in node.names:
                 inner = f"{node.module}.{name.name}"
@@ -61,9 +54,7 @@ def test_imports_point_one_way(module):
 
 
 def test_no_module_imports_itself_through_others():
-    graph = {
-        module: {found for found in imports(path, running=True) if found != module} for module, path in MODULES.items()
-    }
+    graph = {module: {found for found in imports(path) if found != module} for module, path in MODULES.items()}
     graph["ecggen"] = set()  # its public names are imported late, when they are used
     list(graphlib.TopologicalSorter(graph).static_order())
 

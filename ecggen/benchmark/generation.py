@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.benchmark.network_evaluations import counted
-from ecggen.conditioning.condition import WORDS
+from ecggen.conditioning.condition import TEXT_AND_METADATA
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
@@ -47,7 +47,7 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    conditions: Sequence[str] = WORDS
+    conditions: Sequence[str] = TEXT_AND_METADATA
     metrics: Sequence[str] = ("validity", "amplitude", "rhythm", "intervals", "distribution", "fidelity")
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
@@ -57,10 +57,11 @@ class Protocol:
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.conditions if name not in WORDS]
+        unknown = [name for name in self.conditions if name not in TEXT_AND_METADATA]
         if self.kind != "generation" or unknown:
             raise InputError(
-                f"kind {self.kind!r}, conditions {list(self.conditions)}", f"'generation' and some of {WORDS}"
+                f"kind {self.kind!r}, conditions {list(self.conditions)}",
+                f"'generation' and some of {TEXT_AND_METADATA}",
             )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from ecggen.benchmark.generation import chosen, draw, recorded, requested, short
 from ecggen.benchmark.training_records import COPIES, Known, copied
 from ecggen.benchmark.variations import variations
-from ecggen.conditioning.condition import WORDS
+from ecggen.conditioning.condition import TEXT_AND_METADATA
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
@@ -58,7 +58,7 @@ class Protocol:
 
     kind: str
     data: str = "ptb-xl"
-    conditions: Sequence[str] = WORDS
+    conditions: Sequence[str] = TEXT_AND_METADATA
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9,)
     n: int = 500
@@ -68,10 +68,10 @@ class Protocol:
     seed: int = 1
 
     def __post_init__(self):
-        unknown = [name for name in self.conditions if name not in WORDS]
+        unknown = [name for name in self.conditions if name not in TEXT_AND_METADATA]
         if self.kind != "memorisation" or unknown or self.n < 1:
             found = f"kind {self.kind!r}, conditions {list(self.conditions)}, n {self.n}"
-            raise InputError(found, f"'memorisation', some of {WORDS} and at least 1 were expected")
+            raise InputError(found, f"'memorisation', some of {TEXT_AND_METADATA} and at least 1 were expected")
 
 
 def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -35,13 +35,9 @@ def evaluate(
     all_: Annotated[
         bool, Option("--all", help="Run every protocol with every shipped generator and baseline.")
     ] = False,
-    baselines: Annotated[
-        bool, Option(help="Score the baselines of the protocol as well.")
-    ] = True,
+    baselines: Annotated[bool, Option(help="Score the baselines of the protocol as well.")] = True,
     limit: Annotated[int, Option(help="Maximum number of records; 0 for the protocol's.")] = 0,
-    num_draws: Annotated[
-        int | None, Option(help="Draws per point estimate (default: the protocol's).")
-    ] = None,
+    num_draws: Annotated[int | None, Option(help="Draws per point estimate (default: the protocol's).")] = None,
     num_steps: NumSteps = None,
     guidance_scale: GuidanceScale = None,
     cache: Cache = None,
@@ -269,9 +265,7 @@ def _memorisation(results: dict[str, Any]) -> Table:
     """Verdict and scores with their chance level."""
     from rich.table import Table
 
-    rows = Table(
-        title=f"{results['protocol']}: conditions of {results['n']} training and as many held-out records"
-    )
+    rows = Table(title=f"{results['protocol']}: conditions of {results['n']} training and as many held-out records")
     for column in ("", "", "value", "95 %", "by chance", "verdict"):
         rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():

@@ -75,7 +75,7 @@ def reconstruct(
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core.errors import InputError
-    from ecggen.generators.checkpoint import load
+    from ecggen.generators.base import load
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
@@ -121,7 +121,5 @@ def as_text(about: dict) -> str:
         lines.append(f"  {lead:4} ±{width['half_width']:.3f} mV; {width['peak_to_peak']:.2f} mV{against}")
     if "against_truth" in about:
         whole = about["against_truth"]
-        lines.append(
-            f"comparison with the truth, mean over leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV"
-        )
+        lines.append(f"comparison with the truth, mean over leads: r {whole['r']:.3f}, RMSE {whole['rmse_mv']:.3f} mV")
     return "\n".join(lines)

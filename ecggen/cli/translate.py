@@ -90,7 +90,7 @@ def translate(
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core import rhythm
     from ecggen.core.errors import InputError
-    from ecggen.generators.checkpoint import load
+    from ecggen.generators.base import load
     from ecggen.io.ppg import read_ppg
 
     if out.exists() and not overwrite:

@@ -22,10 +22,10 @@ from ecggen.core.errors import InputError
 METADATA = {"age": (0.0, 120.0), "sex": (0.0, 1.0), "heart_rate": (15.0, 350.0)}
 """Metadata and accepted ranges: age in years, sex (0 male, 1 female), heart rate in beats per minute."""
 
-WORDS = ("text", *METADATA)
+TEXT_AND_METADATA = ("text", *METADATA)
 """Names of the channels that are not waveforms: text and metadata."""
 
-CHANNELS = ("leads", "ppg", *WORDS)
+CHANNELS = ("leads", "ppg", *TEXT_AND_METADATA)
 """Names of all channels of a condition."""
 
 

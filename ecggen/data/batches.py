@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ecggen.conditioning.condition import CHANNELS, METADATA, WORDS, Condition
+from ecggen.conditioning.condition import CHANNELS, METADATA, TEXT_AND_METADATA, Condition
 from ecggen.core.ecg import ECG
 from ecggen.data.pack import Pack
 
@@ -82,7 +82,7 @@ def batch(pack: Pack, rows: np.ndarray) -> Batch:
     return Batch(ecg, condition, tuple(np.array(beats.split(), float) for beats in about.beats), tuple(about.codes))
 
 
-def text_and_metadata(pack: Pack, rows: np.ndarray, names: Sequence[str] = WORDS) -> Condition:
+def text_and_metadata(pack: Pack, rows: np.ndarray, names: Sequence[str] = TEXT_AND_METADATA) -> Condition:
     """The condition of the windows at ``rows`` with text and metadata only: leads and PPG are masked.
 
     Args:

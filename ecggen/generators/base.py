@@ -29,14 +29,13 @@ from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS,
 from ecggen.core.errors import InputError, InputWarning
 from ecggen.core.filters import fit
 from ecggen.generators import checkpoint
+from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.sampling import Noise, Sampling
+from ecggen.generators.windows import over_windows, pad
 
 BATCH = 64
 """Maximum number of draws in one forward pass, chosen for the caches of a CPU. The result does not depend on it."""
-
-MAX_OBSERVED = 3
-"""Calibration distinguishes 0, 1, 2, … independent observed leads up to this number; more leads share its row."""
 
 VARIATION = "variation of an ECG"
 """Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
@@ -321,9 +320,11 @@ class Generator(nn.Module, ABC):
         generator = self.with_sampling(num_steps, guidance_scale)
         own = range(first, first + len(condition)) if indices is None else indices
         prepared, wanted = generator._prepare(condition, seed, own)
-        (eight,) = generator._over_windows(
-            prepared, lambda window: (torch.cat([part.draws for part in generator._draw_window(window, seed, own)]),)
-        )
+
+        def draw(window: Condition) -> tuple[Tensor]:
+            return (torch.cat([part.draws for part in generator._draw_window(window, seed, own)]),)
+
+        (eight,) = over_windows(prepared, self.preprocessor, draw)
         return generator._twelve_leads(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
 
     @final
@@ -364,7 +365,7 @@ class Generator(nn.Module, ABC):
         )
         samples, parts = self.preprocessor.samples, []
         for start in range(0, len(condition), BATCH):
-            part = _pad(prepared[start : start + BATCH], samples).to(self.device)
+            part = pad(prepared[start : start + BATCH], samples).to(self.device)
             target = fit(original.signal[start : start + BATCH], samples).to(self.device)
             varied = self.draw_near(target, strength, part, Noise(seed, own[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
@@ -470,29 +471,23 @@ class Generator(nn.Module, ABC):
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
-        matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
-        quantiles = _plotting_positions(level, draws)
-        scale = _by_observed(self.interval_scale, condition)[:, None]
+        quantiles = plotting_positions(level, draws)
+        scale = by_observed(self.interval_scale, condition)[:, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
-            weights = _by_observed(self.mean_weight, window)
+            weights = by_observed(self.mean_weight, window)
             drawn: Iterable[Draws] = self._draw_window(window, seed, range(len(condition) * draws), mirrored=True)
             if len(window) != len(condition):
                 drawn = [Draws(torch.cat([part.draws for part in drawn]))]
             for part in drawn:
-                eight, deterministic = part.draws.unflatten(0, (-1, draws)), part.deterministic
-                mean = eight.mean(1)
-                deviation = (matrix @ (eight - mean[:, None])) * scale[done : done + len(eight)]
-                if deterministic is not None:
-                    mean = torch.lerp(mean, deterministic, weights[done : done + len(eight)])
-                done += len(eight)
-                low, high = torch.quantile(deviation, quantiles, dim=1)
-                kept = (part.draws.unflatten(0, (-1, draws)).flatten(1, 2),) if keep_draws else ()
-                parts.append((mean, low.clamp(max=0), high.clamp(min=0), *kept))
+                eight = part.draws.unflatten(0, (-1, draws))
+                own = slice(done, done := done + len(eight))
+                found = point_and_interval(eight, part.deterministic, weights[own], scale[own], quantiles)
+                parts.append((*found, eight.flatten(1, 2)) if keep_draws else found)
             return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-        eight, below, above, *kept = self._over_windows(prepared, summarise, progress)
+        eight, below, above, *kept = over_windows(prepared, self.preprocessor, summarise, progress)
         mean = self._twelve_leads(eight, condition, seed)
         # Resampling may overshoot, so that an end of the interval would cross the point estimate.
         widths = self._resampled(below, condition).clamp(max=0), self._resampled(above, condition).clamp(min=0)
@@ -525,7 +520,7 @@ class Generator(nn.Module, ABC):
         cropped.
         """
         draws = len(indices) // len(window)
-        padded = _pad(window, self.preprocessor.samples)
+        padded = pad(window, self.preprocessor.samples)
         size = max(1, BATCH // draws)
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
@@ -533,31 +528,10 @@ class Generator(nn.Module, ABC):
             eight, deterministic = drawn.draws, drawn.deterministic
             if deterministic is not None:
                 center = deterministic.repeat_interleave(draws, 0)
-                inflation = _by_observed(self.ensemble_inflation, part).to(self.device)
+                inflation = by_observed(self.ensemble_inflation, part).to(self.device)
                 eight = center + inflation.repeat_interleave(draws, 0) * (eight - center)
                 deterministic = project_onto_observed(deterministic, part).cpu()[..., : window.samples]
             yield Draws(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], deterministic)
-
-    def _over_windows(
-        self,
-        prepared: Condition,
-        part: Callable[[Condition], tuple[Tensor, ...]],
-        progress: Callable[[float], None] | None = None,
-    ) -> list[Tensor]:
-        """Apply ``part`` to each window and cross-fade the results; memory use is that of the result."""
-        windows = self.preprocessor.windows(prepared.samples)
-        sums: list[Tensor] = []
-        weights = torch.zeros(prepared.samples)
-        for done, (start, end) in enumerate(windows, 1):
-            fade = _fade(end - start, round(self.preprocessor.overlap * self.preprocessor.fs))
-            for i, piece in enumerate(part(prepared.during(start, end))):
-                if len(sums) <= i:
-                    sums.append(piece.new_zeros(*piece.shape[:-1], prepared.samples))
-                sums[i][..., start:end] += piece * fade
-            weights[start:end] += fade
-            if progress is not None:
-                progress(done / len(windows))
-        return [total / weights for total in sums]
 
     def _resampled(self, wave: Tensor, condition: Condition) -> Tensor:
         """Resample ``wave`` from the model's rate to the rate and length of the condition."""
@@ -589,48 +563,24 @@ class Generator(nn.Module, ABC):
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
 
 
-def num_observed(condition: Condition) -> Tensor:
-    """Number of linearly independent observed leads of each record, (batch,)."""
-    rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.lead_mask.any(-1).cpu()[..., None]
-    return torch.linalg.matrix_rank(rows)
-
-
-def _by_observed(table: Tensor, condition: Condition) -> Tensor:
-    """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1)."""
-    return table.cpu()[num_observed(condition).clamp(max=MAX_OBSERVED)][..., None]
-
-
-def _plotting_positions(level: float, draws: int) -> Tensor:
-    """Quantiles of a few draws between which a further draw falls with probability ``level`` (Weibull 1939).
-
-    The plain quantiles would have coverage level · (draws − 1) / (draws + 1), which is too low.
-    """
-    tail = ((1 - level) / 2 * (draws + 1) - 1) / (draws - 1)
-    return torch.tensor([tail, 1 - tail]).clamp(0, 1)
-
-
 def independent_leads(ecg: ECG) -> ECG:
     """The eight independent leads of a twelve-lead ECG, as expected by ``Generator.loss``."""
     return ecg.standard().pick(*INDEPENDENT_LEADS)
-
-
-def _pad(window: Condition, samples: int) -> Condition:
-    """``window`` padded with masked samples at its end."""
-    return window.replace(
-        leads=fit(window.leads, samples),
-        lead_mask=fit(window.lead_mask, samples),
-        ppg=fit(window.ppg, samples),
-        ppg_mask=fit(window.ppg_mask, samples),
-    )
-
-
-def _fade(size: int, overlap: int) -> Tensor:
-    """Trapezoidal weights of a window: linear ramps over the overlap, constant between them."""
-    rise = torch.arange(1, size + 1, dtype=torch.float32)
-    return torch.minimum(rise, rise.flip(0)).clamp(max=max(1, overlap)) / max(1, overlap)
 
 
 def _rename_buffers(_: nn.Module, state_dict: dict[str, Tensor], prefix: str, __: Any) -> None:
     """Rename buffers in a state dict to their names in checkpoint format 1."""
     for name, stored in STORED.items():
         state_dict[prefix + stored] = state_dict.pop(prefix + name)
+
+
+def load(name: str | Path) -> Generator:
+    """Load a generator from a checkpoint folder, or a shipped one by its name, ready to draw.
+
+    The same as ``Generator.from_pretrained``.
+
+    Example:
+        >>> load("vae").preprocessor.seconds
+        10.0
+    """
+    return Generator.from_pretrained(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.patient_prior import PatientPrior
@@ -20,9 +20,6 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import registry
 from ecggen.networks import storage
 
-if TYPE_CHECKING:
-    from ecggen.generators.base import Generator
-
 FORMAT = 1
 """Version of the checkpoint format; other versions are refused."""
 
@@ -30,7 +27,7 @@ PEOPLE = "people.json"
 """File of the patient prior."""
 
 
-def save(generator: Generator, folder: Path | str, card: str = "", half: bool = False) -> Path:
+def save(generator: Any, folder: Path | str, card: str = "", half: bool = False) -> Path:
     """Write ``generator`` to a folder, atomically; an existing checkpoint in it is replaced.
 
     Args:
@@ -49,8 +46,10 @@ def save(generator: Generator, folder: Path | str, card: str = "", half: bool = 
     return storage.store(generator, Path(folder), files, card, half)
 
 
-def load(name: str | Path) -> Generator:
+def load(name: str | Path) -> Any:
     """Load a generator from a checkpoint folder, or a shipped one by its name, in evaluation mode.
+
+    ``ecggen.generators.base.load`` is the same with the type ``Generator``, which this module must not import.
 
     Args:
         name: A checkpoint folder, or "gan", "vae", "flow" or "diffusion".
@@ -83,7 +82,7 @@ def load(name: str | Path) -> Generator:
     return loaded.eval()
 
 
-def copy_weights(name: str | Path, generator: Generator) -> list[str]:
+def copy_weights(name: str | Path, generator: Any) -> list[str]:
     """Initialise ``generator`` with the weights of a checkpoint, to continue training.
 
     Weights are matched by name, also between different generators, which share the condition encoder. If shapes
@@ -125,7 +124,7 @@ def copy_weights(name: str | Path, generator: Generator) -> list[str]:
     return unmatched
 
 
-def golden_answer(generator: Generator, golden: dict[str, Any]) -> list[list[float]]:
+def golden_answer(generator: Any, golden: dict[str, Any]) -> list[list[float]]:
     """Draw of ``generator`` for the condition of a golden file, at its samples: twelve lists in mV.
 
     The condition is simulated, so that the file is small and contains no patient data.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ecggen import data
 from ecggen.conditioning import rhythm_prior, statements
-from ecggen.conditioning.condition import WORDS, Condition
+from ecggen.conditioning.condition import TEXT_AND_METADATA, Condition
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
@@ -134,7 +134,7 @@ def conditions_given(
             yield truth, Condition.none(len(truth), truth.seconds, truth.fs).with_leads(truth.pick(*given))
         else:
             condition = ppg_only(part.condition, np.random.default_rng(1), part.beats, generator.preprocessor)
-            yield truth, condition.drop({name: 1.0 for name in WORDS}, np.random.default_rng(1))
+            yield truth, condition.drop({name: 1.0 for name in TEXT_AND_METADATA}, np.random.default_rng(1))
 
 
 def _covariance(one: Tensor, other: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.conditioning.condition import CHANNELS, WORDS, Condition
+from ecggen.conditioning.condition import CHANNELS, TEXT_AND_METADATA, Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import STANDARD_LEADS, check_leads
 from ecggen.core.errors import InputError
@@ -104,7 +104,7 @@ class Masking:
         alone = ~keep.any(1)
         unconditional = rng.random(len(condition)) < self.uncond_prob
         probabilities = {}
-        for name in WORDS:
+        for name in TEXT_AND_METADATA:
             p = np.where(alone, self.condition_dropout_alone.get(name, 0.0), self.condition_dropout.get(name, 0.0))
             probabilities[name] = np.where(unconditional, 1.0, p)
         return condition.drop(probabilities, rng)

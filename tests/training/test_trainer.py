@@ -16,7 +16,8 @@ from ecggen.core import config
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.generators import checkpoint, registry
-from ecggen.generators.base import Generator, num_observed
+from ecggen.generators.base import Generator
+from ecggen.generators.intervals import num_observed
 from ecggen.generators.sampling import Noise
 from ecggen.training import calibration, trainer
 from ecggen.training.masking import Masking

@@ -1,0 +1,56 @@
+"""From draws to a point estimate and a prediction interval."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ecggen.conditioning.condition import Condition
+from ecggen.core.ecg import LEAD_MATRIX
+
+MAX_OBSERVED = 3
+"""Number of independent observed leads from which on calibration does not change."""
+
+
+def num_observed(condition: Condition) -> Tensor:
+    """Number of linearly independent observed leads of each record, (batch,)."""
+    rows = torch.as_tensor(LEAD_MATRIX, dtype=torch.float64) * condition.lead_mask.any(-1).cpu()[..., None]
+    return torch.linalg.matrix_rank(rows)
+
+
+def by_observed(table: Tensor, condition: Condition) -> Tensor:
+    """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1)."""
+    return table.cpu()[num_observed(condition).clamp(max=MAX_OBSERVED)][..., None]
+
+
+def plotting_positions(level: float, draws: int) -> Tensor:
+    """Quantiles of a few draws between which a further draw falls with probability ``level`` (Weibull 1939).
+
+    The plain quantiles would have coverage level · (draws − 1) / (draws + 1), which is too low.
+    """
+    tail = ((1 - level) / 2 * (draws + 1) - 1) / (draws - 1)
+    return torch.tensor([tail, 1 - tail]).clamp(0, 1)
+
+
+def point_and_interval(
+    eight: Tensor, deterministic: Tensor | None, weight: Tensor, scale: Tensor, quantiles: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Point estimate of the eight leads, and both ends of the interval of the twelve as distances from it.
+
+    Args:
+        eight: (batch, draws, 8, time) draws in mV.
+        deterministic: (batch, 8, time) deterministic prediction in mV; None for none.
+        weight: (batch, 8, 1) its weight in the point estimate.
+        scale: (batch, 1, 12, 1) factor on the distance of the draws from their mean.
+        quantiles: (2,) as ``plotting_positions`` gives them.
+
+    Returns:
+        (batch, 8, time), (batch, 12, time) of at most 0, and (batch, 12, time) of at least 0, in mV.
+    """
+    matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
+    mean = eight.mean(1)
+    deviation = (matrix @ (eight - mean[:, None])) * scale
+    low, high = torch.quantile(deviation, quantiles, dim=1)
+    if deterministic is not None:
+        mean = torch.lerp(mean, deterministic, weight)
+    return mean, low.clamp(max=0), high.clamp(min=0)
