@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG
     from ecggen.core.errors import InputError, InputWarning
-    from ecggen.generators.base import Generator
-    from ecggen.generators.checkpoint import load
+    from ecggen.generators.base import Generator, load
     from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import read, write
     from ecggen.io.ppg import read_ppg
@@ -46,7 +45,7 @@ _HOMES = {
     "InputError": "core.errors",
     "InputWarning": "core.errors",
     "Reconstruction": "generators.reconstruction",
-    "load": "generators.checkpoint",
+    "load": "generators.base",
     "metrics": "metrics",
     "read": "io",
     "read_ppg": "io.ppg",

@@ -13,6 +13,8 @@ from ecggen.core import config
 from ecggen.core.simulate import simulate
 from ecggen.generators import registry
 
+collect_ignore = ["samples", "tools"]  # programs and makers of samples, not tests
+
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
 

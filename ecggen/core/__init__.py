@@ -1,1 +1,1 @@
-"""Signals as values: the ECG, its errors, rhythm, simulated hearts and artifacts; knows no files and no networks."""
+"""Basic types and signal functions: ECG, errors, filters, rhythm, simulation and artifacts. No files, no networks."""

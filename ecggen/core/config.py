@@ -1,4 +1,4 @@
-"""Configs are data: one TOML file read once, checked against the constructors it names, and nothing imported."""
+"""Configuration files: read TOML, apply overrides, and check the values against the constructors they belong to."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import ecggen
 from ecggen.core.errors import InputError, InputWarning
 
 T = TypeVar("T")
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """``kind(**values)``, with every key and type checked against its constructor (by jsonargparse).
+    """Build ``kind(**values)`` after checking every key and type against its constructor (with jsonargparse).
 
     Args:
         kind: A class whose constructor is annotated and documented.
         values: Plain values, as from TOML or JSON.
-        where: What the error calls the place ("[training] of vae.toml").
+        where: Name of the place in error messages ("[training] of vae.toml").
+
+    Raises:
+        InputError: If a key is unknown or a value has the wrong type.
     """
     from jsonargparse import ArgumentParser
 
@@ -35,13 +39,17 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         made = parser.instantiate(parser.parse_object({"it": dict(values)}))
     except InputError:
         raise
-    except Exception as error:  # jsonargparse, and a constructor's own refusal
+    except Exception as error:  # from jsonargparse or from the constructor itself
         raise InputError(f"{where} cannot be used: {' '.join(str(error).split())[:400]}") from error
     return made.it
 
 
 def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """A config file as nested dictionaries, with ``table.key=value`` overrides (values as in TOML)."""
+    """Read a TOML file as nested dictionaries and apply ``table.key=value`` overrides (values as in TOML).
+
+    Raises:
+        InputError: If the file cannot be read, or the file or an override is not TOML.
+    """
     path = Path(path)
     try:
         config = tomllib.loads(path.read_text())
@@ -58,13 +66,43 @@ def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]
     return config
 
 
+def shipped_config(name_or_path: Path | str) -> Path:
+    """The path of a config file, given the path itself or the name of a config that ships with ecggen.
+
+    Shipped configs are package data of an installed wheel (``ecggen/configs``), or the folder ``configs`` of a
+    checkout.
+
+    Args:
+        name_or_path: A TOML file, or a name such as "vae", "classifier", "tiny/vae" or "large/vae".
+
+    Raises:
+        InputError: If there is no such file and no such shipped config; the message lists the names.
+
+    Example:
+        >>> shipped_config("vae").name
+        'vae.toml'
+    """
+    if Path(name_or_path).is_file():
+        return Path(name_or_path)
+    package = Path(ecggen.__file__).resolve().parent
+    folder = next((path for path in (package / "configs", package.parent / "configs") if path.is_dir()), package)
+    shipped = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
+    if str(name_or_path) not in shipped:
+        raise InputError(
+            f"there is no config {str(name_or_path)!r}",
+            "a TOML file or the name of a shipped config was expected",
+            f"shipped: {', '.join(shipped) or 'none'}",
+        )
+    return shipped[str(name_or_path)]
+
+
 def renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
-    """``values`` under the names that their keys have now; a warning for each old one.
+    """Replace old keys of ``values`` by their current names, with a warning for each.
 
     Args:
         values: As from TOML.
-        names: The present name of each old one.
-        where: What the warning calls the place.
+        names: Current name of each old key.
+        where: Name of the place in warnings.
     """
     for key in values:
         if key in names:
@@ -74,6 +112,6 @@ def renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> 
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """The question whether the most similar known name was meant; "" where none is similar."""
+    """Suggest the most similar known name ("did you mean …?"); "" if none is similar."""
     near = difflib.get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else ""

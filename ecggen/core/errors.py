@@ -1,16 +1,20 @@
-"""The one error that bad input raises: what was found, what was expected, what to do; and the one warning."""
+"""The exception and the warning for invalid input."""
 
 
 class InputError(ValueError):
-    """Something given to ecggen cannot be used as it is.
+    """Raised for any invalid input: files, arguments, configuration values.
 
-    Every reader, command and constructor raises this and nothing else for bad input, so that a
-    program needs one ``except`` and a person one sentence.
+    All readers, commands and constructors raise this exception and no other for invalid input.
+    The message has the form ``found; expected; do``.
 
     Args:
-        found: What was there ("lead 'V9' is not in this ECG (it has I, II)").
-        expected: What would have been right; may be left out where ``found`` says it already.
-        do: What the person can do about it.
+        found: What was found ("lead 'V9' is not in this ECG (it has I, II)").
+        expected: What was expected; may be omitted if ``found`` already states it.
+        do: How to solve the problem.
+
+    Example:
+        >>> str(InputError("the sampling rate is 0 Hz", "a positive number was expected", "give it with fs"))
+        'the sampling rate is 0 Hz; a positive number was expected; give it with fs'
     """
 
     def __init__(self, found: str, expected: str = "", do: str = ""):
@@ -19,4 +23,4 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """Something given to ecggen is used although it is doubtful, because its user said so."""
+    """Issued for questionable input that is used nevertheless, and for names that are deprecated."""

@@ -1,7 +1,7 @@
-"""Reading and writing: one function each way, whatever the format.
+"""Reading and writing of recordings in all formats.
 
-A file is known by its content; its name only says what belongs together (.hea beside .dat or .mat). Files are
-written under another name and then renamed: no half file ever stands under the name that was asked for.
+The format of a file is detected from its content; its name is used only to find companion files (.hea with .dat or
+.mat). Files are written under a temporary name and then renamed, so that a failure leaves no incomplete file.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _OWN = re.compile(
     r"(?:convert|augment(?:_\d+_of_\d+)?)\.(?:csv|json)|generate\w*\.json|"
     r"ptbxl_database(?:_\d+_of_\d+)?\.csv|scp_statements\.csv"
 )
-_LIST = re.compile(r"records\w*\.csv")  # beside a generate.json; anybody's recording may be called so
+_LIST = re.compile(r"records\w*\.csv")  # ecggen's own only next to a generate.json; otherwise it may be a recording
 LONGEST_MASTER = 2**20
-"""Bytes of a WFDB header that names segments."""
+"""Bytes of a WFDB master header that are searched for segments."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A recording as it was read.
+    """A recording with its metadata, as returned by ``reading``.
 
     Attributes:
         ecg: One record, or the batch that an npz file holds.
-        format: What people call the form of the file.
-        about: What the file says of the patient; what identifies somebody is in it only where it was asked for.
-        dropped: Kinds of what identifies somebody that the file holds, whether it was asked for or not.
-        changes: What was changed on the way, a sentence each: units, names, channels left out, padding cut off.
+        format: Name of the file format.
+        about: Metadata of the patient and the recording; identifying metadata only if requested.
+        dropped: Kinds of identifying metadata that the file holds, whether requested or not.
+        changes: Changes made while reading, one sentence each: units, lead names, omitted channels, removed padding.
     """
 
     ecg: ECG
@@ -67,26 +67,40 @@ def read(
     check: bool = True,
     allow_contradiction: bool = False,
 ) -> ECG:
-    """The recording in a file of any form that ``ecggen.io.formats`` lists.
+    """Read a recording as an ECG in mV; the format is detected from the content of the file.
+
+    Supported formats are listed in ``ecggen.io.formats.READ``.
 
     Args:
-        path: The file; of a WFDB record any of its files, or its name without suffix.
-        record: Which recording, where the file holds several: its name (see ``contents``), or its number from 1.
-        fs: Sampling rate in Hz, where the file does not say.
-        unit: mV, µV, nV or V, where the file does not say.
-        leads: The leads wanted, by name. Where the file does not name them, or by other names, a name for each
-            channel in the file's order, ``-`` leaving one out. One string holds them with commas between.
-        start: Where to begin, in seconds.
-        seconds: How much to read; everything by default.
-        check: Whether to refuse what is no ECG: leads flat, clipped, absurdly large or small, or contradicting
-            each other, and less than 2 s. Gaps are refused in any case.
-        allow_contradiction: Whether leads may break Einthoven's and Goldberger's laws; by how much is then warned of.
+        path: The file; for a WFDB record, any of its files, or its name without suffix.
+        record: Which recording, if the file holds several: its name (see ``contents``), or its number from 1.
+        fs: Sampling rate in Hz, if the file does not state it.
+        unit: mV, µV, nV or V, if the file does not state it.
+        leads: Names of the leads to read, as a sequence or a comma-separated string. If the file does not name its
+            channels, or uses unknown names: one name per channel in the order of the file, ``-`` to omit a channel.
+        start: Start in seconds.
+        seconds: Duration in seconds; everything by default.
+        check: Whether to reject recordings that cannot be ECGs: leads that are flat, clipped, implausibly large or
+            small or that contradict each other, and recordings shorter than 2 s. Gaps are always rejected.
+        allow_contradiction: Whether to accept leads that violate Einthoven's and Goldberger's laws, with a warning
+            that states the deviation.
 
     Returns:
         One record, or the batch that an npz file holds.
 
     Raises:
-        InputError: Whatever else is in the file; nothing else is raised.
+        InputError: If the file cannot be read, or its content and the arguments give no valid ECG. No other exception
+            is raised.
+
+    Example:
+        >>> import tempfile
+        >>> from ecggen.core.simulate import simulate
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> (path,) = write(simulate(1), Path(folder.name) / "simulated.csv")
+        >>> ecg = read(path, leads="V1, I", start=2, seconds=4)
+        >>> ecg.leads, ecg.fs, ecg.signal.shape
+        (('V1', 'I'), 100.0, torch.Size([1, 2, 400]))
+        >>> folder.cleanup()
     """
     options = {"fs": fs, "unit": unit, "leads": leads, "start": start, "seconds": seconds}
     return reading(path, record=record, **options, check=check, allow_contradiction=allow_contradiction).ecg
@@ -106,21 +120,22 @@ def reading(
     personal: bool = False,
     gaps: bool = False,
 ) -> Reading:
-    """The recording in a file, with what else the file says and what was changed; arguments as those of ``read``.
+    """Read a recording with its metadata and a list of the changes made; further arguments as for ``read``.
 
     Args:
         path: The file.
-        personal: Whether to keep what identifies somebody.
-        gaps: Whether samples may be missing; they are NaN then.
+        personal: Whether to keep identifying metadata.
+        gaps: Whether to accept missing samples, which are NaN in the result.
 
     Raises:
-        InputError: Whatever else is in the file; nothing else is raised.
+        InputError: If the file cannot be read, or its content and the arguments give no valid ECG. No other exception
+            is raised.
     """
     path = Path(path)
     names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
-    with telling_of(path):
-        with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
-            source = Source(_addressed(path), record, None if names is None else len(names), start, seconds)
+    with naming_file(path):
+        with np.errstate(all="ignore"):  # an invalid gain may overflow; the result is rejected below
+            source = Source(_resolved(path), record, None if names is None else len(names), start, seconds)
             form, found = _decoded(source)
             ecg = admit(found, fs, unit, names, start, seconds)
         if not gaps:
@@ -133,7 +148,7 @@ def reading(
 
 
 def _check_laws(ecg: ECG, path: Path, allow_contradiction: bool) -> None:
-    """An InputError where the leads contradict each other, or a warning where that is allowed."""
+    """Raise InputError if the leads contradict each other, or warn if that is allowed."""
     try:
         check_laws(ecg)
     except InputError as error:
@@ -143,21 +158,21 @@ def _check_laws(ecg: ECG, path: Path, allow_contradiction: bool) -> None:
 
 
 def contents(path: str | Path) -> list[str]:
-    """Names of the recordings in a file, for ``record``; empty for a file that is one recording.
+    """Names of the recordings in a file, as ``read`` takes them in ``record``; empty for a file with one recording.
 
     Raises:
-        InputError: Where the file is of no known form, or broken.
+        InputError: If the format is unknown or the file is broken.
     """
     path = Path(path)
-    with telling_of(path):
-        source = Source(_addressed(path))
+    with naming_file(path):
+        source = Source(_resolved(path))
         form = formats.known(source)
         return list(form.contents(source)) if form.contents else []
 
 
 @contextmanager
-def telling_of(path: Path) -> Iterator[None]:
-    """Around the reading of a file: what goes wrong is told with the file's name."""
+def naming_file(path: Path) -> Iterator[None]:
+    """Context that adds the name of the file to the message of any error."""
     try:
         yield
     except InputError as error:
@@ -167,19 +182,29 @@ def telling_of(path: Path) -> Iterator[None]:
 
 
 def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About | None = None) -> list[Path]:
-    """Write an ECG in the format of the suffix (``formats.WRITE``: .hea with its .dat, .csv …).
+    """Write an ECG in the format given by the suffix.
+
+    Suffixes are those of ``ecggen.io.formats.WRITE``: .hea (with its .dat), .mat, .csv, .npz, .edf, .dcm and .xml.
 
     Args:
-        ecg: One record; an .npz holds a batch as well.
-        path: Where to; the suffix is the format.
-        overwrite: Whether to replace what is there.
-        about: What is known of the patient; a format writes of it what it has a place for.
+        ecg: One record; .npz also takes a batch.
+        path: Output file; the suffix determines the format.
+        overwrite: Whether to replace an existing file.
+        about: Metadata of the patient and the recording; a format writes the fields that it has a place for.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: Where the format cannot hold this ECG, a file is there already, or the disk refuses.
+        InputError: If the format cannot hold this ECG, a file exists already, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from ecggen.core.simulate import simulate
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> [path.name for path in write(simulate(1), Path(folder.name) / "simulated.hea")]
+        ['simulated.dat', 'simulated.hea']
+        >>> folder.cleanup()
     """
     path = Path(path)
     encode = formats.WRITE.get(path.suffix)
@@ -188,8 +213,8 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
     if len(ecg) != 1 and path.suffix != ".npz":
         raise InputError(
             f"the ECG is a batch of {len(ecg)} records",
-            f"{path.suffix} holds one",
-            "write each under a name of its own, as in write(ecg[0], …), or all into one .npz",
+            f"one record was expected for {path.suffix}",
+            "write each record to its own file, as in write(ecg[0], …), or all to one .npz",
         )
     if not ecg.signal.numel() or not torch.isfinite(ecg.signal).all():
         raise InputError("the ECG is empty or has gaps", "a number for every sample was expected", "crop it first")
@@ -206,24 +231,39 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
 
 
 def records(folder: str | Path) -> list[Path]:
-    """The recordings in a folder and the folders in it, sorted: files by their names (``formats.SUFFIXES``), others of
-    names that many files have (``formats.LIKELY``) where their content shows a form, and no lists of ecggen's own.
+    """Find the recordings in a folder and its subfolders.
+
+    Files with a suffix of ``formats.SUFFIXES`` are taken by name, those with a suffix of ``formats.LIKELY`` if their
+    content shows a known format. Tables and descriptions that ecggen itself writes are left out.
+
+    Returns:
+        Sorted paths.
 
     Raises:
-        InputError: Where there is no such folder, one of its folders cannot be opened, or no recording is in it.
+        InputError: If the folder does not exist, a subfolder cannot be opened, or no recording is found.
+
+    Example:
+        >>> import tempfile
+        >>> from ecggen.core.simulate import simulate
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> paths = write(simulate(1), Path(folder.name) / "simulated.hea")
+        >>> [path.name for path in records(folder.name)]
+        ['simulated.hea']
+        >>> folder.cleanup()
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", do="name one that holds recordings")
+        raise InputError(f"there is no folder {folder}", do="give a folder that holds recordings")
     found: list[Path] = []
     try:
         for place, _, names in os.walk(folder, onerror=_refuse_folder):
             found += [Path(place) / name for name in names if not (name.startswith(".") or _is_own(name, names))]
     except OSError as error:
-        raise InputError(f"the folder {error.filename} cannot be opened ({error.strerror})", do="allow it") from error
+        found_here = f"the folder {error.filename} cannot be opened ({error.strerror})"
+        raise InputError(found_here, do="give permission to read it") from error
     paths = _without_segments(sorted(path for path in found if path.is_file() and _may_be_recording(path)))
     if not paths:
-        raise InputError(f"no recording lies in {folder}", f"files named {', '.join(SUFFIXES)} were expected")
+        raise InputError(f"no recording was found in {folder}", f"files named {', '.join(SUFFIXES)} were expected")
     return paths
 
 
@@ -231,14 +271,14 @@ def _refuse_folder(error: OSError) -> None:
     raise error
 
 
-def _is_own(name: str, beside: Sequence[str]) -> bool:
-    """Whether a file is a table or a description that ecggen, or PTB-XL, puts beside recordings."""
-    generated = any(re.fullmatch(r"generate\w*\.json", other) for other in beside)
+def _is_own(name: str, siblings: Sequence[str]) -> bool:
+    """Whether a file is a table or description that ecggen or PTB-XL stores next to recordings."""
+    generated = any(re.fullmatch(r"generate\w*\.json", other) for other in siblings)
     return bool(_OWN.fullmatch(name) or (generated and _LIST.fullmatch(name)))
 
 
 def _may_be_recording(path: Path) -> bool:
-    """Whether a file is called as recordings are, or holds one in a form of its own."""
+    """Whether a file has the suffix of a recording, or a content of a known format other than plain CSV."""
     suffix = path.suffix.lower()
     if suffix not in LIKELY:
         return suffix in SUFFIXES
@@ -249,7 +289,7 @@ def _may_be_recording(path: Path) -> bool:
 
 
 def _without_segments(paths: list[Path]) -> list[Path]:
-    """The files without the segments that another WFDB header among them joins."""
+    """The files without the segments of a WFDB master header among them."""
     segments: set[Path] = set()
     for path in (path for path in paths if path.suffix == ".hea"):
         with suppress(OSError), path.open("rb") as file:
@@ -260,71 +300,72 @@ def _without_segments(paths: list[Path]) -> list[Path]:
 
 
 def decode(path: Path, record: str | None = None, named: int | None = None) -> Found:
-    """What the file says in its own words, read by the format that its content shows.
+    """Decode a file without conversion of names and units; the format is detected from its content.
 
     Args:
-        path: The file; of a WFDB record any of its files, or its name without suffix.
-        record: Which recording, where the file holds several.
-        named: How many channels the user has named, if any.
+        path: The file; for a WFDB record, any of its files, or its name without suffix.
+        record: Which recording, if the file holds several.
+        named: Number of channels that the user has named, if any.
 
     Raises:
-        InputError: Where the format is unknown or the file broken; an OSError where it cannot be opened.
+        InputError: If the format is unknown or the file is broken.
+        OSError: If the file cannot be opened.
     """
-    return _decoded(Source(_addressed(path), record, named))[1]
+    return _decoded(Source(_resolved(path), record, named))[1]
 
 
 def _decoded(source: Source) -> tuple[Format, Found]:
-    """The form of a file, and what it says."""
+    """The format of a file, and its decoded content."""
     form = formats.known(source)
     if source.record is not None and form.contents is None:
-        raise InputError(f"the file is one recording ({form.name})", "record was expected to be left away")
+        raise InputError(f"the file is one recording ({form.name})", "no record was expected", "omit record")
     return form, form.read(source)
 
 
 def changes(found: Found, ecg: ECG, unit: str | None, leads: Sequence[str] | None) -> tuple[str, ...]:
-    """What the door changed between the file's words and the ECG; ``unit`` and ``leads`` are its user's."""
-    said = []
+    """Changes between the decoded file and the ECG, one sentence each; ``unit`` and ``leads`` are the user's."""
+    notes = []
     rows = agreed_leads(found.names, leads)[0]
     names = {lead: found.names[row] or lead for lead, row in zip(ecg.leads, rows, strict=True)}
     renamed = [" → ".join((called(name).strip("'"), lead)) for lead, name in names.items() if name != lead]
     if renamed:
-        said.append(f"leads renamed: {', '.join(renamed)}")
+        notes.append(f"leads renamed: {', '.join(renamed)}")
     if len(found.names) > len(rows):
         left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows]
-        said.append(f"channels left out: {listed(left)}")
+        notes.append(f"channels left out: {listed(left)}")
     units = {found.units[row] or unit for row in rows}
     scaled = sorted(shown(one) for one in units if one and millivolts_or_none(one) != 1.0)
     if scaled:
-        said.append(f"unit {', '.join(scaled)} → mV")
+        notes.append(f"unit {', '.join(scaled)} → mV")
     if found.lasts is not None or ecg.samples != found.values.shape[-1]:
         whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
-        said.append(f"cut from {whole:g} to {ecg.seconds:g} s")
-    return (*said, *found.notes)
+        notes.append(f"cut from {whole:g} to {ecg.seconds:g} s")
+    return (*notes, *found.notes)
 
 
-def _addressed(path: Path) -> Path:
-    """The file that ``path`` means: of a WFDB record, its header."""
+def _resolved(path: Path) -> Path:
+    """The file to open for ``path``: the header for any file of a WFDB record."""
     samples = path.suffix in (".dat", ".mat")
     header = path.with_suffix(".hea") if samples else Path(f"{path}.hea")
     if header.is_file() and (samples or not path.exists()):
         return header
     if path.is_dir():
-        raise InputError("this is a folder", "a recording was expected", "name one of the files in it")
+        raise InputError("this is a folder", "a recording was expected", "give one of the files in it")
     if not path.exists():
         raise InputError("there is no such file", "a recording was expected", "check its name and folder")
     if not path.is_file():
-        raise InputError("this is no regular file", "a recording was expected")
+        raise InputError("this is not a regular file", "a recording was expected")
     return path
 
 
 def place(contents: dict[Path, bytes]) -> None:
-    """Put the bytes under their names, whole or not at all: all of them are written before the first is renamed."""
-    waiting = {path: path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp") for path in contents}
+    """Write files atomically: all are written under temporary names before the first is renamed."""
+    temporaries = {path: path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp") for path in contents}
     try:
         for path, content in contents.items():
-            waiting[path].write_bytes(content)
-        for path, temporary in waiting.items():
+            temporaries[path].write_bytes(content)
+        for path, temporary in temporaries.items():
             temporary.replace(path)
     finally:
-        for temporary in waiting.values():
+        for temporary in temporaries.values():
             temporary.unlink(missing_ok=True)

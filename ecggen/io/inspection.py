@@ -1,7 +1,7 @@
-"""What a person should know of a recording before trusting it: gaps, flat and clipped parts, laws, exchanged arms.
+"""Quality report of a recording: gaps, flat and clipped segments, lead laws, exchanged limb electrodes.
 
-Nothing is refused here. Limb electrodes that were exchanged leave the lead laws intact, so they are known by their
-morphology: I and II run with V6 in nearly every heart, and against it when an arm was exchanged.
+Nothing is rejected here. Exchanged limb electrodes do not violate the lead laws. They are detected by morphology:
+leads I and II normally correlate with V6, and are inverted relative to V6 if arm electrodes are exchanged.
 """
 
 from __future__ import annotations
@@ -17,30 +17,32 @@ from scipy.signal import butter, sosfiltfilt
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
-from ecggen.io.quality import CONTRADICTION, SHORTEST, check_laws, check_quality, clipped_leads, longest_whole
+from ecggen.io.quality import CONTRADICTION, CORRECTS, SHORTEST, check_laws, check_quality, clipped_leads, longest_run
 
 FLAT = 1.0
-"""Seconds for which a lead keeps exactly one value before that is said."""
-AGAINST = -0.5
-"""Correlation with V6 below which I or II is held to be upside down.
+"""Duration in seconds from which a constant segment of a lead is reported."""
+INVERTED = -0.5
+"""Correlation with V6 below which lead I or II is reported as inverted.
 
-Of the 2,183 records of PTB-XL's fold 9, 1.3 % are suspected as they are published (some of them exchanged indeed);
-with the arms exchanged 91 % are, with right arm and left leg exchanged 92 %. The limit was chosen on fold 8.
+Of the 2,183 records of PTB-XL's fold 9, 1.3 % are reported as published (in some of them electrodes are indeed
+exchanged). With the arm electrodes exchanged, 91 % are reported, with right arm and left leg exchanged, 92 %. The
+limit was chosen on fold 8.
 """
-STILL = 0.1
-"""Deviation of a limb lead beside the other two below which the right leg's electrode is held to be on an arm.
+NEARLY_FLAT = 0.1
+"""Ratio of standard deviations of a limb lead and the other two below which the lead is reported as nearly flat.
 
-1 of the 2,183 records of PTB-XL's fold 9 lies below, at 0.09; such an exchange leaves nothing but noise in the lead.
+An exchange of the right-leg electrode with another limb electrode leaves only noise in one lead. 1 of the 2,183
+records of PTB-XL's fold 9 lies below the limit, at 0.09.
 """
 ROUNDING = 0.02
-"""mV of departure from the lead laws that rounding to 5 µV a step can explain."""
+"""Deviation from the lead laws in mV that rounding to steps of 5 µV can explain."""
 RATES = (25.0, 230.0)
-"""Beats per minute outside of which the sampling rate is doubted."""
+"""Range of heart rates in beats per minute outside of which the sampling rate is questioned."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a lead, in seconds from the beginning."""
+    """A segment of a lead, in seconds from the start of the recording."""
 
     lead: str
     first: float
@@ -52,15 +54,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen in one record.
+    """Quality report of one record.
 
     Attributes:
-        gaps: Where samples are missing.
-        flat: Where a lead keeps one value for ``FLAT`` or longer.
-        clipped: Leads that stand at their highest or lowest value for long.
-        law_residual: Largest departure from the lead laws in mV, in the longest whole part.
-        heart_rate: Beats per minute, or None where fewer than two R peaks were found.
-        doubts: What speaks against the recording, a sentence each.
+        gaps: Segments without samples.
+        flat: Segments of at least ``FLAT`` seconds in which a lead is constant.
+        clipped: Leads whose peaks are clipped.
+        law_residual: Largest deviation from the lead laws in mV, in the longest segment without gaps.
+        heart_rate: Beats per minute; None if fewer than two R peaks were found.
+        doubts: Problems of the recording, one sentence each.
     """
 
     gaps: tuple[Part, ...]
@@ -71,7 +73,7 @@ class Inspection:
     doubts: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for a program."""
+        """The report as a dictionary for JSON."""
         return {
             "gaps": [vars(part) for part in self.gaps],
             "flat": [vars(part) for part in self.flat],
@@ -83,88 +85,96 @@ class Inspection:
 
 
 def inspect(ecg: ECG) -> Inspection:
-    """What there is to say of one record, which may have gaps (NaN).
+    """Inspect one record, which may have gaps (NaN).
 
     Raises:
-        InputError: Where a batch is given.
+        InputError: If a batch is given.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> report = inspect(simulate(1, heart_rate=60))
+        >>> report.heart_rate, report.doubts
+        (60.0, ())
     """
     if len(ecg) != 1:
         raise InputError(f"the ECG is a batch of {len(ecg)} records", "one was expected", "inspect them one by one")
     missing = ~np.isfinite(ecg.signal[0].numpy())
     gaps = tuple(_parts(ecg, missing, 0.0))
-    whole = _whole(ecg, missing)
+    complete = _complete(ecg, missing)
     held = np.zeros_like(missing)
     held[:, 1:] = np.diff(np.nan_to_num(ecg.signal[0].numpy(), nan=1e30), axis=1) == 0
     flat = tuple(replace(part, first=part.first - 1 / ecg.fs) for part in _parts(ecg, held & ~missing, FLAT))
-    if whole is None:
-        doubt = f"no part of {SHORTEST:g} s is whole in all leads"
+    if complete is None:
+        doubt = f"no segment of {SHORTEST:g} s has samples in all leads"
         return Inspection(gaps, flat, (), 0.0, None, (doubt,))
-    rate = _rate(whole)
-    doubts = [*refusals(whole), *_doubts(whole, rate, gaps, flat)]
-    return Inspection(gaps, flat, clipped_leads(whole), float(whole.law_residual().max()), rate, tuple(doubts))
+    rate = _rate(complete)
+    doubts = [*refusals(complete), *_doubts(complete, rate, gaps, flat)]
+    return Inspection(gaps, flat, clipped_leads(complete), float(complete.law_residual().max()), rate, tuple(doubts))
 
 
 def exchanged(ecg: ECG) -> list[str]:
-    """Which limb electrodes seem to be exchanged in one record, a sentence each; [] where nothing speaks for it.
+    """Limb electrodes that may be exchanged in one record, one sentence each; empty if there is no sign of it.
 
-    An exchange of left arm and left leg leaves an ECG that another heart may have: it is not looked for.
+    An exchange of left arm and left leg gives an ECG that is plausible for another patient. It is not searched for.
     """
-    known = {lead: _quiet(ecg, lead) for lead in (*ecg.leads,) if lead in ("I", "II", "III", "V5", "V6")}
+    known = {lead: _without_wander(ecg, lead) for lead in ecg.leads if lead in ("I", "II", "III", "V5", "V6")}
     chest = known.get("V6", known.get("V5"))
-    against = {lead: _correlation(known[lead], chest) for lead in ("I", "II") if lead in known and chest is not None}
-    said = []
-    if against:
-        lead, r = min(against.items(), key=lambda pair: pair[1])
-        who = {"I": "left and right arm", "II": "right arm and left leg"}[lead]
-        if r < AGAINST:
-            said.append(f"lead {lead} runs against the left chest leads (r {r:.2f}): {who} may be exchanged")
+    with_chest = {lead: _correlation(known[lead], chest) for lead in ("I", "II") if lead in known and chest is not None}
+    notes = []
+    if with_chest:
+        lead, r = min(with_chest.items(), key=lambda pair: pair[1])
+        electrodes = {"I": "left and right arm", "II": "right arm and left leg"}[lead]
+        if r < INVERTED:
+            notes.append(
+                f"lead {lead} is inverted relative to the left chest leads (r {r:.2f}): {electrodes} may be exchanged"
+            )
     if {"I", "II", "III"} <= set(known):
         size = {lead: known[lead].std() for lead in ("I", "II", "III")}
         lead = min(size, key=size.__getitem__)
-        if size[lead] < STILL * np.hypot(*(size[other] for other in size if other != lead)):
-            said.append(f"lead {lead} is nearly still beside the others: the right leg's electrode may be on a limb")
-    return said
+        if size[lead] < NEARLY_FLAT * np.hypot(*(size[other] for other in size if other != lead)):
+            notes.append(f"lead {lead} is nearly flat: the right-leg electrode may be exchanged with another limb's")
+    return notes
 
 
 def refusals(ecg: ECG) -> Iterator[str]:
-    """What ``read`` would refuse the record for."""
+    """Reasons for which ``read`` would reject the record."""
     for check in (check_quality, check_laws):
         try:
             check(ecg)
         except InputError as error:
-            mend = error.do.partition("; ")[0] if "would mend it" in error.do else ""
-            yield "; ".join(filter(None, (error.found, error.expected, mend)))
+            correction = error.do.partition("; ")[0] if CORRECTS in error.do else ""
+            yield "; ".join(filter(None, (error.found, error.expected, correction)))
 
 
 def _doubts(ecg: ECG, rate: float | None, gaps: Sequence[Part], flat: Sequence[Part]) -> Iterator[str]:
     if gaps:
         yield f"samples are missing: {_some(gaps)}"
     if flat:
-        yield f"the signal stands still: {_some(flat)}"
+        yield f"the signal is constant: {_some(flat)}"
     off = float(ecg.law_residual().max())
     if ROUNDING < off <= CONTRADICTION:
-        yield f"the lead laws are off by up to {off * 1000:.0f} µV, more than rounding explains"
+        yield f"the leads deviate from the lead laws by up to {off * 1000:.0f} µV, more than rounding explains"
     if rate is None:
         yield "fewer than two R peaks were found"
     elif not RATES[0] <= rate <= RATES[1]:
-        yield f"the heart would beat {rate:.0f} times a minute: is the sampling rate of {ecg.fs:g} Hz right?"
+        yield f"the heart rate would be {rate:.0f} per minute: is the sampling rate of {ecg.fs:g} Hz right?"
     yield from exchanged(ecg)
 
 
 def _rate(ecg: ECG) -> float | None:
-    """Beats per minute; the detector wants 100 Hz, and below 20 Hz there is no QRS left to find."""
+    """Beats per minute; the detector needs 100 Hz, and below 20 Hz QRS complexes cannot be detected."""
     if ecg.fs < 20:
         return None
     return heart_rate(r_peaks(ecg.resample(100.0) if ecg.fs < 100 else ecg)[0])
 
 
 def _some(parts: Sequence[Part]) -> str:
-    more = f" and {len(parts) - 6} more parts" if len(parts) > 6 else ""
+    more = f" and {len(parts) - 6} more segments" if len(parts) > 6 else ""
     return ", ".join(map(str, parts[:6])) + more
 
 
 def _parts(ecg: ECG, at: np.ndarray, shortest: float) -> Iterator[Part]:
-    """Runs of true values in ``at`` (lead, time) that last ``shortest`` s."""
+    """Runs of true values in ``at`` (lead, time) that last at least ``shortest`` s."""
     for lead, row in zip(ecg.leads, at, strict=True):
         edges = np.flatnonzero(np.diff(np.r_[False, row, False].astype(np.int8))).reshape(-1, 2)
         for first, last in edges:
@@ -172,21 +182,21 @@ def _parts(ecg: ECG, at: np.ndarray, shortest: float) -> Iterator[Part]:
                 yield Part(lead, float(first / ecg.fs), float(last / ecg.fs))
 
 
-def _whole(ecg: ECG, missing: np.ndarray) -> ECG | None:
-    """The longest part in which no lead that is there at all lacks a sample; None where it is too short."""
+def _complete(ecg: ECG, missing: np.ndarray) -> ECG | None:
+    """The longest segment without gaps, leads without any sample left out; None if it is too short."""
     rows = np.flatnonzero(~missing.all(1))
     if not len(rows):
         return None
     here: np.ndarray = np.all(~missing[rows], axis=0)
-    first, last = longest_whole(here)
+    first, last = longest_run(here)
     kept = replace(
         ecg, signal=ecg.signal[:, torch.from_numpy(rows), first:last], leads=tuple(ecg.leads[i] for i in rows)
     )
     return kept if kept.seconds >= SHORTEST else None
 
 
-def _quiet(ecg: ECG, lead: str) -> np.ndarray:
-    """A lead without its wander."""
+def _without_wander(ecg: ECG, lead: str) -> np.ndarray:
+    """A lead without baseline wander."""
     wave = ecg.pick(lead).signal[0, 0].double().numpy()
     return sosfiltfilt(butter(2, min(0.5, 0.4 * ecg.fs), "highpass", fs=ecg.fs, output="sos"), wave)
 

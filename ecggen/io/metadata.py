@@ -1,7 +1,7 @@
-"""What a file says besides the samples: facts that may go on, and what identifies a person, which stays behind.
+"""Metadata of a recording: fields that are kept, and identifying fields that are removed by default.
 
-A name, a date of birth, a number of a patient or a device, the day of a recording, and free text (which may name
-people) are dropped unless somebody asks for them.
+Names, dates of birth, numbers of patients and devices, the time of a recording, and free text (which may contain
+names) are removed unless they are requested.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 PERSONAL = {
     "name": "the patient's name",
-    "patient_id": "a number or code of the patient",
+    "patient_id": "the number or code of the patient",
     "birth_date": "the date of birth",
     "recorded": "the day and time of the recording",
     "device_serial": "the serial number or address of the device",
@@ -19,21 +19,21 @@ PERSONAL = {
     "people": "names of physicians, nurses or technicians",
     "statements": "free text: findings, comments, symptoms",
 }
-"""What can identify somebody, by kind."""
+"""Kinds of identifying metadata, with a description."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a file says of the patient and the recording.
+    """Metadata of the patient and the recording.
 
     Attributes:
         age: Years, or None.
         sex: "M" or "F", or None.
-        codes: Diagnoses as the file codes them: SNOMED CT (numbers) or SCP statements (words).
-        report: The report, where its publisher has cleared it of names; other free text is personal.
-        patient: An identifier without meaning, by which a data set keeps records of one patient together.
-        fold: Number of the part of a data set's split that the patient belongs to, or None.
-        personal: What identifies somebody, by the kinds of ``PERSONAL``; empty unless a file holds it.
+        codes: Diagnoses as coded in the file: SNOMED CT (numbers) or SCP statements (letters).
+        report: The report, if its publisher has de-identified it; other free text belongs to ``personal``.
+        patient: Pseudonym by which a data set groups the records of one patient.
+        fold: Fold of the data set that the patient belongs to, or None.
+        personal: Identifying metadata by the kinds of ``PERSONAL``; empty unless the file holds it.
     """
 
     age: float | None = None
@@ -46,11 +46,11 @@ class About:
 
     def __post_init__(self):
         kept = {kind: " ".join(text.split()) for kind, text in self.personal.items() if text and text.strip()}
-        assert kept.keys() <= PERSONAL.keys(), f"{kept.keys() - PERSONAL.keys()} are no kinds of PERSONAL"
+        assert kept.keys() <= PERSONAL.keys(), f"{kept.keys() - PERSONAL.keys()} are not in PERSONAL"
         object.__setattr__(self, "personal", kept)
 
     def lines(self) -> list[str]:
-        """``key: value`` lines for a file's comments; ``parse`` reads them back."""
+        """``key: value`` lines for the comments of a file; ``parse`` reads them back."""
         metadata = {
             "age": "" if self.age is None else f"{self.age:g}",
             "sex": self.sex or "",
@@ -62,19 +62,24 @@ class About:
 
     @staticmethod
     def parse(lines: Sequence[str]) -> About:
-        """What ``lines`` wrote; other lines are passed over."""
-        said = dict(line.split(": ", 1) for line in lines if ": " in line)
-        personal = {kind: said[f"personal-{kind}"] for kind in PERSONAL if f"personal-{kind}" in said}
-        age, sex, codes = years(said.get("age", "")), sex_of(said.get("sex", "")), said.get("codes", "").split()
-        return About(age, sex, tuple(codes), said.get("report", ""), personal=personal)
+        """Parse the output of ``lines``; other lines are ignored."""
+        stated = dict(line.split(": ", 1) for line in lines if ": " in line)
+        personal = {kind: stated[f"personal-{kind}"] for kind in PERSONAL if f"personal-{kind}" in stated}
+        age, sex, codes = years(stated.get("age", "")), sex_of(stated.get("sex", "")), stated.get("codes", "").split()
+        return About(age, sex, tuple(codes), stated.get("report", ""), personal=personal)
 
     def anonymous(self) -> About:
-        """The same without what identifies somebody."""
+        """The metadata without identifying fields."""
         return replace(self, personal={})
 
 
 def years(text: str) -> float | None:
-    """An age in years as files write it ("74", "074Y", "18 M", ">89"), or None where it is none (or 300: over 89)."""
+    """Parse an age ("74", "074Y", "18 M", ">89") as years; None if it is no age. 300 stands for over 89, giving 90.
+
+    Example:
+        >>> years("074Y"), years("18 M"), years("unknown")
+        (74.0, 1.5, None)
+    """
     bare = text.strip().upper().lstrip(">").rstrip("+").strip()
     unit = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}.get(bare[-1:], 1.0)
     number = bare.rstrip("YMWD").strip()
@@ -85,7 +90,7 @@ def years(text: str) -> float | None:
 
 
 def sex_of(text: str) -> str | None:
-    """ "M" or "F" of what files write (male, F, Female, w …), or None."""
+    """Parse a sex (male, F, Female, w …) as "M" or "F"; None if it is unknown."""
     word = text.strip().casefold()
     known = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F", "w": "F", "männlich": "M"}
     return (known | {"weiblich": "F"}).get(word)

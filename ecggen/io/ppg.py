@@ -1,8 +1,8 @@
-"""Reading a PPG: its channel found, its rate known, its pulses the right way up.
+"""Reading of PPGs: selection of the channel, sampling rate, polarity and quality checks.
 
-A PPG has no unit, so none is asked for: the wave comes back with mean 0 and deviation 1. What makes it useless for
-telling beats is refused (flat, mostly clipped, gaps, no pulse, a rate at which no heart beats); what can be mended
-is mended and said (upside down). No rhythm is refused for being irregular: a pulse is known by its shape as well.
+A PPG has no physical unit and is standardised to mean 0 and standard deviation 1. Recordings in which beats cannot be
+detected are rejected: flat or mostly clipped signals, long gaps, no pulse, an implausible pulse rate. An inverted PPG
+is corrected, with a note. Irregular rhythms are accepted, because pulses are also recognised by their shape.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from ecggen.core.ecg import check_rate
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import pulse_slope
 from ecggen.io import files
-from ecggen.io.files import telling_of
+from ecggen.io.files import naming_file
 from ecggen.io.formats import npz
 from ecggen.io.formats.csv.empatica import RATES, without_stamp
 from ecggen.io.normalise import Found, agreed, find_lead, is_other, listed, shown
 from ecggen.io.source import Source
 
 SHORTEST = 2.0
-"""Seconds."""
+"""Shortest PPG in seconds."""
 LONGEST_GAP = 0.2
-"""Seconds up to which missing samples are drawn straight from one neighbour to the other."""
+"""Longest gap in seconds that is filled by linear interpolation."""
 LARGEST = 1e12
-"""Of no use to any converter; the counts of a 32-bit one end at 4e9."""
+"""Largest accepted absolute value; the counts of a 32-bit converter end at 4e9."""
 CLIPPED = (0.02, 0.3)
-"""Share of a PPG that stands at its highest or lowest value: from the first on it is said, from the second refused."""
+"""Fractions of samples at the highest or lowest value from which a PPG is reported as clipped, and rejected."""
 PULSES = (25.0, 300.0)
-"""Beats per minute that a heart can have."""
+"""Range of plausible pulse rates in beats per minute."""
 UPSIDE_DOWN = -0.5
-"""Skewness of the slope below which a PPG is turned over.
+"""Skewness of the slope below which a PPG is inverted.
 
 A pulse rises faster than it falls: the slope's skewness is 0.25 to 1.95 in the first four minutes of BIDMC's 43
 recordings, and above 0.27 in 99 % of their windows of 10 s.
 """
-ALIKE = 0.83
-"""Median correlation of the rises of a PPG with their mean.
+SIMILAR = 0.83
+"""Smallest median correlation of the rises of an irregular PPG with their mean.
 
 98 % of BIDMC's windows of 10 s have more than 0.95, simulated atrial fibrillation of 30 s more than 0.84; band-passed
-noise of 10 s has 0.63 to 0.87, 0.77 in the median.
+noise of 10 s has 0.63 to 0.87, with a median of 0.77.
 """
 PERIODIC = 0.6
-"""Autocorrelation from which a period is clear; in atrial fibrillation there is none."""
+"""Autocorrelation from which a PPG counts as periodic; in atrial fibrillation it is not."""
 
 _PPG = re.compile(r"(?:.*[^a-z])?(?:pleth|ppg|bvp)(?:[^a-z].*|[a-z]{0,8})", re.IGNORECASE)
-# BIDMC's WFDB headers write a comma behind each name.
+# BIDMC's WFDB headers have a comma after each name.
 _ROUND_A_NAME = " \t,;:'\""
 
 
@@ -62,10 +62,10 @@ class PPG:
     """A photoplethysmogram.
 
     Attributes:
-        wave: (time,) float32, mean 0, deviation 1, rising with each pulse.
+        wave: (time,) float32 with mean 0 and standard deviation 1, rising with each pulse.
         fs: Sampling rate in Hz.
-        origin: The file and the channel it was read from.
-        notes: What was doubtful or mended, a sentence each.
+        origin: File and channel from which it was read.
+        notes: Corrections and doubts, one sentence each.
     """
 
     wave: Tensor
@@ -88,49 +88,66 @@ def read_ppg(
     start: float = 0.0,
     seconds: float | None = None,
 ) -> PPG:
-    """The PPG in a file: WFDB, CSV, npz, HDF5, Empatica's (E4: the zip or its ``BVP.csv``; EmbracePlus: Avro).
+    """Read a PPG; the format is detected from the content of the file.
+
+    Formats that hold PPGs are WFDB, CSV, npz, HDF5, and those of Empatica (E4: the zip or its ``BVP.csv``;
+    EmbracePlus: Avro).
 
     Args:
-        path: The file. Its PPG is known by its name (PLETH, PPG, BVP), or by being the only channel.
-        record: Which recording, where the file holds several: its name, or its number from 1.
-        fs: Sampling rate in Hz, where the file does not say.
-        channel: The channel meant, by its name in the file, or by its number from 1 where channels have no names.
-        start: Where to begin, in seconds.
-        seconds: How much to read; everything by default.
+        path: The file. The PPG is the channel named PLETH, PPG or BVP, or the only channel.
+        record: Which recording, if the file holds several: its name, or its number from 1.
+        fs: Sampling rate in Hz, if the file does not state it.
+        channel: Name of the channel in the file, or its number from 1 if the channels have no names.
+        start: Start in seconds.
+        seconds: Duration in seconds; everything by default.
+
+    Returns:
+        The PPG, standardised and with upright pulses.
 
     Raises:
-        InputError: Whatever else is in the file; nothing else is raised.
+        InputError: If the file cannot be read, or holds no usable PPG. No other exception is raised.
+
+    Example:
+        >>> import tempfile
+        >>> from ecggen.core.simulate import simulate_ppg, simulated_peaks
+        >>> wave = simulate_ppg(simulated_peaks(10, 72), 10, 125, np.random.default_rng(0))
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> np.savez(Path(folder.name) / "finger.npz", PLETH=wave, fs=125)
+        >>> ppg = read_ppg(Path(folder.name) / "finger.npz", seconds=8)
+        >>> ppg.origin, ppg.fs, ppg.seconds
+        ('finger.npz, PLETH', 125.0, 8.0)
+        >>> folder.cleanup()
     """
     path = Path(path)
-    with telling_of(path):
+    with naming_file(path):
         found = without_stamp(decode(path, record))
         row = _row(found, channel)
         rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
         if not RATES[0] <= rate <= RATES[1]:
-            expected = f"{RATES[0]:g} to {RATES[1]:g} Hz were expected of a PPG"
+            expected = f"{RATES[0]:g} to {RATES[1]:g} Hz were expected for a PPG"
             raise InputError(
                 f"the sampling rate is {rate:g} Hz", expected, "correct the rate, or use another recording"
             )
-        wave = _whole(_part(np.asarray(found.values[row], np.float64), rate, start, seconds), rate)
+        wave = _checked(_part(np.asarray(found.values[row], np.float64), rate, start, seconds), rate)
         notes = _clipped(wave)
-        wave, turned = _upright(wave, rate)
+        wave, inverted = _upright(wave, rate)
         _refuse_no_pulse(wave, rate)
         name = (found.names[row] or f"channel {row + 1}").strip(_ROUND_A_NAME)
-        return PPG(torch.from_numpy(_scaled(wave)), rate, f"{path.name}, {name}", (*notes, *turned))
+        return PPG(torch.from_numpy(_scaled(wave)), rate, f"{path.name}, {name}", (*notes, *inverted))
 
 
 def decode(path: Path, record: str | None = None) -> Found:
-    """What a file says, whatever its format, in its own words.
+    """Decode a file of any format without conversion of names and units.
 
     Args:
         path: The file.
-        record: Which recording, where the file holds several.
+        record: Which recording, if the file holds several.
 
     Raises:
-        InputError: Where it cannot be read.
+        InputError: If it cannot be read.
     """
     try:
-        with np.errstate(all="ignore"):  # an absurd gain overflows, and what it gives is refused
+        with np.errstate(all="ignore"):  # an invalid gain may overflow; the result is rejected later
             if record is None and path.is_file() and npz.looks_like(Source(path)):
                 return _archive(path)
             return files.decode(path, record)
@@ -139,19 +156,22 @@ def decode(path: Path, record: str | None = None) -> Found:
 
 
 def ppg_rows(found: Found) -> list[int]:
-    """The channels whose name says that they hold a PPG."""
+    """Rows of the channels whose name is that of a PPG."""
     return [row for row, name in enumerate(found.names) if name and _PPG.fullmatch(name.strip(_ROUND_A_NAME))]
 
 
 def lead_rows(found: Found, lead: str) -> list[int]:
-    """The channels whose name says that they hold this lead."""
+    """Rows of the channels whose name is that of ``lead``."""
     return [row for row, name in enumerate(found.names) if name and find_lead(name.strip(_ROUND_A_NAME)) == lead]
 
 
-def mend(waves: np.ndarray, fs: float) -> tuple[np.ndarray, tuple[int, int]]:
-    """``waves`` (channel, time) with short gaps bridged, and the longest part (first, last) without a gap.
+def fill_gaps(waves: np.ndarray, fs: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """Fill short gaps in ``waves`` (channel, time) by linear interpolation.
 
-    A gap is bridged, by a straight line, where it is at most ``LONGEST_GAP`` long and has both neighbours.
+    A gap is filled if it is at most ``LONGEST_GAP`` seconds long and has a sample on either side.
+
+    Returns:
+        The filled waves, and the range (first, last + 1) of the longest segment without gaps.
     """
     waves = np.array(waves, np.float64)
     waves[~np.isfinite(waves)] = np.nan
@@ -165,23 +185,24 @@ def mend(waves: np.ndarray, fs: float) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 def _archive(path: Path) -> Found:
-    """An npz file: each array of one dimension is a channel; ``fs`` may be among them."""
+    """Decode an npz file in which each one-dimensional array is a channel; ``fs`` may be among the arrays."""
     arrays = npz.load(path)
     waves = {name: np.squeeze(array) for name, array in arrays.items() if array.dtype.kind != "U" and array.size > 1}
     lengths = {wave.shape for wave in waves.values()}
     if len(lengths) != 1 or len(next(iter(lengths))) != 1:
         here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
-        raise InputError(f"it holds {here}", "arrays (time,) of one length, and fs, were expected")
+        raise InputError(f"it holds {here}", "arrays (time,) of equal length, and fs, were expected")
     fs = npz.scalar(arrays, "fs")
     values = np.stack([wave.astype(np.float64) for wave in waves.values()])
     return Found(values, tuple(waves), (None,) * len(waves), None if isinstance(fs, str) else fs)
 
 
 def _row(found: Found, channel: str | None) -> int:
-    """The channel that is meant."""
+    """Row of the PPG."""
     names, here = found.names, listed(found.names) or f"{len(found.names)} without names"
     if found.values.ndim != 2:
-        raise InputError("the file holds a batch of records", "one recording was expected", "write one to a file first")
+        do = "write one record to a file first"
+        raise InputError("the file holds a batch of records", "one recording was expected", do)
     if channel is not None:
         return _named(names, channel.strip(), here)
     if len(rows := ppg_rows(found)) == 1:
@@ -192,30 +213,31 @@ def _row(found: Found, channel: str | None) -> int:
     named = [names[row] for row in rows] or names
     raise InputError(
         f"{what} ({listed(named) or here})",
-        "one called PLETH, PPG or BVP was expected",
-        "name the one that is meant with channel" + ("" if any(names) else ", by its number from 1"),
+        "one named PLETH, PPG or BVP was expected",
+        "select it with channel" + ("" if any(names) else ", by its number from 1"),
     )
 
 
 def _named(names: Sequence[str | None], channel: str, here: str) -> int:
-    """The row that the user's name, or number, means."""
+    """Row of the channel that the user gives by name or number."""
     known = [(name or "").strip(_ROUND_A_NAME).casefold() for name in names]
     rows = [row for row, name in enumerate(known) if name and name == channel.casefold()]
     if not rows and channel.isdecimal() and not any(names) and 1 <= int(channel) <= len(names):
         rows = [int(channel) - 1]
     if len(rows) != 1:
-        raise InputError(f"channel {shown(channel)} is {len(rows) or 'not'} among the channels {here}", "one of them")
+        count = f"{len(rows)} times" if rows else "not"
+        raise InputError(f"channel {shown(channel)} is {count} among the channels {here}", "one of them was expected")
     return rows[0]
 
 
 def _is_something_else(name: str | None) -> bool:
-    """Whether a name is known to be no PPG: a lead of an ECG, breathing, a pressure …"""
+    """Whether a name is known to belong to another signal: an ECG lead, respiration, a pressure …"""
     bare = (name or "").strip(_ROUND_A_NAME)
     return bool(bare) and (find_lead(bare) is not None or is_other(bare))
 
 
 def _part(wave: np.ndarray, fs: float, start: float, seconds: float | None) -> np.ndarray:
-    """The part that is asked for."""
+    """The requested segment."""
     if not np.isfinite([start, seconds or 0.0]).all():
         raise InputError(f"start is {start:g} s, duration {seconds} s", "finite numbers were expected")
     first = round(start * fs)
@@ -223,20 +245,20 @@ def _part(wave: np.ndarray, fs: float, start: float, seconds: float | None) -> n
     if not 0 <= first < last <= len(wave):
         raise InputError(
             f"the recording lasts {len(wave) / fs:.3f} s",
-            f"at least {last / fs:.3f} s were asked for, from {start:g} s on",
-            "ask for a part that lies inside it",
+            f"a segment from {start:g} to {last / fs:.3f} s was requested",
+            "request a segment inside the recording",
         )
     return wave[first:last]
 
 
-def _whole(wave: np.ndarray, fs: float) -> np.ndarray:
-    """``wave`` without short gaps; an InputError where it is too short, has long gaps, is flat or absurd."""
+def _checked(wave: np.ndarray, fs: float) -> np.ndarray:
+    """``wave`` with short gaps filled; InputError if it is too short, has long gaps, is flat or implausibly large."""
     if len(wave) < SHORTEST * fs:
         raise InputError(f"the PPG lasts {len(wave) / fs:.3g} s", f"at least {SHORTEST:g} s were expected")
     lacking = ~np.isfinite(wave)
-    (wave,), (first, last) = mend(wave[None], fs)
+    (wave,), (first, last) = fill_gaps(wave[None], fs)
     if last - first < len(wave):
-        part = f"read the longest whole part: start={first / fs:.4f}, seconds={(last - first) / fs:.4f}"
+        part = f"read the longest complete segment: start={first / fs:.4f}, seconds={(last - first) / fs:.4f}"
         raise InputError(
             f"the PPG lacks {lacking.sum()} of {len(wave)} samples, the first at {lacking.argmax() / fs:.3f} s",
             f"gaps of at most {LONGEST_GAP:g} s were expected",
@@ -246,58 +268,59 @@ def _whole(wave: np.ndarray, fs: float) -> np.ndarray:
         raise InputError(f"the PPG reaches {np.abs(wave).max():.3g}", f"less than {LARGEST:g} was expected")
     if np.ptp(wave) == 0:
         raise InputError(
-            f"the PPG is flat at {wave[0]:.6g}", "pulses were expected", "look whether the sensor was worn"
+            f"the PPG is flat at {wave[0]:.6g}", "pulses were expected", "check whether the sensor was worn"
         )
     return wave
 
 
 def _clipped(wave: np.ndarray) -> list[str]:
-    """A note where a PPG stands at its end values for long; an InputError where little else is left of it."""
+    """A note if a PPG is clipped; InputError if most of it is."""
     share = max(
         sum(last - first for first, last in _runs(np.asarray(wave == end)) if last - first >= 3) / len(wave)
         for end in (wave.min(), wave.max())
     )
     if share >= CLIPPED[1]:
-        found = f"the PPG is clipped: {share:.0%} of it stands at one value"
-        raise InputError(found, f"less than {CLIPPED[1]:.0%} was expected", "lower the sensor's gain, or choose a part")
+        found = f"the PPG is clipped: {share:.0%} of it has one value"
+        do = "reduce the gain of the sensor, or choose another segment"
+        raise InputError(found, f"less than {CLIPPED[1]:.0%} was expected", do)
     return [f"{share:.0%} of the PPG is clipped"] if share >= CLIPPED[0] else []
 
 
 def _upright(wave: np.ndarray, fs: float) -> tuple[np.ndarray, list[str]]:
-    """``wave`` with its pulses upwards, and what is to be said about that."""
+    """``wave`` with upright pulses, and a note if it was inverted or its polarity is unclear."""
     skewness = lean(wave, fs)
     if skewness < UPSIDE_DOWN:
-        return -wave, ["the PPG was upside down (it fell faster than it rose) and has been turned over"]
-    unsure = "whether the PPG is upside down cannot be told (it rises as fast as it falls); it was taken as it is"
-    return wave, [unsure] if skewness < 0 else []
+        return -wave, ["the PPG was upside down (it fell faster than it rose) and has been inverted"]
+    unclear = "the polarity of the PPG is unclear (it rises as fast as it falls); it was not inverted"
+    return wave, [unclear] if skewness < 0 else []
 
 
 def lean(wave: np.ndarray, fs: float) -> float:
-    """Skewness of the slope of a PPG (time,): above 0 where it rises faster than it falls, as pulses do."""
+    """Skewness of the slope of a PPG (time,): positive if it rises faster than it falls, as pulses do."""
     slope = pulse_slope(wave, fs)
     return float((slope**3).mean())
 
 
 def _refuse_no_pulse(wave: np.ndarray, fs: float) -> None:
-    """An InputError where no pulse is seen, or a heart that beats so is impossible."""
+    """Raise InputError if no pulse is detected, or the pulse rate is implausible."""
     slope = pulse_slope(wave, fs)
-    period, clear = _period(slope, fs)
+    period, periodicity = _period(slope, fs)
     rate, counted = (60 / period if period else 0.0), 60 * fs * len(_rises(slope, fs)) / len(slope)
-    # An irregular rhythm repeats itself by chance after a while: too slow is only what has too few pulses as well.
+    # An irregular rhythm can have a long period by chance, so a low rate must be confirmed by the number of pulses.
     slow, fast = rate < PULSES[0] and counted < 1.5 * PULSES[0], rate > PULSES[1]
-    if clear >= PERIODIC and (slow or fast):
+    if periodicity >= PERIODIC and (slow or fast):
         raise InputError(
-            f"at {fs:g} Hz the PPG's pulse would be {rate:.0f} a minute",
+            f"at {fs:g} Hz the pulse rate would be {rate:.0f} per minute",
             f"{PULSES[0]:g} to {PULSES[1]:g} were expected",
-            "correct the sampling rate (fs), or look whether this is a PPG",
+            "correct the sampling rate (fs), or check whether this is a PPG",
         )
-    if clear < PERIODIC and _alikeness(slope, fs) < ALIKE:
-        found = "no pulse is seen in it: its waves are neither regular nor of one shape"
-        raise InputError(found, "a PPG was expected", "choose a quieter part, or another channel")
+    if periodicity < PERIODIC and _similarity(slope, fs) < SIMILAR:
+        found = "no pulse is detected: the waves are neither regular nor of similar shape"
+        raise InputError(found, "a PPG was expected", "choose a segment with less noise, or another channel")
 
 
 def _period(slope: np.ndarray, fs: float) -> tuple[float | None, float]:
-    """The period of a wave in s, between 0.1 and 6 s, and the autocorrelation there; (None, 0) without any."""
+    """Period of a wave in s, between 0.1 and 6 s, and the autocorrelation there; (None, 0) if there is none."""
     size = len(slope)
     power = np.abs(np.fft.rfft(slope, 2 * size)) ** 2
     correlation = np.fft.irfft(power)[:size] / (size - np.arange(size))  # of unit deviation
@@ -310,8 +333,8 @@ def _period(slope: np.ndarray, fs: float) -> tuple[float | None, float]:
     return first / fs, float(correlation[first])
 
 
-def _alikeness(slope: np.ndarray, fs: float) -> float:
-    """Median correlation of the steepest rises, ±0.2 s, with their mean; 0 for fewer than two."""
+def _similarity(slope: np.ndarray, fs: float) -> float:
+    """Median correlation of the steepest rises, ±0.2 s, with their mean; 0 for fewer than two rises."""
     reach = round(0.2 * fs)
     at = _rises(slope, fs)
     at = at[(at >= reach) & (at < len(slope) - reach)]
@@ -324,16 +347,16 @@ def _alikeness(slope: np.ndarray, fs: float) -> float:
 
 
 def _rises(slope: np.ndarray, fs: float) -> np.ndarray:
-    """Samples of the steepest rises."""
+    """Positions of the steepest rises in samples."""
     return find_peaks(slope, height=0.35 * np.quantile(slope, 0.98), distance=max(1, round(0.22 * fs)))[0]
 
 
 def _scaled(wave: np.ndarray) -> np.ndarray:
-    """``wave`` as float32 with mean 0 and deviation 1."""
+    """``wave`` as float32 with mean 0 and standard deviation 1."""
     return ((wave - wave.mean()) / wave.std()).astype(np.float32)
 
 
 def _runs(true: np.ndarray) -> list[tuple[int, int]]:
-    """First sample of each run of true values, and the one after its last."""
+    """Range (first, last + 1) of each run of true values."""
     edges = np.flatnonzero(np.diff(np.r_[False, true, False].astype(np.int8)))
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]

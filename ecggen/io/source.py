@@ -1,6 +1,6 @@
-"""A file as the formats see it: its first bytes to know it by, its text or its bytes on demand, never too many.
+"""Access to a file for the format readers: its first bytes for detection, its text or bytes on demand.
 
-Limits stand here once, so that no file, whatever it announces, takes more than a gigabyte of memory.
+Size limits are defined here, so that no file can take more than a gigabyte of memory, whatever its header declares.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from ecggen.core.errors import InputError
 from ecggen.io.normalise import listed, shown
 
 OPENING = 4096
-"""Bytes by which a format is known."""
+"""Number of first bytes from which a format is detected."""
 
 MOST_BYTES = 64 * 1024**2
-"""Bytes of a file that is read whole."""
+"""Largest file in bytes that is read as a whole."""
 
 MOST_TEXT = 32 * 1024**2
-"""Bytes of a file of text, which takes twenty times as much memory while it is parsed."""
+"""Largest text file in bytes; parsing takes up to twenty times as much memory."""
 
 MOST_SAMPLES = 2**25
-"""Samples of a recording, all channels counted: 93 minutes of twelve leads at 500 Hz."""
+"""Largest number of samples of a recording over all channels: 93 minutes of twelve leads at 500 Hz."""
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and what its user asks of it.
+    """A file and the part of it that is requested.
 
     Attributes:
-        path: Where it lies; of a member of an archive, only its name is meant.
-        record: Which recording is wanted, where the file holds several: its name, or its number from 1.
-        channels: How many channels the user has named, if any.
-        start: Where the part that is wanted begins, in seconds; a format may decode no more than that part.
-        seconds: How long it is; None for all that follows.
-        content: The bytes of a member of an archive; None for a file on the disk.
+        path: Path of the file; for a member of an archive, its name only.
+        record: Requested recording if the file holds several: its name, or its number from 1.
+        channels: Number of channels that the user has named, if any.
+        start: Start of the requested segment in seconds; a format may decode this segment only.
+        seconds: Duration of the segment; None for everything that follows.
+        content: Bytes of a member of an archive; None for a file on disk.
     """
 
     path: Path
@@ -62,37 +62,37 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes of the whole."""
+        """Size of the file in bytes."""
         return self.path.stat().st_size if self.content is None else len(self.content)
 
     @cached_property
     def is_text(self) -> bool:
-        """Whether it can be text: UTF-16 where it says so, else without zero bytes at its beginning."""
+        """Whether the file can be text: it has a UTF-16 byte order mark, or no zero byte in its first bytes."""
         return self.opening.startswith(_UTF_16) or b"\0" not in self.opening
 
     @cached_property
     def raw(self) -> bytes:
-        """All bytes.
+        """All bytes of the file.
 
         Raises:
-            InputError: Where they are more than ``MOST_BYTES``.
+            InputError: If there are more than ``MOST_BYTES``.
         """
         self._limit(MOST_BYTES)
         return self.path.read_bytes() if self.content is None else self.content
 
     @cached_property
     def mapped(self) -> memoryview:
-        """All bytes, which take memory only where they are looked at."""
+        """All bytes of the file, memory-mapped."""
         if self.content is not None:
             return memoryview(self.content)
         with self.path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def part(self, fs: float, samples: int) -> tuple[int, int]:
-        """First sample, and the one after the last, that hold the wanted part of ``samples`` at ``fs`` Hz.
+        """Sample range (first, last + 1) of the requested segment in a recording of ``samples`` at ``fs`` Hz.
 
         Raises:
-            InputError: Where the part does not lie within.
+            InputError: If the segment does not lie inside the recording.
         """
         if not self.start and self.seconds is None:
             return 0, samples
@@ -100,14 +100,14 @@ class Source:
         if not 0 <= self.start * fs < end <= samples + 0.5:
             raise InputError(
                 f"the recording lasts {samples / fs:.3f} s",
-                f"at least {end / fs:.3f} s were asked for, from {self.start:g} s on",
-                "ask for a part that lies inside it",
+                f"a segment from {self.start:g} to {end / fs:.3f} s was requested",
+                "request a segment inside the recording",
             )
         return math.floor(self.start * fs), min(math.ceil(end - 1e-6), samples)
 
     @cached_property
     def head(self) -> str:
-        """The opening as text, "" where it is none; its last character may be broken."""
+        """The first bytes as text, "" if they are not text; the last character may be incomplete."""
         if not self.is_text:
             return ""
         coding = "utf-16" if self.opening.startswith(_UTF_16) else "utf-8-sig"
@@ -115,7 +115,7 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The whole as text, \\n between its lines: UTF-8, UTF-16 where it says so, else Latin-1 (which has µ)."""
+        """The file as text with \\n line ends: UTF-8, UTF-16 with a byte order mark, else Latin-1 (which has µ)."""
         self._limit(MOST_TEXT)
         try:
             return _lines(self.raw.decode("utf-16" if self.raw.startswith(_UTF_16) else "utf-8-sig"))
@@ -129,10 +129,10 @@ class Source:
 
 
 def chosen(names: Sequence[str], record: str | None) -> int:
-    """Index of the recording that is asked for, by its name or its number from 1; the only one needs no asking.
+    """Index of the requested recording, given by its name or its number from 1; a single recording is the default.
 
     Raises:
-        InputError: Where there are several and none was named, or there is none of this name.
+        InputError: If there are several recordings and none is named, or none has this name.
     """
     if record is None and len(names) == 1:
         return 0
@@ -141,35 +141,36 @@ def chosen(names: Sequence[str], record: str | None) -> int:
     if record is not None and record.isdecimal() and 1 <= int(record) <= len(names):
         return int(record) - 1
     found = f"recording {shown(record)} is not among" if record else f"the file holds {len(names)} recordings,"
-    raise InputError(f"{found} {listed(names) or 'none'}", "one of them was expected", "name it, or its number from 1")
+    do = "give its name or its number from 1 with record"
+    raise InputError(f"{found} {listed(names) or 'none'}", "one of them was expected", do)
 
 
 @contextmanager
 def optional(library: str, extra: str) -> Iterator[None]:
-    """Around the import of a library that not everybody has.
+    """Context for the import of an optional library.
 
     Raises:
-        InputError: Where it is not installed, with the extra of ecggen that brings it.
+        InputError: If it is not installed; the message names the extra of ecggen that installs it.
     """
     try:
         yield
     except ImportError as error:
         found = f"{library} is not installed"
-        raise InputError(found, "this format is read and written with it", f"pip install 'ecggen[{extra}]'") from error
+        raise InputError(found, "this format requires it", f"pip install 'ecggen[{extra}]'") from error
 
 
 def with_library(what: str, action: Callable[..., Any], *values: Any, **options: Any) -> Any:
-    """What ``action`` of a library returns; whatever it stumbles over in a broken file becomes an InputError.
+    """Call ``action`` of a library and convert any exception on a broken file to InputError.
 
     Raises:
-        InputError: For any error of the library; its own words may quote the file, so they are not repeated.
+        InputError: For any exception of the library. Its message is not repeated, because it may quote the file.
     """
     try:
         return action(*values, **options)
     except (InputError, MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
-        raise InputError(f"the {what} cannot be decoded", "a whole one was expected", "export it again") from error
+        raise InputError(f"the {what} cannot be decoded", "a valid file was expected", "export it again") from error
 
 
 def _lines(text: str) -> str:

@@ -1,4 +1,4 @@
-"""An ECG on paper, as a cardiologist reads it: ``draw`` makes the figure, ``save`` writes it."""
+"""Plots of ECGs on standard paper: ``draw`` makes a figure, ``save`` writes it."""
 
 from ecggen.viz.ecg import draw
 from ecggen.viz.paper import save

@@ -1,7 +1,8 @@
-"""An ECG on paper: true millimetres, so that a cardiologist reads it as any other.
+"""Plot of an ECG on standard paper, in true millimetres.
 
-What was measured is drawn in ink. What a model made has a colour of its own, its band around it, and a page
-that says SYNTHETIC. The order of work: filter for the eye, choose the part, lay out strips, draw each strip.
+Recorded and derived leads are drawn in black. Generated leads have another colour and a prediction interval, and
+their page is marked SYNTHETIC. The steps are: display filter, selection of the segment, layout of the strips, and
+drawing of each strip.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from ecggen.core.errors import InputError
 from ecggen.viz.paper import (
     EYE,
     FAINT,
+    GENERATED,
     INK,
-    MADE,
-    band,
     blank_page,
     fitted,
+    interval,
     legend,
     line,
     parting,
@@ -37,43 +38,43 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAYOUTS = {"3x4": 40.0, "12x1": 25.0}
-"""Each layout with the distance of its rows in mm."""
+"""Distance of the rows in mm for each layout."""
 
-# Cabrera's order goes round the heart in steps of 30°, hence the inverted aVR.
+# Cabrera's order follows the frontal axis in steps of 30°, hence the inverted aVR.
 LIMB = (("I", "II", "III"), ("aVR", "aVL", "aVF"))
 CABRERA = (("aVL", "I", "−aVR"), ("II", "aVF", "III"))
 CHEST = (("V1", "V2", "V3"), ("V4", "V5", "V6"))
-"""The columns of a page: limb leads in the usual or in Cabrera's order, then the chest leads."""
+"""Columns of a page: limb leads in standard or Cabrera order, then the chest leads."""
 
 PAGE_SECONDS = 10.0
-"""What one page shows."""
+"""Duration of a page in seconds."""
 
 LARGEST = 200
-"""Most mm to the second and to the mV: a page stays a page."""
+"""Largest paper speed in mm/s and gain in mm/mV, which limit the size of a page."""
 
 PULSE_SECONDS = 0.2
-"""Duration of the calibration pulse, which is 1 mV high."""
+"""Duration in seconds of the calibration pulse, which is 1 mV high."""
 
 EDGE = 5.0
-"""Paper in mm that stays free right of the traces, above and below the rows."""
+"""Margin in mm right of the traces, and above and below the rows."""
 
 NAME = 9.0, 14.0
-"""Height in mm of a lead's name above its baseline: usual, and highest where the trace stands in its place."""
+"""Height in mm of a lead's name above its baseline: default, and largest if the trace takes that place."""
 
 Curve = tuple[np.ndarray, np.ndarray]
-"""A strip in mm: x (time), y (3, time) of the centre and the lower and upper end of its band."""
+"""A strip in mm: x (time,), and y (3, time) with the signal and the bounds of its prediction interval."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One lead's stretch on the page.
+    """A segment of one lead on the page.
 
     Attributes:
-        name: The lead's name as printed; "−aVR" is aVR turned over.
+        name: Printed name of the lead; "−aVR" is inverted aVR.
         row: Row on the page, from above.
-        at: Where it begins on the page, in seconds from the first trace's beginning.
-        start: Where it begins in the part that is shown, in seconds.
-        seconds: Its duration.
+        at: Position on the page, in seconds from the start of the first trace.
+        start: Start in the segment that is shown, in seconds.
+        seconds: Duration.
         rhythm: Whether it is the rhythm strip.
     """
 
@@ -86,20 +87,20 @@ class Strip:
 
     @property
     def lead(self) -> str:
-        """The standard lead that it shows."""
+        """Name of the standard lead."""
         return self.name.removeprefix("−")
 
     @property
     def sign(self) -> int:
-        """−1 where the lead is turned over."""
+        """−1 if the lead is inverted, else 1."""
         return -1 if self.name.startswith("−") else 1
 
 
 def draw(
     ecg: ECG,
     *,
-    low: ECG | None = None,
-    high: ECG | None = None,
+    lower: ECG | None = None,
+    upper: ECG | None = None,
     level: float | None = None,
     layout: str = "3x4",
     cabrera: bool = False,
@@ -111,59 +112,68 @@ def draw(
     display_filter: tuple[float, float] | None = (0.5, 40.0),
     record: int = 0,
 ) -> Figure:
-    """One page with up to ten seconds of one record.
+    """Draw one page with up to ten seconds of one record.
 
     Args:
-        ecg: Any leads. Up to three are drawn as rows of ten seconds; more are laid out as ``layout`` says.
-        low: Lower end of the band, of the leads, rate and shape of ``ecg``; goes with ``high``.
-        high: Upper end of the band.
-        level: Share of truths that the band is meant to hold (0.9), for the legend.
-        layout: "3x4" (columns of 2.5 s over a rhythm strip of lead II) or "12x1" (rows of ten seconds).
-        cabrera: Limb leads in Cabrera's order: aVL, I, −aVR, II, aVF, III.
-        start: Beginning of the part that is shown, in seconds. Where less than ten seconds follow, all
-            columns show the same stretch, instead of one after the other.
+        ecg: An ECG with any leads. Up to three leads are drawn as rows of ten seconds; more are arranged by ``layout``.
+        lower: Lower bound of the prediction interval, with the leads, rate and shape of ``ecg``; requires ``upper``.
+        upper: Upper bound of the prediction interval.
+        level: Level of the prediction interval (such as 0.9), for the legend.
+        layout: "3x4" (columns of 2.5 s above a rhythm strip of lead II) or "12x1" (rows of ten seconds).
+        cabrera: Whether to draw the limb leads in Cabrera's order: aVL, I, −aVR, II, aVF, III.
+        start: Start of the segment in seconds. If less than ten seconds follow, all columns show the same seconds
+            instead of successive ones.
         speed: Paper speed in mm/s, at most ``LARGEST``.
-        gain: Height of one mV in mm, at most ``LARGEST``.
-        title: A line above; no character of it is taken for markup.
-        caption: A line below; likewise.
-        display_filter: Edges in Hz of the zero-phase band-pass for the eye. 0 leaves out the lower, anything
-            from half the sampling rate on the upper one; None shows the raw signal.
-        record: Which record of the batch.
+        gain: Height of 1 mV in mm, at most ``LARGEST``.
+        title: A line above the page, as plain text.
+        caption: A line below the page, as plain text.
+        display_filter: Cutoff frequencies in Hz of a zero-phase band-pass filter. 0 omits the lower one, a value from
+            half the sampling rate on the upper one; None draws the raw signal.
+        record: Index of the record in the batch.
+
+    Returns:
+        A matplotlib figure.
 
     Raises:
-        InputError: Where something is asked for that the ECG or the paper cannot give.
+        InputError: If an argument is out of range, or the bounds of the interval do not match the ECG.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> figure = draw(simulate(1, fs=250, seconds=10), title="Simulated ECG")
+        >>> [round(25.4 * inches) for inches in figure.get_size_inches()]  # mm
+        [297, 210]
     """
     _check_page(ecg, layout, start, speed, gain, record)
-    _check_band(ecg, low, high, level)
-    wave = _wave_and_band(ecg, low, high, display_filter, record)
+    _check_interval(ecg, lower, upper, level)
+    wave = _wave_and_interval(ecg, lower, upper, display_filter, record)
     part = wave[..., round(start * ecg.fs) : round((start + PAGE_SECONDS) * ecg.fs) + 1]
     seconds = min(PAGE_SECONDS, ecg.seconds - start)
     strips = arrange(ecg.leads, layout, seconds, cabrera=cabrera)
     curves = [_curve(strip, part[:, ecg.leads.index(strip.lead)], ecg.fs, speed, gain) for strip in strips]
     baselines, height = _baselines(strips, curves, LAYOUTS[layout], gain)
-    # Room for the pulse before the traces. 150 mm at least: the title and the stamp need them at any speed.
+    # Room for the pulse before the traces. At least 150 mm, which the title and the stamp need at any speed.
     left = 5 * math.ceil((PULSE_SECONDS * speed + 10) / 5)
     width = max(150, 5 * math.ceil((left + PAGE_SECONDS * speed + EDGE) / 5))
     figure, axes = blank_page(width, height)
     for row, y in enumerate(baselines):
         _pulse(axes, row, left, y, speed, gain)
-    ink = in_ink(ecg.leads, ecg.provenance)
+    real = in_ink(ecg.leads, ecg.provenance)
     for strip, (x, y) in zip(strips, curves, strict=True):
-        _draw_strip(axes, strip, left + x, baselines[strip.row], y, made=strip.lead not in ink)
-    settings = [f"{speed:g} mm/s", f"{gain:g} mm/mV", _filter_words(display_filter, ecg.fs)]
+        _draw_strip(axes, strip, left + x, baselines[strip.row], y, generated=strip.lead not in real)
+    settings = [f"{speed:g} mm/s", f"{gain:g} mm/mV", _filter_text(display_filter, ecg.fs)]
     settings += [f"{ecg.fs:g} Hz", f"{start:.1f}–{start + seconds:.1f} s"]
     if any(strip.at > strip.start for strip in strips):
         settings.append("columns show the same seconds")
-    _head(axes, title, ecg, _band_words(low, level))
+    _head(axes, title, ecg, _interval_text(lower, level))
     _foot(axes, caption, settings, ecg.provenance)
     figure.set_label("; ".join(ecg.provenance.lines()) if ecg.provenance else "")
     return figure
 
 
 def arrange(leads: Sequence[str], layout: str, seconds: float, *, cabrera: bool = False) -> list[Strip]:
-    """The strips of a page that shows ``seconds`` of ``leads``.
+    """Strips of a page that shows ``seconds`` of ``leads``.
 
-    A lead keeps its classic column; columns without a lead are left out and the others share ten seconds.
+    A lead keeps its standard column; columns without a lead are omitted and the others share ten seconds.
     """
     columns = [
         [name for name in column if name.removeprefix("−") in leads]
@@ -173,7 +183,7 @@ def arrange(leads: Sequence[str], layout: str, seconds: float, *, cabrera: bool 
     if layout == "12x1" or len(leads) <= 3:
         columns = [[name for column in columns for name in column]]
     room = PAGE_SECONDS / len(columns)
-    # Half a second may lack in the last column; beyond that, one after the other would leave leads out.
+    # The last column may be half a second shorter; beyond that, successive columns would omit leads.
     successive = seconds > PAGE_SECONDS - 0.5
     strips = []
     for i, column in enumerate(columns):
@@ -186,29 +196,34 @@ def arrange(leads: Sequence[str], layout: str, seconds: float, *, cabrera: bool 
 
 
 def displayed(signal: np.ndarray, fs: float, edges: tuple[float, float] | None) -> np.ndarray:
-    """``signal`` (…, time) band-passed for the eye; gaps (NaN) stay gaps."""
+    """Apply the display filter with cutoffs ``edges`` in Hz to ``signal`` (…, time); gaps (NaN) are kept."""
     sections = _sections(edges, fs)
     if sections is None or signal.shape[-1] < 3:
         return signal
     from scipy.signal import sosfiltfilt
 
     known = np.isfinite(signal)
-    # Mirrored ends: turned about a sample that happens to lie on an R wave, the ends would lift the baseline.
+    # Even padding: with odd padding about a sample on an R wave, the ends would shift the baseline.
     pad = min(signal.shape[-1] - 1, round(2 * fs))
     smooth = sosfiltfilt(sections, _bridged(signal), axis=-1, padtype="even", padlen=pad)
     return np.where(known, smooth, np.nan)
 
 
 def in_ink(leads: tuple[str, ...], provenance: Provenance | None) -> tuple[str, ...]:
-    """Which of ``leads`` are measured, or follow exactly from measured ones."""
+    """The leads that were recorded, or follow exactly from recorded ones, and are therefore drawn in black."""
     if provenance is None or not provenance.generated:
         return leads
     known = determined_by(provenance.recorded)
     return tuple(lead for lead in leads if lead in known and lead not in provenance.generated)
 
 
-def spoken(leads: tuple[str, ...]) -> str:
-    """Lead names in standard order, chest leads in a row as "V1–V6"."""
+def abbreviated(leads: tuple[str, ...]) -> str:
+    """Lead names in standard order, with consecutive chest leads abbreviated as "V1–V6".
+
+    Example:
+        >>> abbreviated(("V3", "V1", "V2", "II"))
+        'II, V1–V3'
+    """
     runs: list[list[str]] = []
     for lead in (lead for lead in STANDARD_LEADS if lead in leads):
         if lead.startswith("V") and runs and runs[-1][-1] == f"V{int(lead[1]) - 1}":
@@ -219,38 +234,41 @@ def spoken(leads: tuple[str, ...]) -> str:
 
 
 def _check_page(ecg: ECG, layout: str, start: float, speed: float, gain: float, record: int) -> None:
-    """The errors of ``draw`` about what is to be shown and how."""
+    """Check the arguments of ``draw`` that concern the page."""
     if layout not in LAYOUTS:
         raise InputError(f"the layout is {layout!r}", f"one of {', '.join(LAYOUTS)} was expected")
     for name, value, unit in (("speed", speed, "mm/s"), ("gain", gain, "mm/mV")):
         if not 0 < value <= LARGEST:
             expected = f"more than 0 and at most {LARGEST} {unit} was expected"
-            raise InputError(f"the {name} is {value:g} {unit}", expected, "25 mm/s and 10 mm/mV are usual")
+            raise InputError(f"the {name} is {value:g} {unit}", expected, "25 mm/s and 10 mm/mV are standard")
     if not 0 <= record < len(ecg):
         raise InputError(f"there is no record {record}", f"the batch has {len(ecg)}, counted from 0")
     if not 0 <= start <= ecg.seconds - 2 / ecg.fs:
-        found = f"the part to draw begins at {start:g} s"
+        found = f"the segment to draw starts at {start:g} s"
         raise InputError(found, f"the recording lasts {ecg.seconds:.3f} s", "choose a start inside it")
 
 
-def _check_band(ecg: ECG, low: ECG | None, high: ECG | None, level: float | None) -> None:
-    """The errors of ``draw`` about its band."""
+def _check_interval(ecg: ECG, lower: ECG | None, upper: ECG | None, level: float | None) -> None:
+    """Check the arguments of ``draw`` that concern the prediction interval."""
     if level is not None and not 0 < level < 1:
-        raise InputError(f"the band's level is {level:g}", "a number between 0 and 1 was expected")
-    if (low is None) != (high is None):
-        raise InputError("one edge of the band was given", "both were expected", "give low and high")
-    for name, edge in (("low", low), ("high", high)):
-        if edge is not None and _form(edge) != _form(ecg):
-            expected = f"{_form(ecg)} was expected, as in the ECG"
-            raise InputError(f"the band's {name} has {_form(edge)}", expected, "treat the band as the ECG was")
+        found = f"the level of the prediction interval is {level:g}"
+        raise InputError(found, "a number between 0 and 1 was expected")
+    if (lower is None) != (upper is None):
+        found = "one bound of the prediction interval was given"
+        raise InputError(found, "both were expected", "give lower and upper")
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if bound is not None and _shape(bound) != _shape(ecg):
+            found = f"the {name} bound of the prediction interval has {_shape(bound)}"
+            expected = f"{_shape(ecg)} was expected, as in the ECG"
+            raise InputError(found, expected, "process the bounds in the same way as the ECG")
 
 
-def _form(ecg: ECG) -> str:
+def _shape(ecg: ECG) -> str:
     return f"{len(ecg)} × {ecg.samples} samples of {', '.join(ecg.leads)} at {ecg.fs:g} Hz"
 
 
 def _sections(edges: tuple[float, float] | None, fs: float) -> np.ndarray | None:
-    """Butterworth sections of the display filter; None where nothing is to be filtered."""
+    """Second-order sections of the display filter; None if nothing is filtered."""
     from scipy.signal import butter
 
     if edges is None:
@@ -259,16 +277,16 @@ def _sections(edges: tuple[float, float] | None, fs: float) -> np.ndarray | None
     if not 0 <= lowest < min(highest, fs / 2):
         raise InputError(
             f"the display filter is {lowest:g}–{highest:g} Hz",
-            f"two rising edges, the lower one below half the sampling rate ({fs / 2:g} Hz), were expected",
-            "0.5–40 Hz is usual; None draws the raw signal",
+            f"two rising cutoffs, the lower one below half the sampling rate ({fs / 2:g} Hz), were expected",
+            "0.5–40 Hz is standard; None draws the raw signal",
         )
-    wanted = (("highpass", lowest, lowest > 0), ("lowpass", highest, highest < fs / 2))
-    parts = [np.asarray(butter(2, edge, kind, output="sos", fs=fs)) for kind, edge, asked in wanted if asked]
+    designs = (("highpass", lowest, lowest > 0), ("lowpass", highest, highest < fs / 2))
+    parts = [np.asarray(butter(2, edge, kind, output="sos", fs=fs)) for kind, edge, used in designs if used]
     return np.concatenate(parts) if parts else None
 
 
 def _bridged(signal: np.ndarray) -> np.ndarray:
-    """``signal`` with straight lines across its gaps, flat at 0 where a lead has nothing at all."""
+    """``signal`` with gaps filled by linear interpolation; a lead without any sample is 0."""
     signal = signal.copy()
     time = np.arange(signal.shape[-1])
     for wave in signal.reshape(-1, len(time)):
@@ -277,31 +295,32 @@ def _bridged(signal: np.ndarray) -> np.ndarray:
     return signal
 
 
-def _wave_and_band(
-    ecg: ECG, low: ECG | None, high: ECG | None, edges: tuple[float, float] | None, record: int
+def _wave_and_interval(
+    ecg: ECG, lower: ECG | None, upper: ECG | None, edges: tuple[float, float] | None, record: int
 ) -> np.ndarray:
-    """What is drawn, in mV: centre, lower and upper end of the band, (3, lead, time).
+    """Filtered signal and bounds of the prediction interval in mV, (3, lead, time).
 
-    The band keeps its width: a filter would narrow it, for the centre errs at all frequencies.
+    The display filter is applied to the signal only, and the interval keeps its width. A filter would narrow it,
+    because the errors of the signal lie at all frequencies.
     """
-    waves = [each.signal[record].detach().cpu().numpy().astype(float) for each in (ecg, low or ecg, high or ecg)]
-    center, *ends = (np.where(np.isfinite(wave), wave, np.nan) for wave in waves)
-    shown = displayed(center, ecg.fs, edges)
-    return np.stack([shown, *(shown + end - center for end in ends)])
+    waves = [each.signal[record].detach().cpu().numpy().astype(float) for each in (ecg, lower or ecg, upper or ecg)]
+    mean, *bounds = (np.where(np.isfinite(wave), wave, np.nan) for wave in waves)
+    filtered = displayed(mean, ecg.fs, edges)
+    return np.stack([filtered, *(filtered + bound - mean for bound in bounds)])
 
 
 def _curve(strip: Strip, wave: np.ndarray, fs: float, speed: float, gain: float) -> Curve:
-    """``wave``, a lead's centre and band (3, time) in mV, as mm from the first trace's beginning and its 0 mV."""
+    """Convert ``wave``, signal and interval (3, time) of a lead in mV, to mm from the first trace's start and 0 mV."""
     first, last = round(strip.start * fs), round((strip.start + strip.seconds) * fs)
-    inside = strip.sign * wave[:, first : last + 1]
-    seconds = strip.at - strip.start + (first + np.arange(inside.shape[1])) / fs
-    return seconds * speed, inside * gain
+    segment = strip.sign * wave[:, first : last + 1]
+    seconds = strip.at - strip.start + (first + np.arange(segment.shape[1])) / fs
+    return seconds * speed, segment * gain
 
 
 def _baselines(strips: list[Strip], curves: list[Curve], pitch: float, gain: float) -> tuple[list[float], float]:
-    """Height in mm of each row's 0 mV, from above, and of the field.
+    """Heights in mm of the baselines of the rows, from top to bottom, and height of the ruled field.
 
-    Rows are ``pitch`` apart. Where two would collide they move apart, at the cost of rows that need less room.
+    Rows are ``pitch`` mm apart. Rows that would overlap move apart, at the cost of rows that need less room.
     """
     rows = 1 + max(strip.row for strip in strips)
     up, down = np.full(rows, max(gain, NAME[0] + 2.5)), np.zeros(rows)
@@ -309,17 +328,17 @@ def _baselines(strips: list[Strip], curves: list[Curve], pitch: float, gain: flo
         up[strip.row] = max(up[strip.row], np.nanmax(y, initial=0))
         down[strip.row] = max(down[strip.row], -np.nanmin(y, initial=0))
     gaps = spread(down[:-1] + up[1:] + 1, pitch)
-    # The page grows rather than cut a deep wave off, but not for an artefact.
+    # The page grows to hold a deep wave, but not without limit, as artifacts would require.
     above, below = (5 * np.ceil(np.clip(end + 2, EDGE + pitch / 2, 2 * pitch) / 5) for end in (up[0], down[-1]))
     middle = (rows - 1) * pitch
     return [float(y) for y in below + middle - np.cumsum([0, *gaps])], float(above + middle + below)
 
 
 def spread(needed: np.ndarray, pitch: float) -> np.ndarray:
-    """Distances of rows in whole mm that sum to no more than ``pitch`` each on average.
+    """Distances between rows in whole mm, at most ``pitch`` on average.
 
-    Even as far as possible: a distance exceeds the common one only where it is ``needed``. No row asks for more
-    than twice the pitch (an artefact would), and where all ask for too much, all get less of what they ask.
+    Distances are equal unless a larger one is ``needed``. A needed distance is limited to twice the pitch (an
+    artifact would need more). If the needed distances do not fit, all are reduced.
     """
     needed, room = np.minimum(np.ceil(needed), 2 * pitch), len(needed) * pitch
     for common in np.arange(pitch, pitch / 2, -1):
@@ -331,68 +350,68 @@ def spread(needed: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def _pulse(axes: Axes, row: int, left: float, y: float, speed: float, gain: float) -> None:
-    """1 mV for 200 ms before a row: whoever reads the page can check its scale."""
+    """Draw the calibration pulse of a row: 1 mV for 200 ms."""
     rise, fall = (left - PULSE_SECONDS * speed) / 2, (left + PULSE_SECONDS * speed) / 2
     x = np.array([rise - 2, rise, rise, fall, fall, fall + 2])
     line(axes, x, y + gain * np.array([0, 0, 1, 1, 0, 0]), INK, gid=f"pulse-{row + 1}")
 
 
-def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, baseline: float, y: np.ndarray, *, made: bool) -> None:
-    """One strip at ``x`` mm; ``y`` is centre and band of its lead (3, time), in mm from ``baseline``."""
-    color, gid = MADE if made else INK, f"{'rhythm-' if strip.rhythm else ''}{strip.lead}"
-    center, low, high = baseline + y
-    if np.nanmax(np.abs(high - low), initial=0) > EYE:
-        band(axes, x, low, high, color, gid=f"band-{gid}")
-    line(axes, x, center, color, gid=f"lead-{gid}")
+def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, baseline: float, y: np.ndarray, *, generated: bool) -> None:
+    """Draw one strip at ``x`` mm; ``y`` is signal and interval of its lead (3, time), in mm from ``baseline``."""
+    color, gid = GENERATED if generated else INK, f"{'rhythm-' if strip.rhythm else ''}{strip.lead}"
+    mean, lower, upper = baseline + y
+    if np.nanmax(np.abs(upper - lower), initial=0) > EYE:
+        interval(axes, x, lower, upper, color, gid=f"band-{gid}")
+    line(axes, x, mean, color, gid=f"lead-{gid}")
     if strip.at > 0:
         parting(axes, x[0], baseline)
-    # The name steps up where the trace stands in its place; italics still tell when colours are lost.
+    # The name moves up if the trace takes its place. Italics mark generated leads in print without colour.
     above = np.clip(np.nanmax(y[0, x < x[0] + 8], initial=0) + 1, *NAME)
-    write_name(axes, x[0] + 1, baseline + float(above), strip.name, color, italic=made)
+    write_name(axes, x[0] + 1, baseline + float(above), strip.name, color, italic=generated)
 
 
-def _head(axes: Axes, title: str, ecg: ECG, band_words: str) -> None:
-    """Title, legend and, where a model made leads, the stamp; a plain recording has a title only."""
+def _head(axes: Axes, title: str, ecg: ECG, interval_text: str) -> None:
+    """Draw the title and, if leads are generated, legend, stamp and watermark."""
     (_, right), (_, top) = axes.get_xlim(), axes.get_ylim()
     origin = ecg.provenance
     if origin is not None and origin.generated:
-        right -= stamp(axes, "SYNTHETIC", _extent_words(ecg.leads, origin)) + 5
+        right -= stamp(axes, "SYNTHETIC", _extent_text(ecg.leads, origin)) + 5
         watermark(axes, "SYNTHETIC")
-        legend(axes, _origins(ecg.leads, origin, band_words))
+        legend(axes, _origins(ecg.leads, origin, interval_text))
         top += 4
     lines = fitted(title, 12, right, lines=2, bold=True)
-    for row, words in enumerate(reversed(lines)):
-        write(axes, 0, top + 4.5 + 5.5 * row, words, 12, weight="bold", gid="title")
+    for row, text in enumerate(reversed(lines)):
+        write(axes, 0, top + 4.5 + 5.5 * row, text, 12, weight="bold", gid="title")
 
 
-def _extent_words(leads: tuple[str, ...], origin: Provenance) -> str:
-    """How much of what is shown a model made; a part of a reconstruction may show measured leads only."""
-    made = len(leads) - len(in_ink(leads, origin))
-    some = f"{made} of {len(leads)} leads generated" if made else "other leads generated"
-    return f"{'all leads generated' if made == len(leads) else some} — not for diagnosis"
+def _extent_text(leads: tuple[str, ...], origin: Provenance) -> str:
+    """How many of the leads on the page are generated; none if only recorded leads of a reconstruction are drawn."""
+    generated = len(leads) - len(in_ink(leads, origin))
+    some = f"{generated} of {len(leads)} leads generated" if generated else "other leads generated"
+    return f"{'all leads generated' if generated == len(leads) else some} — not for diagnosis"
 
 
-def _origins(leads: tuple[str, ...], origin: Provenance, band_words: str) -> list[tuple[str, str, bool]]:
-    """The legend's entries; an origin without leads is left out."""
-    ink = in_ink(leads, origin)
-    measured = tuple(lead for lead in ink if lead in origin.recorded)
-    derived = tuple(lead for lead in ink if lead not in measured)
-    made = tuple(lead for lead in leads if lead not in ink)
+def _origins(leads: tuple[str, ...], origin: Provenance, interval_text: str) -> list[tuple[str, str, bool]]:
+    """Entries of the legend; an origin without leads is omitted."""
+    real = in_ink(leads, origin)
+    recorded = tuple(lead for lead in real if lead in origin.recorded)
+    derived = tuple(lead for lead in real if lead not in recorded)
+    generated = tuple(lead for lead in leads if lead not in real)
     groups = (
-        (measured, f"measured: {spoken(measured)}", INK, False),
-        (derived, f"derived exactly: {spoken(derived)}", INK, False),
-        (made, f"generated: {spoken(made)}{band_words}", MADE, bool(band_words)),
+        (recorded, f"recorded: {abbreviated(recorded)}", INK, False),
+        (derived, f"derived exactly: {abbreviated(derived)}", INK, False),
+        (generated, f"generated: {abbreviated(generated)}{interval_text}", GENERATED, bool(interval_text)),
     )
-    return [(words, color, banded) for group, words, color, banded in groups if group]
+    return [(text, color, has_interval) for group, text, color, has_interval in groups if group]
 
 
-def _band_words(low: ECG | None, level: float | None) -> str:
-    if low is None:
+def _interval_text(lower: ECG | None, level: float | None) -> str:
+    if lower is None:
         return ""
-    return ", with band" if level is None else f", with {100 * level:g} % band"
+    return ", with prediction interval" if level is None else f", with {100 * level:g} % prediction interval"
 
 
-def _filter_words(edges: tuple[float, float] | None, fs: float) -> str:
+def _filter_text(edges: tuple[float, float] | None, fs: float) -> str:
     lowest, highest = edges or (0, math.inf)
     if highest < fs / 2:
         return f"display filter {lowest:g}–{highest:g} Hz"
@@ -400,12 +419,12 @@ def _filter_words(edges: tuple[float, float] | None, fs: float) -> str:
 
 
 def _foot(axes: Axes, caption: str, settings: list[str], origin: Provenance | None) -> None:
-    """Scale and origin in small print; below it the caption."""
+    """Draw scale and origin in small print, and the caption below."""
     width = axes.get_xlim()[1]
     if origin is not None and origin.generated:
         settings = [*settings, f"model {origin.model or 'unknown'}"]
         settings += [] if origin.seed is None else [f"seed {origin.seed}"]
-    for words in fitted(" · ".join(settings), 7.5, width):
-        write(axes, 0, -4.5, words, 7.5, color=FAINT, gid="settings")
-    for words in fitted(caption, 7.5, width):
-        write(axes, 0, -8.7, words, 7.5, gid="caption")
+    for text in fitted(" · ".join(settings), 7.5, width):
+        write(axes, 0, -4.5, text, 7.5, color=FAINT, gid="settings")
+    for text in fitted(caption, 7.5, width):
+        write(axes, 0, -8.7, text, 7.5, gid="caption")

@@ -1,7 +1,7 @@
-"""Electrocardiograph paper: a page measured in millimetres, with its grid, its words and its stamp.
+"""ECG paper: a page in millimetres with grid, traces, text and stamp, and its output to PNG, SVG and PDF.
 
-One unit of the page's axes is one millimetre of paper, counted from the lower left corner of the ruled field,
-so that a page printed at 100 % has true scale. What is drawn on it is no concern of this module.
+One unit of the axes is one millimetre of paper, measured from the lower left corner of the ruled field, so that a
+page printed at 100 % has true scale.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ POINT = MM_PER_INCH / 72
 """One typographic point in mm."""
 
 DOTS_PER_MM = 6
-"""Resolution of a bitmap (152.4 dpi). A whole number: each line of the grid falls on a row of dots."""
+"""Resolution of a bitmap (152.4 dpi); an integer, so that each grid line lies on a row of dots."""
 
 EYE = 0.05
-"""Distance in mm that no eye sees beside a line of 0.3 mm: points nearer than this are not drawn."""
+"""Tolerance in mm of the simplification of traces; it is invisible for a line of 0.3 mm."""
 
 SOFT = 0.15
-"""Likewise for the edge of a soft fill."""
+"""Tolerance in mm of the simplification of the edges of an interval."""
 
 SIDE, HEAD, FOOT = 13.5, 25.0, 15.0
-"""Margins of the ruled field in mm: at the sides, above, below. A field of 270 × 170 makes an A4 page."""
+"""Margins of the ruled field in mm: sides, top, bottom. A field of 270 × 170 mm gives an A4 page."""
 
 PAPER, FINE, COARSE = "#fffdf8", "#f8dcd7", "#eeb0a9"
-"""Colours of the page, of the 1 mm lines and of the 5 mm lines."""
+"""Colours of the page, the 1 mm lines and the 5 mm lines."""
 
 INK, FAINT = "#16181d", "#5d6470"
-"""Colours of what was measured and of small print."""
+"""Colours of recorded leads and of small print."""
 
-MADE = "#00708f"
-"""Colour of what a model made: lighter than ink in a grey copy, apart from it to every kind of eye."""
+GENERATED = "#00708f"
+"""Colour of generated leads; it differs from ink in greyscale and for all types of colour vision."""
 
 FONT = "DejaVu Sans"
-"""Comes with matplotlib: a page looks the same on every machine."""
+"""Font that is part of matplotlib, so that a page looks the same on every computer."""
 
 FORMATS = (".png", ".svg", ".pdf")
-"""What ``save`` writes."""
+"""Suffixes that ``save`` accepts."""
 
 
 def blank_page(width: float, height: float) -> tuple[Figure, Axes]:
-    """A page with a ruled field of ``width`` × ``height`` mm; the axes span the field, one unit to the mm."""
+    """Make a page with a ruled field of ``width`` × ``height`` mm; the axes span the field, in mm."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -74,38 +74,38 @@ def blank_page(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _grid(width: float, height: float, *, step: int, skip: int = 0) -> np.ndarray:
-    """Ends of the lines every ``step`` mm, but not every ``skip`` mm: (2 · lines, 2)."""
+    """End points (2 · lines, 2) of the lines every ``step`` mm, except those every ``skip`` mm."""
 
-    def places(length: float) -> list[int]:
+    def positions(length: float) -> list[int]:
         return [at for at in range(0, int(length) + 1, step) if not (skip and at % skip == 0)]
 
-    upright = [end for x in places(width) for end in ((x, 0), (x, height))]
-    level = [end for y in places(height) for end in ((0, y), (width, y))]
-    return np.array(upright + level, float)
+    vertical = [end for x in positions(width) for end in ((x, 0), (x, height))]
+    horizontal = [end for y in positions(height) for end in ((0, y), (width, y))]
+    return np.array(vertical + horizontal, float)
 
 
 def _rule(axes: Axes, name: str, ends: np.ndarray, color: str, *, thick: float) -> None:
-    """Straight lines between each two of ``ends``, as one path: hundreds of them would be slow and heavy."""
+    """Draw lines between successive pairs of ``ends`` as one path, which is faster and smaller than single lines."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
 
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(ends) // 2)
     lines = PathPatch(Outline(ends, codes), fill=False, edgecolor=color, linewidth=thick / POINT, gid=name)
-    # Not clipped: the outermost lines keep their whole width. Snapped: each line fills its row of dots.
+    # Not clipped, so that the outermost lines keep their width. Snapped, so that each line fills its row of dots.
     lines.set(clip_on=False, snap=True, zorder=0)
     axes.add_artist(lines)
 
 
 def line(axes: Axes, x: np.ndarray, y: np.ndarray, color: str, gid: str) -> None:
-    """A trace through ``x``, ``y`` in mm; a gap (NaN) stays open."""
+    """Draw a trace through ``x``, ``y`` in mm; gaps (NaN) are left open."""
     gap = np.full((1, 2), np.nan)
     points = np.concatenate([gap, *(part for run in _runs(y) for part in (thinned(x[run], y[run]), gap))])
     (trace,) = axes.plot(points[:, 0], points[:, 1], color=color, linewidth=0.3 / POINT, gid=gid, zorder=3)
     trace.set(solid_joinstyle="round", solid_capstyle="round")
 
 
-def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: str, gid: str) -> None:
-    """A soft fill between ``low`` and ``high``, in mm."""
+def interval(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: str, gid: str) -> None:
+    """Fill the area between ``low`` and ``high`` in mm with a transparent colour."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Outline
 
@@ -118,14 +118,18 @@ def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, color: st
 
 
 def _runs(y: np.ndarray) -> list[slice]:
-    """The stretches of ``y`` between its gaps."""
+    """The segments of ``y`` between its gaps."""
     return np.ma.clump_unmasked(np.ma.masked_invalid(y))
 
 
 def thinned(x: np.ndarray, y: np.ndarray, tolerance: float = EYE) -> np.ndarray:
-    """Nearly the fewest of the points (n, 2) whose straight joins pass all within ``tolerance`` in y.
+    """Simplify a polyline: points (n, 2) whose connection deviates at most ``tolerance`` in y from all points.
 
     Source: Douglas and Peucker 1973, with the vertical distance.
+
+    Example:
+        >>> thinned(np.arange(4.0), np.array([0.0, 0.0, 0.0, 1.0])).tolist()
+        [[0.0, 0.0], [2.0, 0.0], [3.0, 1.0]]
     """
     keep = np.zeros(len(x), bool)
     keep[[0, -1]] = True
@@ -144,26 +148,26 @@ def thinned(x: np.ndarray, y: np.ndarray, tolerance: float = EYE) -> np.ndarray:
 
 
 def write(axes: Axes, x: float, y: float, text: str, size: float, **style: Any) -> None:
-    """``text`` as it stands, at ``x``, ``y`` mm: no character of it is taken for mathematics or markup."""
+    """Write plain ``text`` at ``x``, ``y`` mm; no character is interpreted as mathematics or markup."""
     options = {"color": INK, "va": "baseline", "family": FONT, "zorder": 5} | style
     axes.text(x, y, _printable(text), fontsize=size, parse_math=False, usetex=False, **options)
 
 
 def fitted(text: str, size: float, width: float, *, lines: int = 1, bold: bool = False) -> list[str]:
-    """``text`` broken into at most ``lines`` lines no wider than ``width`` mm; "…" stands for the rest."""
+    """Break ``text`` into at most ``lines`` lines of at most ``width`` mm; "…" replaces the rest."""
     most = max(8, int(width / (0.3 * size * POINT)))
     text = " ".join(_printable(text).split())[: lines * most + 1]
-    # Lines are broken by count, so the widest count is sought at which they fit: capitals need more room.
+    # Lines are broken by number of characters; take the largest number at which they fit, as widths differ.
     for count in range(most, 7, -1):
-        broken = textwrap.wrap(text, count, max_lines=lines, placeholder=" …")
-        if all(text_width(words, size, bold=bold) <= width for words in broken):
-            return broken
+        wrapped = textwrap.wrap(text, count, max_lines=lines, placeholder=" …")
+        if all(text_width(row, size, bold=bold) <= width for row in wrapped):
+            return wrapped
     return []
 
 
 @lru_cache(maxsize=512)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Width in mm of a line of ``size`` points."""
+    """Width in mm of a line of text of ``size`` points."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     face = get_font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
@@ -173,12 +177,12 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def _printable(text: str) -> str:
-    """``text`` with blanks for control characters, which are forbidden in SVG."""
+    """``text`` with spaces in place of control characters, which are forbidden in SVG."""
     return "".join(" " if unicodedata.category(sign).startswith("C") else sign for sign in text)
 
 
 def write_name(axes: Axes, x: float, y: float, text: str, color: str, *, italic: bool) -> None:
-    """A lead's name, in a halo of paper that keeps it legible on a trace."""
+    """Write the name of a lead with a halo in the colour of the paper, so that it is legible on a trace."""
     from matplotlib.patheffects import withStroke
 
     style = {"weight": "bold", "style": "italic" if italic else "normal", "color": color}
@@ -187,66 +191,86 @@ def write_name(axes: Axes, x: float, y: float, text: str, color: str, *, italic:
 
 
 def parting(axes: Axes, x: float, baseline: float) -> None:
-    """Two small ticks at ``x``, where one lead ends and the next begins."""
+    """Draw two small ticks at ``x``, where one lead ends and the next begins."""
     for end in (4, -4):
         ends = baseline + end, baseline + 1.6 * end
         axes.plot((x, x), ends, color=INK, linewidth=0.25 / POINT, solid_capstyle="butt", gid="parting")
 
 
 def legend(axes: Axes, entries: Sequence[tuple[str, str, bool]]) -> None:
-    """Side by side above the field: words, with a dash of their colour, and whether it has a band."""
+    """Draw a legend above the field; an entry is a text, its colour, and whether it has a prediction interval."""
     x, y = 0.0, axes.get_ylim()[1] + 2
-    for text, color, banded in entries:
-        for thick, alpha in ((2.6, 0.25), (0.5, 1)) if banded else ((0.5, 1),):
+    for text, color, has_interval in entries:
+        for thick, alpha in ((2.6, 0.25), (0.5, 1)) if has_interval else ((0.5, 1),):
             (dash,) = axes.plot((x, x + 6), (y + 1, y + 1), color=color, linewidth=thick / POINT, alpha=alpha)
             dash.set(solid_capstyle="butt", clip_on=False, gid="legend-dash")
         write(axes, x + 7.5, y, text, 8, color=color, gid="legend")
         x += 7.5 + text_width(text, 8) + 6
 
 
-def stamp(axes: Axes, word: str, words: str) -> float:
-    """A ruled stamp above the upper right corner of the field, ``word`` over ``words``; its width in mm."""
+def stamp(axes: Axes, word: str, text: str) -> float:
+    """Draw a framed stamp above the upper right corner of the field, ``word`` over ``text``; return its width in mm."""
     from matplotlib.patches import Rectangle
 
     spaced = " ".join(word)
-    width = max(text_width(spaced, 15, bold=True), text_width(words, 7)) + 9
+    width = max(text_width(spaced, 15, bold=True), text_width(text, 7)) + 9
     left, bottom, high = axes.get_xlim()[1] - width, axes.get_ylim()[1] + 5.5, 13.5
     for inset, thick in ((0, 0.45), (0.9, 0.15)):
         corner, size = (left + inset, bottom + inset), (width - 2 * inset, high - 2 * inset)
-        frame = Rectangle(corner, *size, fill=False, edgecolor=MADE, linewidth=thick / POINT, gid="stamp")
+        frame = Rectangle(corner, *size, fill=False, edgecolor=GENERATED, linewidth=thick / POINT, gid="stamp")
         axes.add_artist(frame).set_clip_on(False)
-    write(axes, left + width / 2, bottom + 6.1, spaced, 15, color=MADE, weight="bold", ha="center", gid="stamp-word")
-    write(axes, left + width / 2, bottom + 2.6, words, 7, color=MADE, ha="center", gid="stamp-words")
+    write(
+        axes, left + width / 2, bottom + 6.1, spaced, 15, color=GENERATED, weight="bold", ha="center", gid="stamp-word"
+    )
+    write(axes, left + width / 2, bottom + 2.6, text, 7, color=GENERATED, ha="center", gid="stamp-words")
     return width
 
 
 def watermark(axes: Axes, word: str) -> None:
-    """``word`` pale and aslant, over and over the field: it stays with every part that is cut out."""
+    """Repeat ``word``, pale and slanted, over the field, so that every cropped part of a page shows it."""
     (_, width), (_, height) = axes.get_xlim(), axes.get_ylim()
-    style = {"color": MADE, "alpha": 0.09, "weight": "bold", "rotation": 18, "zorder": 1, "gid": "watermark"}
+    style = {"color": GENERATED, "alpha": 0.09, "weight": "bold", "rotation": 18, "zorder": 1, "gid": "watermark"}
     centred = {"rotation_mode": "anchor", "ha": "center", "va": "center", "clip_on": True}
     count = max(1, int(width // 80))
     for row, y in enumerate(np.arange(25, height, 40)):
-        # Every other row stands in the gaps of the one before.
-        for place in np.arange(count - row % 2) + (1 + row % 2) / 2:
-            write(axes, place * width / count, float(y), " ".join(word), 17, **style, **centred)
+        # Alternate rows are shifted by half a distance.
+        for column in np.arange(count - row % 2) + (1 + row % 2) / 2:
+            write(axes, column * width / count, float(y), " ".join(word), 17, **style, **centred)
 
 
 def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
-    """Write a page as PNG, SVG or PDF, as the name's ending says; the figure's label goes into its metadata.
+    """Write a figure as PNG, SVG or PDF.
 
-    The file is written beside its place and then renamed: a failure leaves nothing half written.
+    The provenance, which ``draw`` stores as the label of the figure, is written to the metadata of the file. The file
+    is written under a temporary name and then renamed, so that a failure leaves no incomplete file.
+
+    Args:
+        figure: A figure of ``draw``.
+        path: Output file; the suffix (.png, .svg or .pdf) determines the format.
+        overwrite: Whether to replace an existing file.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        InputError: On another ending, a folder that is not there, or a file that is there already.
+        InputError: If the suffix is another one, the folder does not exist, or the file exists already.
+
+    Example:
+        >>> import tempfile
+        >>> from ecggen.core.simulate import simulate
+        >>> from ecggen.viz import draw
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> save(draw(simulate(1)), Path(folder.name) / "simulated.png").name
+        'simulated.png'
+        >>> folder.cleanup()
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path.name} ends in {path.suffix!r}", f"one of {', '.join(FORMATS)} was expected")
+        raise InputError(f"the suffix of {path.name} is {path.suffix!r}", f"one of {', '.join(FORMATS)} was expected")
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}", do="make it first")
+        raise InputError(f"there is no folder {path.parent}", do="create it first")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", do="choose another name, or allow overwriting")
+        raise InputError(f"{path} exists", do="choose another name, or pass overwrite=True")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _print(figure, unfinished, path.suffix.lower()[1:])
@@ -257,7 +281,7 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
 
 
 def _print(figure: Figure, path: Path, kind: str) -> None:
-    """The page as a file; the same page gives the same bytes (no dates, no random names)."""
+    """Write the page to a file; the same page gives the same bytes (no dates, no random names)."""
     from matplotlib import rc_context
 
     about = _printable(str(figure.get_label()))
@@ -268,7 +292,7 @@ def _print(figure: Figure, path: Path, kind: str) -> None:
         "svg": {"Creator": "ecggen", "Description": about, "Date": None},
         "pdf": {"Creator": "ecggen", "Subject": about, "CreationDate": None},
     }
-    # pdf.fonttype 42: words can be searched and copied. svg.hashsalt: names inside the file do not change.
+    # pdf.fonttype 42: text can be searched and copied. svg.hashsalt: names inside the file do not change.
     with rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "ecggen"}):
         figure.savefig(path, format=kind, metadata=dateless[kind])
     if kind == "svg":
@@ -276,7 +300,7 @@ def _print(figure: Figure, path: Path, kind: str) -> None:
 
 
 def _shortened(svg: str) -> str:
-    """``svg`` with its paths in hundredths of a point, 4 µm on paper; matplotlib writes six digits."""
+    """``svg`` with the paths rounded to hundredths of a point, 4 µm on paper; matplotlib writes six digits."""
 
     def path(found: re.Match[str]) -> str:
         rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", found[0])
@@ -286,7 +310,7 @@ def _shortened(svg: str) -> str:
 
 
 def _print_bitmap(figure: Figure, path: Path, about: str) -> None:
-    """The page in dots of 256 colours: ink, grid and their blends need no more, and a third of the space."""
+    """Write the page as a PNG of 256 colours, which suffice and take a third of the size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image, PngImagePlugin
 

@@ -1,4 +1,4 @@
-"""The ECG as a value: names, derived leads, lead laws, rates."""
+"""The ECG type: lead names, derived leads, lead laws, resampling, cropping."""
 
 import numpy as np
 import pytest
@@ -20,14 +20,14 @@ def test_derived_leads_are_einthovens_and_goldbergers():
     torch.testing.assert_close(lead["aVF"], (lead["II"] + lead["III"]) / 2)
 
 
-def test_standard_keeps_what_is_given():
-    """Given leads are never recomputed, even where they break a law a little."""
+def test_standard_keeps_given_leads():
+    """Given leads are never recomputed, even if they violate a law slightly."""
     ecg = simulate(1)
     ecg.signal[:, 2] += 0.005
     assert torch.equal(ecg.standard().signal, ecg.signal)
 
 
-def test_two_limb_leads_fix_six():
+def test_two_limb_leads_determine_six():
     limb = set(STANDARD_LEADS[:6])
     for one in limb:
         for other in limb - {one}:
@@ -38,14 +38,14 @@ def test_two_limb_leads_fix_six():
 
 
 @given(st.permutations(STANDARD_LEADS), st.integers(1, 12))
-def test_pick_goes_by_name_never_by_place(order, count):
+def test_pick_selects_by_name(order, count):
     ecg = simulate(1, seconds=2)
     picked = ecg.pick(*order[:count])
     for i, lead in enumerate(order[:count]):
         assert torch.equal(picked.signal[:, i], ecg.signal[:, STANDARD_LEADS.index(lead)])
 
 
-def test_law_residual_is_the_distance_from_a_lawful_heart():
+def test_law_residual_is_the_distance_from_the_lead_laws():
     ecg = simulate(2)
     assert ecg.law_residual().max() < 1e-6
     ecg.signal[1, 2] += 0.3  # lead III of the second record
@@ -54,10 +54,10 @@ def test_law_residual_is_the_distance_from_a_lawful_heart():
     assert ecg.law_residual().tolist() == pytest.approx([0, expected], abs=1e-6)
 
 
-def test_resampling_keeps_a_wave_and_stops_aliases():
+def test_resampling_keeps_a_wave_and_removes_aliases():
     time = torch.arange(5000) / 500
     slow = torch.sin(2 * torch.pi * 7 * time)
-    fast = torch.sin(2 * torch.pi * 93 * time)  # would fold to 7 Hz
+    fast = torch.sin(2 * torch.pi * 93 * time)  # would alias to 7 Hz
     ecg = ECG(torch.stack([slow, fast])[None], ("I", "II"), 500).resample(100)
     expected = torch.sin(2 * torch.pi * 7 * torch.arange(1000) / 100)
     assert ecg.samples == 1000
@@ -65,7 +65,7 @@ def test_resampling_keeps_a_wave_and_stops_aliases():
     assert ecg.signal[0, 1, 50:-50].abs().max() < 0.02
 
 
-def test_there_and_back_from_an_odd_rate():
+def test_resampling_round_trip_from_an_odd_rate():
     ecg = simulate(1, fs=511.7, seconds=10)
     back = ecg.resample(100).resample(511.7)
     samples = min(ecg.samples, back.samples)
@@ -83,23 +83,23 @@ def test_crop_is_in_seconds():
     ("make", "message"),
     [
         (lambda: simulate(1).pick("V9"), "lead 'V9' is not in this ECG"),
-        (lambda: ECG(torch.zeros(1, 2, 9), ("I", "I"), 100), "lead I stands twice; each lead once"),
+        (lambda: ECG(torch.zeros(1, 2, 9), ("I", "I"), 100), "lead I occurs twice; each lead once"),
         (lambda: ECG(torch.zeros(1, 1, 9), ("MLII",), 100), "lead 'MLII' is not a standard lead"),
         (lambda: ECG(torch.zeros(1, 3, 9), ("I", "II"), 100), "shape (1, 3, 9) for 2 leads"),
         (lambda: ECG(torch.zeros(1, 1, 9), ("I",), 0), "the sampling rate is 0; a positive number of Hz"),
         (lambda: ECG(torch.zeros(1, 1, 9), ("I",), float("nan")), "the sampling rate is nan"),
-        (lambda: simulate(1).crop(8, 5), "the recording lasts 10.000 s; at least 13.000 s were asked for"),
+        (lambda: simulate(1).crop(8, 5), "the recording lasts 10.000 s; a segment from 8 to 13.000 s was requested"),
         (lambda: simulate(1).pick("I", "V1").standard(), "leads II, III, aVR, aVL, aVF, V2"),
         (lambda: ECG.cat([simulate(1), simulate(1, fs=50)]), "records differ"),
     ],
 )
-def test_bad_input_is_one_error_with_a_sentence(make, message):
+def test_invalid_input_raises_input_error(make, message):
     with pytest.raises(InputError) as error:
         make()
     assert message in str(error.value)
 
 
-def test_provenance_survives_a_file_comment():
+def test_provenance_round_trip_as_comments():
     origin = Provenance(("I",), ("II", "V1"), "vae@0123", 7, "leads I; age 74")
     assert Provenance.parse([f"# {line}" for line in origin.lines()]) == origin
     assert Provenance.parse(["# Age: 50", "nothing here"]) is None

@@ -1,4 +1,4 @@
-"""What phones, straps and hospital interfaces export: KardiaMobile, JSON (own, Health Auto Export, FHIR), Polar."""
+"""Exports of phones, chest straps and hospital systems: KardiaMobile, JSON (own, Health Auto Export, FHIR), Polar."""
 
 import copy
 import json
@@ -62,7 +62,7 @@ def found(content, **asked) -> Found:
         ("polar.csv", {"leads": "V3", "start": 1.6}),
     ],
 )
-def test_nobody_is_named_unless_asked_for(name, options):
+def test_identifying_metadata_is_kept_only_on_request(name, options):
     there = reading(SAMPLES / name, **options)
     assert there.about.personal == {}
     assert not any(word in str(replace(there, ecg=None)) for word in WORDS)
@@ -72,7 +72,7 @@ def test_nobody_is_named_unless_asked_for(name, options):
 
 
 @pytest.mark.parametrize("name", ["kardia.atc", "health_export.json", "observation.json", "leads.json", "polar.csv"])
-def test_the_samples_are_what_their_maker_makes(name):
+def test_samples_are_reproduced_by_their_scripts(name):
     maker = {"kardia.atc": lambda: kardia_maker["encode"](kardia_maker["simulated"]())}.get(
         name, phones.get(name.partition(".")[0])
     )
@@ -80,7 +80,7 @@ def test_the_samples_are_what_their_maker_makes(name):
     assert (made if isinstance(made, bytes) else made.encode()) == (SAMPLES / name).read_bytes()
 
 
-def test_each_format_knows_only_its_own():
+def test_each_format_detects_only_its_files():
     known = {"kardia.atc": kardia, "polar.csv": polar, "leads.json": json_reading}
     for path in (path for path in SAMPLES.iterdir() if path.is_file() and path.stem != "short"):
         for name, form in known.items():
@@ -96,7 +96,7 @@ def test_kardia_six_leads():
     assert (there.ecg.leads, there.ecg.fs, there.ecg.samples) == (STANDARD_LEADS[:6], 300.0, 1200)
     assert np.allclose(there.ecg.signal[0].numpy(), kardia_maker["simulated"]() * 0.0005, atol=1e-6)
     assert float(there.ecg.law_residual()) < 0.001
-    assert "the device has filtered it: mains, enhanced" in there.changes
+    assert "filters applied by the device: mains, enhanced" in there.changes
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,15 +105,15 @@ def test_kardia_six_leads():
     fs=st.integers(1, 65535),
     nanovolts=st.integers(1, 65535),
 )
-def test_kardia_whatever_the_leads_they_come_back(steps, fs, nanovolts):
+def test_kardia_round_trip_of_any_leads(steps, fs, nanovolts):
     made = kardia_maker["encode"](np.array(steps), fs=fs, nanovolts=nanovolts)
     there = kardia.read(source(made))
     assert (there.names, there.fs) == (STANDARD_LEADS[: len(steps)], fs)
     assert np.array_equal(there.values, np.array(steps) * float(nanovolts))
 
 
-def spoilt_kardia(name: bytes, change) -> bytes:
-    """The sample with the data of one block changed, its sum right."""
+def corrupted_kardia(name: bytes, change) -> bytes:
+    """The sample with the data of one block changed and its checksum corrected."""
     raw, made, at = (SAMPLES / "kardia.atc").read_bytes(), b"", 12
     while at < len(raw):
         end = at + 8 + int.from_bytes(raw[at + 4 : at + 8], "little")
@@ -126,30 +126,30 @@ def spoilt_kardia(name: bytes, change) -> bytes:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (kardia_maker["encode"](np.zeros((1, 9)), fs=0), "the format block says format 1, 0 Hz and 500 nV"),
-        (kardia_maker["encode"](np.zeros((1, 9)), nanovolts=0), "300 Hz and 0 nV; format 1, and numbers above zero"),
-        (kardia_maker["encode"](np.zeros((1, 9)), form=2), "says format 2"),
+        (kardia_maker["encode"](np.zeros((1, 9)), fs=0), "the format block gives format 1, 0 Hz and 500 nV"),
+        (kardia_maker["encode"](np.zeros((1, 9)), nanovolts=0), "300 Hz and 0 nV; format 1 and positive numbers"),
+        (kardia_maker["encode"](np.zeros((1, 9)), form=2), "gives format 2"),
         (kardia_maker["encode"](np.zeros((0, 9))), "the file holds no lead"),
-        (b"ALIVE\0\0\0\4\0\0\0", "says format 0"),
-        (b"ALIVE\0\0\0\4\0\0\0ecg \xff\xff\xff\xff", "a block of 4294967295 bytes begins 8 bytes before the end"),
+        (b"ALIVE\0\0\0\4\0\0\0", "gives format 0"),
+        (b"ALIVE\0\0\0\4\0\0\0ecg \xff\xff\xff\xff", "a block of 4294967295 bytes starts 8 bytes before the end"),
         (b"ALIVE\0\0\0\4\0\0\0" + kardia_maker["block"](b"junk", b"") * 2000, "holds more than 1000 blocks"),
-        ((SAMPLES / "kardia.atc").read_bytes() + kardia_maker["block"](b"ecg ", b"\0\0"), "a block comes twice"),
-        ((SAMPLES / "kardia.atc").read_bytes()[:5000], "before the end of the file; a whole file was expected"),
-        (spoilt_kardia(b"ecg2", lambda data: data[:-1]), "a lead ends within a sample"),
+        ((SAMPLES / "kardia.atc").read_bytes() + kardia_maker["block"](b"ecg ", b"\0\0"), "a block occurs twice"),
+        ((SAMPLES / "kardia.atc").read_bytes()[:5000], "before the end of the file; a complete file was expected"),
+        (corrupted_kardia(b"ecg2", lambda data: data[:-1]), "a lead ends within a sample"),
     ],
 )
-def test_kardia_files_that_lie(content, expected):
+def test_kardia_invalid_files(content, expected):
     assert expected in refused(content, kardia.read)
 
 
-def test_kardia_a_sample_that_changed_on_the_way():
+def test_kardia_changed_sample():
     raw = bytearray((SAMPLES / "kardia.atc").read_bytes())
     raw[2000] ^= 1
-    assert "the sum behind a block is not that of its bytes" in refused(bytes(raw), kardia.read)
+    assert "the checksum of a block is wrong" in refused(bytes(raw), kardia.read)
 
 
-def test_kardia_sums_by_the_specification():
-    """It says CRC-32, and AliveCor's own writer adds the bytes."""
+def test_kardia_checksums_of_the_specification():
+    """The specification requires CRC-32, and AliveCor's writer adds the bytes."""
     made = kardia_maker["encode"](np.arange(9)[None])
     at = made.index(b"ecg ")
     whole = made[at : at + 8 + 18]
@@ -158,12 +158,12 @@ def test_kardia_sums_by_the_specification():
     assert kardia.read(source(new)).values[0, 8] == 4000.0
 
 
-def test_kardia_a_shorter_lead_is_missing_at_its_end():
-    there = kardia.read(source(spoilt_kardia(b"ecg3", lambda data: data[:-20])))
+def test_kardia_shorter_lead_ends_with_a_gap():
+    there = kardia.read(source(corrupted_kardia(b"ecg3", lambda data: data[:-20])))
     assert np.isnan(there.values[2, -10:]).all() and np.isfinite(there.values[[0, 1, 3, 4, 5]]).all()
 
 
-# JSON of nobody's own form
+# Plain JSON
 
 
 ROWS = [[0.0, 0.1, -0.2, 0.3], [1.0, 1.1, None, 1.3]]
@@ -188,25 +188,25 @@ ROWS = [[0.0, 0.1, -0.2, 0.3], [1.0, 1.1, None, 1.3]]
         ({"fs": 500, "unit": ["mV", "mV"], "signal": ROWS}, {"channels": 2}, (None, None)),
     ],
 )
-def test_shapes_of_json(content, asked, names):
+def test_json_shapes(content, asked, names):
     there = found(content, **asked)
     assert (there.names, there.units, there.fs) == (names, ("mV", "mV"), 500.0)
     assert np.array_equal(there.values, np.array(ROWS, float), equal_nan=True)
 
 
-def test_a_bare_list_takes_all_from_its_user(tmp_path):
+def test_json_list_without_metadata(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps((np.sin(np.arange(900) / 40) * 1000).tolist()))
     ecg = read(tmp_path / "a.json", fs=300, unit="uV", leads="II")
     assert (ecg.leads, ecg.fs, ecg.samples) == (("II",), 300.0, 900)
     assert "the file does not name its leads" in refusal(read, tmp_path / "a.json", fs=300, unit="uV")
-    assert "does not say its sampling rate; give it with fs" in refusal(read, tmp_path / "a.json", leads="II")
+    assert "does not state its sampling rate; give it with fs" in refusal(read, tmp_path / "a.json", leads="II")
     assert "recording '2' is not among none" in refusal(read, tmp_path / "a.json", record="2")
 
 
-def test_a_list_of_another_length_is_left_out_and_said():
+def test_json_list_of_another_length_is_omitted_with_a_note():
     there = found({"fs": 500, "unit": "mV", "I": [1, 2, 3], "time": [0, 1, 2], "beats": [1], "V": [3, 2, 1]})
     assert there.names == ("I", "time", "V")
-    assert there.notes == ("1 lists beside the leads, of another length, were left out",)
+    assert there.notes == ("1 other lists, of another length, were left out",)
 
 
 def test_provenance_and_age_in_json():
@@ -218,7 +218,7 @@ def test_provenance_and_age_in_json():
     assert (there.about.age, there.about.sex, "Jane" in str(there)) == (67.0, "M", False)
 
 
-def test_a_ppg_in_json(tmp_path):
+def test_ppg_in_json(tmp_path):
     wave = np.sin(np.arange(640) / 64 * 2 * np.pi * 1.2) + 0.4 * np.sin(np.arange(640) / 64 * 4 * np.pi * 1.2 + 1)
     (tmp_path / "a.json").write_text(json.dumps({"fs": 64, "ppg": wave.tolist()}))
     assert read_ppg(tmp_path / "a.json").fs == 64.0
@@ -229,7 +229,7 @@ def test_a_ppg_in_json(tmp_path):
     rows=st.lists(st.lists(st.floats(-1e6, 1e6), min_size=20, max_size=20), min_size=1, max_size=12),
     fs=st.floats(0.1, 1e5),
 )
-def test_whatever_is_written_comes_back(rows, fs):
+def test_json_round_trip(rows, fs):
     names = STANDARD_LEADS[: len(rows)]
     for content in (
         {"fs": fs, "unit": "mV", "leads": dict(zip(names, rows, strict=True))},
@@ -244,41 +244,41 @@ def test_whatever_is_written_comes_back(rows, fs):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("{", "the JSON cannot be decoded; a whole one was expected"),
-        ('{"I": [1, 2], "I": [3, 4]}', "a key stands twice in an object of the JSON"),
+        ("{", "the JSON cannot be decoded; a valid file was expected"),
+        ('{"I": [1, 2], "I": [3, 4]}', "a key occurs twice in an object of the JSON"),
         ("[" * 100_000, "the JSON cannot be decoded"),
         ('{"a":' * 100_000, "the JSON cannot be decoded"),
         ("[" + "9" * 5000 + "]", "the JSON cannot be decoded"),
         ("[" + "9" * 4000 + "]", "a sample has hundreds of digits"),
-        ("{}", 'no signal that ecggen can find; {"fs": 500, "unit": "mV", "leads": {"I": [0.1, …]'),
-        ('{"patient": "Jane Doe"}', "no signal that ecggen can find"),
-        ('{"fs": 500, "leads": ["I"]}', "no signal that ecggen can find"),
-        ('{"fs": 500, "leads": {"I": ["0.1", "0.2"]}}', "a list of samples holds something else; numbers, or null"),
-        ('{"fs": 500, "leads": {"I": [0.1, true]}}', "a list of samples holds something else"),
-        ('{"fs": 500, "leads": {"I": [0.1, "Jane Doe"]}}', "a list of samples holds something else"),
-        ('{"fs": 500, "leads": {"I": [1], "II": [1, 2]}}', "the leads of the file are of different length"),
-        ('{"fs": true, "leads": {"I": [1]}}', "the sampling rate in the file is no number above zero"),
-        ('{"fs": -5, "leads": {"I": [1]}}', "the sampling rate in the file is no number above zero"),
-        ('{"fs": "Jane", "leads": {"I": [1]}}', "the sampling rate in the file is no number above zero"),
-        ('{"fs": 1e999, "leads": {"I": [1]}}', "the sampling rate in the file is no number above zero"),
+        ("{}", 'no signal was found in the JSON; {"fs": 500, "unit": "mV", "leads": {"I": [0.1, …]'),
+        ('{"patient": "Jane Doe"}', "no signal was found"),
+        ('{"fs": 500, "leads": ["I"]}', "no signal was found"),
+        ('{"fs": 500, "leads": {"I": ["0.1", "0.2"]}}', "a list of samples holds other values; numbers, or null"),
+        ('{"fs": 500, "leads": {"I": [0.1, true]}}', "a list of samples holds other values"),
+        ('{"fs": 500, "leads": {"I": [0.1, "Jane Doe"]}}', "a list of samples holds other values"),
+        ('{"fs": 500, "leads": {"I": [1], "II": [1, 2]}}', "the leads of the file have different lengths"),
+        ('{"fs": true, "leads": {"I": [1]}}', "the sampling rate in the file is not a positive number"),
+        ('{"fs": -5, "leads": {"I": [1]}}', "the sampling rate in the file is not a positive number"),
+        ('{"fs": "Jane", "leads": {"I": [1]}}', "the sampling rate in the file is not a positive number"),
+        ('{"fs": 1e999, "leads": {"I": [1]}}', "the sampling rate in the file is not a positive number"),
         ('{"fs": 500, "sampling_rate": 250, "leads": {"I": [1]}}', "the file gives two sampling rates"),
-        ('{"unit": ["mV"], "leads": {"I": [1], "II": [1]}}', "the units in the file are not one for each lead"),
+        ('{"unit": ["mV"], "leads": {"I": [1], "II": [1]}}', "the file does not give one unit per lead"),
         ('{"leads": ["I", "II"], "signal": [[1, 2], [3, 4]]}', "2 leads are named and the signal is 2 lists of 2"),
-        ('{"leads": ["I", "II"], "signal": [[1, 2], [3]]}', "the rows of the signal are of different length"),
-        ('{"leads": ["I", "II"], "signal": [[1, 2, 3], 5]}', "the rows of the signal are of different length"),
-        ('{"leads": ["I", "II"], "signal": []}', "no signal that ecggen can find"),
+        ('{"leads": ["I", "II"], "signal": [[1, 2], [3]]}', "the rows of the signal have different lengths"),
+        ('{"leads": ["I", "II"], "signal": [[1, 2, 3], 5]}', "the rows of the signal have different lengths"),
+        ('{"leads": ["I", "II"], "signal": []}', "no signal was found"),
         ('{"fs": 500, "signal": [[1, 2], [3, 4]]}', "the file does not name its leads; name them in order"),
     ],
 )
-def test_json_that_leaves_something_in_doubt(content, expected):
+def test_ambiguous_json(content, expected):
     assert expected in refused(content)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("[],", "too many lists and objects"), ("{},", "too many lists and objects"), ('"ab",', "something else")],
+    [("[],", "too many lists and objects"), ("{},", "too many lists and objects"), ('"ab",', "holds other values")],
 )
-def test_json_that_would_take_gigabytes(value, expected):
+def test_json_with_too_many_lists(value, expected):
     content = "[1," + value * 1_100_000 + "0]"
     tracemalloc.start()
     assert expected in refused(content)
@@ -286,7 +286,7 @@ def test_json_that_would_take_gigabytes(value, expected):
     tracemalloc.stop()
 
 
-def test_json_that_is_too_large():
+def test_too_large_json():
     assert "the file holds 32 MB; at most 32 MB of JSON are read" in refused(b"[1, 2" + b" " * json_content.MOST_BYTES)
 
 
@@ -320,7 +320,7 @@ def watch(**changes) -> dict:
         ([1, 2], [1, 2], None),
     ],
 )
-def test_voltages_of_a_watch(measured, values, unit):
+def test_watch_voltages(measured, values, unit):
     for content in (watch(voltageMeasurements=measured), {"ecg": [watch(voltageMeasurements=measured)]}):
         there = found(content)
         assert np.array_equal(there.values, [values], equal_nan=True)
@@ -333,25 +333,25 @@ def test_voltages_of_a_watch(measured, values, unit):
         (watch(voltageMeasurements=[{"voltage": 1, "units": "V"}, {"voltage": 1, "units": "mV"}]), "differ in unit"),
         (watch(voltageMeasurements=[{"voltage": 1}, {"volts": 1}]), "a sample of the recording has no voltage"),
         (watch(voltageMeasurements=[{"Jane": 1}]), "a sample of the recording has no voltage"),
-        (watch(voltageMeasurements=[{"voltage": "Jane"}]), "a list of samples holds something else"),
-        (watch(voltageMeasurements=[[1, 2], [3]]), "a list of samples holds something else"),
-        (watch(samplingFrequency="Jane"), "the sampling rate in the file is no number"),
-        (watch(samplingFrequency=0), "the sampling rate in the file is no number above zero"),
+        (watch(voltageMeasurements=[{"voltage": "Jane"}]), "a list of samples holds other values"),
+        (watch(voltageMeasurements=[[1, 2], [3]]), "a list of samples holds other values"),
+        (watch(samplingFrequency="Jane"), "the sampling rate in the file is not a positive number"),
+        (watch(samplingFrequency=0), "the sampling rate in the file is not a positive number"),
     ],
 )
-def test_recordings_of_a_watch_that_lie(content, expected):
+def test_invalid_watch_recordings(content, expected):
     assert expected in refused(json.dumps({"data": {"ecg": [content]}}))
 
 
-def test_a_number_of_samples_that_is_not_right_is_said():
+def test_wrong_number_of_samples_gives_a_note():
     there = found({"data": {"ecg": [watch(numberOfVoltageMeasurements=512)]}})
-    assert there.notes[-1] == "the file announces 512 samples and holds 2"
+    assert there.notes[-1] == "the file declares 512 samples and holds 2"
 
 
 # FHIR
 
 
-def test_an_observation_of_fhir():
+def test_fhir_observation():
     there = reading(SAMPLES / "observation.json")
     assert (there.ecg.leads, there.ecg.fs, there.ecg.samples) == (("I", "II", "V1"), 250.0, 1000)
     assert np.allclose(there.ecg.signal[0].numpy(), phones["simulated"](4, 250, 3, "I", "II", "V1"), atol=0.00126)
@@ -366,13 +366,13 @@ def observation(*leads: dict, **changes) -> dict:
     return {"resourceType": "Observation", "component": parts, **changes}
 
 
-def test_samples_of_fhir_that_are_missing():
+def test_fhir_missing_samples():
     there = found(observation({"data": "1 E -3.5 L U 2e1"}, {"data": "0 0 0 0 0 0", "factor": 2}))
     assert np.array_equal(there.values[0], [1, np.nan, -3.5, np.nan, np.nan, 20], equal_nan=True)
-    assert there.notes == ("3 samples are marked as in error, or as beyond what could be measured",)
+    assert there.notes == ("3 samples are marked as errors or as outside of the measurable range",)
 
 
-def test_a_bundle_of_fhir():
+def test_fhir_bundle():
     bundle = {"resourceType": "Bundle", "entry": [{"resource": observation({})}, {"resource": {"id": "Jane"}}]}
     assert found(bundle).names == ("MDC 2:1",)
     bundle["entry"].append({"resource": observation({}, {})})
@@ -380,7 +380,7 @@ def test_a_bundle_of_fhir():
     assert found(bundle, record="2").names == ("MDC 2:1", "MDC 2:2")
 
 
-def test_a_channel_of_fhir_at_another_rate_is_left_out_and_said():
+def test_fhir_channel_at_another_rate_is_omitted_with_a_note():
     there = found(observation({}, {}, {"period": 8, "data": "1 2"}))
     assert (there.fs, len(there.names)) == (250.0, 2)
     assert there.notes == ("1 channels at another rate were left out",)
@@ -391,32 +391,32 @@ def test_a_channel_of_fhir_at_another_rate_is_left_out_and_said():
     [
         (observation(), "the FHIR resource holds no samples"),
         ({"resourceType": "Bundle", "entry": ["Jane"]}, "the FHIR resource holds no samples"),
-        (observation({"period": 0}), "the time between samples is no number of milliseconds"),
-        (observation({"period": "4"}), "the time between samples is no number of milliseconds"),
-        (observation({"interval": 4, "intervalUnit": "s"}), "the time between samples is no number of milliseconds"),
-        (observation({"factor": "Jane"}), "the origin or the factor of the samples is no number"),
-        (observation({"origin": {"value": None}}), "the origin or the factor of the samples is no number"),
-        (observation({"dimensions": 2}), "a component holds several signals in turn"),
-        (observation({"data": "1 2 Jane"}), "a sample is no number"),
-        (observation({"factor": 10**400}), "a sample is no number"),
+        (observation({"period": 0}), "the period is not a number of milliseconds"),
+        (observation({"period": "4"}), "the period is not a number of milliseconds"),
+        (observation({"interval": 4, "intervalUnit": "s"}), "the period is not a number of milliseconds"),
+        (observation({"factor": "Jane"}), "the origin or the factor of the samples is not a number"),
+        (observation({"origin": {"value": None}}), "the origin or the factor of the samples is not a number"),
+        (observation({"dimensions": 2}), "a component holds several interleaved signals"),
+        (observation({"data": "1 2 Jane"}), "a sample is not a number"),
+        (observation({"factor": 10**400}), "a sample is not a number"),
         (observation({}, {"data": "1 2"}), "the components differ in length"),
     ],
 )
-def test_resources_of_fhir_that_lie(content, expected):
+def test_invalid_fhir_resources(content, expected):
     assert expected in refused(json.dumps(content))
 
 
-def test_a_lead_of_fhir_that_comes_twice(tmp_path):
+def test_fhir_repeated_lead(tmp_path):
     twice = observation({}, {})
     twice["component"][1]["code"] = twice["component"][0]["code"]
     (tmp_path / "a.json").write_text(json.dumps(twice))
-    assert "lead I stands twice" in refusal(read, tmp_path / "a.json")
+    assert "lead I occurs twice" in refusal(read, tmp_path / "a.json")
 
 
 # Polar
 
 
-def test_a_polar_strap():
+def test_polar_chest_strap():
     path = SAMPLES / "polar.csv"
     there = polar.read(Source(path))
     assert (there.names, there.units, there.fs) == ((None,), ("uV",), 130.0)
@@ -424,7 +424,7 @@ def test_a_polar_strap():
     lead = phones["simulated"](4, 130, 7, "V3")[0]
     kept = np.isfinite(there.values[0])
     assert np.abs(there.values[0, kept] / 1000 - lead[kept]).max() < 0.00051
-    assert "5 samples were lost between strap and phone" in there.notes
+    assert "5 samples were lost in transmission" in there.notes
     assert "the file does not name its leads" in refusal(read, path)
     assert "lacks 5 of 520 samples, the first at 1.538 s" in refusal(read, path, leads="V3")
 
@@ -436,27 +436,30 @@ def table(*rows: str, titles="Phone timestamp;sensor timestamp [ns];timestamp [m
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (table(), "the strap's times do not grow"),
-        (table("2024;1;0;5", "2024;2;0;5"), "the strap's times do not grow"),
-        (table("2024;1;0;5", "2024;3;0;5", "2024;2;0;5"), "the strap's times do not grow"),
-        (table("2024;1;0;5", "2024;2;0;Jane", "2024;3;0;5"), "line 3 is no sample"),
-        (table("2024;1;0;5", "", "2024;3;0;5"), "line 3 is no sample"),
-        (table("2024;1;0;5", "2024;2;0;5", "2024;3;0;5", f"2024;{10**17};0;5"), "the strap's times lie too far apart"),
-        (table("2024;99999999999999999999;0;5"), "line 2 is no sample"),
-        (table("2024;1;0;nan", "2024;2;0;5", "2024;3;0;5"), "line 2 is no sample"),
+        (table(), "the times of the strap do not increase"),
+        (table("2024;1;0;5", "2024;2;0;5"), "the times of the strap do not increase"),
+        (table("2024;1;0;5", "2024;3;0;5", "2024;2;0;5"), "the times of the strap do not increase"),
+        (table("2024;1;0;5", "2024;2;0;Jane", "2024;3;0;5"), "line 3 is not a sample"),
+        (table("2024;1;0;5", "", "2024;3;0;5"), "line 3 is not a sample"),
+        (
+            table("2024;1;0;5", "2024;2;0;5", "2024;3;0;5", f"2024;{10**17};0;5"),
+            "the times of the strap have gaps that are too long",
+        ),
+        (table("2024;99999999999999999999;0;5"), "line 2 is not a sample"),
+        (table("2024;1;0;nan", "2024;2;0;5", "2024;3;0;5"), "line 2 is not a sample"),
     ],
 )
-def test_polar_tables_that_lie(content, expected):
+def test_invalid_polar_tables(content, expected):
     assert expected in refused(content, polar.read)
 
 
-def test_polar_without_the_phones_milliseconds():
+def test_polar_without_milliseconds():
     rows = [f"2024;{10**15 + at * 7692308};{at}" for at in range(6)]
     there = polar.read(source(table(*rows, titles="Phone timestamp;sensor timestamp [ns];ecg [uV]")))
     assert (there.fs, there.values.tolist()) == (130.0, [[0, 1, 2, 3, 4, 5]])
 
 
-# Tables of others, which stay with the reader of any table
+# Other tables, which are read as CSV
 
 
 @pytest.mark.parametrize(
@@ -469,7 +472,7 @@ def test_polar_without_the_phones_milliseconds():
         ("I;II\n{3};{3}\n", {"fs": 500, "unit": "mV", "leads": "II"}, ("II",), 500.0),
     ],
 )
-def test_other_peoples_tables(tmp_path, content, options, leads, fs):
+def test_other_tables_with_times(tmp_path, content, options, leads, fs):
     lead = simulate(1, seconds=3, fs=500, seed=2).pick("II").signal[0, 0].double().numpy()
     *titles, row, _ = content.split("\n")
     rows = [row.format(round(mv * 1000), at, at / 500, round(mv, 3)) for at, mv in enumerate(lead)]
@@ -480,11 +483,11 @@ def test_other_peoples_tables(tmp_path, content, options, leads, fs):
     assert np.abs(there.ecg.signal[0, 0].numpy() - lead).max() < 0.00051
 
 
-# Spoilt files
+# Corrupted files
 
 
 @pytest.mark.parametrize("name", ["kardia.atc", "health_export.json", "observation.json", "leads.json", "polar.csv"])
-def test_spoilt_files(tmp_path, name):
+def test_corrupted_files(tmp_path, name):
     whole = (SAMPLES / name).read_bytes()
     path = tmp_path / name
     edit = st.tuples(st.integers(0, len(whole)), st.booleans(), st.sampled_from([0, 1, 30]), st.binary(max_size=5))
@@ -513,7 +516,7 @@ WORTHS += [{"I": [1]}, [1, [2]], ["I"], "\ud800", "mV", {"value": "Jane"}]
 
 
 def places(content, path=()):
-    """The path to everything in a JSON value."""
+    """The paths of all values in a JSON value."""
     yield path
     for key in content if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ():
         yield from places(content[key], (*path, key))
@@ -528,8 +531,8 @@ def shortened(content):
     return " ".join(content.split()[:5]) if isinstance(content, str) else content
 
 
-def test_json_in_which_anything_stands_anywhere():
-    """Behind the parser: one to three values exchanged, left out or repeated, wherever they stand."""
+def test_json_with_exchanged_values():
+    """After the parser: one to three values exchanged, removed or repeated at any position."""
     named = ("health_export.json", "observation.json", "leads.json")
     whole = [shortened(json.loads((SAMPLES / name).read_text())) for name in named]
     whole += [{"resourceType": "Bundle", "entry": [{"resource": whole[1]}]}]
@@ -559,7 +562,7 @@ def test_json_in_which_anything_stands_anywhere():
 
 
 def summed(content: bytes) -> bytes:
-    """The blocks of a spoilt file with their sums made right again, or nothing behind them would ever be read."""
+    """The blocks of a corrupted file with corrected checksums, so that the code after the checksum is tested."""
     at = 12
     while at + 8 < len(content):
         end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "little")

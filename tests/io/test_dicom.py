@@ -1,4 +1,4 @@
-"""DICOM waveforms: a device's file read as pydicom reads it, what is written valid by its tables, and bombs refused."""
+"""DICOM waveforms: parity with pydicom, validity of written files by its tables, and hostile files."""
 
 import io
 import struct
@@ -58,7 +58,7 @@ def saved(folder: Path, data: Dataset, syntax: str = LITTLE) -> Path:
 
 @pytest.fixture
 def data(tmp_path) -> Dataset:
-    """A small recording of two leads that may be broken."""
+    """A small recording of two leads, to be modified."""
     [path] = write(twelve(leads=("I", "II")), tmp_path / "whole.dcm")
     return pydicom.dcmread(path)
 
@@ -66,7 +66,7 @@ def data(tmp_path) -> Dataset:
 # A file of a device: Mortara ELI 250, through the C# ECG Toolkit
 
 
-def test_a_device_file_is_read_as_pydicom_reads_it():
+def test_device_file_matches_pydicom():
     known = pydicom.dcmread(DEVICE)
     assert contents(DEVICE) == ["RHYTHM", "MEDIAN BEAT"]
     for at, name in enumerate(contents(DEVICE)):
@@ -82,7 +82,7 @@ def test_a_device_file_is_read_as_pydicom_reads_it():
     np.testing.assert_allclose(ecg.signal[0].numpy(), stored.T * 0.0025, atol=1e-6)
 
 
-def test_the_median_beat_is_another_recording():
+def test_median_beat_is_another_recording():
     assert read(DEVICE, record="MEDIAN BEAT", check=False).samples == 600
     assert read(DEVICE, record="2", check=False).samples == 600
     assert "1 of 2 groups of channels (such as a median beat) left out" in reading(DEVICE).changes
@@ -90,15 +90,15 @@ def test_the_median_beat_is_another_recording():
     assert "recording 'STRESS' is not among 'RHYTHM', 'MEDIAN BEAT'" in message
 
 
-def test_zero_as_padding_does_not_eat_zeros():
-    """The device names 0 as its padding value, and 2 % of its samples are 0 µV."""
+def test_zero_padding_value_keeps_zero_samples():
+    """The device declares 0 as its padding value, and 2 % of its samples are 0 µV."""
     assert pydicom.dcmread(DEVICE).WaveformSequence[0][0x5400, 0x100A].value == b"\0\0"
     values = found_in(Source(DEVICE)).values
     assert not np.isnan(values).any()
     assert 0.02 < (values == 0).mean() < 0.03
 
 
-def test_what_identifies_somebody_stays_behind():
+def test_identifying_metadata_is_removed():
     found = found_in(Source(DEVICE))
     assert found.about.personal == {
         "name": "Clark",
@@ -114,7 +114,7 @@ def test_what_identifies_somebody_stays_behind():
     assert not any(word in rest for word in PERSONAL)
 
 
-def test_free_text_and_places_are_personal(tmp_path, data):
+def test_free_text_and_places_are_identifying(tmp_path, data):
     data.InstitutionName, data.PerformingPhysicianName, data.DeviceSerialNumber = "Clinic of Doe", "Roe^R", "SN-4711"
     data.WaveformAnnotationSequence = [Dataset()]
     data.WaveformAnnotationSequence[0].UnformattedTextValue = "Jane Doe has a sinus rhythm"
@@ -181,7 +181,7 @@ def test_mandatory_elements(tmp_path, fs, seconds, leads, sop_class):
         assert uid.startswith("2.25.")
 
 
-def test_codes_of_the_leads_mean_what_the_standard_says(tmp_path):
+def test_lead_codes_match_the_standard(tmp_path):
     [path] = write(twelve(), tmp_path / "a.dcm")
     meanings = {code.value: code.meaning for code in codes.cid3001.concepts.values()}
     for channel, lead in zip(
@@ -191,7 +191,7 @@ def test_codes_of_the_leads_mean_what_the_standard_says(tmp_path):
         assert meaning.removeprefix("Lead ").split(",")[0] == lead
 
 
-def test_it_says_that_it_is_synthetic_and_names_nobody(tmp_path):
+def test_synthetic_file_is_marked_and_has_no_patient(tmp_path):
     ecg = twelve(leads=("I", "II", "V1"), provenance=MADE)
     [path] = write(ecg, tmp_path / "a.dcm", about=About(63, "F", ("426783006", "NORM"), personal=PERSON))
     data = pydicom.dcmread(path)
@@ -208,7 +208,7 @@ def test_it_says_that_it_is_synthetic_and_names_nobody(tmp_path):
     assert said.ecg.provenance == MADE
 
 
-def test_a_person_is_written_where_the_caller_says_so(tmp_path):
+def test_patient_is_written_if_given(tmp_path):
     [path] = write(twelve(), tmp_path / "a.dcm", about=About(58, "F", personal=PERSON))
     data = pydicom.dcmread(path)
     assert (str(data.PatientName), data.PatientBirthDate, data.PatientAge) == ("Doe^Jane", "19630203", "058Y")
@@ -218,7 +218,7 @@ def test_a_person_is_written_where_the_caller_says_so(tmp_path):
     assert 0x0008001C not in pydicom.dcmread(path)
 
 
-def test_the_same_ecg_gives_the_same_bytes(tmp_path):
+def test_same_ecg_gives_same_bytes(tmp_path):
     ecg = twelve(provenance=MADE)
     one, two = (write(ecg, tmp_path / name)[0].read_bytes() for name in ("a.dcm", "b.dcm"))
     assert one == two
@@ -261,19 +261,19 @@ def test_round_trip(tmp_path, ecg, age):
 
 
 @pytest.mark.parametrize("fs", [40.0, 1024.0])
-def test_rates_that_no_class_has(tmp_path, fs):
+def test_unsupported_rates(tmp_path, fs):
     message = refusal(write, twelve(fs, leads=("I",)), tmp_path / "a.dcm")
     assert f"the sampling rate is {fs:g} Hz; 50–1000 Hz were expected" in message
     assert "resample it first" in message
 
 
-def test_leads_that_16_bits_cannot_hold(tmp_path):
+def test_leads_that_exceed_16_bits(tmp_path):
     ecg = twelve(leads=("I", "II"))
     ecg.signal[0, 1, 5] = 32.768
     assert "lead II reaches 32.768 mV; at most 32.767 mV were expected" in refusal(write, ecg, tmp_path / "a.dcm")
 
 
-# What may lie in a file
+# Unusual and invalid files
 
 
 @pytest.mark.parametrize("syntax", [LITTLE, IMPLICIT, BIG])
@@ -285,7 +285,7 @@ def test_transfer_syntaxes(tmp_path, data, syntax):
     assert torch.equal(read(saved(tmp_path, data, syntax)).signal, whole.signal)
 
 
-def test_a_deflated_file_is_refused_before_it_swells(tmp_path, data):
+def test_deflated_file_is_rejected_without_inflation(tmp_path, data):
     path = saved(tmp_path, data)
     content = path.read_bytes().replace(LITTLE.encode() + b"\0", b"1.2.840.10008.1.2.1.99", 1)
     path.write_bytes(content[:132])
@@ -297,7 +297,7 @@ def test_a_deflated_file_is_refused_before_it_swells(tmp_path, data):
     assert time.perf_counter() - started < 1
 
 
-def test_what_hides_in_the_preamble_does_not_matter(tmp_path, data):
+def test_preamble_is_ignored(tmp_path, data):
     path = saved(tmp_path, data)
     content = path.read_bytes()
     whole = read(path)
@@ -312,17 +312,17 @@ ITEM, NESTED = b"\xfe\xff\x00\xe0", b"\x00\x54\x00\x01\xff\xff\xff\xff"
 @pytest.mark.parametrize(
     ("syntax", "body", "expected"),
     [
-        (IMPLICIT, (NESTED + ITEM + b"\xff\xff\xff\xff") * 100_000, "is broken or cut off"),
+        (IMPLICIT, (NESTED + ITEM + b"\xff\xff\xff\xff") * 100_000, "is broken or truncated"),
         (IMPLICIT, NESTED + (ITEM + bytes(4)) * 1_000_000, "holds more than 100000 elements"),
         (LITTLE, struct.pack("<HH2sH", 0x11, 1, b"LO", 0) * 1_000_000, "holds more than 100000 elements"),
-        (LITTLE, struct.pack("<HH2sHI", 0x5400, 0x100, b"SQ", 0, 2**31), "is broken or cut off"),
-        (LITTLE, struct.pack("<HH2sHI", 0x11, 1, b"OB", 0, 2**31), "is broken or cut off"),
+        (LITTLE, struct.pack("<HH2sHI", 0x5400, 0x100, b"SQ", 0, 2**31), "is broken or truncated"),
+        (LITTLE, struct.pack("<HH2sHI", 0x11, 1, b"OB", 0, 2**31), "is broken or truncated"),
         (LITTLE, b"", "holds no waveform; an ECG was expected"),
         ("1.2.840.10008.1.2.4.50", b"", "the transfer syntax of the DICOM file is '1.2.840.10008.1.2.4.50'"),
-        ("Doe^Jane", b"", "the transfer syntax of the DICOM file is no identifier"),
+        ("Doe^Jane", b"", "the transfer syntax of the DICOM file is not an identifier"),
     ],
 )
-def test_bombs_and_lies(tmp_path, syntax, body, expected):
+def test_bombs_and_invalid_files(tmp_path, syntax, body, expected):
     meta = struct.pack("<HH2sH", 2, 0x10, b"UI", len(syntax)) + syntax.encode()
     (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM" + meta + body)
     started = time.perf_counter()
@@ -337,43 +337,46 @@ def channel(data: Dataset) -> Dataset:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda group, _: setattr(group, "NumberOfWaveformSamples", 2001), "announces 2 × 2001 samples of 16 bits and"),
+        (lambda group, _: setattr(group, "NumberOfWaveformSamples", 2001), "declares 2 × 2001 samples of 16 bits and"),
         (lambda group, _: setattr(group, "NumberOfWaveformSamples", 2**32 - 1), "and holds 8000 bytes"),
-        (lambda group, _: setattr(group, "NumberOfWaveformSamples", 0), "announces 2 channels of 0 samples"),
-        (lambda group, _: setattr(group, "NumberOfWaveformChannels", 3), "announces 3 channels of 2000 samples and"),
-        (lambda group, _: setattr(group, "WaveformSampleInterpretation", "MB"), "are compressed as sound is (form MB)"),
-        (lambda group, _: setattr(group, "WaveformSampleInterpretation", "SB"), "the samples have 16 bits of form SB"),
+        (lambda group, _: setattr(group, "NumberOfWaveformSamples", 0), "declares 2 channels of 0 samples"),
+        (lambda group, _: setattr(group, "NumberOfWaveformChannels", 3), "declares 3 channels of 2000 samples and"),
+        (lambda group, _: setattr(group, "WaveformSampleInterpretation", "MB"), "have the audio encoding MB"),
+        (
+            lambda group, _: setattr(group, "WaveformSampleInterpretation", "SB"),
+            "the samples have 16 bits and interpretation SB",
+        ),
         (lambda group, _: setattr(group, "SamplingFrequency", "-5"), "the sampling rate is -5.0"),
-        (lambda group, _: group.__delattr__("SamplingFrequency"), "does not say its sampling rate"),
+        (lambda group, _: group.__delattr__("SamplingFrequency"), "does not state its sampling rate"),
         (lambda group, _: group.__delattr__("WaveformData"), "and holds 0 bytes"),
         (lambda _, first: setattr(first, "ChannelSensitivity", "0"), "the sensitivity, its correction or the baseline"),
-        (lambda _, first: first.__delattr__("ChannelSensitivity"), "does not say its unit; give it with unit"),
+        (lambda _, first: first.__delattr__("ChannelSensitivity"), "does not state its unit; give it with unit"),
         (
             lambda _, first: setattr(first.ChannelSensitivityUnitsSequence[0], "CodeValue", "mm[Hg]"),
             "the unit is 'mm[Hg]'; mV, µV, nV or V was expected",
         ),
         (
             lambda _, first: setattr(first.ChannelSourceSequence[0], "CodeValue", "2:2"),
-            "a channel is coded as lead II and called lead I; one name was expected",
+            "a channel has the code of lead II and the name of lead I; one lead was expected",
         ),
     ],
 )
-def test_groups_that_lie(tmp_path, data, change, expected):
+def test_invalid_groups(tmp_path, data, change, expected):
     change(data.WaveformSequence[0], channel(data))
     assert expected in refusal(read, saved(tmp_path, data))
 
 
-def test_a_lead_of_frank_is_not_lead_one(tmp_path, data):
+def test_frank_lead_is_not_lead_i(tmp_path, data):
     source = channel(data).ChannelSourceSequence[0]
     source.CodeValue, source.CodeMeaning = "2:24", "Frank Lead I"
     assert channel(data).ChannelLabel == "I"
-    assert "'Frank Lead I' is no lead that ecggen knows" in refusal(read, saved(tmp_path, data))
+    assert "'Frank Lead I' is not a known lead" in refusal(read, saved(tmp_path, data))
 
 
 @pytest.mark.parametrize(
     ("code", "scheme"), [("2:1", "MDC"), ("131073", "MDC"), ("5.6.3-9-1", "SCPECG"), ("", ""), ("X1", "99LOCAL")]
 )
-def test_names_of_channels(tmp_path, data, code, scheme):
+def test_channel_names(tmp_path, data, code, scheme):
     source = channel(data).ChannelSourceSequence[0]
     source.CodeValue, source.CodingSchemeDesignator = code, scheme
     assert read(saved(tmp_path, data)).leads == ("I", "II")
@@ -389,7 +392,7 @@ def test_scale_correction_and_baseline(tmp_path, data):
     np.testing.assert_allclose(found.values, pydicom.dcmread(tmp_path / "a.dcm").waveform_array(0).T)
 
 
-def test_samples_of_8_bits(tmp_path, data):
+def test_8_bit_samples(tmp_path, data):
     group = data.WaveformSequence[0]
     steps = np.arange(-100, 100, dtype="i1").repeat(2)
     group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 8, "SB"
@@ -400,7 +403,7 @@ def test_samples_of_8_bits(tmp_path, data):
     np.testing.assert_array_equal(found.values, np.arange(-100, 100)[None].repeat(2, 0))
 
 
-def test_padding_at_the_end_of_the_range_is_missing(tmp_path, data):
+def test_extreme_padding_value_is_missing(tmp_path, data):
     group = data.WaveformSequence[0]
     steps = np.frombuffer(group.WaveformData, "<i2").reshape(-1, 2).copy()
     steps[700, 0] = -32768
@@ -408,10 +411,10 @@ def test_padding_at_the_end_of_the_range_is_missing(tmp_path, data):
     group.add_new(0x5400100A, "OW", struct.pack("<h", -32768))
     path = saved(tmp_path, data)
     assert "lead I lacks 1 of 2000 samples, the first at 1.400 s" in refusal(read, path)
-    assert "1 samples are padding by the file's own word, and missing" in found_in(Source(path)).notes
+    assert "1 samples have the padding value of the file and are missing" in found_in(Source(path)).notes
 
 
-def test_zeros_in_all_channels_for_a_while_are_padding_where_the_file_says_so(tmp_path, data):
+def test_long_zero_runs_in_all_channels_are_padding_if_declared(tmp_path, data):
     group = data.WaveformSequence[0]
     steps = np.frombuffer(group.WaveformData, "<i2").reshape(-1, 2).copy()
     steps += np.random.default_rng(0).integers(-3, 4, steps.shape, "<i2")
@@ -426,7 +429,7 @@ def test_zeros_in_all_channels_for_a_while_are_padding_where_the_file_says_so(tm
     assert missing.sum() < 2 * 105
 
 
-def test_several_originals_need_a_name(tmp_path, data):
+def test_several_original_groups_need_a_name(tmp_path, data):
     parts = [pydicom.dcmread(tmp_path / "whole.dcm").WaveformSequence[0] for _ in range(3)]
     for part in parts:
         part.WaveformOriginality, part.MultiplexGroupLabel = "ORIGINAL", "strip"
@@ -439,7 +442,7 @@ def test_several_originals_need_a_name(tmp_path, data):
 
 
 def test_sequences_of_unknown_length_and_of_unknown_type(tmp_path, data):
-    """As devices write them: delimiters instead of lengths, and a private sequence of type UN, implicit within."""
+    """As written by devices: delimiters instead of lengths, and a private sequence of type UN with implicit types."""
     whole = read(tmp_path / "whole.dcm")
     data["WaveformSequence"].is_undefined_length = True
     data.WaveformSequence[0].is_undefined_length_sequence_item = True
@@ -464,19 +467,19 @@ def test_pydicom_is_needed_for_writing_only(tmp_path, monkeypatch):
     assert "pip install 'ecggen[dicom]'" in message
 
 
-def test_more_samples_than_memory_should_hold(tmp_path, data, monkeypatch):
+def test_too_many_samples(tmp_path, data, monkeypatch):
     monkeypatch.setattr("ecggen.io.formats.dicom.reading.MOST_SAMPLES", 3999)
     assert "the group holds 2 × 2000 samples; at most 3999 were expected" in refusal(read, saved(tmp_path, data))
 
 
-def test_cut_off_anywhere(tmp_path, data):
+def test_truncation_at_any_position(tmp_path, data):
     content = saved(tmp_path, data).read_bytes()
     for length in range(132, len(content) - 8, 97):
         (tmp_path / "a.dcm").write_bytes(content[:length])
         assert "DICOM" in refusal(read, tmp_path / "a.dcm")
 
 
-def test_only_dicom_looks_like_dicom(tmp_path):
+def test_only_dicom_is_detected_as_dicom(tmp_path):
     assert looks_like(Source(DEVICE))
     for content in (b"", b"DICM", bytes(300), b"I,II\n1,2\n"):
         (tmp_path / "a").write_bytes(content)

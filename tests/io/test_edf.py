@@ -1,4 +1,4 @@
-"""EDF: what sleep laboratories hand out is read, what is written is read alike by EDFlib, and lies are refused."""
+"""EDF: files of sleep laboratories, parity of written files with EDFlib, and invalid headers."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def noise(leads=("I", "II"), samples=1000, fs=500.0, scale=0.5, provenance=None)
 
 
 def foreign(path: Path) -> tuple[np.ndarray, float, list[str], list[str]]:
-    """Signals in mV, rate, labels and annotations as EDFlib sees them."""
+    """Signals in mV, rate, labels and annotations as read by EDFlib."""
     with pyedflib.EdfReader(str(path)) as file:
         signals = np.stack([file.readSignal(row) for row in range(file.signals_in_file)])
         return signals, file.getSampleFrequency(0), file.getSignalLabels(), list(file.readAnnotations()[2])
@@ -66,7 +66,7 @@ def records_of(content: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def moved(content: bytes, onsets: list[str]) -> bytes:
-    """The file as EDF+D, its records beginning at other times."""
+    """The file as EDF+D, with other start times of its records."""
     header, records = records_of(content)
     placed = []
     for record, onset in zip(records, onsets, strict=True):
@@ -82,7 +82,7 @@ def moved(content: bytes, onsets: list[str]) -> bytes:
 # A file of a sleep laboratory, written by EDFlib
 
 
-def test_a_sleep_recording_is_read_as_edflib_reads_it():
+def test_sleep_recording_matches_edflib():
     found = found_in(Source(SLEEP))
     signals = foreign_signals(SLEEP, 6)
     assert found.fs == 256
@@ -101,13 +101,13 @@ def foreign_signals(path: Path, count: int) -> np.ndarray:
         return np.stack([file.readSignal(row) for row in range(count)])
 
 
-def test_slow_channels_are_left_out_and_named():
+def test_slow_channels_are_omitted_with_a_note():
     changes = " ".join(reading(SLEEP).changes)
-    assert "channels at another rate, or of states, left out: 'SaO2'" in changes
+    assert "channels at another rate, or status channels, left out: 'SaO2'" in changes
     assert "ECG V1-Ref → V1" in changes
 
 
-def test_what_identifies_somebody_stays_behind():
+def test_identifying_metadata_is_removed():
     found = found_in(Source(SLEEP))
     assert found.about.personal == {
         "statements": "Jane Doe snores",
@@ -126,7 +126,7 @@ def test_what_identifies_somebody_stays_behind():
     assert not any(word in rest for word in PERSONAL)
 
 
-def test_plain_edf_may_name_somebody_anywhere(tmp_path):
+def test_all_text_of_plain_edf_is_identifying(tmp_path):
     content = SLEEP.read_bytes()
     content = with_field(with_field(content, 8, 80, "Doe, Jane 3.2.1963"), 88, 80, "by Roe with SN-4711")
     found = found_in(Source(saved(tmp_path, with_field(content, 192, 44, ""))))
@@ -161,7 +161,7 @@ def test_length_and_rate_are_kept_without_padding(tmp_path, samples, fs, leads):
     assert float((again.signal - ecg.signal).abs().max()) < STEP
 
 
-def test_a_long_prime_count_is_filled_and_cut(tmp_path):
+def test_prime_number_of_samples_is_padded_and_cropped(tmp_path):
     ecg = noise(("II",), 1_000_003, 500.0, scale=0.3)
     [path] = write(ecg, tmp_path / "a.edf")
     found = reading(path, check=False)
@@ -169,7 +169,7 @@ def test_a_long_prime_count_is_filled_and_cut(tmp_path):
     signals = foreign(path)[0]
     assert 0 < signals.shape[1] - 1_000_003 < 40
     assert np.all(signals[0, 1_000_003:] == signals[0, 1_000_002])
-    assert "the last record was filled: cut from" in found.changes[-1]
+    assert "padding of the last record removed: cut from" in found.changes[-1]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_flat_and_large_leads_do_not_saturate(tmp_path):
     assert "has gaps" in refusal(write, ECG(signal, ("I", "II", "V1"), 500), tmp_path / "b.edf")
 
 
-def test_a_rate_that_the_header_cannot_say(tmp_path):
+def test_rate_that_the_header_cannot_represent(tmp_path):
     assert "the sampling rate is 1e+09 Hz" in refusal(write, noise(samples=10, fs=1e9), tmp_path / "a.edf")
 
 
@@ -245,7 +245,7 @@ def test_provenance_survives_control_characters(tmp_path):
     assert "ecggen-condition: one two three four" in foreign(path)[3]
 
 
-def test_the_header_says_that_it_is_synthetic_and_names_nobody(tmp_path):
+def test_synthetic_header_is_marked_and_has_no_patient(tmp_path):
     [path] = write(noise(("I", "II", "V1"), provenance=MADE), tmp_path / "a.edf", about=About(63, "F", ("426783006",)))
     with pyedflib.EdfReader(str(path)) as file:
         header = file.getHeader()
@@ -256,7 +256,7 @@ def test_the_header_says_that_it_is_synthetic_and_names_nobody(tmp_path):
     assert said.about == About(63, "F", ("426783006",))
 
 
-def test_a_person_is_written_where_the_caller_says_so(tmp_path):
+def test_patient_is_written_if_given(tmp_path):
     personal = {"name": "Doe Jane", "patient_id": "P 1", "birth_date": "1963-02-03", "recorded": "2021-06-05 22:30:00"}
     [path] = write(noise(), tmp_path / "a.edf", about=About(58, "F", personal=personal))
     with pyedflib.EdfReader(str(path)) as file:
@@ -267,31 +267,31 @@ def test_a_person_is_written_where_the_caller_says_so(tmp_path):
     assert said.age == 58
 
 
-# What may lie in a header
+# Invalid headers
 
 
 @pytest.mark.parametrize(
     ("at", "width", "value", "expected"),
     [
-        (184, 8, 99999, "the EDF header announces 7 signals and takes 99999 bytes"),
-        (252, 4, 0, "the EDF header announces 0 signals"),
-        (252, 4, 999, "the EDF header announces 999 signals"),
-        (252, 4, "x", "the number of signals in the EDF header is no whole number"),
-        (236, 8, 99999999, "announces 99999999 records of"),
-        (236, 8, 0, "announces 0 records of"),
-        (236, 8, -2, "announces -2 records of"),
-        (244, 8, 0, "records of 0 s; numbers above 0 were expected"),
-        (244, 8, "nan", "the duration of a record in the EDF header is no number"),
-        (244, 8, "1e999", "the duration of a record in the EDF header is no number"),
-        (244, 8, "1e-99", "records of 1e-99 s; numbers above 0"),
-        (256 + 7 * 104, 8, "5", "signal 1 of the EDF header goes from 5 to 5, stored as"),
-        (256 + 7 * 120, 8, "32767", "stored as 32767 to 32767; two different values"),
-        (256 + 7 * 216, 8, "0", "a sample a record at least, were expected"),
+        (184, 8, 99999, "the EDF header declares 7 signals and 99999 bytes"),
+        (252, 4, 0, "the EDF header declares 0 signals"),
+        (252, 4, 999, "the EDF header declares 999 signals"),
+        (252, 4, "x", "the number of signals in the EDF header is not an integer"),
+        (236, 8, 99999999, "declares 99999999 records of"),
+        (236, 8, 0, "declares 0 records of"),
+        (236, 8, -2, "declares -2 records of"),
+        (244, 8, 0, "records of 0 s; positive numbers were expected"),
+        (244, 8, "nan", "the duration of a record in the EDF header is not a number"),
+        (244, 8, "1e999", "the duration of a record in the EDF header is not a number"),
+        (244, 8, "1e-99", "records of 1e-99 s; positive numbers"),
+        (256 + 7 * 104, 8, "5", "signal 1 of the EDF header ranges from 5 to 5, stored as"),
+        (256 + 7 * 120, 8, "32767", "stored as 32767 to 32767; different values"),
+        (256 + 7 * 216, 8, "0", "at least one sample per record were expected"),
         (256 + 7 * 216, 8, "99999999", "bytes and the file holds 0"),
-        (256 + 7 * 104, 8, "Jane Doe", "the physical minimum of signal 1 in the EDF header is no number"),
+        (256 + 7 * 104, 8, "Jane Doe", "the physical minimum of signal 1 in the EDF header is not a number"),
     ],
 )
-def test_a_header_that_lies(tmp_path, at, width, value, expected):
+def test_invalid_headers(tmp_path, at, width, value, expected):
     content = with_field(plain(tmp_path, leads=7), at, width, value)
     message = refusal(read, saved(tmp_path, content))
     assert message.startswith("a.edf: ")
@@ -299,28 +299,28 @@ def test_a_header_that_lies(tmp_path, at, width, value, expected):
 
 
 def plain(folder: Path, leads=2, samples=2000) -> bytes:
-    """A file of two simulated leads or more, 4 s in records of a second; with its annotations one signal more."""
+    """A file of simulated leads, 4 s in records of one second; its annotations are a further signal."""
     ecg = simulate(1, seed=2, fs=500, seconds=samples / 500).standard().pick(*STANDARD_LEADS[: leads - 1])
     [path] = write(ecg, folder / "plain.edf", overwrite=True)
     return path.read_bytes()
 
 
-def test_cut_off_and_longer_files(tmp_path):
+def test_truncated_and_longer_files(tmp_path):
     content = plain(tmp_path)
-    assert "announces 4 records of" in refusal(read, saved(tmp_path, content[:-1]))
-    assert "the EDF header is cut off" in refusal(read, saved(tmp_path, content[:200]))
+    assert "declares 4 records of" in refusal(read, saved(tmp_path, content[:-1]))
+    assert "the EDF header is truncated" in refusal(read, saved(tmp_path, content[:200]))
     changes = reading(saved(tmp_path, content + b"abc")).changes
-    assert "3 bytes behind the last whole record were passed over" in changes
+    assert "3 bytes after the last complete record were ignored" in changes
 
 
-def test_an_unfinished_recording_is_counted(tmp_path):
+def test_records_of_an_unfinished_recording_are_counted(tmp_path):
     content = with_field(plain(tmp_path), 236, 8, -1)
     found = reading(saved(tmp_path, content[:-1]))
     assert found.ecg.samples == 1500
-    assert "the recording was never finished: 3 records were counted" in found.changes
+    assert "the recording was not finished: 3 records were counted" in found.changes
 
 
-def test_gaps_of_an_interrupted_recording_are_gaps(tmp_path):
+def test_gaps_of_an_interrupted_recording(tmp_path):
     content = moved(plain(tmp_path), ["5", "6", "8.5", "9.5"])
     found = found_in(Source(saved(tmp_path, content)))
     whole = found_in(Source(saved(tmp_path, plain(tmp_path)))).values
@@ -334,14 +334,16 @@ def test_gaps_of_an_interrupted_recording_are_gaps(tmp_path):
     assert read(path, seconds=2).samples == 1000
 
 
-def test_records_without_a_place(tmp_path):
+def test_records_without_valid_times(tmp_path):
     content = plain(tmp_path)
     assert reading(saved(tmp_path, moved(content, ["0", "1", "2", "3"]))).ecg.samples == 2000
-    assert "begins before the one above it" in refusal(read, saved(tmp_path, moved(content, ["0", "1", "1.5", "3"])))
+    assert "starts before the end of the previous one" in refusal(
+        read, saved(tmp_path, moved(content, ["0", "1", "1.5", "3"]))
+    )
     far = moved(content, ["0", "1", "2", "999999999"])
-    assert "gaps included, takes" in refusal(read, saved(tmp_path, far))
+    assert "over all channels, including gaps" in refusal(read, saved(tmp_path, far))
     silent = moved(content, ["0", "1", "2", "3"]).replace(b"+2\x14\x14", b"x2\x14\x14")
-    assert "record 3 does not say when it began" in refusal(read, saved(tmp_path, silent))
+    assert "record 3 has no start time" in refusal(read, saved(tmp_path, silent))
 
 
 def test_bdf_has_24_bits(tmp_path):
@@ -356,25 +358,25 @@ def test_bdf_has_24_bits(tmp_path):
     np.testing.assert_allclose(found.values[0], foreign(path)[0][0], atol=1e-12)
 
 
-def test_amplifiers_that_turn_the_sign(tmp_path):
+def test_inverted_physical_range(tmp_path):
     content = plain(tmp_path)
     turned = with_field(with_field(content, 256 + 2 * 104, 8, "5"), 256 + 2 * 112, 8, "-5")
     whole, back = (found_in(Source(saved(tmp_path, one))).values for one in (content, turned))
     np.testing.assert_allclose(back, -whole, atol=1e-12)
 
 
-def test_only_edf_looks_like_edf(tmp_path):
+def test_only_edf_is_detected_as_edf(tmp_path):
     assert looks_like(Source(SLEEP))
     for content in (b"", b"0", b"0       ", b"0,1\n0,2\n", b"0       1\n" * 100, b"\xffBIOSEMI", bytes(300)):
         assert not looks_like(Source(saved(tmp_path, content)))
 
 
-def test_annotations_alone_are_no_recording(tmp_path):
+def test_annotations_only(tmp_path):
     content = plain(tmp_path).replace(b"ECG I".ljust(16), b"EDF Annotations ")
     assert "holds annotations only" in refusal(read, saved(tmp_path, content))
 
 
-def test_numbers_that_only_look_like_ours_are_not_believed(tmp_path):
+def test_implausible_ecggen_annotations_are_ignored(tmp_path):
     content = plain(tmp_path)
     for text in (b"ecggen-samples: 7", b"ecggen-fs: 100", b"ecggen-fs: 1e999"):
         header, (first, *rest) = records_of(content)
@@ -387,19 +389,21 @@ def test_numbers_that_only_look_like_ours_are_not_believed(tmp_path):
 
 
 def grow(header: bytes, records: list[bytes], size: int) -> bytes:
-    """Records with more room for annotations, and a header that says so."""
+    """Records with more room for annotations, and a matching header."""
     count = (size - 1000) // 2
     header = with_field(header, 256 + 2 * 216 + 8, 8, count)
     return header + b"".join(record.ljust(1000 + 2 * count, b"\0")[: 1000 + 2 * count] for record in records)
 
 
-def test_more_samples_than_memory_should_hold(tmp_path, monkeypatch):
+def test_too_many_samples(tmp_path, monkeypatch):
     monkeypatch.setattr("ecggen.io.formats.edf.reading.MOST_SAMPLES", 1999)
     path = saved(tmp_path, plain(tmp_path))
-    assert "gaps included, takes 2000 samples in all channels; at most 1999 were expected" in refusal(read, path)
+    assert "the recording has 2000 samples over all channels, including gaps; at most 1999 were expected" in refusal(
+        read, path
+    )
 
 
-def test_the_same_ecg_gives_the_same_bytes(tmp_path):
+def test_same_ecg_gives_same_bytes(tmp_path):
     ecg = noise(provenance=MADE, leads=("I", "II", "V1"))
     one, two = (write(ecg, tmp_path / name)[0].read_bytes() for name in ("a.edf", "b.edf"))
     assert one == two

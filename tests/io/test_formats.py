@@ -1,4 +1,4 @@
-"""All formats together: a file is known by its content alone, what is written comes back, the README is true."""
+"""All formats: detection by content, round trips, and the table of formats in the docs."""
 
 import re
 
@@ -41,17 +41,17 @@ FORM = {
     "sierra_1_04.xml": "Philips' XML",
     "sleep.edf": "EDF",
 }
-"""What each sample is."""
+"""Format of each sample."""
 
 
 def claims(path) -> list[str]:
-    """The forms that take a file for theirs; CSV takes every table, and an npz is a zip as well."""
+    """The formats that detect a file as theirs; CSV accepts every table, and an npz is a zip as well."""
     found = [form.name for form in READ if form.looks_like(Source(path))]
     return [name for name in found if name not in ("CSV", *(["zip"] if "npz" in found else []))] or ["CSV"]
 
 
 @pytest.mark.parametrize("name", FORM)
-def test_a_file_is_known_by_one_form_whatever_its_name(name, tmp_path):
+def test_format_is_detected_from_the_content_by_one_reader(name, tmp_path):
     assert claims(FORMATS / name) == [FORM[name]]
     [sample] = [sample for sample in samples() if sample.name == name]
     path = prepare(sample, tmp_path)
@@ -59,12 +59,13 @@ def test_a_file_is_known_by_one_form_whatever_its_name(name, tmp_path):
     assert claims(other) == [FORM[name]]
 
 
-def test_every_form_has_a_sample():
+def test_every_format_has_a_sample():
     assert {form.name for form in READ} == {*FORM.values(), claims(SAMPLES / "apple_watch_lead_I.csv")[0]}
 
 
-def test_the_table_in_the_readme_names_every_form():
-    table = (ROOT / "README.md").read_text().partition("## Files in, files out")[2].partition("\n## ")[0]
+def test_the_table_in_the_docs_names_every_format():
+    lines = (ROOT / "docs" / "guides" / "formats.md").read_text().splitlines()
+    table = "\n".join(line for line in lines if line.startswith("|"))
     written = set(re.findall(r"✓ `([\w-]+)`", table))
     assert written | {"wfdb"} == {*FORMS, "ptb-xl"}
     for word in (
@@ -93,8 +94,8 @@ def test_the_table_in_the_readme_names_every_form():
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_what_is_written_comes_back(suffix, quantum, data, tmp_path_factory):
-    """Law: samples within half a step, leads, rate, length, provenance and facts exactly; the same bytes again."""
+def test_round_trip(suffix, quantum, data, tmp_path_factory):
+    """Samples within half a step; leads, rate, length, provenance and metadata exactly; the same bytes again."""
     leads = data.draw(st.lists(st.sampled_from(STANDARD_LEADS), min_size=1, max_size=12, unique=True))
     fs = data.draw(st.sampled_from([200.0, 250.0, 257.0, 360.0, 500.0, 511.7, 1000.0]))
     samples_ = data.draw(st.integers(2, 700))
@@ -120,7 +121,7 @@ def test_what_is_written_comes_back(suffix, quantum, data, tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", [".hea", ".csv", ".npz", ".edf", ".dcm", ".xml"])
-def test_who_the_patient_is_goes_on_only_where_it_is_asked_for(suffix, tmp_path):
+def test_identifying_metadata_is_written_only_on_request(suffix, tmp_path):
     for personal in (False, True):
         there = reading(FORMATS / "muse.xml", check=False, personal=personal)
         write(there.ecg, tmp_path / f"a{suffix}", about=there.about, overwrite=True)
@@ -129,7 +130,7 @@ def test_who_the_patient_is_goes_on_only_where_it_is_asked_for(suffix, tmp_path)
 
 
 @pytest.mark.parametrize("suffix", WRITE)
-def test_no_writer_takes_gaps_or_batches(suffix, tmp_path):
+def test_writers_reject_gaps_and_batches(suffix, tmp_path):
     gap = torch.zeros(1, 500)
     gap[0, 7] = torch.nan
     with pytest.raises(InputError, match="is empty or has gaps"):
@@ -140,8 +141,8 @@ def test_no_writer_takes_gaps_or_batches(suffix, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_flat_lead_and_a_large_one_are_written_as_they_are(tmp_path):
-    """Ranges that follow the signal fail on the one and saturate on the other."""
+def test_flat_and_large_leads_are_written_unchanged(tmp_path):
+    """Ranges fitted to the signal would fail on the first and saturate on the second."""
     signal = torch.stack([torch.full((500,), 0.25), 20 * torch.sin(torch.arange(500) / 9)])
     for suffix in WRITE:
         write(ECG(signal, ("I", "V2"), 250), tmp_path / f"a{suffix}", overwrite=True)
@@ -149,12 +150,12 @@ def test_a_flat_lead_and_a_large_one_are_written_as_they_are(tmp_path):
         assert (there.signal[0] - signal).abs().max() < 6e-4, suffix
 
 
-# A part of a long recording
+# A segment of a long recording
 
 
 @pytest.mark.parametrize("suffix", [".hea", ".edf", ".mat"])
-def test_a_part_is_the_part_of_the_whole(suffix, tmp_path):
-    """Only what is asked for is decoded; it is the same to the bit."""
+def test_segment_equals_that_of_the_whole_recording(suffix, tmp_path):
+    """Only the requested segment is decoded, with the same values."""
     write(simulate(1, seconds=60, fs=257, seed=2).pick("I", "V2"), tmp_path / f"a{suffix}")
     whole = read(tmp_path / f"a{suffix}", check=False)
     for start, seconds in ((0.0, 2.5), (3.21, 2.5), (57.4, None), (50.0, 10.0), (0.0, 60.0)):
@@ -172,13 +173,13 @@ def test_a_part_is_the_part_of_the_whole(suffix, tmp_path):
         with pytest.raises(InputError):
             read(tmp_path / f"a{suffix}", start=start, seconds=seconds)
     with pytest.raises(
-        InputError, match=r"the recording lasts 60\.000 s; at least 61\.000 s were asked for, from 59 s on"
+        InputError, match=r"the recording lasts 60\.000 s; a segment from 59 to 61\.000 s was requested"
     ):
         read(tmp_path / f"a{suffix}", start=59, seconds=2)
 
 
 @pytest.mark.parametrize("suffix", [".hea", ".edf"])
-def test_a_recording_that_is_too_long_is_read_in_parts(suffix, tmp_path, monkeypatch):
+def test_too_long_recording_is_read_in_segments(suffix, tmp_path, monkeypatch):
     write(simulate(1, seconds=60, fs=250).pick("I"), tmp_path / f"a{suffix}")
     module = {".hea": "wfdb.samples", ".edf": "edf.reading"}[suffix]
     monkeypatch.setattr(f"ecggen.io.formats.{module}.MOST_SAMPLES", 10_000)

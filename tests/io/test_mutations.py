@@ -1,9 +1,9 @@
-"""Whatever the bytes: for every format, files spoilt at random are read or refused with one sentence."""
+"""For every format, randomly corrupted files are read or rejected with InputError."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutations import HOW, LARGEST, Sample, prepare, read_or_refuse, samples, spoilt, spoilt_within
+from mutations import HOW, LARGEST, Sample, corrupted, corrupted_within, prepare, read_or_refuse, samples
 
 edit = st.tuples(
     st.sampled_from(HOW),
@@ -13,21 +13,21 @@ edit = st.tuples(
 
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.name)
-def test_a_spoilt_file_is_read_or_refused(tmp_path, sample: Sample):
+def test_corrupted_file_is_read_or_rejected(tmp_path, sample: Sample):
     path = prepare(sample, tmp_path)
     whole = path.read_bytes()
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(st.lists(edit, min_size=1, max_size=4), st.booleans())
     def holds(edits, within):
-        path.write_bytes((spoilt_within if within else spoilt)(whole, edits))
+        path.write_bytes((corrupted_within if within else corrupted)(whole, edits))
         read_or_refuse(path)
 
     holds()
 
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.name)
-def test_a_file_that_ends_early_is_read_or_refused(tmp_path, sample: Sample):
+def test_truncated_file_is_read_or_rejected(tmp_path, sample: Sample):
     path = prepare(sample, tmp_path)
     whole = path.read_bytes()
     for length in sorted({0, 1, 4, 16, 128, 600, len(whole) // 2, len(whole) - 1}):

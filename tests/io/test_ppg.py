@@ -1,4 +1,4 @@
-"""PPGs: their pulses timed, their files read, their recordings dealt out by patient, an ECG drawn and scored."""
+"""PPGs: pulse times, files, patient-disjoint folds of BIDMC, translation to ECG and its scores."""
 
 import json
 import re
@@ -30,13 +30,13 @@ def column(path, name="PLETH"):
 
 
 def known(heart_rate=72.0, seed=0):
-    """Beats and a PPG, 60 s at 125 Hz, of one simulated heart."""
+    """Simulated beats and their PPG, 60 s at 125 Hz."""
     beats = simulated_peaks(60, heart_rate)
     return beats, simulate_ppg(beats, 60, 125, np.random.default_rng(seed))
 
 
 def irregular_beats(seed, seconds=60.0):
-    """Beats as in atrial fibrillation: 95 a minute, every interval its own."""
+    """Beats as in atrial fibrillation: 95 per minute with irregular intervals."""
     rng = np.random.default_rng(seed)
     beats = np.cumsum(np.clip(rng.normal(0.63, 0.14, 200), 0.35, 1.3))
     return beats[beats < seconds]
@@ -46,7 +46,7 @@ def irregular_beats(seed, seconds=60.0):
 
 
 @pytest.mark.parametrize("rate", [48, 72, 104, 150])
-def test_pulses_of_a_known_heart_are_timed(rate):
+def test_pulses_of_a_simulated_ppg_are_timed(rate):
     for seed in range(3):
         beats, wave = known(rate, seed)
         assert heart_rate(pulse_rises(wave, 125)) == pytest.approx(rate, rel=0.02)
@@ -54,21 +54,21 @@ def test_pulses_of_a_known_heart_are_timed(rate):
 
 
 @pytest.mark.parametrize("delay", [-0.3, 0.1, 0.45, 0.7, 1.1])
-def test_an_irregular_rhythm_tells_any_delay(delay):
+def test_any_delay_is_found_in_an_irregular_rhythm(delay):
     beats = irregular_beats(1)
     wave = simulate_ppg(beats + delay - PULSE_DELAY, 60, 64, np.random.default_rng(1))
     assert pulse_delay(beats, wave, 64) == pytest.approx(delay, abs=0.02)
 
 
-def test_no_beats_no_delay():
+def test_no_delay_without_beats():
     _, wave = known()
     assert pulse_delay(np.zeros(0), wave, 125) is None
     assert pulse_delay(simulated_peaks(60, 72), np.ones(7500), 125) is None
     assert not len(pulse_rises(np.ones(7500), 125)) and heart_rate(np.zeros(0)) is None
 
 
-def test_a_told_rate_that_is_not_the_measured_one():
-    assert "130 per minute was told and 60 is measured" in contradiction(130, 60)
+def test_given_heart_rate_that_contradicts_the_measured_one():
+    assert "130 per minute was given and 60 is measured" in contradiction(130, 60)
     assert not contradiction(65, 60) and not contradiction(115, 102) and not contradiction(None, 60)
 
 
@@ -76,7 +76,7 @@ def test_a_told_rate_that_is_not_the_measured_one():
 
 
 @pytest.mark.parametrize(("path", "delay", "rate"), [(REGULAR, 0.457, 109), (IRREGULAR, 0.617, 58)])
-def test_a_real_pair(path, delay, rate):
+def test_recorded_pair(path, delay, rate):
     pair = read_pair(path)
     assert pair.ecg.leads == ("II",) and pair.ecg.fs == 125 and len(pair.ppg) == pair.ecg.samples == 3750
     assert pair.delay == pytest.approx(delay, abs=0.02)  # of the whole eight minutes
@@ -90,7 +90,7 @@ def test_a_real_pair(path, delay, rate):
     assert heart_rate(peaks) == pytest.approx(rate, rel=0.05)
 
 
-def test_nothing_wraps_round():
+def test_shifts_do_not_wrap_around():
     ppg = torch.arange(1000.0)
     for delay in (0.6, -0.1):
         moved = Pair(ECG(torch.zeros(1, 1000), ("II",), 100), ppg, delay).in_time()
@@ -98,7 +98,7 @@ def test_nothing_wraps_round():
 
 
 def wfdb_copy(path, folder, name):
-    """A BIDMC excerpt as PhysioNet's WFDB form has it, a comma behind each name."""
+    """A BIDMC excerpt in PhysioNet's WFDB format, with a comma after each name."""
     names = [one for one in COLUMNS if one in path.read_text().split("\n", 1)[0]]
     samples = np.stack([column(path, one) for one in names], 1)
     units = ["NU" if one in ("RESP", "PLETH") else "mV" for one in names]
@@ -117,7 +117,7 @@ def wfdb_copy(path, folder, name):
     return folder / f"{name}.hea"
 
 
-def test_wfdb_and_csv_are_the_same_pair(tmp_path):
+def test_wfdb_and_csv_give_the_same_pair(tmp_path):
     one, other = read_pair(REGULAR), read_pair(wfdb_copy(REGULAR, tmp_path, "bidmc15"))
     assert (one.ecg.signal - other.ecg.signal).abs().max() < 1e-4 and (one.ppg - other.ppg).abs().max() < 1e-4
     assert one.delay == pytest.approx(other.delay, abs=1e-3)
@@ -144,7 +144,7 @@ def test_gaps_of_a_pair(tmp_path):
 
 
 def bidmc(folder, patients, **metadata):
-    """A folder in BIDMC's CSV form: recording i is of ``patients[i]``."""
+    """A folder in BIDMC's CSV format: recording i is of ``patients[i]``."""
     folder.mkdir(parents=True, exist_ok=True)
     for at, patient in enumerate(patients, 1):
         shutil.copy((REGULAR, IRREGULAR)[at % 2], folder / f"bidmc_{at:02d}_Signals.csv")
@@ -155,7 +155,7 @@ def bidmc(folder, patients, **metadata):
     return folder
 
 
-def test_no_patient_lies_in_two_folds(tmp_path):
+def test_no_patient_is_in_two_folds(tmp_path):
     patients = [f"s{at % 23:05d}" for at in range(50)]
     found = data.recordings(bidmc(tmp_path / "bidmc_csv", patients))
     assert found == data.recordings(tmp_path)  # the folder around it
@@ -167,7 +167,7 @@ def test_no_patient_lies_in_two_folds(tmp_path):
     assert max(sizes) - min(sizes) == 1 and all(one.paired for one in found)
 
 
-def test_what_is_known_of_a_patient(tmp_path):
+def test_patient_metadata(tmp_path):
     found = data.recordings(bidmc(tmp_path, ["a", "b", ""], a=("90+", "M"), b=("NaN", "?")))
     assert [(one.name, one.patient, one.age, one.sex) for one in found] == [
         ("bidmc_01", "a", 90.0, 0.0),
@@ -176,7 +176,7 @@ def test_what_is_known_of_a_patient(tmp_path):
     ]
 
 
-def test_the_wfdb_form_is_known(tmp_path):
+def test_bidmc_in_wfdb_format_is_detected(tmp_path):
     wfdb_copy(REGULAR, tmp_path, "bidmc15")
     wfdb_copy(REGULAR, tmp_path, "bidmc15n")
     (found,) = data.recordings(tmp_path)
@@ -192,7 +192,7 @@ def table(path, names, *columns, head=""):
     return path
 
 
-def test_every_form_gives_the_same_ppg(tmp_path):
+def test_every_format_gives_the_same_ppg(tmp_path):
     wave = column(REGULAR)
     time = np.arange(len(wave)) / 125
     e4 = "1550000000.00\n125.000000\n"
@@ -215,17 +215,17 @@ def test_every_form_gives_the_same_ppg(tmp_path):
 
 
 @pytest.mark.parametrize("path", [REGULAR, IRREGULAR])
-def test_upside_down_is_seen_and_mended(path, tmp_path):
+def test_inverted_ppg_is_detected_and_corrected(path, tmp_path):
     wave = column(path)
     right = read_ppg(path)
     turned = read_ppg(table(tmp_path / "down.csv", "PPG", -wave), fs=125)
     assert torch.allclose(turned.wave, right.wave, atol=1e-4)
-    assert not right.notes and "turned over" in turned.notes[0]
+    assert not right.notes and "has been inverted" in turned.notes[0]
     leans = [lean(wave[start : start + 1250], 125) for start in range(0, 3750, 1250)]
     assert min(leans) > 0.5 and lean(-wave, 125) < -0.5
 
 
-def test_irregular_rhythms_are_pulses_too(tmp_path):
+def test_irregular_rhythms_are_accepted(tmp_path):
     for seed in range(5):
         wave = simulate_ppg(irregular_beats(seed, 30), 30, 64, np.random.default_rng(seed))
         assert isinstance(read_ppg(table(tmp_path / "af.csv", "PPG", wave), fs=64), PPG)
@@ -253,30 +253,30 @@ def holed():
         ("II", [pulses()], {"fs": 100}, "no channel is known to be a PPG"),
         ("PPG1,PPG2", [pulses(), pulses()], {"fs": 100}, "several channels may be the PPG"),
         ("PPG", [pulses()], {"fs": 100, "channel": "green"}, "channel 'green' is not among"),
-        ("PPG", [pulses()], {}, "the file does not say its sampling rate; give it with fs"),
+        ("PPG", [pulses()], {}, "the file does not state its sampling rate; give it with fs"),
         ("PPG", [pulses()], {"fs": 5}, "the sampling rate is 5 Hz; 20 to 2000 Hz"),
         ("PPG", [pulses()], {"fs": 5000}, "the sampling rate is 5000 Hz"),
-        ("PPG", [pulses()], {"fs": 600}, "would be 4.. a minute; 25 to 300 were expected; correct the sampling rate"),
+        ("PPG", [pulses()], {"fs": 600}, "would be 4.. per minute; 25 to 300 were expected; correct the sampling rate"),
         ("PPG", [np.full(2000, 3.5)], {"fs": 100}, "the PPG is flat at 3.5"),
         ("PPG", [clipped()], {"fs": 100}, "the PPG is clipped: 4.% of it"),
         ("PPG", [pulses()[:150]], {"fs": 100}, "the PPG lasts 1.5 s; at least 2 s"),
         ("PPG", [holed()], {"fs": 100}, "lacks 100 of 2000 samples, the first at 3.000 s.*start=4.0000, seconds=16.0"),
         ("PPG", [np.full(2000, np.nan)], {"fs": 100}, "lacks 2000 of 2000"),
-        ("PPG", [np.random.default_rng(0).normal(size=2000)], {"fs": 100}, "no pulse is seen"),
+        ("PPG", [np.random.default_rng(0).normal(size=2000)], {"fs": 100}, "no pulse is detected"),
         ("PPG", [1e20 * pulses()], {"fs": 100}, "the PPG reaches"),
         ("PPG", [pulses()], {"fs": 100, "start": 30}, "the recording lasts 20.000 s"),
         ("PPG", [pulses()], {"fs": 100, "start": float("nan")}, "finite numbers"),
         ("PPG", [pulses()], {"fs": float("inf")}, "a positive number of Hz"),
     ],
 )
-def test_hostile_ppgs(names, columns, words, message, tmp_path):
+def test_invalid_ppgs(names, columns, words, message, tmp_path):
     path = table(tmp_path / "bad.csv", names, *columns)
     with pytest.raises(InputError, match=message) as caught:
         read_ppg(path, **words)
     assert str(caught.value).startswith("bad.csv: ")
 
 
-def test_hostile_files(tmp_path):
+def test_invalid_files(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 20)
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 and no more")
@@ -290,7 +290,7 @@ def test_hostile_files(tmp_path):
         read_pair(SAMPLES / "00010_lr.hea")
 
 
-def test_a_little_clipping_is_said_and_short_gaps_are_bridged(tmp_path):
+def test_slight_clipping_gives_a_note_and_short_gaps_are_filled(tmp_path):
     wave = column(REGULAR)
     noted = read_ppg(table(tmp_path / "a.csv", "PPG", np.minimum(wave, np.quantile(wave, 0.92))), fs=125)
     assert noted.notes == ("8% of the PPG is clipped",)
@@ -302,7 +302,7 @@ def test_a_little_clipping_is_said_and_short_gaps_are_bridged(tmp_path):
 
 
 class Copies(translation.Translator):
-    """The truth, so many seconds late."""
+    """The true ECG with a delay in seconds."""
 
     name = "copy"
 
@@ -323,7 +323,7 @@ def simulated_windows(rate=72.0):
     return [translation.Windows("one", "a", ppg, 125, truth), translation.Windows("two", "b", ppg, 125, truth)]
 
 
-def test_the_truth_has_the_perfect_score_and_a_constant_delay_is_found():
+def test_true_ecg_has_the_perfect_score_and_a_constant_delay_is_found():
     windows = simulated_windows()
     right = translation.score(Copies(), windows, Preprocessor(), 0)
     assert right["as_drawn"]["f1_50"] == 1 and right["as_drawn"]["r"] > 0.99 and right["no_rate"] == 0
@@ -334,14 +334,14 @@ def test_the_truth_has_the_perfect_score_and_a_constant_delay_is_found():
     assert late["as_drawn"]["f1_50"] == 0 and late["as_drawn"]["f1_150"] == 0
 
 
-def test_what_has_no_beats_is_counted():
+def test_records_without_beats_are_counted():
     nothing = translation.score(translation.Zero(), simulated_windows(), Preprocessor(), 0)
     assert nothing["heart_rate_error"]["mean"] == pytest.approx(72, abs=1) and nothing["no_rate"] == 1
     assert nothing["delay_removed"]["f1_150"] == 0 and nothing["delays"] == {"one": None, "two": None}
     assert nothing["as_drawn"]["rmse_z"] == pytest.approx(1)
 
 
-def test_beats_are_matched_one_to_one_away_from_the_ends():
+def test_beats_are_matched_one_to_one_except_at_the_ends():
     true = np.array([0.1, 1.0, 2.0, 3.0, 3.9])
     drawn = np.array([1.03, 2.2, 2.98, 3.04])
     counts = translation.beat_counts(drawn, true, 0.05, (0.3, 3.7))
@@ -350,7 +350,7 @@ def test_beats_are_matched_one_to_one_away_from_the_ends():
     assert translation.f1(np.zeros(4)) == 0
 
 
-def test_the_baseline_puts_a_beat_at_each_pulse():
+def test_baseline_has_a_beat_at_each_pulse():
     ecg, (_, wave) = simulate(1, 60, 125, 0, 66).pick("II"), known(66)
     beats = translation.PulseBeats()
     beats.fit([Pair(ecg, torch.tensor(wave), PULSE_DELAY)], Preprocessor())
@@ -367,29 +367,29 @@ def model(tmp_path_factory):
     return checkpoint.save(tiny("vae"), tmp_path_factory.mktemp("models") / "tiny")
 
 
-def test_a_ppg_becomes_an_ecg(run, model, tmp_path):
+def test_ppg_is_translated_to_an_ecg(run, model, tmp_path):
     words = ("translate", REGULAR, "--model", model, "--seconds", 20, "--out", tmp_path / "r")
-    code, told, err = run(*words, "--truth", REGULAR, "--unit", "mV", "--heart-rate", 60, "--age", 51)
+    code, printed, err = run(*words, "--truth", REGULAR, "--unit", "mV", "--heart-rate", 60, "--age", 51)
     assert code == 0, err
     names = {path.name.removeprefix("bidmc_15_Signals") for path in (tmp_path / "r").iterdir()}
     assert names == {".hea", ".dat", ".csv", ".png", ".txt", ".json"}
-    for part in ("SYNTHETIC; not for diagnosis", "lead II is the one that was learnt", "0.25 s from R peak", "1 draw"):
-        assert part in told
-    assert re.search("60 per minute was told and 1.. is measured; the measured one is followed", told)
-    assert "against the true lead II" in told
+    for part in ("SYNTHETIC; not for diagnosis", "only lead II was learnt", "0.25 s from R peak", "1 draw"):
+        assert part in printed
+    assert re.search("60 per minute was given and 1.. is measured; the measured one is used", printed)
+    assert "comparison with the true lead II" in printed
     about = json.loads((tmp_path / "r" / "bidmc_15_Signals.json").read_text())
     assert about["condition"] == "PPG; age 51" and about["heart_rate"]["ppg"] == pytest.approx(109, abs=2)
     drawn = read(tmp_path / "r" / "bidmc_15_Signals.hea", check=False)
     assert drawn.seconds == 20 and drawn.provenance.recorded == () and len(drawn.provenance.generated) == 12
-    assert (tmp_path / "r" / "bidmc_15_Signals.txt").read_text().strip() in told
+    assert (tmp_path / "r" / "bidmc_15_Signals.txt").read_text().strip() in printed
 
 
-def test_several_draws_have_a_band_and_slow_ppgs_go_through(run, model, tmp_path):
+def test_several_draws_give_an_interval_and_slow_ppgs_are_accepted(run, model, tmp_path):
     path = table(tmp_path / "slow.csv", "PPG", column(REGULAR)[::5])
     words = ("translate", path, "--fs", 25, "--model", model, "--out", tmp_path / "r", "--num-draws", 2, "--json")
-    code, told, err = run(*words)
+    code, printed, err = run(*words)
     assert code == 0, err
-    about = json.loads(told)
+    about = json.loads(printed)
     assert about["num_draws"] == 2 and about["level"] == 0.9 and set(about["interval_mv"]) == set(about["generated"])
     assert (tmp_path / "r" / "slow_interval.npz").exists() and about["seconds"] == pytest.approx(30, abs=0.05)
 
@@ -399,23 +399,23 @@ def test_several_draws_have_a_band_and_slow_ppgs_go_through(run, model, tmp_path
     [
         (("--num-draws", 0), "0 draws; at least 1 was expected"),
         (("--channel", "AVR"), "is not among the channels"),
-        (("--fs", 250), "the file says that its sampling rate is '125.0'"),
+        (("--fs", 250), "its sampling rate is '125.0' in the file"),
         (("--num-steps", 5), "draws in one pass"),
-        (("--truth", REGULAR), "the file does not say its unit"),
+        (("--truth", REGULAR), "the file does not state its unit"),
         (("--sex", "x"), "sex is 'x'"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(words, message, run, model, tmp_path):
+def test_invalid_input_gives_one_message_and_no_files(words, message, run, model, tmp_path):
     code, _, err = run("translate", REGULAR, "--model", model, "--out", tmp_path / "r", *words)
     assert code == 2 and err.startswith("error: ") and message in err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_translation_protocol_runs(run, model, tmp_path):
+def test_translation_protocol(run, model, tmp_path):
     folder = bidmc(tmp_path / "bidmc", ["s1", "s2", "s3"])
     (tmp_path / "ppg.toml").write_text('kind = "translation"\ntrain_folds = [1]\nfolds = [2, 3]\n')
     out = tmp_path / "scores.json"
-    code, told, err = run("evaluate", tmp_path / "ppg.toml", "--data", folder, "--model", model, "--out", out)
+    code, printed, err = run("evaluate", tmp_path / "ppg.toml", "--data", folder, "--model", model, "--out", out)
     assert code == 0, err
     results = json.loads(out.read_text())
     assert results["n"] == 6 and results["patients"] == 2 and results["recordings"] == ["bidmc_02", "bidmc_03"]
@@ -423,10 +423,10 @@ def test_a_translation_protocol_runs(run, model, tmp_path):
     beats = results["scores"]["mean beat at each pulse"]
     assert beats["delay_removed"]["f1_50"] > 0.95 > 0.2 > beats["as_drawn"]["f1_50"]
     assert beats["delays"]["bidmc_02"] == pytest.approx(0.457 - PULSE_DELAY, abs=0.03)
-    assert "6 windows of 2 recordings" in " ".join(told.split())
+    assert "6 windows of 2 recordings" in " ".join(printed.split())
 
 
-def test_a_protocol_of_no_kind(tmp_path):
+def test_unknown_kind_of_protocol(tmp_path):
     (tmp_path / "p.toml").write_text('kind = "guessing"\n')
     with pytest.raises(InputError, match="the protocol's kind is 'guessing'; one of reconstruction, panel"):
         run.run(tmp_path / "p.toml", [tmp_path], "vae")

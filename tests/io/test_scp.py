@@ -1,4 +1,4 @@
-"""SCP-ECG: a real recording against the same one in two other formats, all ways of packing, and files that lie."""
+"""SCP-ECG: parity of a recording in three formats, all kinds of compression, and invalid files."""
 
 import runpy
 import struct
@@ -54,7 +54,7 @@ def stored(raw: bytes) -> dict[int, bytes]:
 
 
 def changed(number: int, change, path: Path = EXAMPLE) -> bytes:
-    """A file with one section changed, all checksums right."""
+    """A file with one section changed and all checksums corrected."""
     sections = stored(path.read_bytes())
     return joined(sections | {number: change(sections[number])})
 
@@ -70,7 +70,7 @@ def put(at: int, form: str, *values):
 # A real recording
 
 
-def test_the_example_of_the_ecg_toolkit():
+def test_example_of_the_ecg_toolkit():
     reading_ = reading(EXAMPLE)
     ecg = reading_.ecg
     assert reading_.format == "SCP-ECG"
@@ -94,17 +94,17 @@ def test_parity_with_the_same_recording_as_dicom_and_aecg():
     assert (steps @ np.arange(1, 5001)).tolist() == TWIN_MOMENTS
 
 
-def test_the_reader_is_quick():
+def test_reader_is_fast():
     decode(Source(EXAMPLE))
     started = time.perf_counter()
     decode(Source(EXAMPLE))
     assert time.perf_counter() - started < 0.5, "60,000 samples in a loop over their bits would take a second"
 
 
-# What is packed in other ways
+# Compression
 
 
-def test_a_file_packed_in_every_way_at_once():
+def test_file_with_all_kinds_of_compression():
     """Reference beat, means of four between the QRS complexes, second differences, Huffman codes."""
     made, steps = scp["compressed"]()
     assert made == (SAMPLES / "compressed.scp").read_bytes()
@@ -112,9 +112,9 @@ def test_a_file_packed_in_every_way_at_once():
     off = np.abs(found.values / 5000 - steps)
     at = np.concatenate([np.arange(qrs - 31, qrs + 37) for qrs in qrs_of(made)])
     assert found.fs == 500.0
-    assert off[:, at].max() == 0, "protected samples come back as they were"
-    assert off.max() < 40 and np.sqrt((off**2).mean()) < 4, "20 µV on the average: what means of four samples lose"
-    assert [note.split(",")[0][:18] for note in found.notes] == ["between the QRS co", "the reference beat"]
+    assert off[:, at].max() == 0, "protected samples are exact"
+    assert off.max() < 40 and np.sqrt((off**2).mean()) < 4, "20 µV on average, lost by means of four samples"
+    assert [note.split(",")[0][:18] for note in found.notes] == ["between QRS comple", "the reference beat"]
 
 
 def qrs_of(made: bytes) -> list[int]:
@@ -134,7 +134,7 @@ OWN = [(2, 2, 0, "00"), (2, 2, 1, "01"), (3, 3, -1, "100"), (4, 10, 3, "1010"), 
     codes=st.sampled_from([None, "standard", "own", "plain"]),
     nanovolts=st.integers(1, 10_000),
 )
-def test_whatever_is_packed_comes_back(steps, order, codes, nanovolts):
+def test_compression_round_trip(steps, order, codes, nanovolts):
     table = {"standard": scp["STANDARD"], "own": OWN, "plain": scp["PLAIN"]}.get(codes)
     steps = np.array(steps).T
     made = encode(steps, ["I", "II", "V1"], order=order, codes=table, nanovolts=nanovolts)
@@ -149,8 +149,8 @@ def test_whatever_is_packed_comes_back(steps, order, codes, nanovolts):
     zones=st.lists(st.integers(1, 90), max_size=6, unique=True),
     factor=st.integers(2, 4),
 )
-def test_means_between_protected_zones(steps, zones, factor):
-    """Protected samples come back; the mean of each group of others is kept to half a step."""
+def test_means_between_protected_segments(steps, zones, factor):
+    """Protected samples are exact; the mean of each group of other samples is kept to half a step."""
     steps = np.repeat(steps, 2)[None]
     edges = sorted(zone for zone in zones if zone <= steps.shape[1])
     protected = [pair for pair in zip(edges[::2], edges[1::2], strict=False)]
@@ -162,7 +162,7 @@ def test_means_between_protected_zones(steps, zones, factor):
     assert values.min() >= steps.min() - 0.5 and values.max() <= steps.max() + 0.5
 
 
-def test_the_standards_table():
+def test_huffman_table_of_the_standard():
     assert len(STANDARD) == 19
     assert sum(2.0**-code.prefix_bits for code in STANDARD) == 1.0, "every stream of bits means something"
 
@@ -175,7 +175,7 @@ def test_rates(interval, fs):
     assert decode(source(made)).fs == pytest.approx(fs, abs=0.01)
 
 
-def test_leads_recorded_one_after_the_other_are_missing_elsewhere():
+def test_leads_recorded_successively_have_gaps():
     steps = np.arange(20).reshape(2, 10)
     second = put(2 + 9, "<II", 11, 20)
     made = encode(steps, ["I", "II"])
@@ -183,10 +183,10 @@ def test_leads_recorded_one_after_the_other_are_missing_elsewhere():
     found = decode(source(joined(sections | {3: second(sections[3])})))
     assert found.values.shape == (2, 20)
     assert np.isnan(found.values[0, 10:]).all() and np.isnan(found.values[1, :10]).all()
-    assert "recorded at the same time" in found.notes[0]
+    assert "recorded simultaneously" in found.notes[0]
 
 
-def test_further_leads_are_left_out():
+def test_further_leads_are_omitted():
     made = encode(np.zeros((2, 10), int), ["I", "II"])
     sections = stored(made)
     found = decode(source(joined(sections | {3: put(2 + 9 + 8, "<B", 11)(sections[3])})))
@@ -196,7 +196,7 @@ def test_further_leads_are_left_out():
 # The patient
 
 
-def test_nobody_is_named_unless_asked_for(tmp_path):
+def test_identifying_metadata_is_kept_only_on_request(tmp_path):
     path = SAMPLES / "compressed.scp"
     anonymous = reading(path, check=False)
     assert anonymous.about.personal == {}
@@ -224,50 +224,54 @@ def test_nobody_is_named_unless_asked_for(tmp_path):
     ],
 )
 def test_ages(field, age):
-    """In the file's unit; else from the dates of birth and recording."""
+    """In the unit of the file, else from the dates of birth and recording."""
     patient = scp["PATIENT"] | {4: field}
     made = encode(np.zeros((1, 10), int), ["I"], patient=patient)
     assert decode(source(made)).about.age == pytest.approx(age)
 
 
-def test_a_report_is_free_text():
+def test_report_is_free_text():
     report = b"\1" + struct.pack("<HBBBBB", 2024, 5, 6, 7, 8, 9) + b"\1"
     report += b"\1" + struct.pack("<H", 22) + b"read by Dr Jane Doe \0\0"
     made = encode(np.zeros((1, 10), int), ["I"], more={8: report})
     assert decode(source(made)).about.personal == {"statements": "read by Dr Jane Doe"}
 
 
-# Files that lie
+# Invalid files
 
 
 @pytest.mark.parametrize(
     ("section", "change", "expected"),
     [
-        (3, put(0, "<B", 0), "section 3 announces 0 leads"),
-        (3, put(0, "<B", 255), "section 3 announces 255 leads in 110 bytes; up to 40, nine bytes each"),
-        (3, put(2, "<II", 1, 4_000_000_000), "announces 4000000000 samples in 12 leads; at most 33554432 in all"),
+        (3, put(0, "<B", 0), "section 3 declares 0 leads"),
+        (3, put(0, "<B", 255), "section 3 declares 255 leads in 110 bytes; up to 40 leads of nine bytes each"),
+        (
+            3,
+            put(2, "<II", 1, 4_000_000_000),
+            "declares 4000000000 samples in 12 leads; at most 33554432 over all leads",
+        ),
         (3, put(2, "<II", 0, 5000), "a lead of section 3 has no samples"),
         (3, put(2, "<II", 5000, 1), "a lead of section 3 has no samples"),
         (3, put(2, "<II", 3_000_000, 3_000_009), "a lead of section 3 has no samples"),
-        (3, put(2, "<II", 1, 5100), "no Huffman codes; 5100 samples were expected"),
+        (3, put(2, "<II", 1, 5100), "not valid Huffman codes; 5100 samples were expected"),
         (3, put(2, "<II", 1, 4900), "bits more than its 4900 samples need"),
-        (3, put(2, "<II", 1, 2_000_000), "2000000 samples are announced in 20080 bits"),
-        (3, put(10, "<B", 2), "lead II stands twice"),
-        (6, put(0, "<H", 0), "announces 0 nV, 2000 µs"),
-        (6, put(2, "<H", 0), "announces 2500 nV, 0 µs"),
+        (3, put(2, "<II", 1, 2_000_000), "2000000 samples are declared in 20080 bits"),
+        (3, put(10, "<B", 2), "lead II occurs twice"),
+        (6, put(0, "<H", 0), "declares 0 nV, 2000 µs"),
+        (6, put(2, "<H", 0), "declares 2500 nV, 0 µs"),
         (6, put(4, "<B", 3), "difference 3"),
-        (6, put(6, "<H", 65535), "bytes of samples; what it holds"),
-        (6, lambda section: section[:20], "a section of samples is cut off"),
-        (6, lambda section: section[:30] + b"\xff" * len(section[30:]), "no Huffman codes"),
-        (2, put(0, "<H", 2), "changes between several Huffman tables"),
-        (2, lambda _: struct.pack("<HH", 1, 9), "announces 9 codes and holds 0"),
-        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 0, 0, 1, 0, 0), "a Huffman code has 0 of 0 bits"),
-        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 40, 255, 1, 0, 0), "a Huffman code has 40 of 255 bits"),
-        (2, lambda _: struct.pack("<HHBBBhIBBBhI", 1, 2, 1, 1, 1, 0, 0, 2, 2, 1, 0, 0), "codes begin alike"),
-        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 1, 1, 0, 5, 0), "changes between several Huffman tables"),
+        (6, put(6, "<H", 65535), "bytes of samples; positive numbers that match the content"),
+        (6, lambda section: section[:20], "a section of samples is truncated"),
+        (6, lambda section: section[:30] + b"\xff" * len(section[30:]), "not valid Huffman codes"),
+        (2, put(0, "<H", 2), "uses several Huffman tables"),
+        (2, lambda _: struct.pack("<HH", 1, 9), "declares 9 codes and holds 0"),
+        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 0, 0, 1, 0, 0), "a Huffman code has a prefix of 0 of 0 bits"),
+        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 40, 255, 1, 0, 0), "a Huffman code has a prefix of 40 of 255 bits"),
+        (2, lambda _: struct.pack("<HHBBBhIBBBhI", 1, 2, 1, 1, 1, 0, 0, 2, 2, 1, 0, 0), "codes have the same prefix"),
+        (2, lambda _: struct.pack("<HHBBBhI", 1, 1, 1, 1, 0, 5, 0), "uses several Huffman tables"),
     ],
 )
-def test_a_section_that_lies(tmp_path, section, change, expected):
+def test_invalid_sections(tmp_path, section, change, expected):
     path = tmp_path / "a.scp"
     path.write_bytes(changed(section, change))
     started = time.perf_counter()
@@ -278,30 +282,30 @@ def test_a_section_that_lies(tmp_path, section, change, expected):
 @pytest.mark.parametrize(
     ("section", "change", "expected"),
     [
-        (4, put(4, "<H", 65535), "section 4 announces 65535 beats"),
+        (4, put(4, "<H", 65535), "section 4 declares 65535 beats"),
         (4, lambda section: section[:-8] + section[-16:-8], "the QRS complexes of section 4 overlap"),
-        (5, put(2, "<H", 1999), "samples stand 8000 µs apart, and those of the reference beat 1999 µs"),
-        (5, put(2, "<H", 500), "one to four times as much was expected"),
-        (4, put(0, "<H", 65535), "32767 samples are announced in"),
-        (4, lambda section: section[:30], "announces"),
-        (5, lambda _: b"", "the rhythm is thinned out and no section 5 says how much"),
+        (5, put(2, "<H", 1999), "samples are 8000 µs apart, and those of the reference beat 1999 µs"),
+        (5, put(2, "<H", 500), "a ratio of 1 to 4 was expected"),
+        (4, put(0, "<H", 65535), "32767 samples are declared in"),
+        (4, lambda section: section[:30], "declares"),
+        (5, lambda _: b"", "the rhythm is decimated and section 5 is missing"),
     ],
 )
-def test_a_packed_file_that_lies(tmp_path, section, change, expected):
+def test_invalid_compressed_files(tmp_path, section, change, expected):
     path = tmp_path / "a.scp"
     path.write_bytes(changed(section, change, SAMPLES / "compressed.scp"))
     assert expected in refusal(read, path, check=False)
 
 
-def test_a_reference_beat_that_is_not_there(tmp_path):
+def test_missing_reference_beat(tmp_path):
     sections = stored(EXAMPLE.read_bytes())
     sections[3] = put(1, "<B", 0x65)(sections[3])
     (tmp_path / "a.scp").write_bytes(joined(sections | {5: b""}))
-    assert "the reference beat was subtracted and is not in the file" in refusal(read, tmp_path / "a.scp")
+    assert "the subtracted reference beat is not in the file" in refusal(read, tmp_path / "a.scp")
 
 
-def test_beats_that_would_be_added_for_ever(tmp_path):
-    """65,535 beats over the whole recording, each of them allowed by itself."""
+def test_too_many_overlapping_beats(tmp_path):
+    """65,535 beats over the whole recording, each of them valid."""
     path = tmp_path / "a.scp"
     beats = struct.pack("<HHH", 302, 61, 60_000) + struct.pack("<HIII", 0, 1, 61, 3000) * 60_000
     path.write_bytes(changed(4, lambda _: beats + struct.pack("<II", 1, 0) * 60_000, SAMPLES / "compressed.scp"))
@@ -310,7 +314,7 @@ def test_beats_that_would_be_added_for_ever(tmp_path):
     assert time.perf_counter() - started < 2
 
 
-def test_a_patient_of_a_million_fields():
+def test_patient_section_with_a_million_fields():
     made = encode(np.zeros((1, 10), int), ["I"])
     started = time.perf_counter()
     found = decode(source(joined(stored(made) | {1: bytes(30_000_000), 8: bytes(30_000_000)})))
@@ -318,19 +322,19 @@ def test_a_patient_of_a_million_fields():
     assert time.perf_counter() - started < 3
 
 
-def test_sections_that_lie_upon_each_other(tmp_path):
+def test_overlapping_sections(tmp_path):
     raw = bytearray(EXAMPLE.read_bytes())
     for row in range(1, 12):
         raw[24 + 10 * row : 32 + 10 * row] = struct.pack("<II", len(raw), 1)
     (tmp_path / "a.scp").write_bytes(raw)
-    assert "the sections are together longer than the file" in refusal(read, tmp_path / "a.scp")
+    assert "the sections are longer than the file" in refusal(read, tmp_path / "a.scp")
 
 
-def test_a_file_whose_bytes_changed_on_the_way(tmp_path):
+def test_changed_bytes_are_detected(tmp_path):
     raw = bytearray(EXAMPLE.read_bytes())
     raw[20_000] ^= 1
     (tmp_path / "a.scp").write_bytes(raw)
-    assert "the checksum of section 6 is wrong; bytes as the device wrote them" in refusal(read, tmp_path / "a.scp")
+    assert "the checksum of section 6 is wrong; unchanged bytes" in refusal(read, tmp_path / "a.scp")
     raw = bytearray(EXAMPLE.read_bytes())
     raw[0] ^= 1
     (tmp_path / "a.scp").write_bytes(raw)
@@ -338,12 +342,12 @@ def test_a_file_whose_bytes_changed_on_the_way(tmp_path):
 
 
 @pytest.mark.parametrize("size", [24, 32, 100, 142, 200, 500, 20_000])
-def test_a_file_cut_off(tmp_path, size):
+def test_truncated_file(tmp_path, size):
     (tmp_path / "a.scp").write_bytes(EXAMPLE.read_bytes()[:size])
     assert refusal(read, tmp_path / "a.scp")
 
 
-def test_other_files_are_not_taken_for_scp():
+def test_other_files_are_not_detected_as_scp():
     for content in (b"", b"SCPECG", b"I,II\n1,2\n", b"PK\x03\x04" + bytes(60), bytes(100), b"\xff" * 100):
         assert not looks_like(source(content))
     assert looks_like(Source(EXAMPLE))
@@ -352,7 +356,7 @@ def test_other_files_are_not_taken_for_scp():
     assert looks_like(source(bytes(old)))
 
 
-# Spoilt files: with the checksums made right again, or nothing behind them would ever be read
+# Corrupted files, with corrected checksums, so that the code after the checksum is tested
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -361,11 +365,11 @@ def test_other_files_are_not_taken_for_scp():
     number=st.sampled_from([1, 2, 3, 4, 5, 6]),
     edits=st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=6)), min_size=1, max_size=3),
 )
-def test_spoilt_sections(tmp_path_factory, name, number, edits):
+def test_corrupted_sections(tmp_path_factory, name, number, edits):
     sections = stored((SAMPLES / name).read_bytes())
     for at, new in edits:
         sections[number] = sections.get(number, b"")[:at] + new + sections.get(number, b"")[at + len(new) :]
-    path = tmp_path_factory.getbasetemp() / "spoilt.scp"
+    path = tmp_path_factory.getbasetemp() / "corrupted.scp"
     path.write_bytes(joined(sections))
     started = time.perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""WFDB in full: segments, frames and FLAC, what headers say of the patient, and the Challenges' form."""
+"""WFDB: segments, frames and FLAC, metadata in headers, and the format of the Challenges."""
 
 import resource
 import shutil
@@ -40,7 +40,7 @@ def refusal(action, *args, **options) -> str:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A copy of the samples that may be broken."""
+    """A copy of the samples, to be modified."""
     for path in (*MADE.glob("interrupted*"), *MADE.glob("frames*")):
         shutil.copy(path, tmp_path)
     return tmp_path
@@ -56,7 +56,7 @@ def change(path: Path, was: str, becomes: str) -> Path:
 # Segments
 
 
-def test_a_variable_layout_reads_as_wfdb_reads_it():
+def test_variable_layout_matches_wfdb():
     found, seen = decode(MADE / "interrupted.hea"), wfdb.rdrecord(str(MADE / "interrupted"))
     assert (found.names, found.units, found.fs) == (("II", "V5", "PLETH"), ("mV", "mV", "NU"), 125)
     np.testing.assert_allclose(found.values.T, seen.p_signal, atol=1e-12)
@@ -64,7 +64,7 @@ def test_a_variable_layout_reads_as_wfdb_reads_it():
     assert found.notes == ("segments joined: 4, with 125 of 1500 samples in gaps between them",)
 
 
-def test_a_variable_layout_holds_what_was_put_in():
+def test_variable_layout_holds_the_source_signals():
     values, truth = decode(MADE / "interrupted.hea").values, simulate(1, 12, 125, seed=3, heart_rate=72)
     for row, lead in enumerate(("II", "V5")):
         off = values[row] - truth.pick(lead).signal[0, 0].numpy()
@@ -72,7 +72,7 @@ def test_a_variable_layout_holds_what_was_put_in():
         assert not np.isfinite(off[1125:]).any() or np.nanmax(np.abs(off[1125:])) <= 0.5 / 50 + 1e-6
 
 
-def test_the_gaps_of_a_record_are_named_and_whole_parts_read():
+def test_gaps_are_reported_and_complete_segments_are_read():
     assert "lead V5 lacks 625 of 1500 samples, the first at 0.000 s" in refusal(read, MADE / "interrupted", check=False)
     part = read(MADE / "interrupted", start=5, seconds=4)
     assert (part.leads, part.fs, part.samples) == (("II", "V5"), 125, 500)
@@ -88,7 +88,7 @@ def halves(folder: Path, name: str = "whole") -> Path:
     return header
 
 
-def test_a_fixed_layout_is_the_record_that_was_cut(tmp_path):
+def test_fixed_layout_equals_the_split_record(tmp_path):
     header = halves(tmp_path)
     assert torch.equal(read(header).signal, read(SAMPLES / "00010_lr.hea").signal)
     np.testing.assert_allclose(wfdb.rdrecord(str(tmp_path / "whole")).p_signal.T, read(header).signal[0], atol=1e-6)
@@ -98,7 +98,7 @@ def test_a_fixed_layout_is_the_record_that_was_cut(tmp_path):
     assert np.isnan(values[:, 400:600]).all() and np.isfinite(np.delete(values, range(400, 600), 1)).all()
 
 
-def test_a_segment_in_microvolts_is_brought_to_the_layout_of_millivolts(folder):
+def test_segment_in_microvolts_is_converted_to_the_layout_unit(folder):
     change(folder / "interrupted_0002.hea", "400/mV", "0.4/uV")
     np.testing.assert_allclose(
         decode(folder / "interrupted.hea").values, decode(MADE / "interrupted.hea").values, atol=1e-9
@@ -107,7 +107,7 @@ def test_a_segment_in_microvolts_is_brought_to_the_layout_of_millivolts(folder):
     assert np.isnan(decode(folder / "interrupted.hea").values[0, 500:]).all()
 
 
-def test_a_synthetic_segment_makes_the_whole_synthetic(folder):
+def test_synthetic_segment_marks_the_whole_record(folder):
     header = folder / "interrupted_0003.hea"
     made = Provenance((), ("V5",), "vae 1234abcd", 3, "a line")
     header.write_text(header.read_text() + "".join(f"# {line}\n" for line in made.lines()))
@@ -118,23 +118,33 @@ def test_segment_that_names_itself(folder):
     for becomes in ("interrupted 500", "interrupted_0001 500\ninterrupted 0"):
         path = change(folder / "interrupted.hea", "interrupted_0001 500", becomes)
         path.write_text(path.read_text().replace("interrupted/5", f"interrupted/{4 + len(becomes.splitlines())}"))
-        assert "the record names itself as one of its segments; other records were expected" in refusal(read, path)
+        assert "the record names itself as a segment; other records were expected" in refusal(read, path)
         shutil.copy(MADE / "interrupted.hea", path)
 
 
-def test_masters_that_name_each_other(tmp_path):
+def test_master_headers_that_name_each_other(tmp_path):
     for one, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{one}.hea").write_text(f"{one}/1 2 100 500\n{other} 500\n")
-    assert "the segment 'b' is made of segments itself; samples were expected" in refusal(read, tmp_path / "a.hea")
+    assert "the segment 'b' consists of segments itself; samples were expected" in refusal(read, tmp_path / "a.hea")
 
 
 @pytest.mark.parametrize(
     ("name", "was", "becomes", "expected"),
     [
         ("interrupted", "interrupted_0001 500", "../interrupted_0001 500", "line 2 of the header points to '../interr"),
-        ("interrupted", "interrupted_0001 500", "/etc/passwd 500", "points to '/etc/passwd'; a record beside"),
+        (
+            "interrupted",
+            "interrupted_0001 500",
+            "/etc/passwd 500",
+            "points to '/etc/passwd'; a record in the folder of",
+        ),
         ("interrupted", "interrupted_0001 500", "s3://bucket/a 500", "points to 's3://bucket/a'"),
-        ("interrupted", "interrupted_0001 500", "interrupted_0001", "segment line 2 of the header is no name and len"),
+        (
+            "interrupted",
+            "interrupted_0001 500",
+            "interrupted_0001",
+            "segment line 2 of the header is not a name and a len",
+        ),
         ("interrupted", "interrupted_0001 500", "absent 500", "the segment 'absent' is missing; its header was"),
         (
             "interrupted",
@@ -142,11 +152,11 @@ def test_masters_that_name_each_other(tmp_path):
             "interrupted_0001 501",
             "gives the segment 'interrupted_0001' 501 samp",
         ),
-        ("interrupted", "~ 125", "~ 9000000000000", "header says 1500 samples and its segments have 9000000001375"),
-        ("interrupted", " 1500 ", " 1501 ", "the master header says 1501 samples and its segments have 1500"),
+        ("interrupted", "~ 125", "~ 9000000000000", "header declares 1500 samples and its segments have 9000000001375"),
+        ("interrupted", " 1500 ", " 1501 ", "the master header declares 1501 samples and its segments have 1500"),
         ("interrupted", "/5 3 125", "/5 3 250", "the segments differ in their sampling rate (125 Hz, 250 Hz)"),
-        ("interrupted", "/5 3 125", "/5 4 125", "announces 4 signals and its first segment 3"),
-        ("interrupted", "/5 3 125", "/999999999 3 125", "announces 999999999 segments and describes 5"),
+        ("interrupted", "/5 3 125", "/5 4 125", "declares 4 signals and its first segment 3"),
+        ("interrupted", "/5 3 125", "/999999999 3 125", "declares 999999999 segments and describes 5"),
         ("interrupted_0002", "500", "499", "'interrupted_0002' 500 samples and it has 499"),
         ("interrupted_0002", "125 500", "125", "'interrupted_0002' 500 samples and it has 0"),
         ("interrupted_0002", "2 3 125", "2 3 360", "the segments differ in their sampling rate (125 Hz, 360 Hz)"),
@@ -156,7 +166,7 @@ def test_masters_that_name_each_other(tmp_path):
         ("interrupted_layout", "~ 0 200/mV", "~ 0x4 200/mV", "has other sampling rates than the first"),
     ],
 )
-def test_segments_that_contradict_their_master(folder, name, was, becomes, expected):
+def test_segments_that_contradict_their_master_header(folder, name, was, becomes, expected):
     change(folder / f"{name}.hea", was, becomes)
     assert expected in refusal(read, folder / "interrupted.hea", check=False)
 
@@ -164,36 +174,36 @@ def test_segments_that_contradict_their_master(folder, name, was, becomes, expec
 @pytest.mark.parametrize(
     ("was", "becomes", "expected"),
     [
-        ("frames_e.dat", "Doe^Jane", "signal line 1 of the header names no file; a file beside"),
+        ("frames_e.dat", "Doe^Jane", "signal line 1 of the header names no file; a file in the folder of"),
         ("516x4", "10000001", "line 1 of the header gives no format; one of the formats"),
         ("200(8192)/mV", "Doe1963", "line 1 of the header gives no gain; a positive number"),
     ],
 )
-def test_a_message_does_not_tell_what_stands_in_the_wrong_place(folder, was, becomes, expected):
+def test_messages_do_not_quote_misplaced_text(folder, was, becomes, expected):
     message = refusal(read, change(folder / "frames.hea", was, becomes), check=False)
     assert expected in message and not any(word in message for word in INVENTED)
 
 
-def test_segments_cut_off_and_endless(folder):
+def test_truncated_and_too_many_segments(folder):
     path = folder / "interrupted.hea"
     path.write_text("interrupted/2 3 125\ninterrupted_layout 0\n~ 9000000000000\n")
-    message = f"the record holds 27000000000000 samples; at most {MOST_SAMPLES} in all its channels are read"
+    message = f"the record holds 27000000000000 samples; at most {MOST_SAMPLES} over all channels are read"
     assert message in refusal(read, path)
     path.write_text("interrupted/2000 3 125\n" + "interrupted_0001 500\n" * 2000)
     assert "the record has 2000 segments; at most 1024 are joined" in refusal(read, path)
     path.write_text("interrupted/1 3 125\n~ 500\n")
-    assert "the record is one gap; at least one segment with samples was expected" in refusal(read, path)
+    assert "the record consists of a gap; at least one segment with samples was expected" in refusal(read, path)
     path.write_text("interrupted/1 3 125\ninterrupted_layout 0\n")
     assert "the recording is empty" in refusal(read, path)
     shutil.copy(MADE / "interrupted.hea", path)
     data = folder / "interrupted_0002.dat"
     data.write_bytes(data.read_bytes()[:-7])
-    assert "the header says 500 samples and the files hold 498" in refusal(read, path)
+    assert "the header declares 500 samples and the files hold 498" in refusal(read, path)
     data.unlink()
-    assert "the samples 'interrupted_0002.dat' are missing" in refusal(read, path)
+    assert "the file 'interrupted_0002.dat' is missing" in refusal(read, path)
 
 
-def test_many_packed_segments(folder):
+def test_many_compressed_segments(folder):
     (folder / "a.dat").write_bytes(bytes(60))
     (folder / "a.hea").write_text("a 1 125 40\na.dat 212 200/mV 12 0 0 0 0 II\n")
     (folder / "b.hea").write_text("b/257 1 125\n" + "a 40\n" * 257)
@@ -207,29 +217,29 @@ def test_many_signals_in_many_segments(tmp_path):
     assert "the record has 20000 signals in its segments; at most 16384" in refusal(read, tmp_path / "b.hea")
 
 
-def test_layout_alone(folder):
+def test_layout_only(folder):
     assert "describes signals without samples" in refusal(read, folder / "interrupted_layout.hea")
 
 
-def test_header_of_megabytes(tmp_path):
+def test_too_large_header(tmp_path):
     (tmp_path / "a.hea").write_bytes(b"#\n" * 1024**2)
     assert "the header holds more than 1 MB" in refusal(read, tmp_path / "a.hea")
 
 
-def test_header_of_thousands_of_signals(tmp_path):
+def test_header_with_too_many_signals(tmp_path):
     (tmp_path / "a.hea").write_text("a 9000 100 10\n" + "a.dat 16 200 12 0 0 0 0 I\n" * 9000)
-    assert "the header announces 9000 signals; at most 512 were expected" in refusal(read, tmp_path / "a.hea")
+    assert "the header declares 9000 signals; at most 512 were expected" in refusal(read, tmp_path / "a.hea")
 
 
 def test_header_in_an_archive():
     member = Source(Path("00010_lr.hea"), content=(SAMPLES / "00010_lr.hea").read_bytes())
-    assert "a header alone, in an archive; its samples were expected beside it" in refusal(read_wfdb, member)
+    assert "the archive member is a WFDB header; its samples were expected with it" in refusal(read_wfdb, member)
 
 
 # Frames and FLAC
 
 
-def test_flac_and_frames_read_as_wfdb_reads_them():
+def test_flac_and_frames_match_wfdb():
     found, seen = decode(MADE / "frames.hea"), wfdb.rdrecord(str(MADE / "frames"), smooth_frames=False)
     assert (found.names, found.fs, found.values.shape) == (("II", "V5"), 250, (2, 1000))
     np.testing.assert_allclose(found.values, seen.e_p_signal[:2], atol=1e-12)
@@ -249,8 +259,8 @@ def test_each_flac_format(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["16", "80", "24", "32"])
-def test_several_samples_a_frame(tmp_path, form):
-    """The leads four times as often as the breathing; some of the formats are decoded here, some by wfdb."""
+def test_several_samples_per_frame(tmp_path, form):
+    """The leads at four times the rate of the respiration; some formats are decoded here, some by wfdb."""
     ecg = simulate(1, 4, 400, seed=1).pick("I", "II").signal[0].double().numpy()
     breath = 0.1 * np.sin(np.arange(400) / 9)
     options = {"fmt": [form] * 3, "samps_per_frame": [4, 1, 4], "adc_gain": [50] * 3, "baseline": [0] * 3}
@@ -268,7 +278,7 @@ def test_several_samples_a_frame(tmp_path, form):
 
 @pytest.mark.parametrize("form", [8, 16, 24, 32, 61, 80, 160, 212, 310, 311])
 @pytest.mark.parametrize("per_frame", [1, 3])
-def test_any_samples_read_as_wfdb_reads_them(tmp_path, form, per_frame):
+def test_any_samples_match_wfdb(tmp_path, form, per_frame):
     content = np.random.default_rng(form).integers(0, 256, 2400, dtype=np.uint8).tobytes()
     lowest = {16: b"\0\x80", 32: b"\0\0\0\x80", 61: b"\x80\0", 80: b"\0", 160: b"\0\0"}.get(form, b"")
     content = content[:24] + lowest + content[24 + len(lowest) :]
@@ -283,28 +293,28 @@ def test_any_samples_read_as_wfdb_reads_them(tmp_path, form, per_frame):
 
 
 def announced(path: Path, samples: int) -> None:
-    """Makes a FLAC file announce that many samples a channel."""
+    """Make a FLAC file declare that many samples per channel."""
     content = bytearray(path.read_bytes())
     packed = int.from_bytes(content[18:26], "big") >> 36 << 36 | samples
     content[18:26] = packed.to_bytes(8, "big")
     path.write_bytes(bytes(content))
 
 
-def test_flac_that_lies(folder):
+def test_invalid_flac(folder):
     header, data = folder / "frames.hea", folder / "frames_e.dat"
     whole = data.read_bytes()
     announced(data, 2**36 - 1)
     assert "the record holds 137438953470 samples; at most" in refusal(read, header)
     announced(data, 999)
-    assert "the header says 250 samples and the files hold 249" in refusal(read, header)
+    assert "the header declares 250 samples and the files hold 249" in refusal(read, header)
     change(header, " 250 10", " 2000 10")
     for suffix, per_frame in (("e", 4), ("p", 2), ("r", 1)):
         announced(folder / f"frames_{suffix}.dat", 2000 * per_frame)
     assert "wfdb cannot decode the record" in refusal(read, header)
     data.write_bytes(whole[:41])
-    assert "the samples 'frames_e.dat' are no FLAC file" in refusal(read, header)
+    assert "the file 'frames_e.dat' is not a FLAC file" in refusal(read, header)
     data.write_bytes(b"RIFF" + whole[4:])
-    assert "the samples 'frames_e.dat' are no FLAC file" in refusal(read, header)
+    assert "the file 'frames_e.dat' is not a FLAC file" in refusal(read, header)
     soundfile.write(data, np.zeros((1000, 3), np.int16), 96000, "PCM_16", format="FLAC")
     assert "'frames_e.dat' holds 3 signals of 16 bits; 2 of at most 16 were expected" in refusal(read, header)
 
@@ -314,7 +324,7 @@ def test_signals_of_one_flac_file_at_two_rates(folder):
     assert "the signals in 'frames_e.dat' differ in rate" in refusal(read, folder / "frames.hea")
 
 
-# What headers say of the patient
+# Metadata in headers
 
 
 @pytest.mark.parametrize(
@@ -351,7 +361,7 @@ def test_published_headers():
 
 
 @pytest.mark.parametrize("name", ["interrupted", "frames"])
-def test_what_identifies_somebody_stays_behind(name):
+def test_identifying_metadata_is_removed(name):
     found = decode(MADE / f"{name}.hea")
     rest = repr([found.names, found.units, found.comments, found.notes, found.about.anonymous()])
     assert not any(word in rest for word in INVENTED)
@@ -377,7 +387,7 @@ METADATA = st.builds(
     about=METADATA,
     seed=st.integers(0, 999),
 )
-def test_what_is_written_is_read_by_all(tmp_path, leads, fs, samples, about, seed):
+def test_written_files_are_read_by_other_programs(tmp_path, leads, fs, samples, about, seed):
     signal = torch.randn(1, len(leads), samples, generator=torch.manual_seed(seed))
     made = Provenance(tuple(leads[1:]), tuple(leads[:1]), "vae 1234abcd", seed, "a line")
     ecg = ECG(signal, tuple(leads), fs, made)
@@ -396,8 +406,8 @@ def test_what_is_written_is_read_by_all(tmp_path, leads, fs, samples, about, see
     np.testing.assert_allclose(matrix / 1000, again.ecg.signal[0], atol=1e-6)
 
 
-def test_the_matrix_is_what_the_challenge_publishes(tmp_path):
-    """Written again, the published E00001.mat keeps every byte but its gain's."""
+def test_matrix_matches_the_published_challenge_file(tmp_path):
+    """Written again, the published E00001.mat keeps every byte except those of its gain."""
     ecg = read(SAMPLES / "E00001.hea")
     write(ECG(ecg.signal * 4.88, ecg.leads, ecg.fs), tmp_path / "E00001.mat")
     assert (tmp_path / "E00001.mat").read_bytes() == (SAMPLES / "E00001.mat").read_bytes()
@@ -407,14 +417,14 @@ def test_the_matrix_is_what_the_challenge_publishes(tmp_path):
 
 
 def by_key(header: str, mark: str) -> dict[str, str]:
-    """The comments as the Challenges' programs find them: one spelling of '#', and ': ' behind the key."""
+    """The comments as parsed by programs of the Challenges: one spelling of '#', and ': ' after the key."""
     keys = ("Age", "Sex", "Dx", "Rx", "Hx", "Sx")
     starts = [(key, line) for line in header.split("\n") for key in keys if line.startswith(f"{mark}{key}")]
     return {key: line.split(": ")[1].strip() for key, line in starts}
 
 
 @pytest.mark.parametrize("mark", ["#", "# "])
-def test_the_programs_of_the_challenges_read_the_header(tmp_path, mark):
+def test_challenge_programs_read_the_header(tmp_path, mark):
     ecg = read(SAMPLES / "00262_hr.hea")
     write(ecg, tmp_path / "a.mat", about=About(74, "F", ("AFIB", "HVOLT", "NORM")))
     header = (tmp_path / "a.hea").read_text()
@@ -436,7 +446,7 @@ def test_the_programs_of_the_challenges_read_the_header(tmp_path, mark):
     assert np.isnan(float(metadata["Age"])) and (metadata["Sex"], metadata["Dx"]) == ("Unknown", "")
 
 
-def test_nothing_personal_is_written_unasked(tmp_path):
+def test_identifying_metadata_is_written_only_if_given(tmp_path):
     about = About(50, personal={"name": "Doe^Jane", "birth_date": "1963-02-03", "device_serial": "SN-4711"})
     for suffix in (".hea", ".mat"):
         write(simulate(1, 2), tmp_path / f"a{suffix}", about=about.anonymous(), overwrite=True)
@@ -446,7 +456,7 @@ def test_nothing_personal_is_written_unasked(tmp_path):
         assert reading(tmp_path / "a.hea").about.personal == {}
 
 
-def test_a_code_cannot_break_the_line(tmp_path):
+def test_code_cannot_break_the_line(tmp_path):
     write(simulate(1, 2), tmp_path / "a.hea", about=About(codes=("A B\n# Age: 9", "X,Y")))
     assert reading(tmp_path / "a.hea").about.age is None
     assert "# Dx: A_B_#_Age:_9,X_Y\n" in (tmp_path / "a.hea").read_text()
@@ -455,7 +465,7 @@ def test_a_code_cannot_break_the_line(tmp_path):
 # SNOMED CT
 
 
-def test_statements_and_numbers():
+def test_statements_and_snomed_codes():
     assert to_snomed(["AFIB", "HVOLT", "NORM", "SR", "59118001"]) == (
         ("164889003", "426783006", "59118001"),
         ("HVOLT",),
@@ -470,7 +480,7 @@ def test_statements_and_numbers():
     assert set(there_and_back) == general, "only what has the number of something more general comes back as that"
 
 
-# Whatever the bytes
+# Corrupted files
 
 
 EDIT = st.tuples(st.integers(0, 5_000), st.sampled_from(["put", "cut", "add", "end"]), st.binary(max_size=6))

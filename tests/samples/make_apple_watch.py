@@ -1,4 +1,4 @@
-"""Make apple_watch_lead_I.csv: lead I of 00262_hr as a watch would have exported it (made-up person)."""
+"""Make apple_watch_lead_I.csv: lead I of 00262_hr in the format of a watch export, with a fictitious patient."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, where one is installed: what a page becomes in it, and what it complains about."""
+"""A headless Chromium, if installed: the elements of a loaded page, and the messages of its console."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ OPTIONS = (
 
 
 def opened(file, profile):
-    """The page's elements after loading, and the lines of its console."""
-    words = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", file.as_uri()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    """Elements of the page after loading, and lines of its console."""
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Refused" in line]

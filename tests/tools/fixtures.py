@@ -1,4 +1,4 @@
-"""What several tests are made of: a pack of flat records, a tiny evaluator, and the sentence of a refusal."""
+"""Shared test helpers: a pack of flat records, a tiny evaluator, and the message of an InputError."""
 
 import numpy as np
 import pandas
@@ -16,7 +16,7 @@ CODES = ["NORM SR"] * 12 + ["AFIB ISC_"] * 5 + ["IMI SR"] * 3 + ["AFIB LVH"]
 
 
 def packed(codes=CODES, **columns) -> Pack:
-    """A pack of flat records, whose index is what counts."""
+    """A pack of flat records, for tests of its index."""
     n = len(codes)
     index = {
         "name": [f"{row:05d}" for row in range(n)],
@@ -34,7 +34,7 @@ def packed(codes=CODES, **columns) -> Pack:
 
 
 def tiny_evaluator(kind: str, **changes):
-    """The tiny twin of a classifier, with random weights."""
+    """A tiny evaluator with random weights."""
     values = config.read_toml(ROOT / "configs" / "tiny" / f"{kind}.toml")
     torch.manual_seed(0)
     return pretrained.new(values["evaluator"], values["model"] | changes, kind).eval()

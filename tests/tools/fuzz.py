@@ -1,10 +1,10 @@
-"""A fuzzing target for atheris: bytes that are guided to new branches of the readers, from a sample on.
+"""A fuzzing target for atheris: coverage-guided fuzzing of the readers, starting from a sample.
 
     pip install atheris
     python tests/tools/fuzz.py muse.xml -runs=100000 -timeout=5 -rss_limit_mb=2048
 
-The first word names a sample, as ``python tests/tools/mutate.py`` prints them; the others are libFuzzer's. What breaks a
-reader is written to a file crash-…, which ``read_or_refuse`` reads again.
+The first argument is the name of a sample, as printed by ``python tests/tools/mutate.py``; the others are passed to
+libFuzzer. Bytes that break a reader are written to a file crash-…, which ``read_or_refuse`` can read again.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Spoil every sample many times, and record what came of it, how long it took and how much memory.
+"""Corrupt every sample many times; record the outcomes, and the largest time and memory.
 
     python tests/tools/mutate.py --inputs 20000 --out evaluation/results/mutations.json
 
-A child process reads the files and tells the number of each before it opens it, so that one that crashes it, or keeps
-it for longer than the limit, is known by its number and counted; the rest goes on. Input i of a sample follows from i
-alone: ``--only NAME --first I --inputs 1`` gives it again.
+A child process reads the files and prints the number of each before it opens it. An input that crashes the process, or
+exceeds the time limit, is therefore identified and counted, and the run continues. Input i of a sample depends on i
+only: ``--only NAME --first I --inputs 1`` repeats it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
-from mutations import Sample, at_random, prepare, read_or_refuse, samples, spoilt, spoilt_within
+from mutations import Sample, at_random, corrupted, corrupted_within, prepare, read_or_refuse, samples
 
 from ecggen.io.formats.hdf5 import file as hdf5_file
 
 SECONDS, MEGABYTES = 5.0, 1024
 ROOT = Path(__file__).parents[2]
 
-NURSERY = """
+FORK_SERVER = """
 import json, os, signal, sys
 import h5py
 sys.path.insert(0, sys.argv[1])
@@ -52,35 +52,33 @@ for line in sys.stdin:
             os._exit(0)
     print(pid, flush=True)
 """
-"""A process that has imported h5py already, and forks for every file: twenty times as quick as starting anew."""
+"""A process that has imported h5py and forks for every file, which is twenty times as fast as a new process."""
 
 
 class Forked:
-    """Stands in for the process that reads an HDF5 file: the same program under the same limits, but forked."""
+    """Replacement for the process that reads an HDF5 file: the same program with the same limits, but forked."""
 
-    nursery: subprocess.Popen[bytes] | None = None
+    server: subprocess.Popen[bytes] | None = None
 
     def __init__(self, command: list[str], **_):
         program = Path(command[2])
-        if Forked.nursery is None:
-            words = [sys.executable, "-P", "-c", NURSERY, str(program.parent)]
+        if Forked.server is None:
+            words = [sys.executable, "-P", "-c", FORK_SERVER, str(program.parent)]
             environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
             pipe = subprocess.PIPE
-            Forked.nursery = subprocess.Popen(
-                words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
-            )
+            Forked.server = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
         self.folder = tempfile.TemporaryDirectory()
         ways = [f"{self.folder.name}/{name}" for name in ("in", "out")]
         for way in ways:
             os.mkfifo(way)
-        assert Forked.nursery.stdin and Forked.nursery.stdout
-        Forked.nursery.stdin.write(json.dumps([*command[3:], *ways]).encode() + b"\n")
-        Forked.nursery.stdin.flush()
-        self.pid = int(Forked.nursery.stdout.readline())
+        assert Forked.server.stdin and Forked.server.stdout
+        Forked.server.stdin.write(json.dumps([*command[3:], *ways]).encode() + b"\n")
+        Forked.server.stdin.flush()
+        self.pid = int(Forked.server.stdout.readline())
         self.stdin, self.stdout = open(ways[0], "wb", buffering=0), open(ways[1], "rb")  # noqa: PTH123, SIM115
 
     def kill(self) -> None:
-        """End it."""
+        """Terminate the process."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -95,9 +93,9 @@ class Forked:
 
 
 def main() -> None:
-    """Run what the arguments ask for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=20_000, help="for each reader, all of its samples together")
+    parser.add_argument("--inputs", type=int, default=20_000, help="number of inputs per reader, over its samples")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", help="name of one sample")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -122,15 +120,15 @@ def main() -> None:
 
 
 def child(sample: Sample, numbers: range) -> None:
-    """Read the spoilt files one by one, a line before and a line after each."""
+    """Read the corrupted files one by one; print a line before and after each."""
     with tempfile.TemporaryDirectory() as name:
         path = prepare(sample, Path(name))
         whole = path.read_bytes()
         hdf5_file.subprocess = SimpleNamespace(Popen=Forked, PIPE=None, DEVNULL=None)  # type: ignore[assignment]
-        read_or_refuse(path)  # imports take their time once
+        read_or_refuse(path)  # so that the time of imports is not counted
         print("begun", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
         for number in numbers:
-            path.write_bytes((spoilt_within if number % 2 else spoilt)(whole, at_random(number)))
+            path.write_bytes((corrupted_within if number % 2 else corrupted)(whole, at_random(number)))
             print("at", number, flush=True)
             try:
                 outcome = read_or_refuse(path, ppg=number % 8 == 0)
@@ -141,7 +139,7 @@ def child(sample: Sample, numbers: range) -> None:
 
 
 def watched(sample: Sample, numbers: range) -> dict:
-    """What became of the inputs, with a new child after each one that ended it."""
+    """Outcomes of the inputs; a new child is started after each input that ends it."""
     outcomes: Counter[str] = Counter()
     trouble: list[dict] = []
     slowest, most, number = 0.0, 0, numbers.start
@@ -188,11 +186,11 @@ def watched(sample: Sample, numbers: range) -> dict:
 
 
 def commit() -> str:
-    """The commit that is checked out."""
-    said = subprocess.run(
+    """The commit of the checkout."""
+    done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    return said.stdout.strip()
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Broken files: real and made samples of every format, and ways to spoil their bytes that parsers stumble over."""
+"""Corrupted files: samples of every format, and edits of their bytes that are difficult for parsers."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ecggen.io.source import Source
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PERSONAL = ("Jane", "Doe", "1963-02", "196302", "FEB-1963", "Feb 3, 1963", "SN-4711")
-"""Of the invented patient who stands in the samples."""
+"""Texts of the fictitious patient in the samples."""
 
 LARGEST = (b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00" * 8, b"\x80" + b"\x00" * 7, b"99999999", b"-1", b"1e308", b"nan")
-"""Numbers that lengths, counts and scales are replaced by."""
+"""Replacements for lengths, counts and scales."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A file to spoil, the reader that it is for, and the files that belong beside it."""
+    """A file to corrupt, its reader, and its companion files."""
 
     name: str
     path: Path
@@ -40,7 +40,7 @@ class Sample:
 
 
 def samples() -> list[Sample]:
-    """Every sample of ``tests/samples`` that can be named to ``read``, a header and its samples as two."""
+    """Every sample of ``tests/samples`` that ``read`` accepts; a header and its signal file are two samples."""
     found = []
     small = ("00010_lr.hea", "00010_lr.dat", "E00001.hea", "E00001.mat", "apple_watch_lead_I.csv")
     for path in [*(SAMPLES / name for name in small), *sorted((SAMPLES / "formats").iterdir())]:
@@ -54,15 +54,15 @@ def samples() -> list[Sample]:
 
 
 def prepare(sample: Sample, folder: Path) -> Path:
-    """Copy a sample and what belongs to it; the path of the copy that is to be spoilt."""
+    """Copy a sample and its companion files; return the path of the copy to corrupt."""
     for path in (sample.path, *sample.beside):
         shutil.copy(path, folder / path.name)
         (folder / path.name).chmod(0o644)
     return folder / sample.path.name
 
 
-def spoilt(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """``content`` after edits: (what is done, where as a share of the file, with which bytes)."""
+def corrupted(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """``content`` after edits: (kind, position as a fraction of the file, bytes)."""
     for how, share, what in edits:
         at = int(share * len(content))
         if how == "put":
@@ -78,33 +78,33 @@ def spoilt(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
     return content
 
 
-def spoilt_within(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """A file spoilt behind its checksums, which are made right again: nothing behind them would be read else."""
+def corrupted_within(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """A file corrupted with corrected checksums, so that the code after the checksum is tested."""
     if content.startswith(b"PK"):
-        return _spoilt_member(content, edits)
+        return _corrupted_member(content, edits)
     if content.startswith(b"ALIVE"):
-        return _spoilt_blocks(content, edits)
-    return _sealed(spoilt(content, edits)) if content[16:22] == b"SCPECG" else spoilt(content, edits)
+        return _corrupted_blocks(content, edits)
+    return _sealed(corrupted(content, edits)) if content[16:22] == b"SCPECG" else corrupted(content, edits)
 
 
-def _spoilt_member(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """A zip archive whose list is in order and of whose members one is spoilt."""
+def _corrupted_member(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """A zip archive with a valid list and one corrupted member."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = list(members)[sum(len(what) for _, _, what in edits) % len(members)]
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for one, inside in members.items():
-            archive.writestr(one, spoilt(inside, edits) if one == name else inside)
+            archive.writestr(one, corrupted(inside, edits) if one == name else inside)
     return made.getvalue()
 
 
-def _spoilt_blocks(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """A KardiaMobile file with one block spoilt, all sums right."""
+def _corrupted_blocks(content: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
+    """A KardiaMobile file with one corrupted block and correct checksums."""
     made, at, chosen = content[:12], 12, sum(len(what) for _, _, what in edits) % 4
     while at + 8 <= len(content):
         end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "little")
-        data = spoilt(content[at + 8 : end], edits) if chosen == 0 else content[at + 8 : end]
+        data = corrupted(content[at + 8 : end], edits) if chosen == 0 else content[at + 8 : end]
         block = content[at : at + 4] + len(data).to_bytes(4, "little") + data
         made += block + (sum(block) % 2**32).to_bytes(4, "little")
         at, chosen = end + 4, chosen - 1
@@ -112,7 +112,7 @@ def _spoilt_blocks(content: bytes, edits: Sequence[tuple[str, float, bytes]]) ->
 
 
 def _sealed(content: bytes) -> bytes:
-    """An SCP-ECG file with the checksums of its sections made right, as far as it still points to them."""
+    """An SCP-ECG file with corrected checksums of the sections that it still points to."""
     made = bytearray(content)
     for at in range(22, min(142, len(made) - 10), 10):
         _, length, index = struct.unpack_from("<HII", made, at)
@@ -129,7 +129,7 @@ HOW = ("put", "put", "put", "add", "cut", "end", "again")
 
 
 def at_random(seed: int) -> list[tuple[str, float, bytes]]:
-    """One to five edits; half of them fall on the first hundredth of a file, where headers decide."""
+    """One to five edits; half of them lie in the first hundredth of a file, which holds the header."""
     draw = random.Random(seed)
     edits = []
     for _ in range(draw.randint(1, 5)):
@@ -144,14 +144,14 @@ def at_random(seed: int) -> list[tuple[str, float, bytes]]:
 
 
 def read_or_refuse(path: Path, ppg: bool = True) -> str:
-    """Read a file, as an ECG and as a PPG; each way gives what it promises or one sentence, which names nobody.
+    """Read a file as an ECG and as a PPG; each gives a valid result or InputError without identifying metadata.
 
     Args:
         path: The file.
         ppg: Whether to read it as a PPG as well.
 
     Returns:
-        "read" where the reader took it for an ECG, be it a bad one, else "refused".
+        "read" if the reader returned an ECG of any quality, else "refused".
     """
     outcome = "refused"
     try:
@@ -174,7 +174,7 @@ def read_or_refuse(path: Path, ppg: bool = True) -> str:
 
 
 def check_sentence(error: InputError) -> None:
-    """A sentence is short and holds nothing of a person."""
+    """Check that a message is short and holds no identifying metadata."""
     text = str(error)
     assert len(text) < 1500, text
     assert not any(word in text for word in PERSONAL), text

@@ -1,4 +1,4 @@
-"""An ECG on paper: the scale is true, the colours are honest, and nothing in a title or a file goes astray."""
+"""Plots of ECGs: scale, layout, marking of generated leads, display filter, text, files and errors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from PIL import Image
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.viz import draw, save
-from ecggen.viz.ecg import arrange, displayed, spoken, spread
-from ecggen.viz.paper import EYE, INK, MADE, MM_PER_INCH, fitted, text_width, thinned
+from ecggen.viz.ecg import abbreviated, arrange, displayed, spread
+from ecggen.viz.paper import EYE, GENERATED, INK, MM_PER_INCH, fitted, text_width, thinned
 
 LIMB_ONLY = ("I", "II", "III", "aVR", "aVL", "aVF")
 
 
-def heart(seconds: float = 10, fs: float = 250, noise: float = 0.01) -> ECG:
-    """Twelve leads that obey the lead laws: a spike and a hump every 0.8 s."""
+def synthetic(seconds: float = 10, fs: float = 250, noise: float = 0.01) -> ECG:
+    """Twelve leads that obey the lead laws, with two Gaussian waves every 0.8 s."""
     time = np.arange(round(seconds * fs)) / fs
     since = (time + 0.4) % 0.8
     beat = np.exp(-0.5 * ((since - 0.3) / 0.01) ** 2) + 0.3 * np.exp(-0.5 * ((since - 0.6) / 0.04) ** 2)
@@ -36,24 +36,24 @@ def heart(seconds: float = 10, fs: float = 250, noise: float = 0.01) -> ECG:
 
 
 def reconstruction(
-    measured: tuple[str, ...] = ("I",), generated: tuple[str, ...] = STANDARD_LEADS[1:], fs: float = 250
+    recorded: tuple[str, ...] = ("I",), generated: tuple[str, ...] = STANDARD_LEADS[1:], fs: float = 250
 ) -> ECG:
-    return replace(heart(fs=fs), provenance=Provenance(measured, generated, "vae@12ab", 7, "lead I"))
+    return replace(synthetic(fs=fs), provenance=Provenance(recorded, generated, "vae@12ab", 7, "lead I"))
 
 
 def artists(figure: Figure, gid: str) -> list:
-    """The artists whose name matches ``gid`` from end to end."""
+    """The artists whose gid matches the pattern ``gid`` completely."""
     return figure.findobj(lambda artist: bool(re.fullmatch(gid, artist.get_gid() or "")))
 
 
 def in_mm(figure: Figure, gid: str) -> np.ndarray:
-    """The points of the one line named ``gid``, in mm on the paper, measured from the page's corner."""
+    """The points of the line ``gid`` in mm, from the lower left corner of the page."""
     (line,) = artists(figure, gid)
     points = line.get_transform().transform(line.get_xydata()) / figure.dpi * MM_PER_INCH
     return points[np.isfinite(points).all(1)]
 
 
-def words(figure: Figure, gid: str) -> str:
+def text_of(figure: Figure, gid: str) -> str:
     return " ".join(text.get_text() for text in artists(figure, gid))
 
 
@@ -61,7 +61,7 @@ def words(figure: Figure, gid: str) -> str:
 
 
 @pytest.mark.parametrize(("speed", "gain"), [(25, 10), (50, 20), (12.5, 5)])
-def test_a_second_and_a_millivolt_have_their_millimetres(speed, gain):
+def test_speed_and_gain_give_the_scale_in_mm(speed, gain):
     fs, wave = 250.0, np.zeros((1, 2500))
     wave[0, 250], wave[0, 2250] = 1.0, -0.5  # spikes at 1 s and 9 s
     figure = draw(ECG(torch.tensor(wave), ("II",), fs), speed=speed, gain=gain, display_filter=None)
@@ -71,8 +71,8 @@ def test_a_second_and_a_millivolt_have_their_millimetres(speed, gain):
     assert peak[1] - trough[1] == pytest.approx(1.5 * gain, abs=1e-6)
 
 
-def test_the_page_is_a4_and_the_grid_is_one_millimetre():
-    figure = draw(heart())
+def test_page_is_a4_with_a_grid_of_1_mm():
+    figure = draw(synthetic())
     assert np.array(figure.get_size_inches()) * MM_PER_INCH == pytest.approx([297, 210])
     (fine,), (coarse,) = artists(figure, "grid-fine"), artists(figure, "grid-coarse")
     ends = np.concatenate([grid.get_transform().transform(grid.get_path().vertices) for grid in (fine, coarse)])
@@ -82,8 +82,8 @@ def test_the_page_is_a4_and_the_grid_is_one_millimetre():
 
 
 @pytest.mark.parametrize(("speed", "gain"), [(25, 10), (50, 5)])
-def test_each_row_has_a_pulse_of_one_millivolt_and_200_ms(speed, gain):
-    figure = draw(heart(), speed=speed, gain=gain)
+def test_each_row_has_a_calibration_pulse_of_1_mv_and_200_ms(speed, gain):
+    figure = draw(synthetic(), speed=speed, gain=gain)
     for row in range(1, 5):
         pulse = in_mm(figure, f"pulse-{row}")
         rise = pulse[:, 1] - pulse[0, 1]
@@ -97,8 +97,8 @@ def test_pulse_and_trace_share_the_baseline():
     assert in_mm(figure, "lead-I")[:, 1] == pytest.approx(in_mm(figure, "pulse-1")[0, 1])
 
 
-def test_the_path_is_thinned_to_what_the_eye_sees():
-    ecg = heart(fs=500, noise=0.002)
+def test_traces_are_simplified_within_the_tolerance():
+    ecg = synthetic(fs=500, noise=0.002)
     figure = draw(ecg, layout="12x1", display_filter=None)
     for lead in ("II", "V3"):
         points = in_mm(figure, f"lead-{lead}")
@@ -109,7 +109,7 @@ def test_the_path_is_thinned_to_what_the_eye_sees():
         assert len(points) < ecg.samples / 4
 
 
-def test_thinning_keeps_ends_and_corners_and_nothing_else():
+def test_simplification_keeps_ends_and_corners_only():
     x = np.arange(101.0)
     y = np.where(x < 40, x, 80 - x)
     assert thinned(x, y).tolist() == [[0, 0], [40, 40], [100, -20]]
@@ -118,7 +118,7 @@ def test_thinning_keeps_ends_and_corners_and_nothing_else():
 # Layout
 
 
-def test_three_by_four_shows_the_columns_one_after_the_other():
+def test_3x4_shows_successive_columns():
     strips = {strip.name: strip for strip in arrange(STANDARD_LEADS, "3x4", 10.0) if not strip.rhythm}
     assert [(strips[lead].row, strips[lead].at, strips[lead].start) for lead in ("I", "aVL", "V3", "V6")] == [
         (0, 0.0, 0.0),
@@ -130,7 +130,7 @@ def test_three_by_four_shows_the_columns_one_after_the_other():
     assert (rhythm.rhythm, rhythm.lead, rhythm.row, rhythm.seconds) == (True, "II", 3, 10.0)
 
 
-def test_a_column_shows_its_own_seconds():
+def test_column_shows_its_own_seconds():
     ramp = np.linspace(0, 1, 5000) * np.ones((12, 1))
     figure = draw(ECG(torch.tensor(ramp), STANDARD_LEADS, 500), display_filter=None)
     rhythm, last = in_mm(figure, "lead-rhythm-II"), in_mm(figure, "lead-V6")
@@ -138,8 +138,8 @@ def test_a_column_shows_its_own_seconds():
     assert last[0, 1] - in_mm(figure, "pulse-3")[0, 1] == pytest.approx(7.5, abs=0.01)
 
 
-def test_twelve_rows_of_ten_seconds():
-    figure = draw(heart(), layout="12x1")
+def test_12x1_has_twelve_rows_of_ten_seconds():
+    figure = draw(synthetic(), layout="12x1")
     assert len(artists(figure, r"pulse-\d+")) == 12
     assert not artists(figure, "lead-rhythm.*")
     spans = [np.ptp(in_mm(figure, f"lead-{lead}")[:, 0]) for lead in STANDARD_LEADS]
@@ -149,14 +149,14 @@ def test_twelve_rows_of_ten_seconds():
 
 
 @pytest.mark.parametrize("leads", [("V1",), ("I", "II", "V2")])
-def test_few_leads_have_only_their_rows(leads):
-    figure = draw(heart().pick(*leads))
+def test_up_to_three_leads_are_drawn_as_rows(leads):
+    figure = draw(synthetic().pick(*leads))
     assert len(artists(figure, r"pulse-\d+")) == len(artists(figure, "lead-.*")) == len(leads)
     assert np.ptp(in_mm(figure, f"lead-{leads[0]}")[:, 0]) == pytest.approx(249.9)
     assert figure.get_size_inches()[1] < 210 / MM_PER_INCH
 
 
-def test_columns_without_leads_give_their_room_to_the_others():
+def test_columns_without_leads_are_omitted():
     strips = arrange(LIMB_ONLY, "3x4", 10.0)
     assert [strip.at for strip in strips] == [0, 0, 0, 5, 5, 5, 0]
 
@@ -166,47 +166,47 @@ def test_without_lead_ii_the_first_lead_is_the_rhythm_strip():
 
 
 @pytest.mark.parametrize("seconds", [2.0, 4.0, 7.2])
-def test_a_short_recording_shows_every_lead_from_its_beginning(seconds):
-    figure = draw(heart(seconds))
-    assert "columns show the same seconds" in words(figure, "settings")
+def test_short_recording_shows_every_lead_from_its_start(seconds):
+    figure = draw(synthetic(seconds))
+    assert "columns show the same seconds" in text_of(figure, "settings")
     for lead in ("I", "V6"):
         assert np.ptp(in_mm(figure, f"lead-{lead}")[:, 0]) == pytest.approx(25 * min(2.5, seconds), abs=0.11)
     assert np.ptp(in_mm(figure, "lead-rhythm-II")[:, 0]) == pytest.approx(25 * seconds, abs=0.11)
-    assert "columns" not in words(draw(heart(10)), "settings")
+    assert "columns" not in text_of(draw(synthetic(10)), "settings")
 
 
-def test_the_part_begins_at_start_and_the_record_is_the_one_asked_for():
+def test_segment_starts_at_start_of_the_requested_record():
     wave = np.zeros((2, 1, 3000))
     wave[1, 0, 1300] = 2.0  # at 13 s
     figure = draw(ECG(torch.tensor(wave), ("I",), 100), start=12, record=1, display_filter=None)
     trace = in_mm(figure, "lead-I")
     assert trace[trace[:, 1].argmax(), 0] - trace[0, 0] == pytest.approx(25)
     assert np.ptp(in_mm(draw(ECG(torch.tensor(wave), ("I",), 100), start=12), "lead-I")[:, 1]) == 0
-    assert "12.0–22.0 s" in words(figure, "settings")
+    assert "12.0–22.0 s" in text_of(figure, "settings")
 
 
-def test_cabrera_orders_the_limb_leads_and_turns_avr_over():
+def test_cabrera_orders_the_limb_leads_and_inverts_avr():
     names = [strip.name for strip in arrange(STANDARD_LEADS, "12x1", 10.0, cabrera=True)]
     assert names == ["aVL", "I", "−aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6"]
-    usual, turned = draw(heart(), layout="12x1"), draw(heart(), layout="12x1", cabrera=True)
+    usual, turned = draw(synthetic(), layout="12x1"), draw(synthetic(), layout="12x1", cabrera=True)
     up = in_mm(usual, "lead-aVR")[:, 1] - in_mm(usual, "pulse-4")[0, 1]
     down = in_mm(turned, "lead-aVR")[:, 1] - in_mm(turned, "pulse-3")[0, 1]
     assert down == pytest.approx(-up)
     assert abs(up.min()) > 5 * up.max()
-    assert words(turned, "name-−aVR") == "−aVR"
+    assert text_of(turned, "name-−aVR") == "−aVR"
 
 
-def test_rows_are_even_until_waves_would_collide():
+def test_rows_are_equally_spaced_unless_waves_overlap():
     assert spread(np.array([10.0, 20, 15]), 25).tolist() == [25, 25, 25]
     assert spread(np.array([14.0, 33, 14]), 25).tolist() == [21, 33, 21]
     crowded = spread(np.full(4, 60.0), 25)
     assert crowded.tolist() == [25] * 4
-    artefact = spread(np.array([10.0, 10, 10, 10, 500]), 25)
-    assert artefact.tolist() == [18, 18, 18, 18, 50]
+    artifact = spread(np.array([10.0, 10, 10, 10, 500]), 25)
+    assert artifact.tolist() == [18, 18, 18, 18, 50]
 
 
-def test_deep_waves_reach_neither_the_next_row_nor_the_edge_of_the_page():
-    big = replace(heart(), signal=heart().signal * torch.tensor([1.0] * 7 + [4, 1, 1, 1, 3])[:, None])
+def test_large_waves_stay_within_their_row_and_the_page():
+    big = replace(synthetic(), signal=synthetic().signal * torch.tensor([1.0] * 7 + [4, 1, 1, 1, 3])[:, None])
     figure = draw(big, layout="12x1", display_filter=None)
     lowest = {lead: in_mm(figure, f"lead-{lead}")[:, 1].min() for lead in STANDARD_LEADS}
     highest = {lead: in_mm(figure, f"lead-{lead}")[:, 1].max() for lead in STANDARD_LEADS}
@@ -216,47 +216,47 @@ def test_deep_waves_reach_neither_the_next_row_nor_the_edge_of_the_page():
     assert lowest["V6"] > box.y0 / figure.dpi * MM_PER_INCH
 
 
-# What is measured, what is made
+# Recorded, derived and generated leads
 
 
 def colors(figure: Figure) -> dict[str, str]:
     return {line.get_gid(): to_hex(line.get_color()) for line in artists(figure, "lead-.*")}
 
 
-def test_measured_leads_are_in_ink_and_generated_ones_in_their_colour():
+def test_recorded_and_generated_leads_differ_in_colour():
     found = colors(draw(reconstruction()))
     assert found.pop("lead-I") == INK
     assert len(found) == 12
-    assert set(found.values()) == {MADE}
+    assert set(found.values()) == {GENERATED}
 
 
-def test_a_recording_is_all_ink():
-    assert set(colors(draw(heart())).values()) == {INK}
+def test_all_leads_of_a_recording_are_black():
+    assert set(colors(draw(synthetic())).values()) == {INK}
 
 
-def test_leads_that_follow_exactly_are_in_ink_and_named_so():
+def test_derived_leads_are_black_and_named_in_the_legend():
     figure = draw(reconstruction(("I", "II"), STANDARD_LEADS[6:]))
     assert {gid for gid, color in colors(figure).items() if color == INK} == {
         *(f"lead-{lead}" for lead in LIMB_ONLY),
         "lead-rhythm-II",
     }
-    assert words(figure, "legend") == "measured: I, II derived exactly: III, aVR, aVL, aVF generated: V1–V6"
+    assert text_of(figure, "legend") == "recorded: I, II derived exactly: III, aVR, aVL, aVF generated: V1–V6"
 
 
-def test_ink_and_the_generated_colour_differ_in_a_grey_copy():
+def test_colours_differ_in_greyscale():
     def grey(color: str) -> float:
         return float(np.dot([int(color[i : i + 2], 16) for i in (1, 3, 5)], [0.299, 0.587, 0.114]))
 
-    assert grey(MADE) - grey(INK) > 50
-    assert 235 - grey(MADE) > 100
+    assert grey(GENERATED) - grey(INK) > 50
+    assert 235 - grey(GENERATED) > 100
 
 
-def test_the_names_of_generated_leads_are_in_italics():
+def test_names_of_generated_leads_are_in_italics():
     figure = draw(reconstruction())
     assert [artists(figure, f"name-{lead}")[0].get_style() for lead in ("I", "V1")] == ["normal", "italic"]
 
 
-def test_a_lead_name_makes_way_for_a_wave():
+def test_lead_name_moves_up_for_a_wave():
     low, high = np.zeros((1, 2500)), np.zeros((1, 2500))
     high[0, 40:50] = 1.1  # 4 mm after the beginning, 11 mm high
     flat, tall = (draw(ECG(torch.tensor(wave), ("II",), 250), display_filter=None) for wave in (low, high))
@@ -264,38 +264,38 @@ def test_a_lead_name_makes_way_for_a_wave():
     assert above[1] - above[0] == pytest.approx(3)
 
 
-def test_the_mark_is_there_exactly_where_leads_are_generated():
+def test_synthetic_mark_appears_only_with_generated_leads():
     figure = draw(reconstruction())
-    assert words(figure, "stamp-word") == "S Y N T H E T I C"
-    assert words(figure, "stamp-words") == "11 of 12 leads generated — not for diagnosis"
+    assert text_of(figure, "stamp-word") == "S Y N T H E T I C"
+    assert text_of(figure, "stamp-words") == "11 of 12 leads generated — not for diagnosis"
     assert len(artists(figure, "watermark")) >= 4
     everything = draw(reconstruction((), STANDARD_LEADS))
-    assert words(everything, "stamp-words") == "all leads generated — not for diagnosis"
-    for plain in (heart(), replace(heart(), provenance=Provenance(STANDARD_LEADS))):
+    assert text_of(everything, "stamp-words") == "all leads generated — not for diagnosis"
+    for plain in (synthetic(), replace(synthetic(), provenance=Provenance(STANDARD_LEADS))):
         assert not artists(draw(plain), "stamp.*|watermark|legend.*")
 
 
-def test_the_caption_tells_scale_filter_rate_model_and_seed():
-    figure = draw(reconstruction(), caption="as told")
-    assert words(figure, "settings") == (
+def test_settings_state_scale_filter_rate_model_and_seed():
+    figure = draw(reconstruction(), caption="a caption")
+    assert text_of(figure, "settings") == (
         "25 mm/s · 10 mm/mV · display filter 0.5–40 Hz · 250 Hz · 0.0–10.0 s · model vae@12ab · seed 7"
     )
-    assert words(figure, "caption") == "as told"
-    assert "no filter" in words(draw(heart(), display_filter=None), "settings")
-    assert "display filter from 0.5 Hz" in words(draw(heart(fs=60)), "settings")
+    assert text_of(figure, "caption") == "a caption"
+    assert "no filter" in text_of(draw(synthetic(), display_filter=None), "settings")
+    assert "display filter from 0.5 Hz" in text_of(draw(synthetic(fs=60)), "settings")
 
 
-def test_the_band_stands_around_the_displayed_centre():
+def test_interval_surrounds_the_filtered_signal():
     ecg = reconstruction()
     width = torch.zeros(12, 1)
     width[6:] = 0.2
-    offset = 0.8  # the filter removes it from the trace, so that the band must move with the trace
+    offset = 0.8  # the filter removes it from the signal, so that the interval must be shifted with the signal
     ecg = replace(ecg, signal=ecg.signal + offset)
     low, high = replace(ecg, signal=ecg.signal - width), replace(ecg, signal=ecg.signal + 2 * width)
-    figure = draw(ecg, low=low, high=high, level=0.9, layout="12x1")
+    figure = draw(ecg, lower=low, upper=high, level=0.9, layout="12x1")
     assert {band.get_gid() for band in artists(figure, "band-.*")} == {f"band-V{i}" for i in range(1, 7)}
     (band,), trace = artists(figure, "band-V2"), in_mm(figure, "lead-V2")
-    assert to_hex(band.get_facecolor()) == MADE
+    assert to_hex(band.get_facecolor()) == GENERATED
     assert 0.1 < band.get_alpha() < 0.5
     ring = band.get_transform().transform(band.get_path().vertices) / figure.dpi * MM_PER_INCH
     assert ring[:, 1].max() == pytest.approx(trace[:, 1].max() + 4, abs=0.3)
@@ -303,25 +303,25 @@ def test_the_band_stands_around_the_displayed_centre():
     x, y = ring.T
     area = abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
     assert area == pytest.approx(6 * np.ptp(trace[:, 0]), rel=0.02)
-    assert "generated: II, III, aVR, aVL, aVF, V1–V6, with 90 % band" in words(figure, "legend")
+    assert "generated: II, III, aVR, aVL, aVF, V1–V6, with 90 % prediction interval" in text_of(figure, "legend")
     assert not artists(draw(ecg), "band-.*")
 
 
-def test_a_lead_turned_over_keeps_its_band():
+def test_inverted_lead_keeps_its_interval():
     ecg = reconstruction()
     low, high = replace(ecg, signal=ecg.signal - 0.1), replace(ecg, signal=ecg.signal + 0.1)
-    assert artists(draw(ecg, low=low, high=high, cabrera=True), "band-aVR")
+    assert artists(draw(ecg, lower=low, upper=high, cabrera=True), "band-aVR")
 
 
-def test_lead_names_are_spoken_in_runs():
-    assert spoken(("V6", "V1", "V2", "V3", "aVL", "I")) == "I, aVL, V1–V3, V6"
-    assert spoken(("V1", "V2")) == "V1, V2"
+def test_consecutive_lead_names_are_abbreviated():
+    assert abbreviated(("V6", "V1", "V2", "V3", "aVL", "I")) == "I, aVL, V1–V3, V6"
+    assert abbreviated(("V1", "V2")) == "V1, V2"
 
 
-# The filter for the eye
+# Display filter
 
 
-def test_the_display_filter_takes_wander_and_hum_without_a_delay():
+def test_display_filter_removes_wander_and_hum_without_delay():
     time = np.arange(5000) / 500
     middle = slice(1000, 4000)
     wave = np.sin(2 * np.pi * 5 * time)
@@ -333,19 +333,19 @@ def test_the_display_filter_takes_wander_and_hum_without_a_delay():
     assert np.array_equal(displayed(wave[None], 500, (0, 250))[0], wave)
 
 
-def test_a_recording_that_begins_on_an_r_wave_keeps_its_baseline():
+def test_recording_that_starts_on_an_r_wave_keeps_its_baseline():
     wave = np.zeros((1, 2500))
     wave[0, :10] = np.linspace(1.5, 0, 10)
     assert np.abs(displayed(wave, 250, (0.5, 40)))[0, 25:].max() < 0.15
 
 
-def test_the_low_pass_is_left_out_at_half_the_rate():
+def test_low_pass_is_omitted_above_half_the_rate():
     wave = np.sin(2 * np.pi * 20 * np.arange(800) / 80)[None]
     assert np.abs(displayed(wave, 80, (0.5, 40)) - wave)[0, 160:-160].max() < 0.01
 
 
-def test_a_gap_stays_a_gap():
-    wave = heart().signal[0].numpy().astype(float)
+def test_gaps_are_kept():
+    wave = synthetic().signal[0].numpy().astype(float)
     wave[1, 1000:1250] = np.nan
     shown = displayed(wave, 250, (0.5, 40))
     assert np.array_equal(np.isnan(shown), np.isnan(wave))
@@ -356,27 +356,27 @@ def test_a_gap_stays_a_gap():
     assert len(in_mm(nothing, "lead-I")) == 0
 
 
-# Words
+# Text
 
 
-def test_a_title_is_shown_as_it_stands(tmp_path):
+def test_title_is_plain_text(tmp_path):
     title = r"$p<0.05$ & <b>\frac{1}{2}</b> -- 100 % _x^2"
-    figure = draw(heart(), title=title, caption=title)
-    assert words(figure, "title") == words(figure, "caption") == title
+    figure = draw(synthetic(), title=title, caption=title)
+    assert text_of(figure, "title") == text_of(figure, "caption") == title
     assert not any(text.get_parse_math() or text.get_usetex() for text in artists(figure, "title|caption"))
     for ending in ("png", "svg", "pdf"):
-        save(draw(heart().pick("I"), title=title), tmp_path / f"page.{ending}")
+        save(draw(synthetic().pick("I"), title=title), tmp_path / f"page.{ending}")
     ElementTree.parse(tmp_path / "page.svg")
 
 
 def test_control_characters_do_not_break_an_svg(tmp_path):
-    figure = draw(heart(), title="one\x00two\nthree\x1b")
-    assert words(figure, "title") == "one two three"
+    figure = draw(synthetic(), title="one\x00two\nthree\x1b")
+    assert text_of(figure, "title") == "one two three"
     ElementTree.parse(save(figure, tmp_path / "page.svg"))
 
 
 @pytest.mark.parametrize("text", ["sinus rhythm " * 60, "WWWWWWW MMMMMM " * 40, "x" * 900])
-def test_a_long_text_keeps_to_its_room(text):
+def test_long_text_is_cut_to_the_width(text):
     lines = fitted(text, 12, 200, lines=2, bold=True)
     assert len(lines) == 2 or "x" in text
     assert all(text_width(line, 12, bold=True) <= 200 for line in lines)
@@ -390,13 +390,16 @@ def test_a_long_text_keeps_to_its_room(text):
 # Files
 
 
-def test_files_are_light_and_drawing_is_quick(tmp_path):
+def test_files_are_small_and_drawing_is_fast(tmp_path):
     ecg = reconstruction(fs=500)
-    spread_of = 0.1 + 0.3 * ecg.signal.abs()
-    edges = {"low": replace(ecg, signal=ecg.signal - spread_of), "high": replace(ecg, signal=ecg.signal + spread_of)}
+    half_width = 0.1 + 0.3 * ecg.signal.abs()
+    bounds = {
+        "lower": replace(ecg, signal=ecg.signal - half_width),
+        "upper": replace(ecg, signal=ecg.signal + half_width),
+    }
     draw(ecg)  # the first one imports matplotlib
     began = time.process_time()
-    figure = draw(ecg, **edges, title="A title")
+    figure = draw(ecg, **bounds, title="A title")
     png = save(figure, tmp_path / "page.png")
     assert time.process_time() - began < 1.5
     svg = save(figure, tmp_path / "page.svg")
@@ -404,7 +407,7 @@ def test_files_are_light_and_drawing_is_quick(tmp_path):
     assert svg.stat().st_size < 400_000
 
 
-def test_a_bitmap_has_six_dots_to_the_millimetre_and_says_what_it_is(tmp_path):
+def test_bitmap_has_six_dots_per_mm_and_the_provenance(tmp_path):
     with Image.open(save(draw(reconstruction()), tmp_path / "page.png")) as image:
         assert image.size == (297 * 6, 210 * 6)
         assert image.info["dpi"] == pytest.approx((152.4, 152.4), abs=0.05)
@@ -415,16 +418,16 @@ def test_a_bitmap_has_six_dots_to_the_millimetre_and_says_what_it_is(tmp_path):
     assert (blueness > 100).sum() > 2000  # the generated colour survives the reduction to 256 colours
 
 
-def test_vector_files_say_what_they_are_and_do_not_change_from_day_to_day(tmp_path):
+def test_vector_files_are_reproducible_and_hold_the_provenance(tmp_path):
     for ending in ("svg", "pdf"):
         places = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"
         first, second = (save(draw(reconstruction().pick("I", "V1")), place).read_bytes() for place in places)
         assert first == second
         assert b"contains SYNTHETIC leads" in first
-    assert b"SYNTHETIC" not in save(draw(heart()), tmp_path / "plain.svg").read_bytes()
+    assert b"SYNTHETIC" not in save(draw(synthetic()), tmp_path / "plain.svg").read_bytes()
 
 
-def test_an_svg_keeps_its_millimetres(tmp_path):
+def test_svg_has_true_scale(tmp_path):
     ecg = ECG(torch.zeros(1, 1000), ("I",), 100)
     root = ElementTree.parse(save(draw(ecg), tmp_path / "page.svg")).getroot()
     space = "{http://www.w3.org/2000/svg}"
@@ -438,30 +441,30 @@ def test_an_svg_keeps_its_millimetres(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["page.jpg", "page", "page.svg.txt"])
-def test_an_unknown_ending_is_refused(tmp_path, name):
+def test_unknown_suffix_raises(tmp_path, name):
     with pytest.raises(InputError, match=r"one of \.png, \.svg, \.pdf was expected"):
-        save(draw(heart().pick("I")), tmp_path / name)
+        save(draw(synthetic().pick("I")), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_is_overwritten_only_when_asked(tmp_path):
+def test_file_is_overwritten_only_on_request(tmp_path):
     place = tmp_path / "page.png"
-    place.write_text("precious")
-    figure = draw(heart().pick("I"))
+    place.write_text("old")
+    figure = draw(synthetic().pick("I"))
     with pytest.raises(InputError, match="exists; choose another name"):
         save(figure, place)
-    assert place.read_text() == "precious"
+    assert place.read_text() == "old"
     assert save(figure, place, overwrite=True).read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir()] == ["page.png"]
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_missing_folder_raises(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
-        save(draw(heart().pick("I")), tmp_path / "nowhere" / "page.png")
+        save(draw(synthetic().pick("I")), tmp_path / "nowhere" / "page.png")
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
-def test_a_failing_save_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatch, ending):
+def test_failed_save_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch, ending):
     place = tmp_path / f"page.{ending}"
     place.write_text("old")
 
@@ -472,7 +475,7 @@ def test_a_failing_save_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatc
     monkeypatch.setattr(Figure, "savefig", full)
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="no space"):
-        save(draw(heart().pick("I")), place, overwrite=True)
+        save(draw(synthetic().pick("I")), place, overwrite=True)
     assert place.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
 
@@ -483,25 +486,31 @@ def test_a_failing_save_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"start": 10}, "the part to draw begins at 10 s; the recording lasts 10.000 s; choose a start"),
-        ({"start": -1}, "begins at -1 s"),
-        ({"start": float("nan")}, "begins at nan s"),
+        ({"start": 10}, "the segment to draw starts at 10 s; the recording lasts 10.000 s; choose a start"),
+        ({"start": -1}, "starts at -1 s"),
+        ({"start": float("nan")}, "starts at nan s"),
         ({"layout": "6x2"}, "the layout is '6x2'; one of 3x4, 12x1 was expected"),
         ({"speed": 0}, "the speed is 0 mm/s; more than 0"),
         ({"speed": 1e9}, "at most 200 mm/s was expected"),
         ({"gain": -10}, "the gain is -10 mm/mV; more than 0"),
         ({"record": 1}, "there is no record 1; the batch has 1, counted from 0"),
         ({"record": -1}, "there is no record -1"),
-        ({"display_filter": (40, 0.5)}, "the display filter is 40–0.5 Hz; two rising edges"),
+        ({"display_filter": (40, 0.5)}, "the display filter is 40–0.5 Hz; two rising cutoffs"),
         ({"display_filter": (300, 400)}, "below half the sampling rate"),
-        ({"level": 90}, "level is 90; a number between 0 and 1"),
-        ({"low": heart()}, "one edge of the band was given; both were expected"),
-        ({"low": heart(), "high": heart().crop(0, 5)}, "the band's high has 1 × 1250 samples"),
-        ({"low": heart().pick("I"), "high": heart()}, "the band's low has 1 × 2500 samples of I at 250 Hz"),
-        ({"low": heart(), "high": heart(fs=500)}, "at 500 Hz; 1 × 2500"),
+        ({"level": 90}, "level of the prediction interval is 90; a number between 0 and 1"),
+        ({"lower": synthetic()}, "one bound of the prediction interval was given; both were expected"),
+        (
+            {"lower": synthetic(), "upper": synthetic().crop(0, 5)},
+            "the upper bound of the prediction interval has 1 × 1250 samples",
+        ),
+        (
+            {"lower": synthetic().pick("I"), "upper": synthetic()},
+            "the lower bound of the prediction interval has 1 × 2500 samples of I at 250 Hz",
+        ),
+        ({"lower": synthetic(), "upper": synthetic(fs=500)}, "at 500 Hz; 1 × 2500"),
     ],
 )
-def test_errors_say_what_was_found_and_what_was_expected(options, message):
+def test_errors_state_what_was_found_and_what_was_expected(options, message):
     with pytest.raises(InputError) as caught:
-        draw(heart(), **options)
+        draw(synthetic(), **options)
     assert message in str(caught.value)

@@ -1,7 +1,7 @@
-"""All formats, each in a file of its own: how it is known, read and written.
+"""Registry of the file formats: detection, reading and writing.
 
-The order matters where one form contains another: JSON and XML before words and columns, and CSV, which any table of
-numbers is, last.
+Formats are tried in order. More specific formats come before general ones, and CSV, which any table of numbers is,
+comes last.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from ecggen.io.normalise import Found
 from ecggen.io.source import Source
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05][\x95}(\])cXq]|[}\]]q\0|\([dl]p\d+\n|c(?:copy_reg|numpy|__builtin__)\S*\n")
-"""How pickles begin: a protocol's number, else a dict, a list or the name of what is to be called."""
+"""First bytes of a pickle: a protocol number, else a dict, a list or the name of a callable."""
 
 Encode = Callable[[ECG, Path, About], dict[Path, bytes]]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A form of file that ecggen reads.
+    """A file format that ecggen reads.
 
     Attributes:
-        name: What people call it.
-        looks_like: Whether a file is of this form, by its opening.
-        read: What it says, in its own words.
-        contents: Names of its recordings, for a form that can hold several; None for one that holds one.
+        name: Common name of the format.
+        looks_like: Detects the format from the first bytes of a file.
+        read: Decodes a file.
+        contents: Lists the names of the recordings in a file; None for a format that holds one recording.
     """
 
     name: str
@@ -72,7 +72,7 @@ READ: tuple[Format, ...] = (
     Format("Apple Watch's CSV", apple_watch.looks_like, apple_watch.read),
     Format("CSV", csv_table.looks_like, csv_table.read),
 )
-"""What can be read, in the order in which it is tried."""
+"""Formats that can be read, in the order of detection."""
 
 WRITE: dict[str, Encode] = {
     ".hea": wfdb_record.encode,
@@ -83,7 +83,7 @@ WRITE: dict[str, Encode] = {
     ".dcm": dicom_writing.encode,
     ".xml": aecg.encode,
 }
-"""What can be written: a suffix, and what makes the bytes, in the order in which files take their names."""
+"""Formats that can be written: the encoder for each suffix, which returns the bytes of each file in writing order."""
 
 FORMS = {
     "wfdb": ".hea",
@@ -94,20 +94,20 @@ FORMS = {
     "dicom": ".dcm",
     "aecg": ".xml",
 }
-"""What can be written, by the names that commands take."""
+"""Suffix of each format that can be written, by the names of the command line."""
 
 SUFFIXES = (".hea", ".csv", ".tsv", ".npz", ".edf", ".bdf", ".dcm", ".xml", ".scp", ".atc")
-"""Names under which recordings are looked for in a folder."""
+"""Suffixes of the files in a folder that are taken as recordings by name."""
 
 LIKELY = (".json", ".zip", ".h5", ".hdf5", ".avro", ".txt")
-"""Names that recordings have, and many other files as well: their content decides."""
+"""Suffixes of recordings and of many other files; the content decides."""
 
 
 def known(source: Source) -> Format:
-    """The form that a file's content shows.
+    """Detect the format of a file from its content.
 
     Raises:
-        InputError: Where it shows none.
+        InputError: If the format is unknown, or the file is empty or a pickle.
     """
     if not source.opening:
         raise InputError("the file is empty", "a recording was expected")
@@ -117,12 +117,12 @@ def known(source: Source) -> Format:
             return form
     names = ", ".join(form.name for form in READ[:-1])
     expected = f"{names} or {READ[-1].name} was expected"
-    raise InputError("the file is in no format that ecggen reads", expected, "convert it first")
+    raise InputError("the format of the file is unknown", expected, "convert it first")
 
 
 def _refuse_pickle(opening: bytes) -> None:
-    """An InputError for Python's pickle, which PPG-DaLiA and WESAD hold: whoever opens one runs what is in it."""
+    """Raise InputError for a Python pickle, as in PPG-DaLiA and WESAD: opening one executes its content."""
     if _PICKLE.match(opening):
         found = "the file is a pickle, which can run programs when it is opened"
-        use = "use the others of the set: S1_RespiBAN.h5 for the ECG, the zip of the E4 (BVP.csv) for the PPG"
-        raise InputError(found, "a recording was expected", use)
+        do = "use the other files of the data set: S1_RespiBAN.h5 for the ECG, the zip of the E4 (BVP.csv) for the PPG"
+        raise InputError(found, "a recording was expected", do)

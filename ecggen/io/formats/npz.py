@@ -1,8 +1,7 @@
-"""npz: numpy's archive; the one format that holds a batch.
+"""npz reader and writer: numpy archives, the only format that holds a batch.
 
-ecggen writes ``signal`` (record, lead, time) float32, ``leads``, ``fs``, ``unit``, ``provenance``, and what is known
-of the patient as ``about``. Other people's archives are read where one array can be the signal; what else is missing,
-the user says.
+Files of ecggen hold ``signal`` (record, lead, time) float32, ``leads``, ``fs``, ``unit``, ``provenance``, and metadata
+as ``about``. Other archives are read if exactly one array can be the signal; the user gives missing values.
 """
 
 from __future__ import annotations
@@ -26,32 +25,32 @@ from ecggen.io.source import Source, chosen
 MAGIC = b"PK\x03\x04"
 _MOST_BYTES = 2 * 1024**3
 _ANYWAY, _RATIO = 2**27, 20
-"""Bytes that are unpacked whatever they were packed into, and how many times its size a larger archive may hold."""
+"""Unpacked size in bytes that is always accepted, and largest ratio of unpacked to packed size above it."""
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file is an archive that holds arrays, or is broken so that nobody can tell what it holds."""
+    """Whether a file is an archive that holds arrays, or a broken archive."""
     if source.content is not None or not source.opening.startswith(MAGIC):
         return False
     try:
         with opened(source.path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    except Exception:  # zipfile raises a dozen kinds over a broken archive
+    except Exception:  # zipfile raises many kinds of exceptions on a broken archive
         return True
 
 
 def read(source: Source) -> Found:
-    """The signal in an archive: a batch, or the record that is asked for."""
+    """Decode the signal of an archive: a batch, or the requested record."""
     return one_of(from_arrays(load(source.path), source.channels), source.record)
 
 
 def contents(source: Source) -> list[str]:
-    """Numbers of the records of a batch; empty where there is one."""
+    """Numbers of the records of a batch; empty if there is one."""
     return numbers(from_arrays(load(source.path), source.channels))
 
 
 def one_of(found: Found, record: str | None) -> Found:
-    """The record of a batch that is asked for; all of it where none is."""
+    """The requested record of a batch; the whole batch by default."""
     if record is None:
         return found
     records = found.values if found.values.ndim == 3 else found.values[None]
@@ -59,7 +58,7 @@ def one_of(found: Found, record: str | None) -> Found:
 
 
 def numbers(found: Found) -> list[str]:
-    """Numbers of the records of a batch; empty where there is one."""
+    """Numbers of the records of a batch; empty if there is one."""
     return _counted(len(found.values)) if found.values.ndim == 3 and len(found.values) > 1 else []
 
 
@@ -68,11 +67,11 @@ def _counted(records: int) -> list[str]:
 
 
 def from_arrays(arrays: dict[str, np.ndarray], named: int | None) -> Found:
-    """What arrays say that are called as ecggen calls them (see ``encode``).
+    """Decode arrays that are named as in ``encode``.
 
     Args:
-        arrays: By name.
-        named: How many channels the user has named, if any.
+        arrays: Arrays by name.
+        named: Number of channels that the user has named, if any.
     """
     leads = tuple(map(str, np.ravel(arrays.get("leads", []))))
     values = _signal(arrays, len(leads) or named)
@@ -87,14 +86,14 @@ def from_arrays(arrays: dict[str, np.ndarray], named: int | None) -> Found:
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """The batch as an archive."""
-    words = {"provenance": provenance_lines(ecg)} | ({"about": about.lines()} if about.lines() else {})
+    """Encode a batch."""
+    texts = {"provenance": provenance_lines(ecg)} | ({"about": about.lines()} if about.lines() else {})
     arrays = {
         "signal": ecg.signal.numpy(),
         "leads": np.array(ecg.leads),
         "fs": np.array(ecg.fs),
         "unit": np.array("mV"),
-        **{name: np.array(lines, dtype=np.str_) for name, lines in words.items()},
+        **{name: np.array(lines, dtype=np.str_) for name, lines in texts.items()},
     }
     archive = io.BytesIO()
     np.savez_compressed(archive, allow_pickle=False, **arrays)
@@ -102,7 +101,11 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def load(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of numbers and of words; Python objects are never unpacked."""
+    """Load the arrays of numbers and texts; Python objects are never unpickled.
+
+    Raises:
+        InputError: If the archive is broken or too large.
+    """
     try:
         with opened(path) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
@@ -117,27 +120,27 @@ def load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names}
         if not all(map(_is_text, found.values())):
-            raise InputError("the archive holds words that are no text", do="save it again")
+            raise InputError("the archive holds invalid text", do="save it again")
         return found
     except (InputError, OSError):
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds over a broken archive
-        raise InputError("the archive is broken", "what numpy.savez writes was expected", "save it again") from error
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds of exceptions on a broken archive
+        raise InputError("the archive is broken", "a file of numpy.savez was expected", "save it again") from error
 
 
 def _is_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
-    """Whether the member holds numbers or words. It must hold what it announces: numpy allocates first."""
+    """Whether a member holds numbers or texts; its declared size is checked, because numpy allocates it first."""
     form = np.lib.format
     with archive.open(member) as file:
         header = form.read_array_header_1_0 if form.read_magic(file) == (1, 0) else form.read_array_header_2_0
         shape, _, dtype = header(file)
     if math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:
-        raise InputError(f"{shown(member.filename)} announces more than it holds", do="save it again")
+        raise InputError(f"{shown(member.filename)} declares more than it holds", do="save it again")
     return dtype.kind in "fiuU"
 
 
 def _is_text(array: np.ndarray) -> bool:
-    """Whether the signs of words are such; numpy takes any four bytes for one, and Python none above the last."""
+    """Whether the code points of texts are valid; numpy accepts any four bytes, and Python only valid code points."""
     if array.dtype.kind != "U" or not array.size or not array.dtype.itemsize:
         return True
     native = array.astype(array.dtype.newbyteorder("="))
@@ -145,7 +148,7 @@ def _is_text(array: np.ndarray) -> bool:
 
 
 def scalar(arrays: dict[str, np.ndarray], name: str) -> float | str | None:
-    """The one value that an array holds; None where there is no such array, or more in it."""
+    """The single value of an array; None if there is no such array or it has several values."""
     array = arrays.get(name, np.array([]))
     return array.item() if array.size == 1 else None
 
@@ -157,7 +160,7 @@ def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
         here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
         raise InputError(f"it holds {here}", "one array (lead, time), or 'signal', was expected")
     values = fitting.get("signal", next(iter(fitting.values())))
-    # Short words hold exactly what they held; a large batch need not take twice the memory.
+    # float32 represents short types exactly and takes half the memory for a large batch.
     values = values.astype(
         np.float32 if values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2) else np.float64
     )
@@ -168,5 +171,5 @@ def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
         return values
     if (across == channels) == (along == channels):
         found = f"{channels} leads are named and the array has shape {values.shape}"
-        raise InputError(found, "one of its last two axes, not both, was expected to be as long")
+        raise InputError(found, "exactly one of its last two axes was expected to have this length")
     return values if across == channels else values.swapaxes(-1, -2)

@@ -1,9 +1,9 @@
-"""PTB-XL's SCP statements as the PhysioNet Challenges code them: in SNOMED CT, where the mapping is plain.
+"""Mapping between the SCP statements of PTB-XL and the SNOMED CT codes of the PhysioNet Challenges.
 
-The numbers are those of the Challenge 2021's table of diagnoses (Reyna et al., doi 10.23919/CinC53138.2021.9662687).
-A statement is given a number that says the same or, as for an infarction or ischaemia of some region, something
-more general; a statement for which that table has neither ("voltage criteria", "injury", a bigeminy of unknown origin)
-is given none.
+The codes are those of the table of diagnoses of the Challenge 2021 (Reyna et al., doi
+10.23919/CinC53138.2021.9662687). A statement is mapped to a code with the same or, as for an infarction or ischaemia
+of some region, a more general meaning. Statements without such a code in the table ("voltage criteria", "injury", a
+bigeminy of unknown origin) are not mapped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 _INFARCTION, _ISCHAEMIA, _T_WAVE, _VENTRICLE = "164865005", "164861001", "164934002", "266249003"
 
 SNOMED: dict[str, str] = {
-    "NORM": "426783006",  # as the Challenges did: a normal ECG is in sinus rhythm
+    "NORM": "426783006",  # as in the Challenges: a normal ECG is in sinus rhythm
     "SR": "426783006",
     "AFIB": "164889003",
     "AFLT": "164890007",
@@ -58,24 +58,40 @@ SNOMED: dict[str, str] = {
     **dict.fromkeys(("ISC_", "ISCAL", "ISCAS", "ISCIL"), _ISCHAEMIA),
     **dict.fromkeys(("TAB_", "NDT", "NT_", "LOWT"), _T_WAVE),
 }
-"""SCP statement → number in SNOMED CT."""
+"""SCP statement → SNOMED CT code."""
 
 _SCORED_ALIKE = {"164909002": "CLBBB", "59118001": "CRBBB", "17338001": "PVC", "63593006": "PAC", "164884008": "PVC"}
-"""Further numbers: four that the Challenge scored as the statement's own, and that of ventricular ectopics."""
+"""Further codes: four that the Challenge scored as equivalent, and that of ventricular ectopics."""
 
 SCP = {number: code for code, number in reversed(SNOMED.items())} | _SCORED_ALIKE
 SCP |= {"426783006": "SR", _INFARCTION: "", _VENTRICLE: "", _ISCHAEMIA: "ISC_", _T_WAVE: "TAB_"}
-"""Number in SNOMED CT → the SCP statement that says the same; "" where none is as general."""
+"""SNOMED CT code → equivalent SCP statement; "" if no statement is as general."""
 
 
 def to_snomed(codes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The numbers of ``codes``, each once, and the codes that have none; numbers stay as they are."""
+    """Map codes to SNOMED CT; SNOMED CT codes are kept.
+
+    Returns:
+        SNOMED CT codes without repetitions, and the codes that are not mapped.
+
+    Example:
+        >>> to_snomed(["AFIB", "164889003", "INJAS"])
+        (('164889003',), ('INJAS',))
+    """
     pairs = [(code, code if code.isdecimal() else SNOMED.get(code, "")) for code in codes]
     return _split(pairs)
 
 
 def to_scp(codes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The SCP statements of ``codes``, each once, and the numbers that have none; words stay as they are."""
+    """Map codes to SCP statements; SCP statements are kept.
+
+    Returns:
+        SCP statements without repetitions, and the codes that are not mapped.
+
+    Example:
+        >>> to_scp(["164889003", "SR"])
+        (('AFIB', 'SR'), ())
+    """
     return _split([(code, SCP.get(code, "") if code.isdecimal() else code) for code in codes])
 
 

@@ -1,8 +1,8 @@
-"""zip: an archive as a watch or a wristband exports it, with recordings of text among other things.
+"""zip reader: archives exported by a watch or wristband, with text recordings among other files.
 
-Apple Health's export (``electrocardiograms/ecg_….csv``), Empatica E4's session (``BVP.csv`` beside ACC, EDA …) and any
-archive of CSV, JSON or text files. One member is unpacked, in memory, up to a limit, whatever its size is said to
-be; nothing is written, no name becomes a path, no member that is itself an archive is opened.
+Supported are exports of Apple Health (``electrocardiograms/ecg_….csv``), sessions of the Empatica E4 (``BVP.csv`` with
+ACC, EDA …), and archives of CSV, JSON or text files. One member is unpacked in memory, up to a limit. Nothing is
+written, names are not used as paths, and nested archives are not opened.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ecggen.io.normalise import Found
 from ecggen.io.source import MOST_BYTES, Source, chosen, with_library
 
 MOST_DIRECTORY = 2 * 1024**2
-"""Bytes of the list of members: some 15,000 of them."""
+"""Largest size of the list of members in bytes: about 15,000 members."""
 
 MOST_RATIO = 200
-"""Times that a recording shrinks at most: text of samples shrinks 3 to 20 times, a bomb a thousand times."""
+"""Largest compression ratio of a recording; samples as text have 3 to 20, a zip bomb a thousand."""
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _STEP = 2**20
@@ -43,7 +43,7 @@ _BESIDE_BVP = {"ACC.csv", "EDA.csv", "HR.csv", "IBI.csv", "TEMP.csv", "info.txt"
 
 
 class _Form(Protocol):
-    """A form of text that needs no file beside it."""
+    """A text format that needs no other file."""
 
     def looks_like(self, source: Source, /) -> bool: ...
 
@@ -52,7 +52,7 @@ class _Form(Protocol):
 
 @runtime_checkable
 class _HoldsSeveral(_Form, Protocol):
-    """One that can hold several recordings."""
+    """A text format that can hold several recordings."""
 
     def contents(self, source: Source, /) -> list[str]: ...
 
@@ -63,7 +63,7 @@ Member = zipfile.ZipInfo
 
 
 class _Careful(io.FileIO):
-    """A file that gives no more at once than a list of members may have."""
+    """A file that limits a single read to the largest size of a list of members."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MOST_DIRECTORY:
@@ -74,22 +74,22 @@ class _Careful(io.FileIO):
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, its list of members read.
+    """Open an archive and read its list of members.
 
     Raises:
-        InputError: Where the list is too long; zipfile raises a dozen other kinds where it is broken.
+        InputError: If the list is too long; zipfile raises many other kinds of exceptions if it is broken.
     """
     with _Careful(path) as file, zipfile.ZipFile(file) as archive:
         yield archive
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens as an archive; npz, which is one too, is asked first."""
+    """Whether a file starts as an archive; npz, which is an archive as well, is detected first."""
     return source.content is None and source.opening.startswith(_MAGIC)
 
 
 def contents(source: Source) -> list[str]:
-    """Numbers of the recordings, where there are several: their names, which ``record`` takes as well, tell the day."""
+    """Numbers of the recordings, if there are several; ``record`` also takes their names, which contain the date."""
     members = _recordings(source)
     if len(members) > 1:
         return [str(number) for number in range(1, len(members) + 1)]
@@ -98,7 +98,7 @@ def contents(source: Source) -> list[str]:
 
 
 def read(source: Source) -> Found:
-    """The recording that is asked for."""
+    """Decode the requested recording."""
     members = _recordings(source)
     if len(members) == 1 and source.record not in (None, *members):
         form, inner = _known(source, *members.values())
@@ -111,28 +111,28 @@ def read(source: Source) -> Found:
 
 
 def _known(source: Source, member: Member) -> tuple[_Form, Source]:
-    """The form of a member, and the member as a file."""
+    """The format of a member, and the member as a file."""
     name = Path(PurePosixPath(member.filename).name)
     inner = replace(source, path=name, content=_unpacked(source.path, member))
     if not inner.is_text:
-        raise InputError("the recording in the archive is no text", "CSV or JSON was expected", "unpack it first")
+        raise InputError("the recording in the archive is not text", "CSV or JSON was expected", "unpack it first")
     for form in _FORMS:
         if form.looks_like(inner):
             return form, inner
-    found = "the recording in the archive is in no format that is read from archives"
+    found = "the format of the recording in the archive is not supported"
     raise InputError(found, "CSV or JSON was expected", "unpack it first")
 
 
 def _with_bvp(source: Source, found: Found) -> Found:
-    """Empatica's column as a channel, and which sensors stayed in the archive."""
+    """The column of an E4 as a channel, with a note on the other sensors in the archive."""
     found = without_stamp(found)
     others = sorted({PurePosixPath(one.filename).name for one in _members(source)} & _BESIDE_BVP - {"info.txt"})
-    left = (f"sensors not read: {', '.join(others)}",) if others else ()
-    return replace(found, notes=(*found.notes, *left))
+    note = (f"sensors not read: {', '.join(others)}",) if others else ()
+    return replace(found, notes=(*found.notes, *note))
 
 
 def _recordings(source: Source) -> dict[str, Member]:
-    """The members that can be recordings, by the name that is shown for each."""
+    """The members that can be recordings, by their displayed names."""
     members = _members(source)
     paths = {member.filename: PurePosixPath(member.filename) for member in members}
     sessions = [one for one in members if paths[one.filename].name == "BVP.csv"]
@@ -142,27 +142,27 @@ def _recordings(source: Source) -> dict[str, Member]:
     apple = [one for one in texts if "electrocardiograms" in paths[one.filename].parts]
     texts = apple or texts
     if not texts:
-        found = f"none of the {len(members)} files in the archive is a recording of text"
-        raise InputError(found, f"one that ends in {', '.join(_TEXTS)} was expected", "unpack it first")
+        found = f"none of the {len(members)} files in the archive is a text recording"
+        raise InputError(found, f"a file with suffix {', '.join(_TEXTS)} was expected", "unpack it first")
     return _named(texts, [paths[one.filename].stem for one in texts])
 
 
 def _session(path: PurePosixPath) -> str:
-    """An E4 session is called as its folder."""
+    """Name of an E4 session: its folder."""
     return path.parent.name or path.stem
 
 
 def _named(members: Sequence[Member], names: Sequence[str]) -> dict[str, Member]:
-    """Members by short names, by their whole ones where two are alike."""
-    alike = [name for name, times in Counter(names).items() if times > 1]
-    whole = [member.filename if name in alike else name for member, name in zip(members, names, strict=True)]
-    if len(set(whole)) < len(whole):
-        whole = [member.filename for member in members]
-    return dict(zip(whole, members, strict=True))
+    """Members by their short names, or by their full names if short names are equal."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    unique = [member.filename if name in repeated else name for member, name in zip(members, names, strict=True)]
+    if len(set(unique)) < len(unique):
+        unique = [member.filename for member in members]
+    return dict(zip(unique, members, strict=True))
 
 
 def _members(source: Source) -> list[Member]:
-    """The regular files in the archive: no folders, no links, none of what a Mac adds."""
+    """The regular files in the archive: no folders, no links, no metadata files of macOS."""
     everything = with_library("zip archive", _listing, source.path)
     _refuse_odd_names(everything)
     hidden = (member.filename.startswith("__MACOSX/") or "/." in f"/{member.filename}" for member in everything)
@@ -185,23 +185,23 @@ def _may_be_recording(member: Member) -> bool:
 
 
 def _refuse_odd_names(members: Sequence[Member]) -> None:
-    """An InputError where a name leads out of the archive, or stands twice."""
+    """Raise InputError if a name leads out of the archive or occurs twice."""
     if any(_LEADS_OUT.search(member.orig_filename) for member in members):
         found = "a file in the archive has a name that leads out of it"
-        raise InputError(found, "names within its folders were expected", "unpack it with a careful program")
+        raise InputError(found, "names within its folders were expected", "unpack it with a program that checks names")
     if len({member.filename for member in members}) < len(members):
-        raise InputError("two files in the archive have one name", "each once was expected", "pack it again")
+        raise InputError("two files in the archive have the same name", "unique names were expected", "pack it again")
 
 
 def _unpacked(path: Path, member: Member) -> bytes:
-    """The bytes of a member, no more of them than the limits allow."""
+    """Unpack a member, within the limits of size and ratio."""
     if member.flag_bits & _ENCRYPTED:
         raise InputError("the recording in the archive is encrypted", do="unpack it with its password first")
     if member.compress_type not in _PACKED:
-        raise InputError("the recording is packed in a rare way", "deflate was expected", "unpack it first")
+        raise InputError("the recording has an unsupported compression", "deflate was expected", "unpack it first")
     if member.file_size > max(MOST_RATIO * member.compress_size, _STEP):
         found = f"the recording unpacks to {member.file_size / max(member.compress_size, 1):.0f} times its size"
-        raise InputError(found, f"at most {MOST_RATIO} times were expected", "look whether this is a recording at all")
+        raise InputError(found, f"at most {MOST_RATIO} times were expected", "check whether this is a recording")
     if member.file_size > MOST_BYTES:
         found = f"the recording unpacks to {member.file_size / 1024**2:.0f} MB"
         raise InputError(found, f"at most {MOST_BYTES // 1024**2} MB are read", "unpack and split it")
@@ -209,10 +209,10 @@ def _unpacked(path: Path, member: Member) -> bytes:
 
 
 def _inflated(path: Path, member: Member) -> bytes:
-    """The bytes of a member; the checksum is looked at, more than was announced is never unpacked."""
+    """Unpack a member with a check of its checksum; never more than the declared size."""
     with opened(path) as archive, archive.open(member) as file:
         parts = list(iter(lambda: file.read(_STEP), b""))
     content = b"".join(parts)
     if len(content) != member.file_size:
-        raise InputError("a file in the archive is cut off", "a whole one was expected", "export it again")
+        raise InputError("a file in the archive is truncated", "a complete one was expected", "export it again")
     return content

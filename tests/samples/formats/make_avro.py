@@ -1,7 +1,7 @@
-"""Makes embraceplus.avro: six seconds of an invented wearer, packed by fastavro.
+"""Make embraceplus.avro: six simulated seconds of a fictitious participant, written with fastavro.
 
-The fields, their types and units are those that Empatica's manual for researchers lists for the raw data of the
-EmbracePlus (schema 6.x); no file of a real wearer was at hand.
+The fields, their types and units are those of Empatica's manual for researchers for the raw data of the EmbracePlus
+(schema 6.x); no real file was available.
 """
 
 import sys

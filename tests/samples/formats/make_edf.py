@@ -1,6 +1,6 @@
-"""Makes ``sleep.edf``: what a sleep laboratory hands out, written by pyEDFlib (EDF+C, Kemp and Olivan 2003).
+"""Make ``sleep.edf``: a file as from a sleep laboratory, written with pyEDFlib (EDF+C, Kemp and Olivan 2003).
 
-Six simulated leads at 256 Hz in µV beside a saturation at 1 Hz and an annotation; the person in its header is made up.
+It holds six simulated leads at 256 Hz in µV, oxygen saturation at 1 Hz, an annotation, and a fictitious patient.
 """
 
 from datetime import datetime

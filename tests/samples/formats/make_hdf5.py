@@ -1,9 +1,9 @@
-"""Makes code15.h5 and opensignals.h5, of simulated hearts, packed by h5py.
+"""Make code15.h5 and opensignals.h5 from simulated ECGs, written with h5py.
 
 code15.h5 follows the description of CODE-15 % (doi.org/10.5281/zenodo.4916206): ``exam_id`` and ``tracings``
-(exam, 4096, 12) at 400 Hz, zeros around what is shorter, and a last exam of number 0 that only fills up.
-opensignals.h5 follows the notebooks of biosignalsplux on the files of OpenSignals: a group for each device, its
-attributes, and ``raw/channel_N`` in counts of 16 bits. No real file of either was at hand.
+(exam, 4096, 12) at 400 Hz, shorter exams padded with zeros, and a padding row with exam number 0. opensignals.h5
+follows the notebooks of biosignalsplux on the files of OpenSignals: a group for each device, its attributes, and
+``raw/channel_N`` in counts of 16 bits. No real file of either format was available.
 """
 
 import sys
@@ -16,7 +16,7 @@ from ecggen.core.simulate import simulate, simulate_ppg, simulated_peaks
 
 HERE = Path(__file__).parent
 EXAMS = {1169160: (5.0, 1048), 2873686: (7.335, 581), 0: (0.0, 0)}
-"""Number of the exam: seconds, and zeros before them."""
+"""Number of the exam: duration in seconds, and number of zeros before it."""
 # mV, in keeping with Einthoven and Goldberger: samples of exact zero would pass for filling.
 BASELINE = [0.02, 0.04, 0.02, -0.03, 0.0, 0.03, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02]
 SECONDS = 6

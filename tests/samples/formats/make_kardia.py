@@ -1,7 +1,7 @@
-"""Make kardia.atc: six limb leads of a simulated heart as KardiaMobile 6L would have stored them.
+"""Make kardia.atc: six simulated limb leads in the format of a KardiaMobile 6L.
 
-The blocks follow AliveCor's ATC File Format Specification 1.7 (github.com/alivecor/ATCpy, docs), and the sums its
-writer there, which adds the bytes of a block. The recording and its numbers are invented.
+The blocks follow AliveCor's ATC File Format Specification 1.7 (github.com/alivecor/ATCpy, docs), and the checksums its
+writer there, which adds the bytes of a block. The recording and its numbers are fictitious.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ INFO = ("2024-05-06T07:08:09.000+02:00", "58E0A7D7-0000-11D8-9669-0800200C9A66",
 
 
 def block(name: bytes, data: bytes) -> bytes:
-    """A block with its length and its sum."""
+    """A block with its length and its checksum."""
     whole = name + struct.pack("<I", len(data)) + data
     return whole + struct.pack("<I", sum(whole))
 

@@ -1,12 +1,12 @@
-"""Make what phones and straps export, of simulated hearts: health_export.json, observation.json, leads.json, polar.csv.
+"""Make exports of phones and chest straps from simulated ECGs.
 
-- health_export.json: two recordings as Health Auto Export writes them, after its documentation of the ECG export
-  (help.healthyapps.dev, "ECG - JSON Export Format"); a watch has 512 Hz, here they have 128 to stay small.
-- observation.json: FHIR R4's Observation with SampledData, after the standard's example of an ECG.
-- leads.json: ecggen's own shape.
-- polar.csv: Polar Sensor Logger's table for a Polar H10, with a gap of five samples where a packet was lost.
+- health_export.json: two recordings in the format of Health Auto Export, after its documentation of the ECG export
+  (help.healthyapps.dev, "ECG - JSON Export Format"); 128 Hz instead of the 512 Hz of a watch, to keep the file small.
+- observation.json: a FHIR R4 Observation with SampledData, after the example of an ECG in the standard.
+- leads.json: the JSON format of ecggen.
+- polar.csv: the table of Polar Sensor Logger for a Polar H10, with a gap of five samples for a lost packet.
 
-The people and the devices are invented.
+The patients and the devices are fictitious.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GAP = range(200, 205)
 
 
 def simulated(seconds: float, fs: float, seed: int, *leads: str) -> np.ndarray:
-    """Leads of a heart in mV (lead, time)."""
+    """Simulated leads in mV (lead, time)."""
     from ecggen.core.simulate import simulate
 
     return simulate(1, seconds=seconds, fs=fs, seed=seed).pick(*leads).signal[0].double().numpy()
@@ -54,7 +54,7 @@ def health_export() -> str:
 
 
 def observation() -> str:
-    """Three leads, a number being 2.5 µV above an origin of 2048 numbers."""
+    """Three leads in steps of 2.5 µV with an origin of 2048 steps."""
     components = []
     for (code, display), lead in zip(CODES.values(), simulated(4, 250, 3, *CODES), strict=True):
         data = " ".join(str(round(mv / 0.0025) + 2048) for mv in lead)
@@ -77,7 +77,7 @@ def observation() -> str:
 
 
 def leads() -> str:
-    """Two leads under their names."""
+    """Two leads by name."""
     signal = simulated(3, 250, 5, "I", "II").round(4)
     named = {name: row.tolist() for name, row in zip(("I", "II"), signal, strict=True)}
     about = {"patient_name": "Jane Doe", "birth_date": "1963-02-03", "age": 61, "sex": "female"}

@@ -1,8 +1,8 @@
-"""Make compressed.scp: a simulated recording as SCP-ECG with all that the standard knows to make it small.
+"""Make compressed.scp: a simulated recording as SCP-ECG with all kinds of compression of the standard.
 
-No public recording packed so was found. The layout of the sections, the Huffman codes, the subtraction of the
-reference beat and the means between protected zones follow EN 1064 as the public decoders describe it; ``encode``
-is written apart from the reader. The patient is invented.
+No public recording with this compression was found. The layout of the sections, the Huffman codes, the subtraction of
+the reference beat and the means between protected segments follow EN 1064 as described by public decoders; ``encode``
+is written independently of the reader. The patient is fictitious.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PATIENT = {
 
 
 def packed(numbers: np.ndarray, codes: list[tuple] | None) -> bytes:
-    """Numbers as a stream of bits, filled up to whole words; as they are without codes."""
+    """Numbers as a stream of bits, padded to an even number of bytes; plain numbers without codes."""
     if codes is None or codes is PLAIN:
         return numbers.astype("<i2").tobytes()
     words = []
@@ -53,7 +53,7 @@ def packed(numbers: np.ndarray, codes: list[tuple] | None) -> bytes:
 
 
 def differences(samples: np.ndarray, order: int) -> np.ndarray:
-    """The samples (0), or their first or second differences, the first of them as they are."""
+    """The samples (0), or their first or second differences with the first values unchanged."""
     if order == 0 or len(samples) < 2:
         return samples
     if order == 1:
@@ -62,13 +62,13 @@ def differences(samples: np.ndarray, order: int) -> np.ndarray:
 
 
 def means(samples: np.ndarray, factor: int) -> np.ndarray:
-    """The mean of each ``factor`` samples, then what is left over."""
+    """The mean of each ``factor`` samples, then the remaining samples."""
     whole = len(samples) // factor * factor
     return np.r_[np.rint(samples[:whole].reshape(-1, factor).mean(1)).astype(int), samples[whole:]]
 
 
 def section(number: int, content: bytes) -> bytes:
-    """A section with its header and checksum, of an even number of bytes."""
+    """A section with its header and checksum, padded to an even number of bytes."""
     content += b"\0" * (len(content) % 2)
     head = struct.pack("<HIBB", number, 16 + len(content), 20, 20) + (b"SCPECG" if number == 0 else bytes(6))
     return struct.pack("<H", binascii.crc_hqx(head + content, 0xFFFF)) + head + content
@@ -97,20 +97,20 @@ def encode(
     patient: dict[int, bytes] | None = None,
     more: dict[int, bytes] | None = None,
 ) -> bytes:
-    """A file of ``steps`` (lead, time).
+    """Encode ``steps`` (lead, time) as a file.
 
     Args:
-        steps: Whole numbers of ``nanovolts``.
-        leads: Names.
-        nanovolts: One step.
+        steps: Integers, in steps of ``nanovolts``.
+        leads: Names of the leads.
+        nanovolts: Size of a step.
         interval: µs between samples.
-        order: Of the differences.
+        order: Order of the differences.
         codes: Huffman table; None for a file without section 2.
-        factor: How many samples become one outside ``protected``.
-        protected: First and last sample, from 1.
+        factor: Decimation factor outside ``protected``.
+        protected: First and last sample of each protected segment, from 1.
         beat: The reference beat (lead, time), in steps.
         beats: First sample, QRS complex and last sample of each beat from which it is subtracted, from 1.
-        fiducial: Its sample that lies on the QRS complexes, from 1.
+        fiducial: Sample of the reference beat that is aligned with the QRS complexes, from 1.
         patient: Tags of section 1.
         more: Further sections.
     """
@@ -149,7 +149,7 @@ def encode(
 
 
 def joined(contents: dict[int, bytes]) -> bytes:
-    """The sections behind their pointers and the file's checksum."""
+    """The sections, after their pointers and the checksum of the file."""
     made = {number: section(number, content) for number, content in contents.items()}
     at, rows = 7 + 16 + 120, []
     for number in range(1, 12):
@@ -163,7 +163,7 @@ def joined(contents: dict[int, bytes]) -> bytes:
 
 
 def simulated(seconds: float = 6.0) -> tuple[np.ndarray, list[str], list[int]]:
-    """Eight leads of a heart in steps of 5 µV at 500 Hz, their names, and the R peaks (from 1)."""
+    """Eight simulated leads in steps of 5 µV at 500 Hz, their names, and the R peaks (counted from 1)."""
     from ecggen.core.simulate import simulate
 
     heart = simulate(1, seconds=seconds, fs=500, seed=4)

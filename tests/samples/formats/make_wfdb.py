@@ -1,12 +1,12 @@
-"""Makes the WFDB samples beside this file: ``python tests/samples/formats/make_wfdb.py``.
+"""Make the WFDB samples in this folder: ``python tests/samples/formats/make_wfdb.py``.
 
-No recording is in them: the ECG is ecggen's own simulation, and the person does not exist. Their form follows
-PhysioNet's header(5) and signal(5), and what MIMIC's waveform databases publish:
+The ECG is simulated and the patient is fictitious. The format follows PhysioNet's header(5) and signal(5), and the
+waveform databases of MIMIC:
 
-- ``interrupted``: a master header over a layout, three segments and a gap, as in MIMIC-III (125 Hz, formats 16 and 80;
-  not every segment has every signal, and one gives its samples another gain);
-- ``frames``: FLAC (format 516) with four samples a frame of the leads, two of the PPG and one of the breathing, as in
-  MIMIC-IV's waveforms.
+- ``interrupted``: a master header with a layout, three segments and a gap, as in MIMIC-III (125 Hz, formats 16 and 80;
+  not every segment has every signal, and one has another gain);
+- ``frames``: FLAC (format 516) with four samples per frame of the leads, two of the PPG and one of the respiration, as
+  in the waveforms of MIMIC-IV.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def text(name: str, *lines: str) -> None:
 
 
 def interrupted() -> None:
-    """Twelve seconds at 125 Hz: 4 s of II and PLETH, 1 s of nothing, 4 s of II, V5 and PLETH, 3 s of V5 alone."""
+    """Twelve seconds at 125 Hz: 4 s of II and PLETH, a gap of 1 s, 4 s of II, V5 and PLETH, 3 s of V5."""
     (ii, v5), ppg = samples(12, 125)
     parts = {"0001": slice(0, 500), "0002": slice(625, 1125), "0003": slice(1125, 1500)}
     one = np.stack([steps(ii[parts["0001"]], 200), steps(ppg[parts["0001"]], 100)])
@@ -74,7 +74,7 @@ def interrupted() -> None:
 
 
 def frames() -> None:
-    """Four seconds: 62.5 frames a second, of which the leads have four samples each."""
+    """Four seconds at 62.5 frames per second, with four samples of the leads per frame."""
     leads, ppg = samples(4, 250)
     e, p = steps(leads, 200, 8192), steps(ppg[::2], 100)
     r = steps(np.sin(np.arange(250) / 40), 1000)

@@ -2,14 +2,14 @@
 
     python make_xml.py ORIGINALS
 
-muse.xml is made up: GE publishes no file of its own, so its structure follows restecg.dtd as the public readers
-describe it (eight leads of 16-bit samples, 4.88 µV a step, a median beat before the rhythm, Latin-1). The patient is
-invented, the heart simulated. ORIGINALS holds the others as they were published:
+muse.xml is simulated: GE publishes no file, so that its structure follows restecg.dtd as described by public readers
+(eight leads of 16-bit samples, 4.88 µV per step, a median beat before the rhythm, Latin-1). The patient is fictitious.
+ORIGINALS is a folder with the other files as published:
 
-- Example_aECG.xml, FDA/aecg-python, CC0-1.0: two seconds of its rhythm and the beginning of its beat are kept, its
-  annotations are left out, and an address of a real person in its comments is replaced;
-- 129DYPRG.XML, sixlettervariables/sierra-ecg-tools, MIT: copied whole;
-- 3191723_ZZDEMOPTONLY_1-04_orig.xml, the same: measurements and representative beats are left out.
+- Example_aECG.xml, FDA/aecg-python, CC0-1.0: two seconds of its rhythm and the start of its beat are kept, annotations
+  are removed, and an e-mail address in its comments is replaced;
+- 129DYPRG.XML, sixlettervariables/sierra-ecg-tools, MIT: copied unchanged;
+- 3191723_ZZDEMOPTONLY_1-04_orig.xml, same source: measurements and representative beats are removed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def lead(name: str, signal: np.ndarray) -> str:
 
 
 def muse() -> None:
-    """A simulated heart of two and a half seconds, its first 600 ms once more as the median beat."""
+    """A simulated ECG of 2.5 s, with its first 600 ms repeated as the median beat."""
     ecg = simulate(1, 2.5, 500, seed=4711).pick(*INDEPENDENT_LEADS)
     signal = ecg.signal[0].double().numpy()
     parts = (("Median", signal[:, :300]), ("Rhythm", signal))
@@ -90,7 +90,7 @@ def shortened(digits: re.Match) -> str:
 
 
 def published(originals: Path) -> None:
-    """The short copies."""
+    """Write the shortened copies of the published files."""
     aecg = (originals / "Example_aECG.xml").read_text(encoding="utf-8")
     aecg = re.sub(r"(<digits>)([^<]*)(</digits>)", shortened, aecg)
     aecg = re.sub(r"<subjectOf>.*?</subjectOf>", "", aecg, flags=re.DOTALL)

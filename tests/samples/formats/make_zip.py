@@ -1,8 +1,8 @@
-"""Makes e4.zip and apple_health.zip, of invented people and simulated hearts.
+"""Make e4.zip and apple_health.zip with fictitious patients and simulated signals.
 
-e4.zip is an Empatica E4 session as its own info.txt describes it: in each file a start in seconds since 1970, a rate,
-and samples. apple_health.zip is laid out as Apple's export of Health data: export.xml beside electrocardiograms,
-each as in apple_watch_lead_I.csv. No real archive of either was at hand.
+e4.zip is an Empatica E4 session as described in its info.txt: each file holds a start in seconds since 1970, a rate,
+and samples. apple_health.zip has the layout of an export of Apple Health: export.xml and electrocardiograms, each as in
+apple_watch_lead_I.csv. No real archive of either kind was available.
 """
 
 import sys

@@ -1,1 +1,1 @@
-"""Avro's object container, and the EmbracePlus recordings that are stored in it."""
+"""Avro: the object container, and the EmbracePlus recordings stored in it."""

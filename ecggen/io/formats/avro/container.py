@@ -1,8 +1,8 @@
-"""Avro's object container: a schema in JSON, then records packed without any mark between their fields.
+"""Parser of the Avro object container: a schema in JSON, then records without separators between their fields.
 
-Only the fields that are asked for are decoded, everything else is stepped over. Lengths are believed no further than
-the bytes reach, and the steps are counted: an array of 2⁶⁰ items that take no byte each, or a record that holds
-itself, ends as an InputError at once. Written from the specification, Apache Avro 1.11.
+Only the requested fields are decoded; all others are skipped. Lengths are checked against the size of the file, and
+the number of values is limited. An array of 2⁶⁰ items of zero bytes, or a record that contains itself, therefore
+raises InputError at once. Written from the specification of Apache Avro 1.11.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecggen.io.source import MOST_BYTES, MOST_SAMPLES, Source, with_library
 
 MAGIC = b"Obj\x01"
 MOST_STEPS = 2**17
-"""Values that are stepped over one by one; samples are not among them."""
+"""Largest number of values that are parsed one by one; samples are not among them."""
 
 _DEEPEST = 32
 _LONGEST_SCHEMA = 2**20
@@ -29,12 +29,12 @@ _WHOLE = ("int", "long", "enum")
 _SIMPLE = {*_WIDTHS, "int", "long", "bytes", "string"}
 
 Wanted = dict[str, "Wanted"]
-"""Fields that are asked for, and the fields in them; empty for a whole value."""
+"""Requested fields, with the requested fields in them; empty for a complete value."""
 
 
 @dataclass
 class _Bytes:
-    """Bytes, and how far they have been read."""
+    """Bytes with a read position."""
 
     content: bytes
     at: int = 0
@@ -45,25 +45,25 @@ class _Bytes:
         """The next ``size`` bytes."""
         first, self.at = self.at, self.at + size
         if size < 0 or self.at > len(self.content):
-            raise InputError("the Avro file ends within a value", "a whole one was expected", "export it again")
+            raise InputError("the Avro file ends within a value", "a complete file was expected", "export it again")
         return self.content[first : self.at]
 
     def long(self) -> int:
-        """The next whole number: seven bits a byte, the lowest first, its sign in the lowest bit."""
+        """The next integer: seven bits per byte, least significant first, with the sign in the lowest bit."""
         number = 0
         for shift in range(0, 70, 7):
             byte = self.take(1)[0]
             number |= (byte & 127) << shift
             if byte < 128:
                 return number >> 1 ^ -(number & 1)
-        raise InputError("a number in the Avro file has no end", do="export it again")
+        raise InputError("an integer in the Avro file is too long", do="export it again")
 
 
 def first_record(source: Source, wanted: Wanted) -> tuple[dict[str, Any], Any, bool]:
-    """The schema, the wanted fields of the first record, and whether more records follow.
+    """The schema, the requested fields of the first record, and whether more records follow.
 
     Raises:
-        InputError: Where the file is broken, cut off or packed in a way that is not read.
+        InputError: If the file is broken, truncated, or has an unsupported compression.
     """
     return with_library("Avro file", _first_record, source.raw, wanted)
 
@@ -72,23 +72,24 @@ def _first_record(content: bytes, wanted: Wanted) -> tuple[dict[str, Any], Any, 
     file = _Bytes(content, len(MAGIC))
     header = _value({"type": "map", "values": "bytes"}, file, {}, "", 0)
     if len(header["avro.schema"]) > _LONGEST_SCHEMA:
-        raise InputError("the schema of the Avro file is absurdly long", "some thousand characters were expected")
+        found = "the schema of the Avro file is too long"
+        raise InputError(found, f"at most {_LONGEST_SCHEMA} bytes were expected")
     schema = json.loads(header["avro.schema"])
     mark = file.take(16)
     count, size = file.long(), file.long()
     packed = file.take(size)
     if count < 1 or file.take(16) != mark:
-        raise InputError("the Avro file holds no whole record", "one was expected", "export it again")
+        raise InputError("the Avro file holds no complete record", "one was expected", "export it again")
     block = _Bytes(_unpacked(packed, header.get("avro.codec", b"null")))
     return schema, _value(schema, block, wanted, "", 0), count > 1 or file.at < len(content)
 
 
 def _unpacked(packed: bytes, codec: bytes) -> bytes:
-    """The bytes of a block, no more of them than the limit."""
+    """Decompress a block, up to the limit of its size."""
     if codec == b"null":
         return packed
     if codec != b"deflate":
-        raise InputError("the Avro file is packed in a rare way", "no packing, or deflate, was expected")
+        raise InputError("the Avro file has an unsupported compression", "none or deflate was expected")
     content = zlib.decompressobj(-15).decompress(packed, MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         found = f"the Avro file unpacks to more than {MOST_BYTES // 1024**2} MB"
@@ -97,10 +98,10 @@ def _unpacked(packed: bytes, codec: bytes) -> bytes:
 
 
 def _value(schema: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: int) -> Any:
-    """The next value by its schema; None where nothing of it is wanted."""
+    """Parse the next value by its schema; None if it is not requested."""
     file.steps += 1
     if file.steps > MOST_STEPS or depth > _DEEPEST:
-        raise InputError("the Avro file is too deep or holds too many values", "a recording was expected")
+        raise InputError("the Avro file is nested too deeply or holds too many values", "a recording was expected")
     if isinstance(schema, list):
         return _value(_branch(schema, file.long()), file, wanted, space, depth + 1)
     if isinstance(schema, str) and schema not in _SIMPLE:
@@ -122,14 +123,14 @@ def _value(schema: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: 
 
 
 def _branch(schema: list[Any], which: int) -> Any:
-    """The schema of a union that a number names; a negative one must not count from the end."""
+    """The schema of a union with this index; a negative index must not count from the end."""
     if not 0 <= which < len(schema):
         raise InputError("the Avro file does not follow its schema", do="export it again")
     return schema[which]
 
 
 def _remember(schema: dict[str, Any], file: _Bytes, space: str) -> str:
-    """Keep a named type for where it is named again; the namespace of the names in it."""
+    """Store a named type for later references; return the namespace of the names in it."""
     name, given = schema["name"], schema.get("namespace", space)
     name = name if "." in name else f"{given}.{name}"
     space = name.rpartition(".")[0]
@@ -138,19 +139,19 @@ def _remember(schema: dict[str, Any], file: _Bytes, space: str) -> str:
 
 
 def _record(schema: dict[str, Any], file: _Bytes, wanted: Wanted | None, space: str, depth: int) -> dict[str, Any]:
-    """The wanted fields, by name."""
+    """The requested fields by name."""
     values = {}
     for one in schema["fields"]:
         name = one["name"]
-        asked = None if wanted is None else wanted.get(name)
-        value = _value(one["type"], file, asked, space, depth + 1)
-        if asked is not None:
+        inner = None if wanted is None else wanted.get(name)
+        value = _value(one["type"], file, inner, space, depth + 1)
+        if inner is not None:
             values[name] = value
     return values
 
 
 def _map(schema: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: int) -> dict[str, Any]:
-    """All values, by key."""
+    """All values by key."""
     values = {}
     while count := _count(file):
         for _ in range(count):
@@ -160,15 +161,15 @@ def _map(schema: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: in
 
 
 def _array(items: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: int) -> np.ndarray | None:
-    """The numbers in an array; None where it holds anything else."""
+    """The numbers in an array; None if it holds anything else."""
     kind = items["type"] if isinstance(items, dict) else items
     parts = []
     while count := _count(file):
         if isinstance(kind, str) and kind in _NUMBERS:
             parts.append(np.frombuffer(file.take(count * _WIDTHS[kind]), _NUMBERS[kind]))
         elif isinstance(kind, str) and kind in _WHOLE:
-            packed = _packed_wholes(file, count)
-            parts += [] if wanted is None else [_wholes(packed)]
+            packed = _packed_integers(file, count)
+            parts += [] if wanted is None else [_integers(packed)]
         else:
             for _ in range(count):
                 _value(items, file, None, space, depth + 1)
@@ -178,7 +179,7 @@ def _array(items: Any, file: _Bytes, wanted: Wanted | None, space: str, depth: i
 
 
 def _count(file: _Bytes) -> int:
-    """Items in the next part of an array or map; a negative number has the part's size in bytes behind it."""
+    """Number of items in the next block of an array or map; a negative number is followed by a size in bytes."""
     file.steps += 1
     if file.steps > MOST_STEPS:
         raise InputError("the Avro file holds too many values", "a recording was expected")
@@ -188,19 +189,19 @@ def _count(file: _Bytes) -> int:
     return abs(count)
 
 
-def _packed_wholes(file: _Bytes, count: int) -> np.ndarray:
-    """The bytes of the next whole numbers: each ends with its first byte below 128."""
+def _packed_integers(file: _Bytes, count: int) -> np.ndarray:
+    """The bytes of the next integers: each ends with its first byte below 128."""
     if count > MOST_SAMPLES:
         raise InputError("the Avro file holds too many values", "a recording of some hours was expected")
     ahead = np.frombuffer(file.content, np.uint8)[file.at : file.at + 10 * count]
     ends = np.flatnonzero(ahead < 128)[:count]
     if len(ends) < count:
-        raise InputError("the Avro file ends within a value", "a whole one was expected", "export it again")
+        raise InputError("the Avro file ends within a value", "a complete file was expected", "export it again")
     return np.frombuffer(file.take(int(ends[-1]) + 1), np.uint8)
 
 
-def _wholes(packed: np.ndarray) -> np.ndarray:
-    """The whole numbers in bytes: seven bits a byte, the lowest first, the sign in the lowest bit."""
+def _integers(packed: np.ndarray) -> np.ndarray:
+    """Decode integers: seven bits per byte, least significant first, with the sign in the lowest bit."""
     ends = np.flatnonzero(packed < 128)
     starts = np.r_[0, ends[:-1] + 1]
     place = np.arange(len(packed)) - np.repeat(starts, ends - starts + 1)
@@ -210,7 +211,7 @@ def _wholes(packed: np.ndarray) -> np.ndarray:
 
 
 def _simple(kind: str, schema: Any, file: _Bytes) -> Any:
-    """The next value that holds no others."""
+    """Parse the next value of a primitive type."""
     if kind in ("bytes", "string"):
         content = file.take(file.long())
         return content.decode(errors="replace") if kind == "string" else content

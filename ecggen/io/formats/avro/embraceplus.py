@@ -1,7 +1,7 @@
-"""Avro: a quarter of an hour of Empatica's EmbracePlus, of whose sensors the PPG (``bvp``, 64 Hz) is read.
+"""Reader of the PPG (``bvp``, 64 Hz) in Avro files of the Empatica EmbracePlus, of fifteen minutes each.
 
-The file holds one record, whose fields Empatica's manual names: ``rawData.bvp`` with ``timestampStart`` in µs since
-1970, ``samplingFrequency`` and ``values``; beside it the other sensors, the participant and the serial number.
+The file holds one record with the fields of Empatica's manual: ``rawData.bvp`` with ``timestampStart`` in µs since
+1970, ``samplingFrequency`` and ``values``, and further the other sensors, the participant and the serial number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def looks_like(source: Source) -> bool:
 
 
 def read(source: Source) -> Found:
-    """The PPG in a file of an EmbracePlus."""
+    """Decode the PPG of a file."""
     schema, session, more = first_record(source, _WANTED)
     raw = _within(session, "rawData")
     bvp = _within(raw, "bvp")
@@ -43,13 +43,13 @@ def read(source: Source) -> Found:
 
 
 def _within(value: Any, name: str) -> dict[str, Any]:
-    """The fields of a field; none where it is absent."""
+    """The fields in a field; empty if it is absent."""
     inner = value.get(name) if isinstance(value, dict) else None
     return inner if isinstance(inner, dict) else {}
 
 
 def _about(session: dict[str, Any], bvp: dict[str, Any]) -> About:
-    """Who wore which device, and when: all of it identifies somebody."""
+    """Participant, device and time, which are all identifying metadata."""
     numbers = [number for number in _within(session, "enrollment").values() if isinstance(number, str) and number]
     serial, start = session.get("deviceSn"), bvp.get("timestampStart")
     recorded = _moment(start) if isinstance(start, int) and _STAMPS[0] < start < _STAMPS[1] else ""
@@ -62,7 +62,7 @@ def _moment(microseconds: int) -> str:
 
 
 def _other_sensors(schema: dict[str, Any]) -> list[str]:
-    """Names of the sensors beside the PPG, as the schema has them."""
+    """Names of the other sensors in the schema."""
     raw = next((field["type"] for field in schema.get("fields", ()) if field["name"] == "rawData"), None)
     fields = raw.get("fields", ()) if isinstance(raw, dict) else ()
     return [str(field["name"]) for field in fields if field["name"] != "bvp"]

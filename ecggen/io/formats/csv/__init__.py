@@ -1,1 +1,1 @@
-"""Tables of numbers: plain CSV, Apple Watch, Polar Sensor Logger and Empatica E4."""
+"""Text tables of numbers: plain CSV, Apple Watch, Polar Sensor Logger and Empatica E4."""

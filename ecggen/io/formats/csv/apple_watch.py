@@ -1,7 +1,7 @@
-"""Apple Watch's CSV: a key and a value a line, then one sample a line, at 511–513 Hz and in µV.
+"""Reader of Apple Watch CSV: lines of key and value, then one sample per line, at 511–513 Hz and in µV.
 
-Keys and words are in the watch's language and the decimal sign follows its locale, so the file is known by its
-structure. Name and date of birth stand in it: they are never taken from it, and no message quotes a line.
+Keys and values are in the language of the watch and the decimal sign follows its locale, so the format is detected by
+structure. The file holds name and date of birth; messages therefore never quote a line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HERTZ = re.compile(r"h(er)?t?z|герц|赫|ヘルツ|헤르츠|χερτζ|herc
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens with rows of which one holds a rate, and comes to one sample a line."""
+    """Whether a file starts with rows of which one holds a rate, followed by one sample per line."""
     if not source.is_text or not source.head.strip():
         return False
     head, samples = _split(source.head)
@@ -31,30 +31,30 @@ def looks_like(source: Source) -> bool:
 
 
 def read(source: Source) -> Found:
-    """The recording in a file that looks like one."""
+    """Decode a file."""
     return parse(source.text)
 
 
 def parse(text: str) -> Found:
-    """The recording in ``text``, which looks like one.
+    """Decode ``text``, which has been detected as this format.
 
     Raises:
-        InputError: Where a line among the samples is none; the line is given by its number only.
+        InputError: If a line among the samples is not a sample; the message gives its number only.
     """
     head, lines = _split(text)
     values = _values(head)
     at, fs = _rate(values) or (len(values), None)
-    after = values[at + 1 :]  # the person stands before the rate
+    after = values[at + 1 :]  # identifying metadata comes before the rate
     unit = next(filter(is_unit, after), None)
     lead = next(filter(None, (find_lead(word) for value in after for word in (value, *value.split()))), "I")
     return Found(_samples(lines, len(head))[None], (lead,), (unit,), fs, about=_about(values[:at]))
 
 
-def _about(person: list[str]) -> About:
-    """What stands above the rate, whose keys are in any language: name, birth, day, and words on the heart."""
-    name, birth, day, *words = [*person, "", "", ""]
+def _about(values: list[str]) -> About:
+    """Metadata before the rate, whose keys are in any language: name, birth, day, and classification."""
+    name, birth, day, *texts = [*values, "", "", ""]
     return About(
-        personal={"name": name, "birth_date": birth, "recorded": day, "statements": "; ".join(filter(None, words))}
+        personal={"name": name, "birth_date": birth, "recorded": day, "statements": "; ".join(filter(None, texts))}
     )
 
 
@@ -66,12 +66,12 @@ def _split(text: str) -> tuple[list[str], list[str]]:
 
 
 def _values(head: list[str]) -> list[str]:
-    """The values of the rows; an unquoted decimal comma, which splits one, is put back."""
+    """The values of the rows; a value split at an unquoted decimal comma is joined again."""
     return [",".join(next(csv.reader([line]), [])[1:]).strip() for line in head]
 
 
 def _rate(values: list[str]) -> tuple[int, float] | None:
-    """Where the sampling rate stands, and Hz: a number in hertz, else a number and a word at Apple's rates."""
+    """Row and value of the sampling rate: a number in Hz, else a number with a unit in the range of Apple's rates."""
     numbers = [(at, match) for at, value in enumerate(values) if (match := _RATE.fullmatch(value))]
     rates = [(at, float(match[1].replace(",", ".")), match[2]) for at, match in numbers]
     hertz = [(at, rate) for at, rate, word in rates if _HERTZ.match(word)]
@@ -80,15 +80,16 @@ def _rate(values: list[str]) -> tuple[int, float] | None:
 
 
 def _samples(lines: list[str], before: int) -> np.ndarray:
-    """The samples; ``before`` lines stand above them."""
-    with suppress(ValueError):  # quotes, decimal commas, or what is no number
+    """The samples, which follow ``before`` lines."""
+    with suppress(ValueError):  # quotes, decimal commas, or other text
         values = np.loadtxt(lines, comments=None, ndmin=1)
-        if values.shape == (len(lines),):  # blank lines would be passed over
+        if values.shape == (len(lines),):  # blank lines would be skipped
             return values
     for at, line in enumerate(lines, before + 1):
         if not _SAMPLE.fullmatch(line):
-            raise InputError(f"line {at} is no sample", "one number a line was expected", "export the recording again")
+            found = f"line {at} is not a sample"
+            raise InputError(found, "one number per line was expected", "export the recording again")
     body = "\n".join(lines).replace('"', "")
     if "," in body and "." in body:
-        raise InputError("the samples have decimal points and decimal commas", "one of the two was expected")
+        raise InputError("the samples have both decimal points and decimal commas", "one of the two was expected")
     return np.loadtxt(body.replace(",", ".").split("\n"), comments=None, ndmin=1)

@@ -1,6 +1,6 @@
-"""Empatica E4's column of samples: a start in seconds since 1970, a rate, then the samples.
+"""Empatica E4 columns: a start in seconds since 1970, a rate, then the samples.
 
-The wristband's archive holds such a file for each sensor; ``BVP.csv`` is the PPG, at 64 Hz (its ``info.txt`` says so).
+The archive of the wristband holds such a file for each sensor; ``BVP.csv`` is the PPG, at 64 Hz (see its ``info.txt``).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from ecggen.io.metadata import About
 from ecggen.io.normalise import Found
 
 RATES = (20.0, 2000.0)
-"""Hz of a PPG: slower ones miss the rise of a pulse, faster ones are none."""
+"""Range of sampling rates of a PPG in Hz; a lower rate does not resolve the rise of a pulse."""
 
 _STAMPS = (1e8, 1e10)  # 1973 to 2286
 
 
 def without_stamp(found: Found) -> Found:
-    """An E4 column as a channel BVP with a rate; anything else as it is."""
+    """Convert an E4 column to a channel BVP with a rate; anything else is returned unchanged."""
     if found.fs is not None or found.names != (None,) or found.values.shape[-1] < 3:
         return found
     stamp, rate = map(float, found.values[0, :2])

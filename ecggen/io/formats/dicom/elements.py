@@ -1,9 +1,8 @@
-"""DICOM's data elements: tag, length, value, and sequences of data sets within (PS3.5, section 7).
+"""Parser of DICOM data elements: tag, length, value, and nested sequences of data sets (PS3.5, section 7).
 
-A file of 64 MB can announce eight million elements or nest them a million deep, and a deflated one can swell a
-thousandfold; general libraries follow. Here elements and depth are counted while they are walked, values are views of
-the file's bytes, and nothing is allocated by an announced number. The preamble, in which other programs hide things,
-is not looked at.
+A file of 64 MB can declare eight million elements or a million levels of nesting, and a deflated file can expand a
+thousandfold, which general libraries do not limit. This parser counts elements and depth. Values are views of the
+bytes of the file, and no memory is allocated by a declared size. The preamble is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ecggen.core.errors import InputError
 from ecggen.io.normalise import shown
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-"""Transfer syntaxes that are read: little endian with and without types of values, and big endian."""
+"""Supported transfer syntaxes: little endian with implicit and explicit value types, and big endian."""
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _MOST_ELEMENTS = 100_000
@@ -34,7 +33,7 @@ _CODINGS |= {"ISO_IR 138": "iso8859-8", "ISO_IR 148": "iso8859-9"}
 
 @dataclass
 class DataSet:
-    """Elements by their tags (group and number as one integer): bytes of a value, or the data sets of a sequence."""
+    """Elements by tag (group and number as one integer): bytes of a value, or the data sets of a sequence."""
 
     order: str
     coding: str = "latin-1"
@@ -42,39 +41,39 @@ class DataSet:
     sequences: dict[int, list[DataSet]] = field(default_factory=dict)
 
     def text(self, tag: int) -> str:
-        """A text without padding, "" where there is none."""
+        """A text value without padding; "" if absent."""
         return bytes(self.values.get(tag, b"")).decode(self.coding, errors="replace").strip(" \0\r\n\t")
 
     def number(self, tag: int) -> float | None:
-        """A number that is written as text, None where there is none."""
+        """A number stored as text; None if absent or invalid."""
         text = self.text(tag)
         return float(text) if len(text) <= 64 and _NUMBER.fullmatch(text) else None
 
     def integer(self, tag: int) -> int | None:
-        """A binary number without sign, None where there is none."""
+        """An unsigned binary number; None if absent."""
         value = bytes(self.values.get(tag, b"")[:5])
         return int.from_bytes(value, "big" if self.order == ">" else "little") if len(value) in (1, 2, 4) else None
 
     def items(self, tag: int) -> list[DataSet]:
-        """The data sets of a sequence, none where it is absent."""
+        """The data sets of a sequence; empty if absent."""
         return self.sequences.get(tag, [])
 
 
 def parse(raw: bytes) -> DataSet:
-    """The data set of a file.
+    """Parse a file into its data set.
 
     Raises:
-        InputError: Where it is compressed, cut off, nested too deep or holds too many elements.
+        InputError: If it is compressed, truncated, nested too deeply, or holds too many elements.
     """
     meta, start = _meta(raw)
     syntax = meta.text(0x00020010)
     if syntax == _DEFLATED:
-        expected = "an uncompressed one was expected: nobody knows how large a deflated one is"
+        expected = "an uncompressed one was expected, because a deflated one can have any size"
         raise InputError("the DICOM file is deflated", expected, "save it as Explicit VR Little Endian")
     if syntax not in (IMPLICIT, EXPLICIT, BIG):
-        said = shown(syntax) if re.fullmatch(r"[\d.]+", syntax, re.ASCII) else "no identifier"
-        found = f"the transfer syntax of the DICOM file is {said}"
-        raise InputError(found, "one of waveforms was expected", "save it as Explicit VR Little Endian")
+        stated = shown(syntax) if re.fullmatch(r"[\d.]+", syntax, re.ASCII) else "not an identifier"
+        found = f"the transfer syntax of the DICOM file is {stated}"
+        raise InputError(found, "a syntax for waveforms was expected", "save it as Explicit VR Little Endian")
     walk = _Walk(memoryview(raw), ">" if syntax == BIG else "<")
     whole, _ = walk.data_set(start, len(raw), 0, explicit=syntax != IMPLICIT)
     coding = _CODINGS.get(whole.text(0x00080005).split("\\")[-1], "latin-1")
@@ -84,7 +83,7 @@ def parse(raw: bytes) -> DataSet:
 
 
 def _meta(raw: bytes) -> tuple[DataSet, int]:
-    """The elements of group 2, which name the transfer syntax, and where they end."""
+    """Elements of group 2, which give the transfer syntax, and the position of their end."""
     view, at = memoryview(raw), 132
     meta = DataSet("<")
     walk = _Walk(view, "<")
@@ -98,18 +97,18 @@ def _meta(raw: bytes) -> tuple[DataSet, int]:
 
 
 def broken() -> InputError:
-    """What a file is that cannot be walked to its end."""
-    return InputError("the DICOM file is broken or cut off", "a whole one was expected", "export it again")
+    """The exception for a file that cannot be parsed to its end."""
+    return InputError("the DICOM file is broken or truncated", "a complete one was expected", "export it again")
 
 
 class _Walk:
-    """A walk through the elements of a file, which counts them."""
+    """A parser that counts the elements of a file."""
 
     def __init__(self, view: memoryview, order: str):
         self.view, self.order, self.left = view, order, _MOST_ELEMENTS
 
     def header(self, at: int, end: int, *, explicit: bool) -> tuple[int, bytes, int, int]:
-        """Tag, type, length and place of the value of the element at ``at``."""
+        """Tag, type, length and position of the value of the element at ``at``."""
         self.left -= 1
         if self.left < 0:
             raise InputError(f"the DICOM file holds more than {_MOST_ELEMENTS} elements", "fewer were expected")
@@ -127,14 +126,14 @@ class _Walk:
         return tag, kind, self._length("I", at + 8), at + 12
 
     def data_set(self, at: int, end: int, depth: int, *, explicit: bool) -> tuple[DataSet, int]:
-        """The data set from ``at`` on, and where it ends: at ``end`` or where it says so."""
+        """The data set that starts at ``at``, and its end: ``end``, or an end marker before it."""
         found = DataSet(self.order)
-        while at < end and (depth or end - at >= 8):  # a few bytes behind the last element are filling
+        while at < end and (depth or end - at >= 8):  # a few bytes after the last element are padding
             tag, kind, length, at = self.header(at, end, explicit=explicit)
             if tag == _ITEM_END and depth:
                 break
             if length == _UNKNOWN_LENGTH or kind == b"SQ" or (not explicit and self._is_sequence(at, length, end)):
-                # A sequence of unknown type is written without types within (PS3.5, 6.2.2).
+                # The elements of a sequence of unknown type have implicit types (PS3.5, 6.2.2).
                 inside = explicit and kind != b"UN"
                 found.sequences[tag], at = self._sequence(at, length, end, depth, explicit=inside)
                 continue
@@ -145,7 +144,7 @@ class _Walk:
         return found, at
 
     def _sequence(self, at: int, length: int, end: int, depth: int, *, explicit: bool) -> tuple[list[DataSet], int]:
-        """The data sets of a sequence, and where it ends."""
+        """The data sets of a sequence, and its end."""
         if depth >= _DEEPEST or (length != _UNKNOWN_LENGTH and length > end - at):
             raise broken()
         end = end if length == _UNKNOWN_LENGTH else at + length
@@ -162,7 +161,7 @@ class _Walk:
         return sets, at
 
     def _is_sequence(self, at: int, length: int, end: int) -> bool:
-        """Whether a value without a type begins as the first item of a sequence does, and can be one."""
+        """Whether a value without a type starts like the first item of a sequence and fits its length."""
         if not 8 <= length <= end - at:
             return False
         group, number = struct.unpack_from(self.order + "HH", self.view, at)

@@ -1,8 +1,7 @@
-"""DICOM waveforms: 12-lead, General and Ambulatory ECG (PS3.3, A.34 and C.10.9).
+"""DICOM waveform reader: 12-lead, General and Ambulatory ECG (PS3.3, A.34 and C.10.9).
 
-A file holds groups of channels that share a rate: the rhythm, often a median beat beside it. The rhythm is read unless
-another is asked for. A sample is stored × sensitivity × correction + baseline, in the unit of the channel.
-``dicom_elements`` walks the file; ``dicom_writing`` writes one.
+A file holds groups of channels that share a rate: the rhythm, and often a median beat. The rhythm is read by default.
+A value is sample · sensitivity · correction + baseline, in the unit of the channel.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from ecggen.io.normalise import Found, find_lead
 from ecggen.io.source import MOST_SAMPLES, Source, chosen
 
 PATIENT, PATIENT_ID = "SYNTHETIC^ECGGEN", "SYNTHETIC"
-"""Who is no person in what ecggen writes."""
+"""Patient name and ID in synthetic files."""
 
 UNDATED = "19700101000000"
-"""The time that stands where DICOM wants one and there is none."""
+"""Time for required elements if the time of the recording is unknown."""
 
 CONTINUED = "ecggen+:"
-"""Marks an annotation that goes on with the line above it."""
+"""Prefix of an annotation that continues the previous line."""
 
 _WAVEFORMS, _CHANNELS, _LABEL, _ORIGINALITY = 0x54000100, 0x003A0200, 0x003A0020, 0x003A0004
 _SOURCE, _UNITS, _SENSITIVITY, _CORRECTION, _BASELINE = 0x003A0208, 0x003A0211, 0x003A0210, 0x003A0212, 0x003A0213
@@ -35,7 +34,7 @@ _STORED = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2",
 _TIME = re.compile(r"(\d\d)(\d\d)(\d\d)", re.ASCII)
 _KIND = re.compile("rhythm|median|beat|average|template|strip|lead|group|ecg", re.IGNORECASE)
 _MOST_CHANNELS = 256
-_GAP = 0.2  # seconds that all channels must stand at a padding value which samples can have as well
+_GAP = 0.2  # seconds for which all channels must have a padding value that samples can have as well
 
 _PERSONAL = {
     "name": (0x00100010, 0x00101001, 0x00101005),
@@ -46,25 +45,25 @@ _PERSONAL = {
     "people": (0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070, 0x00321032),
     "statements": (0x00081030, 0x0008103E, 0x00104000, 0x001021B0, 0x00384000, 0x00321030, 0x00401002),
 }
-"""Tags of what identifies somebody, by kind; times and annotations come from several elements."""
+"""Tags of identifying metadata, by kind; times and annotations are combined from several elements."""
 
 
 def looks_like(source: Source) -> bool:
-    """Whether DICM stands behind the preamble, whatever that holds."""
+    """Whether DICM follows the preamble."""
     return source.opening[128:132] == b"DICM"
 
 
 def contents(source: Source) -> list[str]:
-    """Names of the groups of channels; empty where there is one."""
+    """Names of the groups of channels; empty if there is one."""
     groups = _groups(parse(source.raw))
     return _names(groups) if len(groups) > 1 else []
 
 
 def read(source: Source) -> Found:
-    """The rhythm in a file, or the group that is asked for.
+    """Decode the requested group of channels, or the rhythm.
 
     Raises:
-        InputError: Where a file holds no waveform, or announces other samples than it holds.
+        InputError: If the file holds no waveform, or declares other samples than it holds.
     """
     whole = parse(source.raw)
     groups = _groups(whole)
@@ -88,12 +87,12 @@ def read(source: Source) -> Found:
 def _groups(whole: DataSet) -> list[DataSet]:
     groups = whole.items(_WAVEFORMS)
     if not groups:
-        raise InputError("the DICOM file holds no waveform", "an ECG was expected", "name another file of the study")
+        raise InputError("the DICOM file holds no waveform", "an ECG was expected", "choose another file of the study")
     return groups
 
 
 def _names(groups: list[DataSet]) -> list[str]:
-    """A name for each group: its label where that is its alone, and such as labels are."""
+    """A name for each group: its label if it is unique and describes a kind of waveform."""
     labels = [label if _KIND.search(label := group.text(_LABEL)) else "" for group in groups]
     return [
         label if label and labels.count(label) == 1 else f"{label or 'group'} {number}"
@@ -102,7 +101,7 @@ def _names(groups: list[DataSet]) -> list[str]:
 
 
 def _rhythm(groups: list[DataSet], names: list[str]) -> int:
-    """Which group is the recording: one labelled rhythm, else the only one that is no derived beat."""
+    """Index of the rhythm: the group labelled so, else the only group that is not derived."""
     rhythm = [at for at, group in enumerate(groups) if "rhythm" in group.text(_LABEL).casefold()]
     original = [at for at, group in enumerate(groups) if group.text(_ORIGINALITY) != "DERIVED"]
     for candidates in (rhythm, original):
@@ -112,21 +111,21 @@ def _rhythm(groups: list[DataSet], names: list[str]) -> int:
 
 
 def _samples(group: DataSet, described: int) -> tuple[np.ndarray, list[str]]:
-    """The samples as they are stored, (channel, time), NaN for padding, and what was done to them."""
+    """Stored samples (channel, time) with NaN for padding, and notes."""
     channels, samples = group.integer(0x003A0005) or 0, group.integer(0x003A0010) or 0
     bits, form, data = group.integer(0x54001004) or 0, group.text(0x54001006), group.values.get(0x54001010)
     if form in ("MB", "AB"):
-        found = f"the samples are compressed as sound is (form {form})"
-        raise InputError(found, "8, 16 or 32 bits in equal steps were expected", "export the ECG again")
+        found = f"the samples have the audio encoding {form}"
+        raise InputError(found, "8, 16 or 32 bits in linear steps were expected", "export the ECG again")
     if (bits, form) not in _STORED:
-        said = f"of form {form}" if re.fullmatch("[A-Z]{2}", form, re.ASCII) else "of no known form"
-        found = f"the samples have {bits} bits {said}"
-        raise InputError(found, "16 bits of form SS were expected", "export the ECG again")
+        stated = f"interpretation {form}" if re.fullmatch("[A-Z]{2}", form, re.ASCII) else "an unknown interpretation"
+        found = f"the samples have {bits} bits and {stated}"
+        raise InputError(found, "16 bits and interpretation SS were expected", "export the ECG again")
     if not (0 < channels == described <= _MOST_CHANNELS and samples > 0):
-        found = f"the group announces {channels} channels of {samples} samples and describes {described}"
-        raise InputError(found, "as many were expected, and one at least", "export it again")
+        found = f"the group declares {channels} channels of {samples} samples and describes {described}"
+        raise InputError(found, "at least one channel, and as many as declared, were expected", "export it again")
     if data is None or len(data) < channels * samples * bits // 8:
-        found = f"the group announces {channels} × {samples} samples of {bits} bits and holds {len(data or b'')} bytes"
+        found = f"the group declares {channels} × {samples} samples of {bits} bits and holds {len(data or b'')} bytes"
         raise InputError(found, "as many were expected", "export it again")
     if channels * samples > MOST_SAMPLES:
         found = f"the group holds {channels} × {samples} samples"
@@ -137,10 +136,10 @@ def _samples(group: DataSet, described: int) -> tuple[np.ndarray, list[str]]:
 
 
 def _unpadded(stored: np.ndarray, group: DataSet) -> tuple[np.ndarray, list[str]]:
-    """The samples with NaN where they are padding.
+    """Replace padding by NaN.
 
-    Devices name 0 as padding and yet store 0 µV as 0, so that a value that a channel can have is a gap only where all
-    channels stand at it together for a while.
+    Some devices declare 0 as the padding value and also store 0 µV as 0. A padding value that a channel can have is
+    therefore treated as a gap only if all channels have it for at least ``_GAP`` seconds.
     """
     values = stored.astype(np.float64)
     padding = bytes(group.values.get(0x5400100A, b""))
@@ -148,16 +147,16 @@ def _unpadded(stored: np.ndarray, group: DataSet) -> tuple[np.ndarray, list[str]
         return values, []
     value = int(np.frombuffer(padding, stored.dtype, 1)[0])
     missing = stored == value
-    inside = np.array([_can_be_signal(row, value) for row in stored])
-    if inside.any():
-        missing = np.where(inside[:, None], _together(missing.all(0), group.number(0x003A001A) or 0), missing)
+    ambiguous = np.array([_can_be_signal(row, value) for row in stored])
+    if ambiguous.any():
+        missing = np.where(ambiguous[:, None], _long_runs(missing.all(0), group.number(0x003A001A) or 0), missing)
     values[missing] = np.nan
     count = int(missing.sum())
-    return values, [f"{count} samples are padding by the file's own word, and missing"] if count else []
+    return values, [f"{count} samples have the padding value of the file and are missing"] if count else []
 
 
 def _can_be_signal(row: np.ndarray, value: int) -> bool:
-    """Whether a value lies among the others of a channel or near them, and is no end of what can be stored."""
+    """Whether a value lies in or near the range of the other samples and is not an extreme of the data type."""
     info = np.iinfo(row.dtype)
     others = row[row != value]
     if value in (info.min, info.max) or not others.size:
@@ -166,53 +165,53 @@ def _can_be_signal(row: np.ndarray, value: int) -> bool:
     return 1.5 * low - 0.5 * high <= value <= 1.5 * high - 0.5 * low
 
 
-def _together(all_at: np.ndarray, fs: float) -> np.ndarray:
-    """The samples at which all channels stand at the padding value, for ``_GAP`` at least."""
-    edges = np.flatnonzero(np.diff(np.r_[False, all_at, False].astype(np.int8))).reshape(-1, 2)
+def _long_runs(padded: np.ndarray, fs: float) -> np.ndarray:
+    """The samples of ``padded`` (time,) that are true in runs of at least ``_GAP`` seconds."""
+    edges = np.flatnonzero(np.diff(np.r_[False, padded, False].astype(np.int8))).reshape(-1, 2)
     long = edges[np.diff(edges, axis=1).ravel() >= max(_GAP * fs, 2)]
-    together = np.zeros(len(all_at), bool)
+    missing = np.zeros(len(padded), bool)
     for first, last in long:
-        together[first:last] = True
-    return together
+        missing[first:last] = True
+    return missing
 
 
 def _scale(channel: DataSet) -> tuple[float, float, str | None]:
-    """What a step is worth, what is added, and the unit; without a sensitivity nobody knows the unit."""
+    """Value of a step, offset, and unit; the unit is unknown without a sensitivity."""
     units = channel.items(_UNITS)
     numbers = []
     for tag, default in ((_SENSITIVITY, 1.0), (_CORRECTION, 1.0), (_BASELINE, 0.0)):
         number = channel.number(tag) if channel.text(tag) else default
         if number is None or abs(number) > 1e30 or (number == 0 and default):
-            found = "the sensitivity, its correction or the baseline of a channel is no number, or 0"
+            found = "the sensitivity, its correction or the baseline of a channel is not a number, or 0"
             raise InputError(found, "numbers were expected", "correct the file")
         numbers.append(number)
-    said = units[0].text(_CODE) if units and channel.text(_SENSITIVITY) else ""
-    return numbers[0] * numbers[1], numbers[2], said or None
+    unit = units[0].text(_CODE) if units and channel.text(_SENSITIVITY) else ""
+    return numbers[0] * numbers[1], numbers[2], unit or None
 
 
 def _name(channel: DataSet) -> str | None:
-    """The name of a channel: the code of its source where that is a lead, else its meaning or label.
+    """Name of a channel: the code of its source if that is a lead, else its meaning or label.
 
     Raises:
-        InputError: Where code and meaning are two different leads.
+        InputError: If code and meaning are different leads.
     """
     sources = channel.items(_SOURCE)
     code, scheme, meaning = (sources[0].text(tag) for tag in (_CODE, _SCHEME, _MEANING)) if sources else ("", "", "")
     if scheme == "MDC" and re.fullmatch(r"131\d{3}", code, re.ASCII):  # partition 2 in 16 bits above the number
         code = f"2:{int(code) - 2 * 65536}"
     coded = find_lead(f"{scheme} {code}" if scheme == "MDC" else code) if scheme in ("MDC", "SCPECG") else None
-    words = [meaning] if scheme in ("MDC", "SCPECG") and meaning else [meaning, channel.text(0x003A0203)]
-    has_text_or_metadata = next(filter(None, map(find_lead, words)), None)
-    if coded and has_text_or_metadata and coded != has_text_or_metadata:
-        found = f"a channel is coded as lead {coded} and called lead {has_text_or_metadata}"
-        raise InputError(found, "one name was expected", "correct the file where it is wrong")
+    texts = [meaning] if scheme in ("MDC", "SCPECG") and meaning else [meaning, channel.text(0x003A0203)]
+    named = next(filter(None, map(find_lead, texts)), None)
+    if coded and named and coded != named:
+        found = f"a channel has the code of lead {coded} and the name of lead {named}"
+        raise InputError(found, "one lead was expected", "correct the file")
     if coded:
         return f"MDC {code}" if scheme == "MDC" else code
-    return next((word for word in words if word and find_lead(word) == has_text_or_metadata), code or None)
+    return next((text for text in texts if text and find_lead(text) == named), code or None)
 
 
 def _about(whole: DataSet, lines: list[str]) -> About:
-    """The patient and the recording."""
+    """Metadata of the patient and the recording."""
     codes = [concept for line in whole.items(_ANNOTATIONS) for concept in line.items(_CONCEPTS)]
     scheme = ("SCT", "99SCP")
     known = tuple(code.text(_CODE) for code in codes if code.text(_SCHEME) in scheme and code.text(_CODE))

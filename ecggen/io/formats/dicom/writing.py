@@ -1,9 +1,9 @@
-"""Writing DICOM waveforms that nobody can take for a recording of a patient.
+"""DICOM waveform writer, with synthetic ECGs marked in all suitable elements.
 
-PS3.3 knows no Image Type for waveforms. What says that leads are synthetic is, where the standard has a place for it:
-Waveform Originality DERIVED, Synthetic Data (0008,001C) YES, the descriptions of study and series, the patient's name
-and number, the label of each channel, and an annotation for each line of the provenance. Everything, the unique
-identifiers too, follows from the ECG: the same ECG gives the same bytes.
+PS3.3 has no Image Type for waveforms. Synthetic leads are marked by Waveform Originality DERIVED, Synthetic Data
+(0008,001C) YES, the descriptions of study and series, the name and ID of the patient, the label of each channel, and
+one annotation per line of the provenance. All content, including the unique identifiers, is determined by the ECG, so
+that the same ECG gives the same bytes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 STEP = 1.0
-"""µV a step, up to ±32.767 mV."""
+"""µV per step, for up to ±32.767 mV."""
 
 CLASSES = (
     ("1.2.840.10008.5.1.4.1.1.9.1.1", 200.0, 1000.0, 13, 16384),
     ("1.2.840.10008.5.1.4.1.1.9.1.2", 200.0, 1000.0, 24, 2**32),
     ("1.2.840.10008.5.1.4.1.1.9.1.3", 50.0, 1000.0, 12, 2**32),
 )
-"""12-lead, General and Ambulatory ECG: lowest and highest rate in Hz, most channels and samples (PS3.3, A.34.3–5)."""
+"""12-lead, General and Ambulatory ECG: UID, rate range in Hz, largest numbers of channels and samples (A.34.3–5)."""
 
 _MDC = {
     "I": 1,
@@ -59,19 +59,20 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]+")
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """One record in steps of 1 µV, as 12-lead ECG where it fits (200–1000 Hz, 16384 samples), General or Ambulatory.
+    """Encode one record in steps of 1 µV, as 12-lead ECG if possible (200–1000 Hz, 16384 samples), else as General or
+    Ambulatory ECG.
 
-    Where a lead is generated, the patient is nobody, whatever ``about`` holds.
+    If a lead is generated, the identifying metadata in ``about`` is not written.
 
     Raises:
-        InputError: Where a lead exceeds 32.767 mV, or no class of DICOM has this rate.
+        InputError: If a lead exceeds 32.767 mV, or no DICOM class supports the rate.
     """
     with optional("pydicom", "dicom"):
         from pydicom.dataset import FileMetaDataset
     steps = _steps(ecg)
     lines = [part for line in provenance_lines(ecg) for part in _parts(_plain(line))]
     digest = hashlib.sha256(steps.tobytes() + repr((ecg.leads, ecg.fs, lines, about)).encode()).hexdigest()
-    made = ecg.provenance.generated if ecg.provenance else ()
+    generated = ecg.provenance.generated if ecg.provenance else ()
     uid, sop_class = _uid(f"instance {digest}"), _sop_class(ecg)
     annotations = [_filled(UnformattedTextValue=line) for line in lines] + [_coded(code) for code in about.codes]
     for annotation in annotations:
@@ -83,10 +84,10 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
         StudyInstanceUID=_uid(f"study {digest}"),
         SeriesInstanceUID=_uid(f"series {digest}"),
         AcquisitionContextSequence=[],
-        WaveformSequence=[_group(ecg, steps, made)],
+        WaveformSequence=[_group(ecg, steps, generated)],
         **({"WaveformAnnotationSequence": annotations} if annotations else {}),
-        **_circumstances(about, bool(made)),
-        **_person(about, bool(made)),
+        **_study(about, bool(generated)),
+        **_patient(about, bool(generated)),
     )
     meta: dict[str, Any] = {"MediaStorageSOPClassUID": sop_class, "MediaStorageSOPInstanceUID": uid}
     meta |= {"TransferSyntaxUID": EXPLICIT, "ImplementationClassUID": _uid("ecggen")}
@@ -98,16 +99,16 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def _sop_class(ecg: ECG) -> str:
-    """The first class of DICOM whose rates, channels and samples take the ECG."""
+    """The first DICOM class whose limits on rate, channels and samples the ECG meets."""
     for uid, low, high, channels, samples in CLASSES:
         if low <= ecg.fs <= high and len(ecg.leads) <= channels and ecg.samples <= samples:
             return uid
-    expected = "50–1000 Hz were expected, as DICOM's ECGs have them"
+    expected = "50–1000 Hz were expected for DICOM"
     raise InputError(f"the sampling rate is {ecg.fs:g} Hz", expected, "resample it first, as with ecg.resample(500)")
 
 
 def _steps(ecg: ECG) -> np.ndarray:
-    """The samples as they are stored, (time, lead)."""
+    """Stored samples (time, lead)."""
     steps = np.rint(ecg.signal[0].double().numpy() * (1000 / STEP))
     for lead, peak in zip(ecg.leads, np.abs(steps).max(1), strict=True):
         if peak > _TOP:
@@ -116,12 +117,12 @@ def _steps(ecg: ECG) -> np.ndarray:
     return np.ascontiguousarray(steps.T.astype("<i2"))
 
 
-def _circumstances(about: About, synthetic: bool) -> dict[str, Any]:
-    """Study, series, equipment and times; those that must not be empty are a moment that was none."""
+def _study(about: About, synthetic: bool) -> dict[str, Any]:
+    """Study, series, equipment and times; required times are ``UNDATED`` if unknown."""
     moment = _moment(about.personal.get("recorded", "")) if not synthetic else None
     at = moment or UNDATED
-    told = "SYNTHETIC, not for diagnosis"
-    made = {"SyntheticData": "YES", "StudyDescription": told, "SeriesDescription": told}
+    description = "SYNTHETIC, not for diagnosis"
+    marks = {"SyntheticData": "YES", "StudyDescription": description, "SeriesDescription": description}
     return {
         "StudyDate": at[:8] if moment else "",
         "StudyTime": at[8:] if moment else "",
@@ -135,27 +136,27 @@ def _circumstances(about: About, synthetic: bool) -> dict[str, Any]:
         "StudyID": "",
         "SeriesNumber": 1,
         "InstanceNumber": 1,
-    } | (made if synthetic else {})
+    } | (marks if synthetic else {})
 
 
-def _person(about: About, synthetic: bool) -> dict[str, Any]:
-    """The patient: nobody where a lead is generated, else who the caller says."""
-    said = {} if synthetic else about.personal
-    person = {
-        "PatientName": PATIENT if synthetic else _plain(said.get("name", ""))[:64],
-        "PatientID": PATIENT_ID if synthetic else _plain(said.get("patient_id", ""))[:64],
-        "PatientBirthDate": (_moment(said.get("birth_date", "")) or "")[:8],
+def _patient(about: About, synthetic: bool) -> dict[str, Any]:
+    """The patient: a fixed name and ID if a lead is generated, else the metadata in ``about``."""
+    personal = {} if synthetic else about.personal
+    patient = {
+        "PatientName": PATIENT if synthetic else _plain(personal.get("name", ""))[:64],
+        "PatientID": PATIENT_ID if synthetic else _plain(personal.get("patient_id", ""))[:64],
+        "PatientBirthDate": (_moment(personal.get("birth_date", "")) or "")[:8],
         "PatientSex": about.sex or "",
     }
     if about.age is not None:
-        # A child's age in months, so that it does not become 0 years.
-        person["PatientAge"] = f"{int(about.age):03}Y" if about.age >= 2 else f"{round(about.age * 12):03}M"
-    return person
+        # The age of a small child is given in months, so that it does not become 0 years.
+        patient["PatientAge"] = f"{int(about.age):03}Y" if about.age >= 2 else f"{round(about.age * 12):03}M"
+    return patient
 
 
-def _group(ecg: ECG, steps: np.ndarray, made: tuple[str, ...]) -> Dataset:
+def _group(ecg: ECG, steps: np.ndarray, generated: tuple[str, ...]) -> Dataset:
     """The group of channels with its samples."""
-    channels = [_channel(lead, lead in made) for lead in ecg.leads]
+    channels = [_channel(lead, lead in generated) for lead in ecg.leads]
     return _filled(
         WaveformOriginality="DERIVED",
         NumberOfWaveformChannels=len(channels),
@@ -170,7 +171,7 @@ def _group(ecg: ECG, steps: np.ndarray, made: tuple[str, ...]) -> Dataset:
 
 
 def _channel(lead: str, generated: bool) -> Dataset:
-    """What a channel is, and what its steps are worth."""
+    """Definition of a channel, and the value of its steps."""
     return _filled(
         ChannelLabel=f"{lead} generated" if generated else lead,
         ChannelSourceSequence=[_code(f"2:{_MDC[lead]}", "MDC", f"Lead {lead}")],
@@ -184,7 +185,7 @@ def _channel(lead: str, generated: bool) -> Dataset:
 
 
 def _coded(code: str) -> Dataset:
-    """An annotation with a diagnosis: SNOMED CT where it is a number, else a statement of SCP-ECG."""
+    """An annotation with the code of a diagnosis: SNOMED CT if it is a number, else an SCP-ECG statement."""
     scheme, meaning = ("SCT", f"SNOMED CT {code}") if code.isdecimal() else ("99SCP", f"SCP-ECG {code}")
     return _filled(
         ConceptNameCodeSequence=[_code("439401001", "SCT", "Diagnosis")],
@@ -210,32 +211,32 @@ def _fill(data: Any, elements: dict[str, Any]) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A text without control characters and backslashes, which part values in DICOM."""
+    """A text without control characters and backslashes, which separate values in DICOM."""
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def _parts(line: str) -> list[str]:
-    """A line in the lengths that an annotation takes, each but the first marked as a continuation."""
+    """Split a line into annotations of at most ``_LONGEST`` characters, marked as continuations after the first."""
     parts = []
     while len(line) > _LONGEST:
-        at = len(line[:_LONGEST].rstrip())  # a reader strips spaces from an end
+        at = len(line[:_LONGEST].rstrip())  # readers strip trailing spaces
         parts.append(line[:at])
         line = CONTINUED + line[at:]
     return [*parts, line]
 
 
-def _uid(words: str) -> str:
-    """A unique identifier that follows from words, under the root that is open to all."""
-    return f"2.25.{uuid5(NAMESPACE_OID, f'ecggen {words}').int}"
+def _uid(text: str) -> str:
+    """A unique identifier derived from a text, under the public root 2.25."""
+    return f"2.25.{uuid5(NAMESPACE_OID, f'ecggen {text}').int}"
 
 
 def _decimal(number: float) -> str:
-    """A number in the sixteen characters that DICOM has for it."""
+    """A number in at most sixteen characters, the limit of DICOM."""
     return next(text for digits in range(17, 0, -1) if len(text := f"{number:.{digits}g}") <= 16)
 
 
 def _moment(text: str) -> str | None:
-    """ISO's day and time as DICOM writes them."""
+    """Convert an ISO date and time to the format of DICOM; None if it is none."""
     try:
         return f"{datetime.fromisoformat(text):%Y%m%d%H%M%S}"
     except ValueError:

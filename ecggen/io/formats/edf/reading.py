@@ -1,8 +1,7 @@
-"""EDF: a header of fixed fields in ASCII above records of 16-bit samples; also EDF+, and BDF with its 24 bits.
+"""EDF, EDF+ and BDF reader: a header of fixed ASCII fields, and records of 16-bit (BDF: 24-bit) samples.
 
-Kemp et al. 1992 and the EDF+ paper of 2003 (edfplus.info) describe it. It is read here with numpy alone, every
-announced size held against the file's own before anything is allocated: a broken header never reaches compiled code.
-``edf_writing`` writes it.
+Specification: Kemp et al. 1992 and the EDF+ paper of 2003 (edfplus.info). The reader uses numpy only and compares
+every size in the header with the size of the file before it allocates memory.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from ecggen.io.normalise import Found, find_lead, is_other, listed
 from ecggen.io.source import MOST_SAMPLES, Source
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-"""As EDF+ writes them in any language."""
+"""Names of the months in EDF+, independent of the language."""
 
 _EDF, _BDF = b"0       ", b"\xffBIOSEMI"
 _MOST_SIGNALS = 256
 _MOST_PIECES = 200_000  # records of an interrupted recording: two days of one-second records
-_MOST_ANNOTATIONS = 2**21  # bytes of annotations that are looked through
+_MOST_ANNOTATIONS = 2**21  # bytes of annotations that are parsed
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?", re.ASCII)
 _ONSET = re.compile(rb"([-+]\d{1,12}(?:\.\d{0,12})?)(?:\x15[\d.]*)?\x14")
 _TEXT = re.compile(rb"[-+][\d.]+(?:\x15[\d.]*)?\x14(.+)", re.DOTALL)
@@ -34,7 +33,7 @@ _TEXT = re.compile(rb"[-+][\d.]+(?:\x15[\d.]*)?\x14(.+)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal as the header describes it: ``low`` and ``high`` in ``unit`` are ``bottom`` and ``top`` as stored."""
+    """A signal in the header; the physical range ``low``–``high`` in ``unit`` is stored as ``bottom``–``top``."""
 
     label: str
     unit: str | None
@@ -47,13 +46,13 @@ class Signal:
 
     @property
     def is_annotation(self) -> bool:
-        """Whether it holds texts instead of samples."""
+        """Whether it holds annotations instead of samples."""
         return self.label in ("EDF Annotations", "BDF Annotations")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The header: ``records`` is -1 where the recording was never finished, ``width`` the bytes of a sample."""
+    """The header; ``records`` is -1 if the recording was not finished, ``width`` is the number of bytes per sample."""
 
     patient: str
     recording: str
@@ -67,28 +66,28 @@ class Header:
 
     @property
     def record_bytes(self) -> int:
-        """Bytes of a data record."""
+        """Size of a data record in bytes."""
         return self.width * sum(signal.samples for signal in self.signals)
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens as EDF or BDF, with the size of its header where it belongs."""
+    """Whether a file starts as EDF or BDF and states the size of its header."""
     return source.opening[:8] in (_EDF, _BDF) and source.opening[184:192].strip().isdigit()
 
 
 def read(source: Source) -> Found:
-    """The leads in a file, at the rate that most of them have.
+    """Decode the signals at the rate that most leads have.
 
     Raises:
-        InputError: Where the header lies, where records overlap in time, or where there is too much.
+        InputError: If the header is wrong, records overlap in time, or there are too many samples.
     """
     header = parse(bytes(source.mapped[: 256 * (_MOST_SIGNALS + 1)]))
     every, notes = _records(header, source.mapped)
     first, last = (0, len(every)) if header.kind.endswith("+D") else source.part(1 / header.seconds, len(every))
     data = every[first:last]
     chosen = _chosen(header)
-    left = [signal.label for signal in header.signals if not (signal in chosen or signal.is_annotation)]
-    notes += [f"channels at another rate, or of states, left out: {listed(left)}"] if left else []
+    left_out = [signal.label for signal in header.signals if not (signal in chosen or signal.is_annotation)]
+    notes += [f"channels at another rate, or status channels, left out: {listed(left_out)}"] if left_out else []
     _refuse_many(len(chosen) * len(data) * chosen[0].samples)
     values = np.empty((len(chosen), len(data) * chosen[0].samples))
     for row, signal in zip(values, chosen, strict=True):
@@ -109,23 +108,23 @@ def read(source: Source) -> Found:
 
 
 def parse(raw: bytes) -> Header:
-    """The header at the beginning of ``raw``.
+    """Parse the header at the start of ``raw``.
 
     Raises:
-        InputError: Where a field is no number, or the sizes in it contradict each other.
+        InputError: If a field is not a number, or sizes contradict each other.
     """
     if len(raw) < 256:
-        raise InputError("the EDF header is cut off", "256 bytes at least were expected", "export it again")
+        raise InputError("the EDF header is truncated", "at least 256 bytes were expected", "export it again")
     width = 3 if raw.startswith(_BDF) else 2
     size, count = _whole(raw[184:192], "the size of the header"), _whole(raw[252:256], "the number of signals")
     if not 0 < count <= _MOST_SIGNALS or size != 256 * (count + 1) or size > len(raw):
-        found = f"the EDF header announces {count} signals and takes {size} bytes"
-        raise InputError(found, f"1 to {_MOST_SIGNALS} signals, and 256 bytes for each and 256 more, were expected")
+        found = f"the EDF header declares {count} signals and {size} bytes"
+        raise InputError(found, f"1 to {_MOST_SIGNALS} signals, and 256 bytes plus 256 per signal, were expected")
     records = _whole(raw[236:244], "the number of records")
     seconds = _real(raw[244:252], "the duration of a record")
     if records < -1 or seconds < 1e-6:
-        found = f"the EDF header announces {records} records of {seconds:g} s"
-        raise InputError(found, "numbers above 0 were expected", "export it again")
+        found = f"the EDF header declares {records} records of {seconds:g} s"
+        raise InputError(found, "positive numbers were expected", "export it again")
     signals: list[Signal] = []
     for number in range(count):
         last = signals[-1] if signals else None
@@ -135,7 +134,7 @@ def parse(raw: bytes) -> Header:
 
 
 def _signal(raw: bytes, number: int, count: int, at: int) -> Signal:
-    """The signal of this number; each kind of field stands for all signals in turn."""
+    """Parse the signal of this number; the header stores each field for all signals in turn."""
 
     def field(before: int, length: int) -> bytes:
         start = 256 + count * before + number * length
@@ -147,43 +146,43 @@ def _signal(raw: bytes, number: int, count: int, at: int) -> Signal:
     samples = _whole(field(216, 8), "the number of samples" + here)
     signal = Signal(_text(field(0, 16)), _text(field(96, 8)) or None, low, high, bottom, top, samples, at)
     if samples < 1 or not (signal.is_annotation or (low != high and bottom < top)):
-        found = f"signal {number + 1} of the EDF header goes from {low:g} to {high:g}, stored as {bottom} to {top}"
-        expected = "two different values, the stored ones in order, and a sample a record at least, were expected"
+        found = f"signal {number + 1} of the EDF header ranges from {low:g} to {high:g}, stored as {bottom} to {top}"
+        expected = "different values, a rising stored range, and at least one sample per record were expected"
         raise InputError(found, expected, "correct the header")
     return signal
 
 
 def _records(header: Header, raw: memoryview) -> tuple[np.ndarray, list[str]]:
-    """The bytes of the records, (record, byte), and what is odd about their number."""
+    """The bytes of the records, (record, byte), and notes on their number."""
     there = (len(raw) - header.size) // header.record_bytes
     records = there if header.records == -1 else header.records
     if not 0 < records <= there:
-        found = f"the EDF header announces {records} records of {header.record_bytes} bytes and the file holds {there}"
-        raise InputError(found, "one at least, and as many as announced, were expected", "copy or export it again")
-    notes = [f"the recording was never finished: {there} records were counted"] if header.records == -1 else []
+        found = f"the EDF header declares {records} records of {header.record_bytes} bytes and the file holds {there}"
+        raise InputError(found, "at least one, and as many as declared, were expected", "copy or export it again")
+    notes = [f"the recording was not finished: {there} records were counted"] if header.records == -1 else []
     over = len(raw) - header.size - records * header.record_bytes
-    notes += [f"{over} bytes behind the last whole record were passed over"] if over else []
+    notes += [f"{over} bytes after the last complete record were ignored"] if over else []
     size = records * header.record_bytes
     return np.frombuffer(raw, np.uint8, size, header.size).reshape(records, -1), notes
 
 
 def _chosen(header: Header) -> list[Signal]:
-    """The signals at the rate of most leads; where none is a lead, of most that may be one."""
+    """The signals at the most frequent rate of the leads, or of the signals that may be leads if none is named."""
     plain = [signal for signal in header.signals if not signal.is_annotation and signal.label != "Status"]
     leads = [signal for signal in plain if find_lead(signal.label)]
     named = [signal for signal in plain if re.match("e[ck]g", signal.label, re.IGNORECASE)]
     likely = leads or named or [signal for signal in plain if not is_other(signal.label)] or plain
     if not likely:
-        raise InputError("the EDF file holds annotations only", "a signal was expected", "name another file")
+        raise InputError("the EDF file holds annotations only", "a signal was expected", "choose another file")
     rates = [signal.samples for signal in likely]
     rate = max(rates, key=lambda samples: (rates.count(samples), samples))
     return [signal for signal in plain if signal.samples == rate]
 
 
 def _decode(signal: Signal, data: np.ndarray, width: int, row: np.ndarray) -> None:
-    """Put the samples of a signal, in its unit, into ``row``; in place, as they may be millions."""
+    """Decode the samples of a signal to its unit, in place into ``row``, which may hold millions of samples."""
     stored = np.ascontiguousarray(data[:, signal.at : signal.at + signal.samples * width])
-    if width == 3:  # the sign is in the highest byte, which moves to the top of 32 bits and back
+    if width == 3:  # 24 bits are placed at the top of 32 and shifted back, which keeps the sign
         wide = np.zeros((len(data), signal.samples, 4), np.uint8)
         wide[..., 1:] = stored.reshape(*wide.shape[:2], 3)
         steps = wide.view("<i4").ravel() >> 8
@@ -195,7 +194,7 @@ def _decode(signal: Signal, data: np.ndarray, width: int, row: np.ndarray) -> No
 
 
 def _texts(header: Header, data: np.ndarray) -> list[str]:
-    """The annotations, without the times."""
+    """The annotations without their times."""
     found = []
     for signal in header.signals:
         if signal.is_annotation:
@@ -208,29 +207,29 @@ def _texts(header: Header, data: np.ndarray) -> list[str]:
 
 
 def _onsets(header: Header, data: np.ndarray) -> np.ndarray:
-    """Seconds at which the records begin: the first annotation of each says so, without a text."""
+    """Start times of the records in seconds, from the first annotation of each record."""
     keeper = next((signal for signal in header.signals if signal.is_annotation), None)
     if keeper is None or len(data) > _MOST_PIECES:
-        found = f"the recording is interrupted (EDF+D), and its {len(data)} records are "
-        found += "too many to be placed" if keeper else "without their times"
+        found = f"the recording is interrupted (EDF+D), and its {len(data)} records "
+        found += "are too many" if keeper else "have no start times"
         raise InputError(found, "a time for each record was expected", "export it as continuous (EDF+C)")
     end = keeper.at + min(keeper.samples * header.width, 64)
     matches = [_ONSET.match(row.tobytes()) for row in data[:, keeper.at : end]]
     if None in matches:
-        found = f"the recording is interrupted (EDF+D), and record {matches.index(None) + 1} does not say when it began"
+        found = f"the recording is interrupted (EDF+D), and record {matches.index(None) + 1} has no start time"
         raise InputError(found, "a time for each record was expected", "export it as continuous (EDF+C)")
     return np.array([float(match[1]) for match in matches if match])
 
 
 def _placed(values: np.ndarray, onsets: np.ndarray, fs: float) -> tuple[np.ndarray, list[str]]:
-    """The samples where their records' times put them, NaN between."""
+    """The samples at the times of their records, NaN in the gaps."""
     per = values.shape[-1] // len(onsets)
     starts = np.rint((onsets - onsets[0]) * fs)
-    # Times are rounded: a record that begins within a sample of the end of another follows it.
+    # Times are rounded: a record that starts within one sample of the end of another follows it directly.
     gaps = np.flatnonzero(np.abs(np.diff(starts) - per) > 1) + 1
     if np.any(np.diff(starts) < per - 1):
         at = int(np.argmax(np.diff(starts) < per - 1)) + 2
-        found = f"record {at} of the interrupted recording (EDF+D) begins before the one above it has ended"
+        found = f"record {at} of the interrupted recording (EDF+D) starts before the end of the previous one"
         raise InputError(found, "records in order were expected", "export it again")
     if not len(gaps):
         return values, []
@@ -245,47 +244,54 @@ def _placed(values: np.ndarray, onsets: np.ndarray, fs: float) -> tuple[np.ndarr
     return whole, [f"the recording is interrupted: {lost:.3f} s in {len(gaps)} gaps hold no samples"]
 
 
-def _unpadded(values: np.ndarray, said: str, before: int, records: int) -> tuple[np.ndarray, list[str]]:
-    """The samples, with ``before`` of them not decoded, without those that ecggen wrote to fill its last record."""
+def _unpadded(values: np.ndarray, stated: str, before: int, records: int) -> tuple[np.ndarray, list[str]]:
+    """Remove the padding of the last record of a file written by ecggen.
+
+    Args:
+        values: Decoded samples (channel, time).
+        stated: Length of the recording in the annotation of ecggen, "" if absent.
+        before: Number of samples before ``values`` that were not decoded.
+        records: Number of decoded records.
+    """
     length = values.shape[-1]
-    count = int(said) - before if re.fullmatch(r"\d{1,9}", said, re.ASCII) else length
+    count = int(stated) - before if re.fullmatch(r"\d{1,9}", stated, re.ASCII) else length
     if not max(length - records, 0) < count < length:
         return values, []
-    return values[:, :count], [f"the last record was filled: cut from {length} to {count} samples"]
+    return values[:, :count], [f"padding of the last record removed: cut from {length} to {count} samples"]
 
 
-def _exact(fs: float, said: str) -> float:
-    """The rate as ecggen noted it, where the eight characters of a record's duration could not hold it."""
-    exact = float(said) if _NUMBER.fullmatch(said) else fs
+def _exact(fs: float, stated: str) -> float:
+    """The rate in the annotation of ecggen, if the eight characters of a record's duration could not represent it."""
+    exact = float(stated) if _NUMBER.fullmatch(stated) else fs
     return exact if abs(exact - fs) < 0.01 * fs else fs
 
 
 def _about(header: Header, texts: Sequence[str], codes: str) -> About:
-    """The patient and the recording; plain EDF knows no subfields, so that all of its text may name somebody."""
+    """Metadata; plain EDF has no subfields, so that all of its text may hold names and is identifying."""
     personal = {"statements": "; ".join(text for text in texts if not text.startswith("ecggen"))}
     recorded = "" if header.start == "01.01.8500.00.00" else header.start
     parts = header.patient.split()
     if len(parts) < 4 or parts[1] not in ("M", "F", "X"):
         return About(personal=personal | {"recorded": recorded, "name": header.patient, "people": header.recording})
     code, sex, birth, name, *more = ("" if part == "X" else part for part in parts)
-    words = [*("" if word in ("X", "ecggen") else word for word in header.recording.split()), "", "", "", "", ""][:5]
-    day = _day(words[1]) or _short_day(recorded)
+    fields = [*("" if word in ("X", "ecggen") else word for word in header.recording.split()), "", "", "", "", ""][:5]
+    day = _day(fields[1]) or _short_day(recorded)
     born = _day(birth)
-    said = next((years(word[4:]) for word in more if word.casefold().startswith("age_")), None)
-    age = said if said is not None or not (day and born and born <= day) else (day - born).days // 365.25
+    stated = next((years(word[4:]) for word in more if word.casefold().startswith("age_")), None)
+    age = stated if stated is not None or not (day and born and born <= day) else (day - born).days // 365.25
     personal |= {
         "name": " ".join([name, *(word for word in more if not word.casefold().startswith("age_"))]).replace("_", " "),
-        "patient_id": f"{code} {words[2]}",
+        "patient_id": f"{code} {fields[2]}",
         "birth_date": born.isoformat() if born else birth,
         "recorded": f"{day.isoformat()} {header.start[8:].replace('.', ':')}" if day else recorded,
-        "people": words[3].replace("_", " "),
-        "device_serial": words[4],
+        "people": fields[3].replace("_", " "),
+        "device_serial": fields[4],
     }
     return About(age, sex_of(sex), tuple(codes.split()), personal=personal)
 
 
 def _day(text: str) -> date | None:
-    """A day as EDF+ writes it, 02-AUG-1951."""
+    """Parse a date of EDF+, 02-AUG-1951."""
     match = re.fullmatch(r"(\d{2})-([A-Z]{3})-(\d{4})", text.upper(), re.ASCII)
     if match is None or match[2] not in MONTHS:
         return None
@@ -296,7 +302,7 @@ def _day(text: str) -> date | None:
 
 
 def _short_day(text: str) -> date | None:
-    """The day of the header, 02.08.51; 85 to 99 mean the last century."""
+    """Parse a date of the header, 02.08.51; the years 85 to 99 are 1985 to 1999."""
     match = re.match(r"(\d{2})\.(\d{2})\.(\d{2})", text, re.ASCII)
     if match is None:
         return None
@@ -308,7 +314,7 @@ def _short_day(text: str) -> date | None:
 
 def _refuse_many(samples: float) -> None:
     if samples > MOST_SAMPLES:
-        found = f"the recording, gaps included, takes {samples:.0f} samples in all channels"
+        found = f"the recording has {samples:.0f} samples over all channels, including gaps"
         raise InputError(found, f"at most {MOST_SAMPLES} were expected", "split it")
 
 
@@ -319,12 +325,12 @@ def _text(field: bytes) -> str:
 def _whole(field: bytes, what: str) -> int:
     text = _text(field)
     if not re.fullmatch(r"[-+]?\d{1,8}", text, re.ASCII):
-        raise InputError(f"{what} in the EDF header is no whole number", "one was expected", "export it again")
+        raise InputError(f"{what} in the EDF header is not an integer", "an integer was expected", "export it again")
     return int(text)
 
 
 def _real(field: bytes, what: str) -> float:
     text = _text(field).replace(",", ".")
     if not (_NUMBER.fullmatch(text) and abs(float(text)) < 1e30):
-        raise InputError(f"{what} in the EDF header is no number", "one was expected", "export it again")
+        raise InputError(f"{what} in the EDF header is not a number", "a number was expected", "export it again")
     return float(text)

@@ -1,8 +1,8 @@
-"""Writing EDF+: fixed ranges, and records chosen so that no sample is invented and none lost.
+"""EDF+ writer: fixed physical ranges, and record lengths for which no sample is added or lost.
 
-A range drawn from the signal fails on a flat lead and saturates unseen, so that it is ±5 mV here, or ±32.767 mV. The
-header gives the rate only as samples a record over eight characters of duration; where these cannot hold it exactly,
-the rate stands in an annotation beside the provenance, and so does the length where the last record had to be filled.
+The physical range is ±5 mV or ±32.767 mV; a range fitted to the signal fails on a flat lead. The header gives the
+rate only as samples per record divided by a duration of eight characters. If these cannot represent the rate exactly,
+an annotation holds it. Another annotation holds the length of the recording if the last record had to be padded.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ecggen.io.metadata import About
 from ecggen.io.normalise import provenance_lines, rate_text
 
 RANGES = (5.0, 32.767)
-"""mV above and below zero: the first that holds a lead is taken; steps of 0.15 and 1 µV."""
+"""Physical ranges in mV above and below zero, with steps of 0.15 and 1 µV; the first that holds a lead is used."""
 
 _TOP = 32767  # −32768 is left out, so that 0 mV is stored as 0
-_LARGEST_RECORD = 61_440  # bytes, as EDF of 1992 asks
-_LARGER = 16  # times that are borne where a sample would have to be invented; EDFlib reads 10 MB
+_LARGEST_RECORD = 61_440  # bytes, the limit of EDF of 1992
+_LARGER = 16  # factor by which a record may exceed the limit to avoid padding; EDFlib reads 10 MB
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """One record, its leads in steps of 0.15 µV (of 1 µV where a lead exceeds 5 mV).
+    """Encode one record in steps of 0.15 µV (1 µV for a lead that exceeds 5 mV).
 
     Raises:
-        InputError: Where a lead exceeds 32.767 mV, or the rate is beyond what the header can say.
+        InputError: If a lead exceeds 32.767 mV, or the header cannot represent the rate.
     """
     ranges = [_range(lead, float(row.abs().max())) for lead, row in zip(ecg.leads, ecg.signal[0], strict=True)]
     lines = provenance_lines(ecg) + ([f"ecggen-codes: {' '.join(about.codes)}"] if about.codes else [])
@@ -52,11 +52,11 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def record_of(samples: int, fs: float, room: int) -> tuple[int, str]:
-    """Samples of a data record, about ``room`` at most, and its duration in seconds as the header holds it.
+    """Number of samples per data record, at most about ``room``, and its duration in seconds as text of the header.
 
-    Of the lengths that divide the recording and give its rate exactly, the one nearest to a second. Where none does,
-    the longest that divides it, beyond ``room`` if need be. Where that is far beyond (a prime number of samples), one
-    that leaves a few to be filled.
+    The length nearest to one second is used among those that divide the recording and give its rate exactly. If there
+    is none, the longest one that divides it is used, which may exceed ``room``. If that is too long (a prime number of
+    samples), the last record is padded.
     """
     dividing = {
         part for one in range(1, math.isqrt(samples) + 1) if samples % one == 0 for part in (one, samples // one)
@@ -73,12 +73,13 @@ def record_of(samples: int, fs: float, room: int) -> tuple[int, str]:
     else:
         per = -(-samples // -(-samples // room))
     if not _duration(per, fs):
-        raise InputError(f"the sampling rate is {fs:g} Hz", "one that EDF can say was expected", "resample it first")
+        expected = "a rate that EDF can represent was expected"
+        raise InputError(f"the sampling rate is {fs:g} Hz", expected, "resample it first")
     return per, _duration(per, fs)
 
 
 def _duration(per: int, fs: float) -> str:
-    """Seconds of ``per`` samples to at most eight characters; "" where they are too many or miss by 1 %."""
+    """Duration of ``per`` samples in at most eight characters; "" if they do not represent it to 1 %."""
     seconds = per / fs
     if not 0 < seconds < 1e8:
         return ""
@@ -89,7 +90,7 @@ def _duration(per: int, fs: float) -> str:
 
 
 def _range(lead: str, peak: float) -> float:
-    """The narrowest range that holds a lead."""
+    """The narrowest range of ``RANGES`` that holds a lead."""
     for limit in RANGES:
         if peak <= limit:
             return limit
@@ -98,7 +99,7 @@ def _range(lead: str, peak: float) -> float:
 
 
 def _steps(ecg: ECG, ranges: Sequence[float], records: int, per: int) -> np.ndarray:
-    """The samples as they are stored, (record, byte); the last one is held where a record must be filled."""
+    """Stored samples, (record, byte); the last record is padded with the last sample."""
     scale = _TOP / np.array(ranges)[:, None]
     steps = np.clip(np.rint(ecg.signal[0].double().numpy() * scale), -_TOP, _TOP).astype("<i2")
     steps = np.pad(steps, ((0, 0), (0, records * per - ecg.samples)), mode="edge")
@@ -107,7 +108,7 @@ def _steps(ecg: ECG, ranges: Sequence[float], records: int, per: int) -> np.ndar
 
 
 def _annotations(lines: Sequence[str], records: int, seconds: str) -> np.ndarray:
-    """The annotations, (record, byte): when each record begins and, in the first, the lines."""
+    """Annotations, (record, byte): the start time of each record and, in the first, the lines."""
     plain = (" ".join(_CONTROL.sub(" ", line).split()) for line in lines)
     texts = [f"+{Decimal(seconds) * record:f}\x14\x14\0".encode() for record in range(records)]
     texts[0] += b"".join(f"+0\x14{line}\x14\0".encode() for line in plain)
@@ -117,12 +118,12 @@ def _annotations(lines: Sequence[str], records: int, seconds: str) -> np.ndarray
 
 
 def _header(ecg: ECG, about: About, records: int, seconds: str, rows: Sequence[tuple[str | None, float, int]]) -> bytes:
-    """The header above records of ``rows``: lead (None for the annotations), range in mV, samples a record."""
-    made = ecg.provenance is not None and bool(ecg.provenance.generated)
+    """Header for signals ``rows``: lead (None for the annotations), range in mV, samples per record."""
+    synthetic = ecg.provenance is not None and bool(ecg.provenance.generated)
     recorded = _moment(about.personal.get("recorded", ""))
-    recorded = recorded if recorded and 1985 <= recorded.year <= 2084 else None  # a year has two digits here
+    recorded = recorded if recorded and 1985 <= recorded.year <= 2084 else None  # the header has two-digit years
     day = f"{recorded.day:02}-{MONTHS[recorded.month - 1]}-{recorded.year}" if recorded else "X"
-    recording = f"Startdate {day} X X ecggen" + (" SYNTHETIC_not_for_diagnosis" if made else "")
+    recording = f"Startdate {day} X X ecggen" + (" SYNTHETIC_not_for_diagnosis" if synthetic else "")
     start = f"{recorded:%d.%m.%y%H.%M.%S}" if recorded else "01.01.8500.00.00"
     top = ("0", 8), (_patient(about), 80), (recording, 80), (start, 16), (256 * (len(rows) + 1), 8), ("EDF+C", 44)
     fields = [*top, (records, 8), (seconds, 8), (len(rows), 4)]
@@ -138,7 +139,7 @@ def _header(ecg: ECG, about: About, records: int, seconds: str, rows: Sequence[t
 
 
 def _patient(about: About) -> str:
-    """Code, sex, date of birth and name, X for what is not known, and the age."""
+    """Code, sex, date of birth and name, with X for unknown fields, and the age."""
     born = _moment(about.personal.get("birth_date", ""))
     birth = f"{born.day:02}-{MONTHS[born.month - 1]}-{born.year}" if born else "X"
     code, name = (_word(about.personal.get(kind, "")) for kind in ("patient_id", "name"))
@@ -147,12 +148,12 @@ def _patient(about: About) -> str:
 
 
 def _word(text: str) -> str:
-    """A text as one word of ASCII, X where there is none."""
+    """A text as one ASCII word; X if it is empty."""
     return re.sub(r"[^!-~]", "_", text.strip().encode("ascii", "replace").decode())[:40] or "X"
 
 
 def _moment(text: str) -> datetime | None:
-    """A day, with or without a time, as ISO writes it."""
+    """Parse an ISO date, with or without a time; None if it is none."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:

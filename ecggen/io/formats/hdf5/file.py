@@ -1,7 +1,7 @@
-"""HDF5 read by a process of its own, so that a broken file can end or stall nothing else.
+"""Access to HDF5 files in a separate process, so that a broken file cannot crash or block the caller.
 
-The C library has been ended, and kept busy for ever, by malformed files. It runs in ``process``, which is given
-some seconds and some memory; what it answers is checked here as if a stranger had sent it.
+Malformed files can crash the C library or make it run forever. It therefore runs in ``process`` with limited time and
+memory. Its answers are treated as untrusted input.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ecggen.io.formats.hdf5 import process as hdf5_process
 from ecggen.io.source import MOST_SAMPLES, optional, with_library
 
 SECONDS = 4.0
-"""Between the process being ready and its end."""
+"""Time limit from the readiness of the process to its end."""
 
 _LONGEST_LINE = 2**24
 
-TextMetadata = dict[str, Any]
+Attributes = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Hdf5:
     """An open file.
 
     Attributes:
-        objects: Of each group and array, by its path: shape (None for a group), kind of numbers, attributes.
-        ask: Gives the answer to a question, and bytes.
+        objects: For each path of a group or array: shape (None for a group), kind of numbers, attributes.
+        ask: Sends a request and returns the answer and its bytes.
     """
 
-    objects: dict[str, TextMetadata]
-    ask: Callable[..., tuple[TextMetadata, bytes]]
+    objects: dict[str, Attributes]
+    ask: Callable[..., tuple[Attributes, bytes]]
 
     def shape(self, path: str) -> tuple[int, ...] | None:
-        """The shape of an array of numbers; None where there is none of this path."""
+        """Shape of an array of numbers; None if there is none at this path."""
         metadata = self.objects.get(path, {})
         return (
             tuple(metadata["shape"])
@@ -55,7 +55,7 @@ class Hdf5:
         )
 
     def array(self, path: str, row: int | None = None) -> np.ndarray:
-        """The values of an array, or of one row of it."""
+        """Values of an array, or of one row of it."""
         answer, content = self.ask(path=path, row=row)
         if "words" in answer:
             return np.array(answer["words"], dtype=np.str_)
@@ -64,12 +64,12 @@ class Hdf5:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Hdf5]:
-    """The file, in a process that is ended whatever happens."""
+    """Open a file in a separate process, which is always terminated at the end."""
     with optional("h5py", "hdf5"):
         if find_spec("h5py") is None:
             raise ImportError
     command = [sys.executable, "-P", hdf5_process.__file__, str(path.absolute()), str(MOST_SAMPLES)]
-    # Threads of a linear algebra that is not used would take address space.
+    # The threads of an unused linear algebra library would take address space.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HDF5_")}
     environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
     pipe, none = subprocess.PIPE, subprocess.DEVNULL
@@ -85,34 +85,35 @@ def opened(path: Path) -> Iterator[Hdf5]:
             process.kill()
 
 
-def _ask(process: subprocess.Popen[bytes], **question: Any) -> tuple[TextMetadata, bytes]:
-    """The answer of the process, and the bytes behind it."""
+def _ask(process: subprocess.Popen[bytes], **question: Any) -> tuple[Attributes, bytes]:
+    """Send a request to the process; return its answer and the bytes that follow."""
     try:
         answer, content = _exchange(process, json.dumps(question).encode() + b"\n")
     except Exception as error:
-        found = f"the HDF5 file ends its library, or keeps it busy for more than {SECONDS:g} s"
-        raise InputError(found, "a whole one was expected", "save it again") from error
+        found = f"the HDF5 file crashes the library, or takes more than {SECONDS:g} s"
+        raise InputError(found, "a valid file was expected", "save it again") from error
     refused = answer.get("refused")
     if refused == "size":
-        raise InputError(f"the array holds more than {MOST_SAMPLES} samples", "a shorter one was expected", "split it")
+        found = f"the array holds more than {MOST_SAMPLES} samples"
+        raise InputError(found, "a smaller array was expected", "split it")
     if refused == "elsewhere":
-        found = "the array lies outside the file, in huge pieces, or is packed in a rare way"
-        raise InputError(found, "numbers in the file itself, packed by gzip or LZF, were expected", "save it again")
+        found = "the array is stored outside the file, in huge chunks, or with an unsupported compression"
+        raise InputError(found, "numbers in the file itself, compressed by gzip or LZF, were expected", "save it again")
     if refused:
-        raise InputError("the HDF5 file is broken", "a whole one was expected", "save it again")
+        raise InputError("the HDF5 file is broken", "a valid file was expected", "save it again")
     return answer, content
 
 
-def _exchange(process: subprocess.Popen[bytes], question: bytes) -> tuple[TextMetadata, bytes]:
-    """A question put, its answer taken."""
+def _exchange(process: subprocess.Popen[bytes], question: bytes) -> tuple[Attributes, bytes]:
+    """Send a request and receive the answer."""
     assert process.stdin
-    # Written without a buffer: nothing is left to be flushed into a process that has ended.
+    # Written without a buffer, so that nothing remains to be flushed into a terminated process.
     os.write(process.stdin.fileno(), question)
     return _answer(process)
 
 
-def _answer(process: subprocess.Popen[bytes]) -> tuple[TextMetadata, bytes]:
-    """A line of JSON and the bytes that it announces; anything else is an error."""
+def _answer(process: subprocess.Popen[bytes]) -> tuple[Attributes, bytes]:
+    """Receive a line of JSON and the bytes that it declares; anything else is an error."""
     assert process.stdout
     answer = json.loads(process.stdout.readline(_LONGEST_LINE))
     size = answer["bytes"]

@@ -1,8 +1,8 @@
-"""HDF5 in a process of its own: a broken file may end or stall the C library, and then ends this process only.
+"""The separate process that reads HDF5, so that a broken file can crash or block this process only.
 
-Started by ``hdf5_file`` with the file's path, it says when it is ready, then answers each line of JSON on its standard
-input with a line of JSON and, where values are asked for, their bytes. Links other than hard ones, data in other
-files, and filters that would load a plugin are left alone. Nothing of ecggen is imported: the process has to start
+``file`` starts it with the path of the HDF5 file. It reports when it is ready, then answers each line of JSON on its
+standard input with a line of JSON and, if values are requested, their bytes. Soft and external links, data in other
+files, and filters that need a plugin are not followed. No module of ecggen is imported, so that the process starts
 quickly.
 """
 
@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 SECONDS = 3
-"""Of computing, in all."""
+"""Limit of computing time in seconds."""
 
 _MOST_MEMORY = 1200 * 1024**2
 _MOST_OBJECTS = 2000
@@ -26,33 +26,33 @@ _LONGEST_ATTRIBUTE = 2**16
 _LARGEST_CHUNK = 2**26
 _LONGEST_NAME = 256
 _DEEPEST = 4
-_PLAIN_FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, Fletcher's checksum, LZF: those that h5py brings along
+_PLAIN_FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, Fletcher's checksum, LZF: those that h5py includes
 
 
 def main(path: str, most_samples: int) -> None:
-    """Answer questions about a file until there are no more.
+    """Answer requests for a file until the input ends.
 
     Args:
         path: The file.
-        most_samples: How many an array may hold.
+        most_samples: Largest number of samples of an array.
     """
     import h5py
 
     _limit()
-    _tell({})
+    _send({})
     line = sys.stdin.readline()
     try:
         with h5py.File(path, "r", driver="sec2", locking=False) as file:
             objects = dict(islice(_walk(h5py, file, "", set()), _MOST_OBJECTS))
             while line:
-                _tell(*_answer(h5py, objects, json.loads(line), most_samples))
+                _send(*_answer(h5py, objects, json.loads(line), most_samples))
                 line = sys.stdin.readline()
-    except Exception:  # the words of the library may quote the file
-        _tell({"refused": "broken"})
+    except Exception:  # messages of the library may quote the file and are not passed on
+        _send({"refused": "broken"})
 
 
 def _limit() -> None:
-    """Seconds and bytes that this process may take; Windows knows no such limits."""
+    """Limit the time and memory of this process; Windows does not support such limits."""
     try:
         import resource
     except ImportError:
@@ -65,7 +65,7 @@ def _limit() -> None:
 
 
 def _walk(h5py: Any, group: Any, above: str, walked: set[int]) -> Iterator[tuple[str, Any]]:
-    """The groups and arrays that hard links lead to, by their paths; each group once, however many links lead there."""
+    """Groups and arrays that are reachable by hard links, with their paths; each group once."""
     address = h5py.h5o.get_info(group.id).addr
     if address in walked or above.count("/") > _DEEPEST:
         return
@@ -87,7 +87,7 @@ def _walk(h5py: Any, group: Any, above: str, walked: set[int]) -> Iterator[tuple
 def _answer(
     h5py: Any, objects: dict[str, Any], question: dict[str, Any], most: int
 ) -> tuple[dict[str, Any], bytes | memoryview]:
-    """What lies in the file, or the values of one array, or of a row of it."""
+    """Answer a request for the contents of the file, or for the values of an array or of one of its rows."""
     import numpy
 
     if "path" not in question:
@@ -99,31 +99,31 @@ def _answer(
     if math.prod(shape) > most:
         return {"refused": "size"}, b""
     if h5py.check_string_dtype(data.dtype):
-        words = numpy.ravel(data.asstr(errors="replace")[()]).tolist()
-        return {"words": [str(word)[:_LONGEST_NAME] for word in words]}, b""
+        texts = numpy.ravel(data.asstr(errors="replace")[()]).tolist()
+        return {"words": [str(text)[:_LONGEST_NAME] for text in texts]}, b""
     values = numpy.asarray(data[()] if row is None else data[row])
     values = numpy.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(shape)
     return {"dtype": values.dtype.str, "shape": shape}, values.data
 
 
 def _known(h5py: Any, objects: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The facts of each object that can be told."""
+    """Description of each object that can be read."""
     for path, one in objects.items():
         with suppress(Exception):
-            yield path, _facts(h5py, one)
+            yield path, _described(h5py, one)
 
 
-def _facts(h5py: Any, one: Any) -> dict[str, Any]:
-    """Shape, kind of numbers and attributes; the shape is None for a group."""
+def _described(h5py: Any, one: Any) -> dict[str, Any]:
+    """Shape, kind of numbers and attributes of an object; the shape of a group is None."""
     is_array = isinstance(one, h5py.Dataset)
-    words = is_array and h5py.check_string_dtype(one.dtype) is not None
-    kind = "" if not is_array else "U" if words else one.dtype.kind
+    is_text = is_array and h5py.check_string_dtype(one.dtype) is not None
+    kind = "" if not is_array else "U" if is_text else one.dtype.kind
     shape = one.shape if is_array else None
     return {"shape": shape, "kind": kind, "attributes": _attributes(h5py, one)}
 
 
 def _attributes(h5py: Any, one: Any) -> dict[str, Any]:
-    """The attributes that are a few numbers or words."""
+    """Attributes that are short numbers or texts."""
     found = {}
     for name in islice(one.attrs, _MOST_ATTRIBUTES):
         try:
@@ -139,7 +139,7 @@ def _attributes(h5py: Any, one: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and words as JSON has them."""
+    """Convert numbers and texts to types of JSON."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list):
@@ -150,19 +150,20 @@ def _plain(value: Any) -> Any:
 
 
 def _is_plain(h5py: Any, data: Any) -> bool:
-    """Whether the values lie in this file, in pieces of bearable size, packed by filters that are at hand."""
-    how = data.id.get_create_plist()
-    if how.get_layout() not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED) or how.get_external_count():
+    """Whether the values are stored in this file, in chunks of limited size, with supported filters only."""
+    plist = data.id.get_create_plist()
+    layouts = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
+    if plist.get_layout() not in layouts or plist.get_external_count():
         return False
-    filters = {how.get_filter(number)[0] for number in range(min(how.get_nfilters(), 32))}
-    words = h5py.check_string_dtype(data.dtype) is not None
-    if not filters <= _PLAIN_FILTERS or not (words or data.dtype.kind in "biuf"):
+    filters = {plist.get_filter(number)[0] for number in range(min(plist.get_nfilters(), 32))}
+    is_text = h5py.check_string_dtype(data.dtype) is not None
+    if not filters <= _PLAIN_FILTERS or not (is_text or data.dtype.kind in "biuf"):
         return False
     return not data.chunks or math.prod(data.chunks) * data.dtype.itemsize <= _LARGEST_CHUNK
 
 
-def _tell(answer: dict[str, Any], content: bytes | memoryview = b"") -> None:
-    """A line of JSON, and the bytes that it announces."""
+def _send(answer: dict[str, Any], content: bytes | memoryview = b"") -> None:
+    """Write a line of JSON, followed by the bytes that it declares."""
     out = sys.stdout.buffer
     size = content.nbytes if isinstance(content, memoryview) else len(content)
     out.write(json.dumps(answer | {"bytes": size}).encode() + b"\n")

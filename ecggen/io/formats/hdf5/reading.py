@@ -1,7 +1,6 @@
-"""HDF5: sets of recordings as CODE-15 % publishes them, OpenSignals' files of a wearable, and arrays of anybody's.
+"""HDF5 reader: data sets in the format of CODE-15 %, OpenSignals files of wearables, and plain arrays.
 
-In files of neither kind, arrays and attributes are looked for by the names that npz has: ``signal``, ``leads``,
-``fs``, ``unit``.
+In plain files, arrays and attributes are found by the names of the npz format: ``signal``, ``leads``, ``fs``, ``unit``.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ _ALSO = {
     "unit": ("unit", "units"),
     "provenance": ("provenance",),
 }
-"""Names of the attributes that say what an npz has in arrays."""
+"""Names of attributes that correspond to the arrays of an npz file."""
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens with HDF5's mark."""
+    """Whether a file starts with the signature of HDF5."""
     return source.content is None and source.opening.startswith(MAGIC)
 
 
 def contents(source: Source) -> list[str]:
-    """Names of the recordings, where there are several: numbers of exams, devices, or records of a batch."""
+    """Names of the recordings, if there are several: exam numbers, devices, or records of a batch."""
     with opened(source.path) as file:
         if code15.is_code(file):
             names = list(code15.exams(file))
@@ -45,7 +44,7 @@ def contents(source: Source) -> list[str]:
 
 
 def read(source: Source) -> Found:
-    """The recording that is asked for."""
+    """Decode the requested recording."""
     with opened(source.path) as file:
         if code15.is_code(file):
             return code15.exam(file, source.record)
@@ -55,7 +54,7 @@ def read(source: Source) -> Found:
 
 
 def _arrays(file: Hdf5, named: int | None) -> Found:
-    """Arrays at the top, and attributes, by the names that npz has; waves of one length are channels."""
+    """Arrays in the root group, and attributes, by the names of npz; one-dimensional arrays are channels."""
     tops = {
         path[1:]: metadata
         for path, metadata in file.objects.items()
@@ -74,8 +73,8 @@ def _arrays(file: Hdf5, named: int | None) -> Found:
         *(metadata["attributes"] for metadata in tops.values()),
     ]
     for name, others in _ALSO.items():
-        said = next((one[other] for one in attributes for other in others if one.get(other) is not None), [])
-        values = with_library("HDF5 file", np.array, said)
+        stated = next((one[other] for one in attributes for other in others if one.get(other) is not None), [])
+        values = with_library("HDF5 file", np.array, stated)
         if name not in arrays and values.size and values.dtype.kind in "biufU":
             arrays[name] = values
     if not any(array.ndim in (2, 3) and array.dtype.kind != "U" for array in arrays.values()):
@@ -84,13 +83,13 @@ def _arrays(file: Hdf5, named: int | None) -> Found:
 
 
 def _waves(arrays: dict[str, np.ndarray]) -> Found:
-    """Arrays of one dimension and one length, each a channel called as the array."""
+    """One-dimensional arrays of equal length as channels, named as the arrays."""
     numbers = {name: one for name, one in arrays.items() if name not in _ALSO and one.dtype.kind != "U"}
     waves = {name: one for name, one in numbers.items() if one.ndim == 1 and one.size > 1}
     fs = npz.scalar(arrays, "fs")
     if len({wave.shape for wave in waves.values()}) != 1:
         here = listed(f"{name} {array.shape}" for name, array in arrays.items()) or "no array of numbers"
-        raise InputError(f"it holds {here}", "'signal' (lead, time), or arrays (time,) of one length, were expected")
+        raise InputError(f"it holds {here}", "'signal' (lead, time), or arrays (time,) of equal length, were expected")
     unit = npz.scalar(arrays, "unit")
     units = (str(unit) if unit is not None else None,) * len(waves)
     rate = float(fs) if isinstance(fs, int | float) else None

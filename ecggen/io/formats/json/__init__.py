@@ -1,1 +1,1 @@
-"""JSON: plain lists of numbers, FHIR's Observation and phone exports."""
+"""JSON: plain lists of numbers, FHIR Observations and exports of phones."""

@@ -1,6 +1,6 @@
-"""What a file of JSON holds, read carefully: bounded in size, nothing said twice, numbers that are numbers.
+"""Parsing of JSON files: limits on size, no repeated keys, strict numbers, and metadata.
 
-Of what stands beside the samples only the kinds of ``PERSONAL`` are taken, and only as personal.
+Of the other fields in a file, only those of the kinds in ``PERSONAL`` are read, as identifying metadata.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ecggen.io.metadata import About, sex_of, years
 from ecggen.io.source import Source, with_library
 
 MOST_BYTES = 32 * 1024**2
-"""Bytes of a file: a list of the shortest texts takes twelve times as much memory."""
+"""Largest file in bytes; a list of the shortest texts takes twelve times as much memory."""
 MOST_LISTS = 2**20
-"""Lists and objects in a file; an empty one takes 24 times as much memory as its text."""
+"""Largest number of lists and objects in a file; an empty one takes 24 times as much memory as its text."""
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|hertz)?", re.ASCII | re.IGNORECASE)
 
@@ -48,14 +48,14 @@ _PERSONAL = {
     "people": ("performer", "physician", "doctor", "technician", "operator"),
     "statements": ("classification", "interpretation", "diagnosis", "report", "note", "notes", "comment", "symptoms"),
 }
-"""Keys that hold what identifies somebody, without case and signs, by kind."""
+"""Keys of identifying metadata in lower case without punctuation, by kind."""
 
 
 def loaded(source: Source) -> Any:
-    """What the JSON in a file holds.
+    """Parse the JSON in a file.
 
     Raises:
-        InputError: Where it is none, too large, too deep, or says something twice.
+        InputError: If it is not valid JSON, too large, too deep, or repeats a key.
     """
     if source.size > MOST_BYTES:
         found = f"the file holds {source.size / 1024**2:.0f} MB"
@@ -67,24 +67,25 @@ def loaded(source: Source) -> Any:
 
 
 def samples(values: Any) -> np.ndarray:
-    """A list of numbers as (time,); null is NaN.
+    """Convert a list of numbers to an array (time,); null becomes NaN.
 
     Raises:
-        InputError: Where it is none: text, true, or a number too large to be one.
+        InputError: If an element is not a number or null, or is too large.
     """
     if not isinstance(values, list) or not set(map(type, values)) <= {int, float, type(None)}:
-        raise InputError("a list of samples holds something else", "numbers, or null for a missing one, were expected")
+        found = "a list of samples holds other values"
+        raise InputError(found, "numbers, or null for a missing sample, were expected")
     try:
-        return np.array(values, np.float64)  # in which None is NaN
+        return np.array(values, np.float64)  # converts None to NaN
     except OverflowError as error:
         raise InputError("a sample has hundreds of digits", "a voltage was expected") from error
 
 
 def rate(value: Any) -> float | None:
-    """Hz as a file says it: 500, or "500 Hz"; None where it says nothing.
+    """Parse a sampling rate in Hz: 500, or "500 Hz"; None if ``value`` is None.
 
     Raises:
-        InputError: Where it says something else.
+        InputError: If it is something else.
     """
     if value is None:
         return None
@@ -92,12 +93,12 @@ def rate(value: Any) -> float | None:
         return float(value)
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or not 0 < float(match[1]) < 1e9:
-        raise InputError("the sampling rate in the file is no number above zero", "as in 500 was expected")
+        raise InputError("the sampling rate in the file is not a positive number", "a number such as 500 was expected")
     return float(match[1])
 
 
 def folded(content: Mapping[str, Any]) -> dict[str, Any]:
-    """An object by its keys without case and signs; of keys that are then alike, the first."""
+    """An object with normalised keys (see ``bare``); of keys that become equal, the first is kept."""
     plain: dict[str, Any] = {}
     for key, value in content.items():
         plain.setdefault(bare(key), value)
@@ -105,19 +106,19 @@ def folded(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bare(key: str) -> str:
-    """A key without case and signs."""
+    """A key in lower case without punctuation."""
     return re.sub(r"[^a-z0-9]", "", key.casefold())
 
 
 def about(content: Mapping[str, Any]) -> About:
-    """What an object, given by its folded keys, says of the patient."""
+    """Metadata of the patient in an object with normalised keys."""
     personal = {kind: " ".join(texts(content.get(key)) for key in keys) for kind, keys in _PERSONAL.items()}
     age, sex = (texts(content.get(key)) for key in ("age", "sex" if "sex" in content else "gender"))
     return About(years(age) if age else None, sex_of(sex), personal=personal)
 
 
 def texts(value: Any, depth: int = 4) -> str:
-    """All that a value says, in one line, as far as a line reaches."""
+    """All texts and numbers in a value, in one line of limited length."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value)[:200]
     if not depth or not isinstance(value, (list, dict)):
@@ -127,8 +128,8 @@ def texts(value: Any, depth: int = 4) -> str:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that stands twice would hide a lead."""
+    """Build an object; a repeated key would hide a lead and is rejected."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise InputError("a key stands twice in an object of the JSON", "each once was expected", "rename one")
+        raise InputError("a key occurs twice in an object of the JSON", "each key once was expected", "rename one")
     return content

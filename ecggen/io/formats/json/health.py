@@ -1,7 +1,7 @@
-"""A watch's electrocardiograms as phones export them in JSON: Health Auto Export, and others after HealthKit.
+"""ECGs of a watch as phones export them to JSON: Health Auto Export, and other programs that use HealthKit.
 
-Each recording holds its rate and ``voltageMeasurements``: an object a sample with its voltage and unit, or (as
-react-native-health writes) a pair of seconds and volts. HealthKit knows one lead of a watch, one like lead I.
+A recording holds its rate and ``voltageMeasurements``: for each sample an object with voltage and unit, or (from
+react-native-health) a pair of seconds and volts. HealthKit defines one lead for a watch, similar to lead I.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ecggen.io.normalise import Found
 
 _VOLTAGES = "voltageMeasurements"
 _UNITS = {"voltage": None, "microVolts": "uV", "milliVolts": "mV", "volts": "V"}
-"""Keys of a sample, and the unit that the key itself says."""
+"""Keys of a sample, with the unit that the key implies."""
 
 
 def recordings(content: Any) -> list[dict[str, Any]]:
-    """The recordings in a file; empty where it holds none of a watch."""
+    """The recordings of a watch in a file; empty if it holds none."""
     for key in ("data", "ecg", "recording"):
         if isinstance(content, dict) and isinstance(content.get(key), (dict, list)):
             content = content[key]
@@ -29,20 +29,20 @@ def recordings(content: Any) -> list[dict[str, Any]]:
 
 
 def found(recording: dict[str, Any]) -> Found:
-    """What one recording says.
+    """Decode one recording.
 
     Raises:
-        InputError: Where its samples differ in form or in unit.
+        InputError: If its samples differ in format or unit.
     """
     values, unit = _voltages(recording[_VOLTAGES])
-    said = folded(recording)
-    lead, announced = said.get("lead"), said.get("numberofvoltagemeasurements")
-    notes = [] if isinstance(lead, str) else ["the file names no lead; a watch records one like lead I"]
-    if type(announced) is int and announced != len(values):
-        notes.append(f"the file announces {str(announced)[:12]} samples and holds {len(values)}")
-    fs = rate(said.get("samplingfrequency"))
+    fields = folded(recording)
+    lead, declared = fields.get("lead"), fields.get("numberofvoltagemeasurements")
+    notes = [] if isinstance(lead, str) else ["the file names no lead; a watch records a lead similar to lead I"]
+    if type(declared) is int and declared != len(values):
+        notes.append(f"the file declares {str(declared)[:12]} samples and holds {len(values)}")
+    fs = rate(fields.get("samplingfrequency"))
     name = lead if isinstance(lead, str) else "I"
-    return Found(values[None], (name,), (unit,), fs, about=about(said), notes=tuple(notes))
+    return Found(values[None], (name,), (unit,), fs, about=about(fields), notes=tuple(notes))
 
 
 def _voltages(measured: list[Any]) -> tuple[np.ndarray, str | None]:
@@ -53,8 +53,9 @@ def _voltages(measured: list[Any]) -> tuple[np.ndarray, str | None]:
         return samples(measured), None
     key = next((key for key in _UNITS if measured and key in measured[0]), None)
     if key is None or not all(key in one for one in measured):
-        raise InputError("a sample of the recording has no voltage", "one each was expected", "export it again")
+        found_here = "a sample of the recording has no voltage"
+        raise InputError(found_here, "one voltage per sample was expected", "export it again")
     units = {str(one.get("units", one.get("unit", _UNITS[key])) or "") for one in measured}
     if len(units) > 1:
-        raise InputError("the samples of the recording differ in unit", "one was expected", "export it again")
+        raise InputError("the samples of the recording differ in unit", "one unit was expected", "export it again")
     return samples([one[key] for one in measured]), next(iter(units)) or None

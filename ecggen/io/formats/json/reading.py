@@ -1,12 +1,12 @@
-"""JSON: lists of numbers under the names of their leads, in the few shapes that leave nothing in doubt.
+"""JSON reader: lists of numbers by lead, in one of the following unambiguous shapes.
 
     {"fs": 500, "unit": "mV", "leads": {"I": [0.1, …], "II": […]}}
     {"fs": 500, "unit": "mV", "leads": ["I", "II"], "signal": [[0.1, …], […]]}
     {"fs": 500, "unit": "mV", "I": [0.1, …], "II": […]}
     [0.1, …]
 
-null is a missing sample; text is no number. What a phone exports of a watch, and FHIR's Observations, are told apart
-here and read in ``health_json`` and ``fhir_json``.
+null is a missing sample; text is not accepted as a number. Exports of a watch by a phone and FHIR Observations are
+detected here and decoded in ``health`` and ``fhir``.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _UNITS = ("unit", "units")
 _NAMES = ("leads", "leadnames", "signames", "channels", "channelnames")
 _SIGNALS = ("signal", "signals", "psignal", "data", "samples", "values", "ecg")
 _AROUND = ("metadata", "meta", "header", "info", "attributes")
-"""Keys of objects in which the others may stand."""
+"""Keys of objects that may hold the other fields."""
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file is text and opens as an object or a list."""
+    """Whether a file is text and starts as an object or a list."""
     return _OPENING.match(source.head) is not None
 
 
 def read(source: Source) -> Found:
-    """The recording in a file, or the one asked for."""
+    """Decode the requested recording, or the only one."""
     content = loaded(source)
     for several, one in ((health.recordings, health.found), (fhir.recordings, fhir.found)):
         if recordings := several(content):
@@ -49,7 +49,7 @@ def read(source: Source) -> Found:
 
 
 def contents(source: Source) -> list[str]:
-    """Numbers of the recordings, for a file that holds several; their dates are personal."""
+    """Numbers of the recordings of a file that holds several; their dates would be identifying."""
     content = loaded(source)
     recordings = health.recordings(content) or fhir.recordings(content)
     return _numbered(recordings) if len(recordings) > 1 else []
@@ -60,35 +60,33 @@ def _numbered(recordings: Sequence[Any]) -> list[str]:
 
 
 def _found(content: Any, channels: int | None) -> Found:
-    """The recording in a file that is of nobody's own form."""
+    """Decode a file of one of the plain shapes."""
     if isinstance(content, list):
         content = {"signal": content}
     if not isinstance(content, dict):
         raise _shapeless()
-    said = folded(content)
+    fields = folded(content)
     for key in _AROUND:
-        if isinstance(said.get(key), dict):
-            said = folded(said[key]) | said
-    names, rows = _signals(content, said, channels)
+        if isinstance(fields.get(key), dict):
+            fields = folded(fields[key]) | fields
+    names, rows = _signals(content, fields, channels)
     if len({len(row) for row in rows}) > 1:
-        raise InputError("the leads of the file are of different length", "one length was expected")
-    rates = {rate(said[key]) for key in _RATES if key in said}
+        raise InputError("the leads of the file have different lengths", "one length was expected")
+    rates = {rate(fields[key]) for key in _RATES if key in fields}
     if len(rates) > 1:
         raise InputError("the file gives two sampling rates", "one was expected", "delete the other")
-    comments = said.get("comments")
-    said_here = comments if isinstance(comments, list) else []
-    lines = [
-        line for line in said_here if isinstance(line, str) and line.startswith("ecggen")
-    ]  # others may name people
-    units = _units(_first(said, _UNITS), names)
-    beside = [key for key in _numbers(content) if key not in names and bare(key) not in _SIGNALS]
-    notes = (f"{len(beside)} lists beside the leads, of another length, were left out",) if beside else ()
-    return Found(np.stack(rows), names, units, next(iter(rates), None), tuple(lines), about(said), notes)
+    comments = fields.get("comments")
+    texts = [line for line in comments if isinstance(line, str)] if isinstance(comments, list) else []
+    own = tuple(line for line in texts if line.startswith("ecggen"))  # other comments may hold names
+    units = _units(_first(fields, _UNITS), names)
+    others = [key for key in _numbers(content) if key not in names and bare(key) not in _SIGNALS]
+    notes = (f"{len(others)} other lists, of another length, were left out",) if others else ()
+    return Found(np.stack(rows), names, units, next(iter(rates), None), own, about(fields), notes)
 
 
-def _signals(content: dict, said: dict, channels: int | None) -> tuple[tuple[str | None, ...], Sequence[np.ndarray]]:
-    """The names of the leads and their samples."""
-    leads, signal = _first(said, _NAMES), _first(said, _SIGNALS)
+def _signals(content: dict, fields: dict, channels: int | None) -> tuple[tuple[str | None, ...], Sequence[np.ndarray]]:
+    """Names of the leads, and their samples."""
+    leads, signal = _first(fields, _NAMES), _first(fields, _SIGNALS)
     if isinstance(leads, list) and leads and all(isinstance(name, str) for name in leads):
         return tuple(leads), _table(signal, len(leads))
     if isinstance(signal, list) and signal and isinstance(signal[0], list):
@@ -101,20 +99,20 @@ def _signals(content: dict, said: dict, channels: int | None) -> tuple[tuple[str
 
 
 def _lists(content: dict) -> dict[str, list]:
-    """The lists of numbers in the file's own object: the signal, leads, and what is as long as they are."""
+    """Lists of numbers in the outer object that are signals or leads, and other lists of the same length."""
     lists = _numbers(content)
     known = [key for key in lists if bare(key) in _SIGNALS or find_lead(key)] or list(filter(is_other, lists))
     return {key: one for key, one in lists.items() if key in known or (known and len(one) == len(lists[known[0]]))}
 
 
 def _numbers(content: dict) -> dict[str, list]:
-    """The lists in the file's own object that begin with a number."""
+    """Lists in the outer object that start with a number."""
     lists = {key: one for key, one in content.items() if isinstance(one, list) and one}
     return {key: one for key, one in lists.items() if isinstance(one[0], (int, float, type(None)))}
 
 
 def _table(signal: Any, channels: int | None) -> Sequence[np.ndarray]:
-    """Rows of samples as (channel, time), whichever way the file holds them."""
+    """Rows of samples as (channel, time), in whichever orientation the file holds them."""
     if channels is None:
         raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
     if not isinstance(signal, list) or not signal:
@@ -122,11 +120,11 @@ def _table(signal: Any, channels: int | None) -> Sequence[np.ndarray]:
     if not isinstance(signal[0], list):
         signal = [signal]
     if not all(isinstance(row, list) for row in signal) or len({len(row) for row in signal}) > 1:
-        raise InputError("the rows of the signal are of different length", "one length was expected")
+        raise InputError("the rows of the signal have different lengths", "one length was expected")
     across, along = len(signal), len(signal[0])
     if (across == channels) == (along == channels):
         found = f"{channels} leads are named and the signal is {across} lists of {along}"
-        raise InputError(found, "one of the two numbers, not both, was expected to be the leads'")
+        raise InputError(found, "exactly one of the two numbers was expected to be the number of leads")
     return [samples(row) for row in (signal if across == channels else map(list, zip(*signal, strict=True)))]
 
 
@@ -134,17 +132,17 @@ def _units(unit: Any, names: Sequence[str | None]) -> tuple[str | None, ...]:
     """The unit of each lead: one for all, a list, or by name."""
     if unit is None or isinstance(unit, str):
         return (unit,) * len(names)
-    said = unit if isinstance(unit, list) else [unit.get(name) for name in names] if isinstance(unit, dict) else []
-    if len(said) != len(names) or not all(one is None or isinstance(one, str) for one in said):
-        raise InputError("the units in the file are not one for each lead", 'as in "unit": "mV" was expected')
-    return tuple(said)
+    units = unit if isinstance(unit, list) else [unit.get(name) for name in names] if isinstance(unit, dict) else []
+    if len(units) != len(names) or not all(one is None or isinstance(one, str) for one in units):
+        raise InputError("the file does not give one unit per lead", 'an entry such as "unit": "mV" was expected')
+    return tuple(units)
 
 
-def _first(said: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    return next((said[key] for key in keys if key in said), None)
+def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((fields[key] for key in keys if key in fields), None)
 
 
 def _shapeless() -> InputError:
     shape = '{"fs": 500, "unit": "mV", "leads": {"I": [0.1, …], "II": […]}}'
     other = '{"fs": 500, "unit": "mV", "leads": ["I", "II"], "signal": [[0.1, …], […]]}'
-    return InputError("the JSON holds no signal that ecggen can find", f"{shape} or {other} was expected")
+    return InputError("no signal was found in the JSON", f"{shape} or {other} was expected")

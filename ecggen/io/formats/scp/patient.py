@@ -1,4 +1,4 @@
-"""The patient in a file of SCP-ECG: section 1, fields of a tag, a length and a value, and the report of section 8."""
+"""Patient data of SCP-ECG: section 1 (fields of tag, length and value), and the report of section 8."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from ecggen.io.metadata import About
 
 _MOST_BYTES = 2**16
-"""Of a section that are read; a field has 64 and seldom more."""
+"""Number of bytes of a section that are read; a field rarely has more than 64."""
 _YEARS = {1: 1.0, 2: 12.0, 3: 52.18, 4: 365.25, 5: 8766.0}
 _SEX = {1: "M", 2: "F"}
 _TEXTS = {
@@ -21,7 +21,7 @@ _TEXTS = {
 
 
 def about(section: bytes, report: bytes) -> About:
-    """What section 1 says of the patient; the report of section 8 is free text, which may name people."""
+    """Metadata of section 1; the report of section 8 is free text and therefore identifying."""
     section, report = section[:_MOST_BYTES], report[:_MOST_BYTES]
     fields: dict[int, list[bytes]] = {}
     at = 0
@@ -45,17 +45,17 @@ def about(section: bytes, report: bytes) -> About:
 
 
 def _sentences(section: bytes) -> str:
-    """The sentences of section 8: after a date, each with a number and its length."""
-    said, at = [], 9
+    """Statements of section 8, which follow a date, each with a number and a length."""
+    statements, at = [], 9
     while at + 3 <= len(section):
         size = int.from_bytes(section[at + 1 : at + 3], "little")
-        said.append(_text(section[at + 3 : at + 3 + size]))
+        statements.append(_text(section[at + 3 : at + 3 + size]))
         at += 3 + size
-    return " ".join(said)
+    return " ".join(statements)
 
 
 def _age(field: bytes, born: tuple[int, ...], recorded: tuple[int, ...]) -> float | None:
-    """Years: as the file says, or whole ones between the date of birth and the day of the recording."""
+    """Age in years: as stored, or the full years between the dates of birth and recording."""
     number, unit = struct.unpack("<HB", field) if len(field) == 3 else (0, 0)
     if unit in _YEARS and number / _YEARS[unit] <= 130:
         return number / _YEARS[unit]
@@ -66,7 +66,7 @@ def _age(field: bytes, born: tuple[int, ...], recorded: tuple[int, ...]) -> floa
 
 
 def _date(field: bytes) -> tuple[int, ...]:
-    """Year, month and day; empty where there is none."""
+    """Year, month and day; empty if there is no date."""
     date = struct.unpack("<HBB", field) if len(field) == 4 else (0, 0, 0)
     return date if all(date) else ()
 
@@ -76,5 +76,5 @@ def _text(field: bytes) -> str:
 
 
 def _serial(device: bytes) -> str:
-    """The serial number of the device: the second text behind the 36 bytes of the field's fixed part."""
+    """Serial number of the device: the second text after the 36 fixed bytes of the field."""
     return (*(text.decode("latin-1") for text in device[36:].split(b"\0")), "", "")[1]

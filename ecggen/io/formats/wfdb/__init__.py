@@ -1,1 +1,1 @@
-"""WFDB: PhysioNet's text header beside binary samples, also as the Challenges publish it."""
+"""WFDB: PhysioNet's text header with binary samples, and the variant of the PhysioNet Challenges."""

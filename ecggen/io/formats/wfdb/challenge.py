@@ -1,9 +1,9 @@
-"""A record as the PhysioNet Challenges of 2020 and 2021 publish it: a WFDB header beside MATLAB's matrix ``val``.
+"""Writer of records in the format of the PhysioNet Challenges 2020 and 2021: a WFDB header and a MATLAB matrix ``val``.
 
-A MATLAB 4 file is a header of 20 bytes, a name, and the matrix, column after column; with a name of four bytes and
-16-bit integers its samples lie as in WFDB's format 16, 24 bytes in, so that WFDB and MATLAB read the same file. The
-header's gain has no baseline in brackets, which the Challenges' programs cannot parse, and diagnoses are numbers of
-SNOMED CT. It is read as any WFDB record is.
+A MATLAB 4 file is a header of 20 bytes, a name, and the matrix by columns. With a name of four bytes and 16-bit
+integers, its samples are those of WFDB format 16 at an offset of 24 bytes, so that WFDB and MATLAB read the same file.
+The gain in the header has no baseline in brackets, which the programs of the Challenges cannot parse. Diagnoses are
+SNOMED CT codes. The WFDB reader reads these records.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _NAME = b"val\0"
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """One record; the samples come first, so that no header ever describes missing ones.
+    """Encode one record; the samples are written first, so that a header never refers to missing samples.
 
     Raises:
-        InputError: Where the samples do not fit, or ``path`` is no name for a record.
+        InputError: If the samples exceed the range, or ``path`` is not a valid name of a record.
     """
     digital = steps(ecg, path)
     numbers, without = to_snomed(about.codes)

@@ -1,8 +1,8 @@
-"""What people write into the comments of a WFDB header about the patient, and what ecggen writes there.
+"""Metadata in the comments of a WFDB header: parsing and writing.
 
-Known are the keys of the PhysioNet Challenges (``#Age: 74`` or ``# Age: 74``, ``# Sex: Female``, ``# Dx: 164889003``),
-those of the PTB Diagnostic database (``# age: 81``), ``<age>: 51`` in angle brackets (LUDB, MIMIC, St Petersburg), and
-MIT-BIH's bare ``69 M 1085 1629 x1``. Any other line is free text, which may name somebody.
+Supported keys are those of the PhysioNet Challenges (``#Age: 74`` or ``# Age: 74``, ``# Sex: Female``,
+``# Dx: 164889003``), those of the PTB Diagnostic database (``# age: 81``), ``<age>: 51`` in angle brackets (LUDB,
+MIMIC, St Petersburg), and MIT-BIH's ``69 M 1085 1629 x1``. Any other line is free text, which may hold names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ecggen.io.metadata import PERSONAL, About, sex_of, years
 from ecggen.io.normalise import provenance_lines, rate_text
 
 BARE = "ecggen-without-snomed"
-"""Key of the codes that have no number in SNOMED CT, in a header of the Challenges' form."""
+"""Key of the codes that have no SNOMED CT code, in a header in the format of the Challenges."""
 
 _BRACKETS = re.compile(r"<(\w+)>\s*:?([^<]*)")
 _MIT = re.compile(r"(\d{1,3}|-1) ([MF])(?: .*)?", re.ASCII)
@@ -26,27 +26,28 @@ _SEX = {"M": "Male", "F": "Female"}
 
 
 def about_of(comments: Sequence[str], recorded: str = "") -> About:
-    """What the comment lines and the time in the record line say of the patient and the recording."""
-    said: dict[str, str] = {}
+    """Metadata in the comment lines, with the time in the record line."""
+    stated: dict[str, str] = {}
     codes: list[str] = []
     free: list[str] = []
     for line in comments:
-        for key, value in _said(line.strip("# \t")):
+        for key, value in _entries(line.strip("# \t")):
             if key in ("dx", BARE) and all(map(_CODE.fullmatch, _listed(value))):
                 codes += _listed(value)
             elif key in ("age", "sex", "gender", *PERSONAL):
-                said.setdefault(key, value)
+                stated.setdefault(key, value)
             elif value.casefold() not in _NOTHING:
                 free.append(value if key in ("", "diagnoses") else f"{key}: {value}")
-    sex = "sex" if "sex" in said else "gender"
-    personal = {kind: said[kind] for kind in PERSONAL if kind in said} | ({"recorded": recorded} if recorded else {})
+    personal = {kind: stated[kind] for kind in PERSONAL if kind in stated}
+    personal |= {"recorded": recorded} if recorded else {}
     if free:
         personal["statements"] = "; ".join([*filter(None, [personal.get("statements")]), *free])
-    return About(years(said.get("age", "")), sex_of(said.get(sex, "")), tuple(dict.fromkeys(codes)), personal=personal)
+    age, sex = years(stated.get("age", "")), sex_of(stated.get("sex" if "sex" in stated else "gender", ""))
+    return About(age, sex, tuple(dict.fromkeys(codes)), personal=personal)
 
 
 def comment_lines(ecg: ECG, about: About) -> list[str]:
-    """Comment lines, each with its ``#``: provenance, and what is known of the patient under the Challenges' keys."""
+    """Comment lines with ``#``: the provenance, and the known metadata under the keys of the Challenges."""
     known = {
         "Age": None if about.age is None else rate_text(float(about.age)),
         "Sex": about.sex and _SEX[about.sex],
@@ -58,10 +59,10 @@ def comment_lines(ecg: ECG, about: About) -> list[str]:
 
 
 def challenge_lines(ecg: ECG, about: About, without: Sequence[str]) -> list[str]:
-    """Comment lines with every key of the Challenges, known or not, and the codes that SNOMED CT is ``without``.
+    """Comment lines with all keys of the Challenges, and the codes ``without`` a SNOMED CT code.
 
-    The Challenges of 2020 and 2021 were published with ``#Dx`` and later with ``# Dx``; most programs written for
-    them know only one of the two, so both stand there.
+    The Challenges of 2020 and 2021 were published with ``#Dx`` and later with ``# Dx``. Most programs written for
+    them support only one of the two, so both are written.
     """
     known = {
         "Age": "NaN" if about.age is None else rate_text(float(about.age)),
@@ -77,8 +78,8 @@ def challenge_lines(ecg: ECG, about: About, without: Sequence[str]) -> list[str]
     return [*metadata, *left, *personal, *(f"# {line}" for line in provenance_lines(ecg))]
 
 
-def _said(line: str) -> Iterator[tuple[str, str]]:
-    """Keys in lower case and values of a comment line; the key of a plain text is ""."""
+def _entries(line: str) -> Iterator[tuple[str, str]]:
+    """Keys in lower case and values of a comment line; the key of free text is ""."""
     if line.startswith("ecggen") and not line.startswith(BARE):
         return
     if match := _MIT.fullmatch(line):
@@ -97,5 +98,5 @@ def _listed(value: str) -> list[str]:
 
 
 def _written(code: str) -> str:
-    """A code as it may stand in a list with commas."""
+    """A code without commas and spaces, for a comma-separated list."""
     return "_".join(code.replace(",", " ").split())

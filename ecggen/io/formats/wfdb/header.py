@@ -1,7 +1,7 @@
-"""The header of a WFDB record (.hea): a record line, then a line for each signal or, in a master header, each segment.
+"""Parser of WFDB headers (.hea): a record line, then one line per signal or, in a master header, per segment.
 
-The form is that of PhysioNet's header(5). Whatever leaves a number in doubt or points out of the folder is refused
-here; whether the files beside the header hold what it announces is seen when they are opened.
+The format is PhysioNet's header(5). Ambiguous numbers and paths out of the folder are rejected here. The sizes of the
+signal files are compared with the header when they are opened.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ecggen.io.normalise import shown
 from ecggen.io.source import Source
 
 GAP = "~"
-"""Stands for a file that is none: a pause between segments, or a signal of a layout."""
+"""Name in place of a file: a gap between segments, or a signal of a layout segment."""
 
 BYTES = {8: 1, 16: 2, 24: 3, 32: 4, 61: 2, 80: 1, 160: 2, 212: 1.5, 310: 4 / 3, 311: 4 / 3}
-"""Bytes of a sample in each format of fixed size."""
+"""Bytes per sample of each format of fixed size."""
 
 FLAC = {508: 8, 516: 16, 524: 24}
-"""Bits of a sample in each compressed format."""
+"""Bits per sample of each compressed format."""
 
 _MOST_BYTES = 1024**2
 _MOST_SIGNALS = 512
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-# Time and date, which come last, have many forms in real headers: they are kept as they are.
+# Time and date at the end have many formats in real headers and are not parsed.
 _RECORD = re.compile(
     rf"(\S+?)(?:/(\d{{1,9}}))?\s+(\d{{1,9}})(?:\s+({_NUMBER})(?:/\S*)?(?:\s+(\d{{1,18}})(?:\s(.*))?)?)?", re.ASCII
 )
@@ -38,7 +38,7 @@ _GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?\d{{1,18}})\))?(?:/(\S+))?", re.ASCI
 
 @dataclass(frozen=True)
 class Channel:
-    """A signal line of the header; ``gain`` in steps per ``unit``, ``per_frame`` samples in each frame."""
+    """A signal line of the header; ``gain`` is in steps per ``unit``, ``per_frame`` in samples per frame."""
 
     file: str
     format: int
@@ -52,7 +52,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment line of a master header: a record's name, or ``GAP``, and its frames."""
+    """A segment line of a master header: the name of a record, or ``GAP``, and its number of frames."""
 
     name: str
     frames: int
@@ -60,16 +60,16 @@ class Segment:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a record; None where it does not say.
+    """The header of a record; values that it does not state are None.
 
     Attributes:
-        fs: Frames a second: the rate of a signal with one sample in each.
-        frames: How many there are.
-        signals: Signals as the record line counts them.
-        channels: The signal lines; none in a master header.
-        segments: The segment lines of a master header.
-        comments: Lines that begin with ``#``.
-        recorded: Time and date as they stand in the record line.
+        fs: Frames per second, the rate of a signal with one sample per frame.
+        frames: Number of frames.
+        signals: Number of signals in the record line.
+        channels: Signal lines; empty in a master header.
+        segments: Segment lines of a master header.
+        comments: Lines that start with ``#``.
+        recorded: Time and date in the record line.
     """
 
     fs: float | None
@@ -82,17 +82,17 @@ class Header:
 
 
 def opens_as_header(source: Source) -> bool:
-    """Whether a file opens with a record line, then a signal line with a file's name."""
+    """Whether a file starts with a record line and a signal line with the name of a file."""
     lines = [line.strip() for line in source.head.split("\n") if line.strip() and not line.startswith("#")]
     record, signal = [*lines, "", ""][:2]
     return bool(_RECORD.fullmatch(record) and re.match(r"\S*[A-Za-z]\S*\s+\d+", signal))
 
 
 def parse(source: Source) -> Header:
-    """The header in a file.
+    """Parse the header in a file.
 
     Raises:
-        InputError: Where it leaves a number in doubt, or points out of its folder.
+        InputError: If a number is ambiguous, or a path leads out of the folder.
     """
     if source.size > _MOST_BYTES:
         raise InputError("the header holds more than 1 MB", "a text of some lines was expected")
@@ -101,19 +101,20 @@ def parse(source: Source) -> Header:
     lines = [line for line in lines if not line.startswith("#")]
     record = _RECORD.fullmatch(lines[0]) if lines else None
     if record is None:
-        raise InputError("the header does not begin with a record line", "'name signals rate samples' was expected")
+        raise InputError("the header does not start with a record line", "'name signals rate samples' was expected")
     name, parts, signals, fs, frames, recorded = record.groups()
     if not is_plain(name):
         name = lines[0].split()[0]
-        raise InputError(f"the record is called {shown(name)}", "a name without a path was expected")
+        raise InputError(f"the name of the record is {shown(name)}", "a name without a path was expected")
     if fs and not 0 < float(fs) < np.inf:
-        raise InputError(f"the header says {fs} Hz", "a positive rate was expected", "correct the header")
-    announced, what = (signals, "signals") if parts is None else (parts, "segments")
-    if not len(lines) - 1 == int(announced) > 0:
-        found = f"the header announces {announced} {what} and describes {len(lines) - 1}"
+        found = f"the sampling rate in the header is {fs} Hz"
+        raise InputError(found, "a positive rate was expected", "correct the header")
+    declared, what = (signals, "signals") if parts is None else (parts, "segments")
+    if not len(lines) - 1 == int(declared) > 0:
+        found = f"the header declares {declared} {what} and describes {len(lines) - 1}"
         raise InputError(found, "as many were expected")
     if int(signals) > _MOST_SIGNALS:
-        raise InputError(f"the header announces {signals} signals", f"at most {_MOST_SIGNALS} were expected")
+        raise InputError(f"the header declares {signals} signals", f"at most {_MOST_SIGNALS} were expected")
     numbered = enumerate(lines[1:], 1)
     channels = tuple(_channel(number, line) for number, line in numbered) if parts is None else ()
     segments = tuple(_segment(number, line) for number, line in numbered)
@@ -122,46 +123,47 @@ def parse(source: Source) -> Header:
 
 
 def is_plain(name: str) -> bool:
-    """Whether ``name`` is a file's name and no path, drive or address, nor WFDB's signs for stdin and gaps."""
+    """Whether ``name`` is a file name, and not a path, drive, address, or WFDB's sign for stdin or gaps."""
     return re.fullmatch(r"(?![.-]*$)(?!\.)[-\w.]+", name) is not None
 
 
-def _is_way(name: str) -> bool:
-    """Whether what is no plain name leads elsewhere, and may be told: anything else may be a patient's line."""
+def _is_path(name: str) -> bool:
+    """Whether an invalid name is a path, which messages may quote; any other text may hold patient data."""
     return re.fullmatch(r"[.-]+|.*[/\\].*", name) is not None
 
 
 def _segment(number: int, line: str) -> Segment:
-    """The segment line 'name frames'."""
+    """Parse the segment line 'name frames'."""
     match = _SEGMENT.fullmatch(line)
+    here = f"segment line {number} of the header"
     if match is None:
-        raise InputError(f"segment line {number} of the header is no name and length", "'name samples' was expected")
+        raise InputError(f"{here} is not a name and a length", "'name samples' was expected")
     if match[1] != GAP and not is_plain(match[1]):
-        found = f"points to {shown(match[1])}" if _is_way(match[1]) else "names no record"
-        raise InputError(f"segment line {number} of the header {found}", "a record beside the header was expected")
+        found = f"points to {shown(match[1])}" if _is_path(match[1]) else "names no record"
+        raise InputError(f"{here} {found}", "a record in the folder of the header was expected")
     return Segment(match[1], int(match[2]))
 
 
 def _channel(number: int, line: str) -> Channel:
-    """The signal line 'file format gain(baseline)/unit resolution zero first checksum block name'."""
+    """Parse the signal line 'file format gain(baseline)/unit resolution zero first checksum block name'."""
     file, form, gain, _, zero, _, _, _, name = (line.split(None, 8) + [""] * 8)[:9]
     stored, scale = _STORED.fullmatch(form), _GAIN.fullmatch(gain)
     here = f"signal line {number} of the header"
     absent = file == GAP and stored is not None and int(stored[1]) == 0
     if not is_plain(file) and not absent:
-        found = f"points to {shown(file)}" if _is_way(file) else "names no file"
-        raise InputError(f"{here} {found}", "a file beside the header was expected")
+        found = f"points to {shown(file)}" if _is_path(file) else "names no file"
+        raise InputError(f"{here} {found}", "a file in the folder of the header was expected")
     if stored is None or not (absent or int(stored[1]) in BYTES | FLAC) or stored[2] == "0":
         expected = f"one of the formats {', '.join(map(str, BYTES | FLAC))} was expected"
-        found = f"the format {shown(form)}" if stored else "no format"  # what is none may be a patient's line
-        raise InputError(f"{here} gives {found}", expected, "convert it, as with WFDB's xform")
+        found = f"the format {shown(form)}" if stored else "no format"  # other text may hold patient data
+        raise InputError(f"{here} gives {found}", expected, "convert it, for example with WFDB's xform")
     if scale is None or not 0 < float(scale[1]) < np.inf:
         raise InputError(
             f"{here} gives {'the gain ' + shown(gain) if scale else 'no gain'}",
             "a positive number of steps per mV was expected",
-            "write the right gain into the header",
+            "correct the gain in the header",
         )
     baseline = scale[2] or (zero if re.fullmatch(r"[-+]?\d{1,18}", zero, re.ASCII) else "0")
-    unit = scale[3] or "mV"  # the standard's default
+    unit = scale[3] or "mV"  # default of the standard
     per_frame, offset = int(stored[2] or 1), int(stored[3] or 0)
     return Channel(file, int(stored[1]), per_frame, offset, float(scale[1]), int(baseline), unit, name or None)

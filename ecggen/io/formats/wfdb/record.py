@@ -1,9 +1,9 @@
-"""WFDB: PhysioNet's text header (.hea) beside binary samples (.dat, or .mat as in the Challenges).
+"""WFDB reader and writer: PhysioNet's text header (.hea) with binary samples (.dat, or .mat as in the Challenges).
 
-The wfdb library takes 250 Hz and 200 units/mV where a header says nothing, believes any length, and follows
-paths and segments that name themselves. So the header is read and judged here (``wfdb_header``), against the sizes of
-the files that lie beside it (``wfdb_samples``). Signals with several samples a frame are sampled that many times as
-fast; a record is read at the rate of most of its leads.
+The wfdb library assumes 250 Hz and 200 units/mV if a header does not state them, trusts any declared length, and
+follows paths and segments that refer to themselves. The header is therefore parsed and checked here (``header``), and
+compared with the sizes of the signal files (``samples``). A signal with several samples per frame has a higher rate;
+a record is read at the rate of most of its leads.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ecggen.io.normalise import Found, find_lead, listed, rate_text, shown
 from ecggen.io.source import Source
 
 GAIN = 1000
-"""Units per mV in what is written: steps of 1 µV, up to ±32.767 mV."""
+"""Units per mV in written files: steps of 1 µV, up to ±32.767 mV."""
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file is called a header, or opens as one."""
+    """Whether a file has the suffix of a header, or starts as one."""
     return source.path.suffix == ".hea" or opens_as_header(source)
 
 
 def read(source: Source) -> Found:
-    """The record whose header this is, its segments joined where it has several."""
+    """Decode the record of a header; segments are joined."""
     if source.content is not None:
-        found = "a header alone, in an archive"
-        raise InputError(found, "its samples were expected beside it", "unpack the archive and read the header")
+        found = "the archive member is a WFDB header"
+        raise InputError(found, "its samples were expected with it", "unpack the archive and read the header")
     header = parse(source)
     parts = join(source.path, header) if header.segments else Joined(header.fs, header.channels, (), header.comments)
     rows = _kept(parts.channels)
@@ -50,13 +50,13 @@ def read(source: Source) -> Found:
     fs = None if parts.fs is None else parts.fs * channels[0].per_frame
     names, units = zip(*((channel.name, channel.unit) for channel in channels), strict=True)
     own = tuple(line for line in parts.comments if line.strip("# \t").startswith("ecggen"))
-    said = about_of(parts.comments, header.recorded)
+    about = about_of(parts.comments, header.recorded)
     cut = (part[0] / header.fs, length / header.fs) if part and header.fs and part != (0, length) else (0.0, None)
-    return Found(values, names, units, fs, own, said, (*_left_out(parts, rows), *parts.notes), *cut)
+    return Found(values, names, units, fs, own, about, (*_left_out(parts, rows), *parts.notes), *cut)
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """One record in format 16; the samples come first, so that no header ever describes missing ones."""
+    """Encode one record in format 16; the samples are written first, so that a header never refers to missing ones."""
     digital = steps(ecg, path)
     samples = path.with_suffix(".dat")
     header = header_lines(ecg, digital, samples.name, f"16 {GAIN}(0)/mV") + comment_lines(ecg, about)
@@ -64,25 +64,23 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def steps(ecg: ECG, path: Path) -> np.ndarray:
-    """The samples of one record as WFDB holds them: (lead, time) int16, 1 µV a step.
+    """Samples of one record for WFDB: (lead, time) int16, 1 µV per step.
 
     Raises:
-        InputError: Where they do not fit, or ``path`` is no name for a record.
+        InputError: If they exceed the range, or ``path`` is not a valid name of a record.
     """
     if not re.fullmatch(r"[-\w]+", path.stem, re.ASCII):
-        raise InputError(
-            f"a WFDB record cannot be called {shown(path.stem)}", "letters, digits, '_', '-' were expected"
-        )
+        raise InputError(f"a WFDB record cannot be named {shown(path.stem)}", "letters, digits, '_', '-' were expected")
     whole = np.rint(ecg.signal[0].double().numpy() * GAIN)
     for lead, peak in zip(ecg.leads, np.abs(whole).max(1), strict=True):
         if peak >= -NO_VALUE:
             found = f"lead {lead} reaches {peak / GAIN:.3f} mV"
-            raise InputError(found, "at most 32.767 mV were expected, which is all WFDB holds", "write .csv or .npz")
+            raise InputError(found, "at most 32.767 mV were expected for WFDB", "write .csv or .npz")
     return whole.astype("<i2")
 
 
 def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[str]:
-    """The record line and the signal lines of samples in ``file``; ``stored`` is their format and gain."""
+    """Record line and signal lines for samples in ``file``; ``stored`` is their format and gain."""
     signals = [
         f"{file} {stored} 16 0 {row[0]} {row.sum(dtype=np.int16)} 0 {lead}"
         for lead, row in zip(ecg.leads, digital, strict=True)
@@ -91,7 +89,7 @@ def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[
 
 
 def _kept(channels: Sequence[Channel]) -> list[int]:
-    """The channels at the rate that most leads have, or most channels where no lead is named."""
+    """Rows of the channels at the most frequent rate of the leads, or of all channels if no lead is named."""
     leads = [channel.per_frame for channel in channels if channel.name and find_lead(channel.name)]
     rates = leads or [channel.per_frame for channel in channels]
     most = max(sorted(set(rates)), key=rates.count)
@@ -99,6 +97,6 @@ def _kept(channels: Sequence[Channel]) -> list[int]:
 
 
 def _left_out(parts: Joined, kept: Sequence[int]) -> list[str]:
-    """A sentence on the channels at another rate."""
+    """A note on the channels at another rate."""
     names = [channel.name or f"channel {row + 1}" for row, channel in enumerate(parts.channels) if row not in kept]
     return [f"channels at another rate left out: {listed(names)}"] if names else []

@@ -1,8 +1,8 @@
-"""WFDB records of several segments, joined: the parts of an interrupted recording, and the gaps between them.
+"""WFDB records of several segments: the parts of an interrupted recording are joined, with gaps between them.
 
-In the fixed layout every segment has the same signals. In the variable one (MIMIC) a first segment without samples,
-the layout, names all signals, and each further one holds some of them, known by their names. A segment is a record
-beside the master header; what a master announces is compared with all its segments before anything is allocated.
+In the fixed layout, all segments have the same signals. In the variable layout (MIMIC), a first segment without
+samples names all signals, and each further segment holds some of them, identified by name. A segment is a record in
+the folder of the master header. The master header is compared with all segments before memory is allocated.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ecggen.io.source import Source
 _MOST_SEGMENTS = 1024
 _MOST_PACKED = 256
 _MOST_SIGNALS = 2**14
-"""Signals of all segments together."""
+"""Largest number of signals over all segments."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What the segments of a record have in common.
+    """The segments of a record, with their common properties.
 
     Attributes:
-        fs: Frames a second.
-        channels: All signals; of a fixed layout as the first segment describes them.
+        fs: Frames per second.
+        channels: All signals; for a fixed layout, as described by the first segment.
         pieces: Each segment with its header, None for a gap.
-        comments: The comment lines of all headers.
-        notes: What is worth saying of the joining.
+        comments: Comment lines of all headers.
+        notes: Notes on the segments.
     """
 
     fs: float | None
@@ -46,16 +46,16 @@ class Joined:
 
 
 def join(path: Path, master: Header) -> Joined:
-    """The segments that a master header names, judged against each other.
+    """Read and check the headers of the segments that a master header names.
 
     Raises:
-        InputError: Where one is missing, is made of segments itself, or contradicts the master header.
+        InputError: If a segment is missing, consists of segments itself, or contradicts the master header.
     """
     headers = _headers(path, master)
     fs = _rate(master, headers)
     described = next(iter(headers.values()))
     if len(described.channels) != master.signals:
-        found = f"the master header announces {master.signals} signals and its first segment {len(described.channels)}"
+        found = f"the master header declares {master.signals} signals and its first segment {len(described.channels)}"
         raise InputError(found, "as many were expected")
     first = master.segments[0]
     variable = first.name != GAP and not first.frames
@@ -64,8 +64,8 @@ def join(path: Path, master: Header) -> Joined:
         _check(path.parent, part, headers[part.name], described.channels, variable)
     total = sum(part.frames for part, _ in pieces)
     if master.frames not in (None, total):
-        found = f"the master header says {master.frames} samples and its segments have {total}"
-        raise InputError(found, "as many were expected", "fetch the record again")
+        found = f"the master header declares {master.frames} samples and its segments have {total}"
+        raise InputError(found, "as many were expected", "download the record again")
     paused = sum(part.frames for part, header in pieces if header is None)
     notes = (f"segments joined: {len(pieces)}, with {paused} of {total} samples in gaps between them",)
     comments = [*master.comments, *(line for header in headers.values() for line in header.comments)]
@@ -73,7 +73,7 @@ def join(path: Path, master: Header) -> Joined:
 
 
 def joined(path: Path, parts: Joined, rows: Sequence[int]) -> np.ndarray:
-    """Values (channel, time) of the channels ``rows``, NaN in the gaps and where a segment lacks a channel."""
+    """Values (channel, time) of the channels ``rows``; NaN in gaps and in segments without the channel."""
     per_frame = parts.channels[rows[0]].per_frame
     total = sum(part.frames for part, _ in parts.pieces)
     check_amount(total * sum(channel.per_frame for channel in parts.channels))
@@ -95,11 +95,11 @@ def joined(path: Path, parts: Joined, rows: Sequence[int]) -> np.ndarray:
 
 
 def _headers(path: Path, master: Header) -> dict[str, Header]:
-    """The header of each segment by its name, in the master's order; gaps have none."""
+    """The header of each segment by its name, in the order of the master header; gaps have none."""
     _at_most(_MOST_SEGMENTS, len(master.segments), "segments")
     headers = {name: _part(path, name) for name in dict.fromkeys(part.name for part in master.segments) if name != GAP}
     if not headers:
-        raise InputError("the record is one gap", "at least one segment with samples was expected")
+        raise InputError("the record consists of a gap", "at least one segment with samples was expected")
     parts = [headers[part.name] for part in master.segments if part.name != GAP]
     packed = [len(part.channels) for part in parts if not is_plain(part)]
     _at_most(_MOST_SIGNALS, sum(len(part.channels) for part in parts), "signals in its segments")
@@ -109,39 +109,39 @@ def _headers(path: Path, master: Header) -> dict[str, Header]:
 
 
 def _at_most(limit: int, number: int, what: str) -> None:
-    """An InputError where there are more than ``limit``: each takes its time to be opened."""
+    """Raise InputError if there are more than ``limit``, because opening each one takes time."""
     if number > limit:
         raise InputError(f"the record has {number} {what}", f"at most {limit} are joined", "read a segment")
 
 
 def _rate(master: Header, headers: dict[str, Header]) -> float | None:
-    """Frames a second, on which master and segments agree."""
+    """Frames per second of the master header and all segments."""
     rates = {header.fs for header in headers.values()} | ({master.fs} if master.fs else set())
     if len(rates) > 1:
-        told = ", ".join(sorted(f"{rate:g} Hz" if rate else "none" for rate in rates))
-        raise InputError(f"the segments differ in their sampling rate ({told})", "one was expected", "read a segment")
+        listed = ", ".join(sorted(f"{rate:g} Hz" if rate else "none" for rate in rates))
+        raise InputError(f"the segments differ in their sampling rate ({listed})", "one was expected", "read a segment")
     return rates.pop()
 
 
 def _part(path: Path, name: str) -> Header:
-    """The header of a segment; it may not be made of segments, so that none can name itself."""
+    """The header of a segment, which must not consist of segments itself, so that references cannot be circular."""
     own = path.with_name(f"{name}.hea")
     if name == path.stem:
-        raise InputError("the record names itself as one of its segments", "other records were expected")
+        raise InputError("the record names itself as a segment", "other records were expected")
     if not own.is_file():
-        raise InputError(f"the segment {shown(name)} is missing", "its header was expected beside the master header")
+        raise InputError(f"the segment {shown(name)} is missing", "its header was expected with the master header")
     header = parse(Source(own))
     if header.segments:
-        raise InputError(f"the segment {shown(name)} is made of segments itself", "samples were expected in it")
+        raise InputError(f"the segment {shown(name)} consists of segments itself", "samples were expected in it")
     return header
 
 
 def _check(folder: Path, part: Segment, header: Header, channels: Sequence[Channel], variable: bool) -> None:
-    """An InputError where a segment contradicts the master header or holds other signals than the first."""
+    """Raise InputError if a segment contradicts the master header or holds other signals than the first."""
     held = header.frames or 0
     if part.frames != held or part.frames > frames(folder, header):
         found = f"the master header gives the segment {shown(part.name)} {part.frames} samples and it has {held}"
-        raise InputError(found, "as many were expected", "fetch the record again")
+        raise InputError(found, "as many were expected", "download the record again")
     known = dict(zip(_keys(channels), channels, strict=True))
     here = dict(zip(_keys(header.channels), header.channels, strict=True))
     if not here.keys() <= known.keys() or (not variable and list(here) != list(known)):
@@ -153,17 +153,17 @@ def _check(folder: Path, part: Segment, header: Header, channels: Sequence[Chann
 
 
 def _keys(channels: Sequence[Channel]) -> list[tuple[str | None, int]]:
-    """Each channel's name, and how many before it have the same."""
-    seen: Counter[str | None] = Counter()
+    """The name of each channel, with the number of previous channels of this name."""
+    counts: Counter[str | None] = Counter()
     keys = []
     for channel in channels:
-        keys.append((channel.name, seen[channel.name]))
-        seen[channel.name] += 1
+        keys.append((channel.name, counts[channel.name]))
+        counts[channel.name] += 1
     return keys
 
 
 def _scale(channel: Channel, described: Channel) -> float:
-    """How many of the layout's units one of a segment's is; NaN where the two cannot be compared."""
+    """Factor from the unit of a segment to that of the layout; NaN if they cannot be compared."""
     if channel.unit == described.unit:
         return 1.0
     here, there = millivolts_or_none(channel.unit), millivolts_or_none(described.unit)

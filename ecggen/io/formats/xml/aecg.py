@@ -1,8 +1,8 @@
-"""HL7 aECG (annotated ECG, HL7 v3 PORT_MT020001, ANSI/HL7 V3 ECG R1-2004): the FDA's XML, read and written.
+"""HL7 aECG (annotated ECG, HL7 v3 PORT_MT020001, ANSI/HL7 V3 ECG R1-2004) reader and writer: the XML of the FDA.
 
-A series (a rhythm, or a beat derived from it) holds sets of sequences: one of times, from which the rate follows, and
-one a lead, whose samples are origin + scale · digit. Leads have MDC codes (IEEE 11073-10102). What ecggen writes has
-steps of 1 µV, carries the provenance as comments of the interpretation, where viewers show it, and no person.
+A series (a rhythm, or a beat derived from it) holds sets of sequences: one of times, which gives the rate, and one per
+lead, whose samples are origin + scale · digit. Leads have MDC codes (IEEE 11073-10102). The writer uses steps of 1 µV
+and stores the provenance as interpretation comments, which viewers display.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ecggen.io.normalise import Found, listed, millivolts_or_none, provenance_li
 from ecggen.io.source import Source
 
 STEP = 1e-3
-"""mV of a digit in what is written."""
+"""mV per digit in written files."""
 
 _DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <AnnotatedECG xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" type="Observation">
@@ -89,18 +89,18 @@ _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens as an annotated ECG."""
+    """Whether the root element is AnnotatedECG."""
     return xml_markup.root_name(source) == "AnnotatedECG"
 
 
 def contents(source: Source) -> list[str]:
-    """Names of the recordings: rhythms and derived beats; empty where there is one."""
+    """Names of the recordings: rhythms and derived beats; empty if there is one."""
     names = [name for name, _ in _recordings(xml_markup.opened(source))]
     return names if len(names) > 1 else []
 
 
 def read(source: Source) -> Found:
-    """The recording that is asked for, or the first rhythm."""
+    """Decode the requested recording, or the first rhythm."""
     root = xml_markup.opened(source)
     recordings = _recordings(root)
     if not recordings:
@@ -111,17 +111,17 @@ def read(source: Source) -> Found:
     leads = [(code, _digits(one), one) for code, one in sequences if not code.startswith("TIME_")]
     empty = [code for code, digits, _ in leads if not digits]
     if empty:
-        notes += (f"leads without a sample were left out: {listed(empty)}",)
+        notes += (f"leads without samples were left out: {listed(empty)}",)
     values, units = _table([lead for lead in leads if lead[1]])
     names = tuple(code or None for code, digits, _ in leads if digits)
-    said = [xml_markup.words(value) for value in root.iterfind(".//annotation/value") if value.get("type") == "ST"]
-    comments = tuple(line for line in said if line.startswith("ecggen"))
-    about = _about(root, [line for line in said if line not in comments])
+    texts = [xml_markup.words(value) for value in root.iterfind(".//annotation/value") if value.get("type") == "ST"]
+    comments = tuple(line for line in texts if line.startswith("ecggen"))
+    about = _about(root, [line for line in texts if line not in comments])
     return Found(values, names, units, rate, comments, about, notes)
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
-    """One record in steps of 1 µV; facts of the patient where the standard has a place for them."""
+    """Encode one record in steps of 1 µV, with the metadata that the standard has a place for."""
     identity = uuid.UUID(bytes=hashlib.sha256(ecg.signal.numpy().tobytes()).digest()[:16], version=5)
     annotations = "".join(_annotations(ecg, about))
     personal = {kind: _escaped(text) for kind, text in about.personal.items()}
@@ -141,7 +141,7 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def _recordings(root: Element) -> list[tuple[str, Element]]:
-    """Each set of sequences under its name."""
+    """Each set of sequences with its name."""
     found = [(_kind(series), one) for series in _series(root) for one in series.iterfind("component/sequenceSet")]
     return list(zip(xml_markup.numbered([kind for kind, _ in found]), (one for _, one in found), strict=True))
 
@@ -165,7 +165,10 @@ def _digits(sequence: Element) -> str:
 
 
 def _rate(times: Element) -> float | None:
-    """Hz of a sequence of times: the plainest rate whose period the file has rounded; None where it says none."""
+    """Sampling rate in Hz from a sequence of times: the rate with the fewest decimals whose rounded period is stored.
+
+    None if the sequence has no increment.
+    """
     step = times.find("value/increment")
     if step is None or not step.get("value"):
         return None
@@ -180,7 +183,7 @@ def _rate(times: Element) -> float | None:
 
 
 def _samples(code: str, digits: str, sequence: Element) -> tuple[np.ndarray, str | None]:
-    """The samples of a lead, and their unit."""
+    """Samples of a lead, and their unit."""
     lead = f"lead {shown(code)}"
     scale, origin = sequence.find("value/scale"), sequence.find("value/origin")
     step, unit = _quantity(scale, f"the scale of {lead}", 1.0)
@@ -201,17 +204,17 @@ def _quantity(element: Element | None, what: str, default: float) -> tuple[float
 
 
 def _table(leads: list[tuple[str, str, Element]]) -> tuple[np.ndarray, tuple[str | None, ...]]:
-    """The leads (lead, time), each in its unit; all must be as long."""
+    """The leads (lead, time), each in its unit; all must have the same length."""
     if not leads:
-        raise InputError("no lead holds a sample", "sequences of digits were expected", "export it again")
+        raise InputError("no lead holds samples", "sequences of digits were expected", "export it again")
     if sum(len(digits) for _, digits, _ in leads) > xml_markup.MOST_DIGITS:
         expected = f"{xml_markup.MOST_DIGITS} characters of samples are read at most"
-        raise InputError("the recording is very long", expected, "split it")
+        raise InputError("the recording is too long", expected, "split it")
     values, units = zip(*(_samples(*lead) for lead in leads), strict=True)
     for (name, _, _), lead in zip(leads, values, strict=True):
         if len(lead) != len(values[0]):
             found = f"lead {shown(leads[0][0])} holds {len(values[0])} samples and lead {shown(name)} {len(lead)}"
-            raise InputError(found, "as many in each were expected", "export it again")
+            raise InputError(found, "equal numbers were expected", "export it again")
     return np.array(values), units
 
 
@@ -240,7 +243,7 @@ def _about(root: Element, statements: list[str]) -> About:
 
 
 def _is_diagnosis(value: Element) -> bool:
-    """Whether an annotation is coded in a way that ``About.codes`` has: SNOMED CT or SCP."""
+    """Whether an annotation is a code of SNOMED CT or SCP, as ``About.codes`` holds."""
     system = value.get("codeSystem") == _SNOMED or value.get("codeSystemName") == "SCP-ECG"
     return system and re.fullmatch(r"\w{1,20}", value.get("code", "")) is not None
 
@@ -256,7 +259,7 @@ def _subject(about: About, identity: uuid.UUID, personal: dict[str, str]) -> str
 
 
 def _when(recorded: str) -> str:
-    """The time of the recording, unknown where it is not given."""
+    """The time of the recording, or an element for an unknown time."""
     match = _DATE.match(recorded)
     if match is None:
         return '<effectiveTime nullFlavor="UNK"/>'
@@ -269,7 +272,7 @@ def _sequence(lead: str, signal: np.ndarray) -> str:
 
 
 def _annotations(ecg: ECG, about: About) -> Iterator[str]:
-    """The provenance, the diagnoses that are coded, and what somebody asked to keep of the free text."""
+    """Annotations for the provenance, the codes of diagnoses, and free text if it is kept."""
     for line in provenance_lines(ecg):
         yield _ANNOTATION.format(kind="INTERPRETATION_COMMENT", value=f'<value xsi:type="ST">{_escaped(line)}</value>')
     for code in about.codes:
@@ -284,5 +287,5 @@ def _annotations(ecg: ECG, about: About) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Text as XML may hold it, also within quotes; characters that XML forbids become U+FFFD."""
+    """Escape text for XML, also within quotes; forbidden characters become U+FFFD."""
     return escape(_NO_CHARACTER.sub("\ufffd", text), {'"': "&quot;"})

@@ -1,9 +1,8 @@
-"""XML, opened carefully: the shared beginning of the clinical formats that are written in it.
+"""Safe XML parsing and conversion of values, shared by the clinical XML formats.
 
-Markup can define words that unfold to gigabytes, ask for other files, or nest without end. Here elements, attributes
-and text pass, and nothing else; a document type without definitions (MUSE names its own) is passed over and never
-fetched. Comments, where people leave their addresses, are dropped. Names come without namespaces: devices disagree
-on those.
+XML can define entities that expand to gigabytes, refer to other files, or nest without limit. This parser accepts
+elements, attributes and text only. A document type without definitions (as in MUSE files) is ignored and never
+fetched. Comments are dropped, because they may hold addresses. Namespaces are removed, because devices differ in them.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from ecggen.io.normalise import listed
 from ecggen.io.source import MOST_SAMPLES, Source, chosen, with_library
 
 MOST_ELEMENTS = 200_000
-"""Elements and attributes of a file; the real ones have a few thousand."""
+"""Largest number of elements and attributes of a file; real files have a few thousand."""
 
 DEEPEST = 100
-"""Elements within elements; the real ones reach 25."""
+"""Deepest nesting of elements; real files reach 25."""
 
 MOST_DIGITS = 2**24
-"""Characters of the samples of a recording: eleven minutes of twelve leads at 500 Hz."""
+"""Largest number of characters of the samples of a recording: eleven minutes of twelve leads at 500 Hz."""
 
-_LONGEST = 2**20  # bytes of one tag or comment, which the parser must hold as a whole
+_LONGEST = 2**20  # bytes of one tag or comment, which the parser holds in memory as a whole
 _CHUNK = 2**16
 _NAMESPACE = re.compile(r"""[\w:.-]{0,200}\s{0,20}=\s{0,20}(?:"[^"<]{0,500}"|'[^'<]{0,500}')""")
 _PROLOGUE = r"(?:\s|<\?(?:(?!\?>).)*\?>|<!--(?:(?!-->).)*-->|<!DOCTYPE[^<>\[\]]*>)*"
@@ -38,68 +37,69 @@ _ROOT = re.compile(rf"{_PROLOGUE}<(?:!DOCTYPE\s+)?(?:[\w.-]+:)?([\w.-]+)", re.DO
 
 
 def root_name(source: Source) -> str:
-    """Name of the outermost element, "" where a file does not open as XML."""
+    """Name of the root element; "" if the file is not XML."""
     match = _ROOT.match(_decoded(source.opening, "replace"))
     return match[1] if match else ""
 
 
 def opened(source: Source) -> Element:
-    """The outermost element of a file, with all that is in it.
+    """Parse a file and return its root element.
 
     Raises:
-        InputError: Where it is no whole XML, defines entities, or is larger or deeper than any recording.
+        InputError: If it is not complete XML, defines entities, or is larger or deeper than any recording.
     """
     return with_library("XML file", _parsed, _decoded(source.raw))
 
 
 def words(element: Element | None, path: str = ".") -> str:
-    """The text of all elements at ``path``, "; " between them; "" where there is none."""
+    """Texts of all elements at ``path``, joined with "; "; "" if there are none."""
     found = element.iterfind(path) if element is not None else ()
     return joined(*(" ".join("".join(one.itertext()).split()) for one in found))
 
 
 def values(element: Element, path: str, attribute: str) -> str:
-    """The attribute of all elements at ``path``, "; " between them; "" where there is none."""
+    """Values of an attribute of all elements at ``path``, joined with "; "; "" if there are none."""
     return joined(*(one.get(attribute, "").strip() for one in element.iterfind(path)))
 
 
 def joined(*texts: str) -> str:
-    """The texts that are not empty, each once, "; " between them."""
+    """Texts that are not empty, without repetitions, joined with "; "."""
     return "; ".join(dict.fromkeys(filter(None, texts)))
 
 
 def number(text: str | None, what: str) -> float:
-    """A number as devices write it, some with a decimal comma.
+    """Parse a number, which may have a decimal comma.
 
     Raises:
-        InputError: Where it is none, or not finite; ``what`` is the subject of the sentence.
+        InputError: If it is not a finite number; ``what`` is the subject of the message.
     """
     try:
         found = float((text or "").strip().replace(",", "."))
     except ValueError:
         found = np.nan
     if not np.isfinite(found):
-        raise InputError(f"{what} is {'no number' if text and text.strip() else 'missing'}", "a number was expected")
+        problem = "not a number" if text and text.strip() else "missing"
+        raise InputError(f"{what} is {problem}", "a number was expected")
     return found
 
 
 def count(text: str | None, what: str) -> int:
-    """A number of samples or bytes, never more than is read anywhere.
+    """Parse a number of samples or bytes.
 
     Raises:
-        InputError: Where it is none; ``what`` is the subject of the sentence.
+        InputError: If it is not an integer in the accepted range; ``what`` is the subject of the message.
     """
     found = number(text, what)
     if not (found.is_integer() and 0 <= found <= 2 * MOST_SAMPLES):
-        raise InputError(f"{what} is {found:g}", f"a whole number up to {2 * MOST_SAMPLES} was expected")
+        raise InputError(f"{what} is {found:g}", f"an integer from 0 to {2 * MOST_SAMPLES} was expected")
     return int(found)
 
 
 def samples(text: str, what: str) -> np.ndarray:
-    """The numbers in ``text``, white space between them, as float64.
+    """Parse numbers separated by white space, as float64.
 
     Raises:
-        InputError: Where something else stands among them, or they are too many.
+        InputError: If something else is among them, or there are too many.
     """
     if len(text) > MOST_DIGITS:
         found = f"{what} holds {len(text)} characters of samples"
@@ -108,14 +108,15 @@ def samples(text: str, what: str) -> np.ndarray:
         return np.empty(0)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns where it stops before the end
+            warnings.simplefilter("error")  # numpy only warns if it stops before the end
             return _numbers(text)
     except (ValueError, DeprecationWarning) as error:
-        raise InputError(f"{what} holds more than numbers", "digits with spaces between were expected") from error
+        expected = "numbers separated by spaces were expected"
+        raise InputError(f"{what} holds other text than numbers", expected) from error
 
 
 def _numbers(text: str) -> np.ndarray:
-    """Integers where all are, for they take a seventh of the time; too large ones would stick at the largest."""
+    """Parse as integers if possible, which is seven times as fast; numpy would saturate integers that are too large."""
     try:
         whole = np.fromstring(text, np.int64, sep=" ")
     except (ValueError, DeprecationWarning):
@@ -124,19 +125,19 @@ def _numbers(text: str) -> np.ndarray:
 
 
 def unpacked(text: str, what: str) -> bytes:
-    """The bytes that Base64 stands for; line breaks may stand anywhere.
+    """Decode Base64, which may contain line breaks.
 
     Raises:
-        InputError: Where it is none.
+        InputError: If it is not valid Base64.
     """
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
-        raise InputError(f"{what} cannot be decoded", "whole Base64 was expected", "export it again") from error
+        raise InputError(f"{what} cannot be decoded", "complete Base64 was expected", "export it again") from error
 
 
 def numbered(kinds: Sequence[str]) -> list[str]:
-    """A name for each recording: its kind, with a number where there are several of it."""
+    """A name for each recording: its kind, with a number if there are several of this kind."""
     total, seen, names = Counter(kinds), Counter[str](), []
     for kind in kinds:
         seen[kind] += 1
@@ -145,13 +146,10 @@ def numbered(kinds: Sequence[str]) -> list[str]:
 
 
 def picked(names: Sequence[str], record: str | None) -> tuple[int, tuple[str, ...]]:
-    """Index of the recording that is asked for, and what to say of the others.
-
-    Where nobody asks, the first rhythm: whoever opens the ECG of a device means what the device recorded, and not
-    the beat that it averaged from it.
+    """Index of the requested recording, and a note on the others; the first rhythm is the default.
 
     Raises:
-        InputError: Where there is none, or none of the name.
+        InputError: If there is no recording, or none of this name.
     """
     if record is not None or len(names) < 2:
         return chosen(names, record), ()
@@ -161,7 +159,7 @@ def picked(names: Sequence[str], record: str | None) -> tuple[int, tuple[str, ..
 
 
 class _Tree:
-    """What the parser fills: counts first, keeps then."""
+    """Parser target that counts elements and attributes before it stores them."""
 
     def __init__(self) -> None:
         self.builder = TreeBuilder()
@@ -171,7 +169,8 @@ class _Tree:
         self.depth += 1
         self.size += 1 + len(attributes)
         if self.depth > DEEPEST or self.size > MOST_ELEMENTS:
-            found = f"elements stand more than {DEEPEST} deep" if self.depth > DEEPEST else "the file is too rich"
+            deep, many = f"elements are nested more than {DEEPEST} deep", "there are too many elements and attributes"
+            found = deep if self.depth > DEEPEST else many
             raise InputError(found, f"at most {MOST_ELEMENTS} elements and attributes were expected", "split it")
         self.builder.start(_local(tag), {_local(name): value for name, value in attributes.items()})
 
@@ -190,10 +189,10 @@ def _parsed(text: str) -> Element:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
-    # The parser copies the namespace into every name that it is in: a long one would fill the memory.
+    # The parser copies the namespace into every name: a long one would fill the memory.
     if not all(_NAMESPACE.match(text, at.end()) for at in re.finditer("xmlns", text)):
-        raise InputError("the file declares a namespace of unusual form", "one of at most 500 characters was expected")
-    # The text is decoded already: what its declaration says of its encoding is passed over.
+        raise InputError("the file declares an unusual namespace", "one of at most 500 characters was expected")
+    # The text is decoded already, so that the encoding in its declaration is ignored.
     parser = DefusedXMLParser(target=_Tree(), encoding="utf-8")
     parser.parser.StartDoctypeDeclHandler = _refuse_definitions
     parser.parser.SkippedEntityHandler = _refuse_entity
@@ -212,7 +211,7 @@ def _parsed(text: str) -> Element:
 
 
 def _refuse_definitions(name: str, system: str | None, public: str | None, inside: int) -> None:
-    """Pass over a document type that only has a name; refuse one that defines something."""
+    """Accept a document type that only has a name; reject one with definitions."""
     if inside:
         raise _definitions()
 
@@ -222,12 +221,12 @@ def _refuse_entity(name: str, parameter: bool) -> None:
 
 
 def _definitions() -> InputError:
-    found = "the file defines words of its own, or refers to other files (a DTD with entities)"
-    return InputError(found, "elements, attributes and text alone were expected", "export it again without them")
+    found = "the file defines entities, or refers to other files (a DTD with entities)"
+    return InputError(found, "elements, attributes and text only were expected", "export it again without them")
 
 
 def _decoded(raw: bytes, errors: str = "strict") -> str:
-    """Text as its first bytes show it; else Latin-1, which every byte is. What it declares is often wrong."""
+    """Decode by the first bytes, else as Latin-1; the declared encoding is often wrong and therefore ignored."""
     marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
     try:
         text = raw.decode(marks.get(raw[:2], "utf-8-sig"), errors)

@@ -1,9 +1,8 @@
-"""GE MUSE's XML (root RestingECG): Base64 of 16-bit samples, a lead an element; read only.
+"""Reader of GE MUSE XML (root RestingECG): 16-bit samples in Base64, one element per lead.
 
-There is no public standard: the structure follows what restecg.dtd and many published readers agree on. A file holds
-a Rhythm and, before or behind it, the Median beat. The rate is SampleBase · 10^SampleExponent, the step of a sample
-LeadAmplitudeUnitsPerBit (4.88 µV). Usually eight leads are stored; the other four follow from I and II, and are
-derived where somebody asks for them, not here.
+There is no public standard; the structure follows restecg.dtd and published readers. A file holds a Rhythm and,
+before or after it, a Median beat. The rate is SampleBase · 10^SampleExponent, the step of a sample is
+LeadAmplitudeUnitsPerBit (4.88 µV). Usually eight leads are stored; the other four are not derived here.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ _AGES = {"YEARS": "Y", "MONTHS": "M", "WEEKS": "W", "DAYS": "D"}
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens as MUSE's RestingECG."""
+    """Whether the root element is RestingECG."""
     return xml_markup.root_name(source) == "RestingECG"
 
 
 def contents(source: Source) -> list[str]:
-    """Names of the recordings, as "rhythm" and "median"; empty where there is one."""
+    """Names of the recordings, such as "rhythm" and "median"; empty if there is one."""
     names = _names(xml_markup.opened(source).findall("Waveform"))
     return names if len(names) > 1 else []
 
 
 def read(source: Source) -> Found:
-    """The recording that is asked for, or the first rhythm."""
+    """Decode the requested recording, or the first rhythm."""
     root = xml_markup.opened(source)
     waveforms = root.findall("Waveform")
     at, notes = xml_markup.picked(_names(waveforms), source.record)
@@ -60,7 +59,7 @@ def _called(name: str | None) -> str:
 
 
 def _rate(waveform: Element) -> float | None:
-    """Hz, None where the file does not say."""
+    """Sampling rate in Hz; None if the file does not state it."""
     base, exponent = xml_markup.words(waveform, "SampleBase"), xml_markup.words(waveform, "SampleExponent")
     power = xml_markup.number(exponent or "0", "SampleExponent")
     if abs(power) > 12:
@@ -69,25 +68,25 @@ def _rate(waveform: Element) -> float | None:
 
 
 def _counts(lead: Element, called: str) -> np.ndarray:
-    """The samples as they are stored, as many and as large as the file announces."""
+    """Stored samples of a lead, after checks of their number and size."""
     size = xml_markup.words(lead, "LeadSampleSize") or "2"
     if xml_markup.number(size, f"LeadSampleSize of {called}") != 2:
-        raise InputError(f"{called} has samples of another size", "2 bytes a sample were expected")
+        raise InputError(f"{called} has samples of another size", "2 bytes per sample were expected")
     text = "".join(one.text or "" for one in lead.iterfind("WaveFormData"))
     content = xml_markup.unpacked(text, f"WaveFormData of {called}")
     for name, bytes_each in (("LeadByteCountTotal", 1), ("LeadSampleCountTotal", 2)):
-        said = xml_markup.words(lead, name)
-        announced = xml_markup.count(said, f"{name} of {called}") if said else len(content) // bytes_each
-        if announced != len(content) / bytes_each:
-            found = f"{called} announces {announced} in {name} and holds {len(content)} bytes"
+        stated = xml_markup.words(lead, name)
+        declared = xml_markup.count(stated, f"{name} of {called}") if stated else len(content) // bytes_each
+        if declared != len(content) / bytes_each:
+            found = f"{called} declares {declared} in {name} and holds {len(content)} bytes"
             raise InputError(found, "as many were expected", "export it again")
     if len(content) % 2:
-        raise InputError(f"{called} holds {len(content)} bytes", "2 a sample were expected", "export it again")
+        raise InputError(f"{called} holds {len(content)} bytes", "2 per sample were expected", "export it again")
     return np.frombuffer(content, "<i2")
 
 
 def _aligned(leads: list[Element], names: tuple[str | None, ...], counted: list[np.ndarray]) -> np.ndarray:
-    """The leads in their units (lead, time), each where it begins: what a lead lacks is NaN."""
+    """Leads in their units (lead, time), each at its offset; missing samples are NaN."""
     begins = [_begin(lead, _called(name)) for lead, name in zip(leads, names, strict=True)]
     first = min(begins)
     length = max(begin - first + len(counts) for begin, counts in zip(begins, counted, strict=True))
@@ -102,29 +101,29 @@ def _aligned(leads: list[Element], names: tuple[str | None, ...], counted: list[
 
 
 def _begin(lead: Element, called: str) -> int:
-    """The sample with which a lead begins."""
+    """First sample of a lead."""
     text = xml_markup.words(lead, "LeadOffsetFirstSample") or "0"
     return xml_markup.count(text, f"LeadOffsetFirstSample of {called}")
 
 
 def _unit(lead: Element) -> str | None:
-    said = xml_markup.words(lead, "LeadAmplitudeUnits")
-    return _UNITS.get(said.upper(), said) or None
+    stated = xml_markup.words(lead, "LeadAmplitudeUnits")
+    return _UNITS.get(stated.upper(), stated) or None
 
 
 def _doubts(lead: Element, called: str, counts: np.ndarray) -> tuple[str, ...]:
-    """What the file says against the samples of a lead."""
+    """Doubts about the samples of a lead that the file itself gives."""
     checksum = xml_markup.words(lead, "LeadDataCRC32")
     doubts = []
-    # Converters write 0 where they did not compute it.
+    # Converters that do not compute the checksum write 0.
     if checksum not in ("", "0") and checksum != str(zlib.crc32(counts.tobytes())):
-        doubts.append(f"the checksum of {called} does not fit its samples: they may be damaged")
+        doubts.append(f"the checksum of {called} does not match its samples, which may be damaged")
     if xml_markup.words(lead, "LeadOff").upper() == "TRUE":
-        doubts.append(f"{called} was off while it was recorded")
+        doubts.append(f"the electrode of {called} was off during the recording")
     if xml_markup.words(lead, "FirstSampleBaseline") not in ("", "0"):
-        doubts.append(f"{called} states a baseline, which was not subtracted")
+        doubts.append(f"{called} has a baseline, which was not subtracted")
     if xml_markup.words(lead, "LeadTimeOffset") not in ("", "0"):
-        doubts.append(f"{called} states an offset in time, which was not applied")
+        doubts.append(f"{called} has a time offset, which was not applied")
     return tuple(doubts)
 
 

@@ -1,10 +1,10 @@
-"""Philips' XML (Sierra ECG 1.03, PhilipsECG 1.04): twelve leads in one block, mostly compressed; read only.
+"""Reader of Philips XML (Sierra ECG 1.03, PhilipsECG 1.04): twelve leads in one block, usually compressed.
 
-The compression (XLI) is decoded here. The library sierraecg, with which the tests compare it, unfolds whatever a
-block asks for, reads no block that is not compressed, knows no steps of the samples, and leaves the pulse in with
-which the device calibrates the paper. A block is a lead: LZW in codes of ten bits gives the high bytes of all
-samples and then the low ones; each sample says how far the next one departs from the straight line through the two
-before. Limb leads but I and II are kept as what Einthoven's and Goldberger's laws leave of them.
+The compression (XLI) is decoded here. The library sierraecg, with which the tests compare the result, does not limit
+the size of its output, reads no uncompressed blocks, does not know the steps of the samples, and keeps the calibration
+pulse. In a block, LZW with codes of ten bits gives for each lead the high bytes of all samples and then the low bytes.
+The values are second differences. The limb leads except I and II are stored as residuals of Einthoven's and
+Goldberger's equations.
 """
 
 from __future__ import annotations
@@ -21,29 +21,27 @@ from ecggen.io.normalise import Found
 from ecggen.io.source import Source
 
 MOST = 2**20
-"""Samples of a recording, all channels counted: three minutes of twelve leads at 500 Hz."""
+"""Largest number of samples of a recording over all channels: three minutes of twelve leads at 500 Hz."""
 
 _VERSIONS = ("1.03", "1.04", "1.04.01", "1.04.02")
 _CODE_BITS = 10
-_LAST_CODE = 2**_CODE_BITS - 2  # the one above it ends a block
+_LAST_CODE = 2**_CODE_BITS - 2  # the next code ends a block
 _TWELVE_LEADS = ("STD-12", "10-WIRE")
 _PULSE = 1000.0  # µV
 _SHORTEST_PULSE = 0.05  # seconds
 
 
 def looks_like(source: Source) -> bool:
-    """Whether a file opens as Philips' restingecgdata."""
+    """Whether the root element is restingecgdata."""
     return xml_markup.root_name(source) == "restingecgdata"
 
 
 def read(source: Source) -> Found:
-    """The rhythm in a file, without the pulse that calibrates the paper."""
+    """Decode the rhythm of a file, without the calibration pulse at its end."""
     root = xml_markup.opened(source)
     version = xml_markup.words(root, "documentinfo/documentversion")
     if version not in _VERSIONS:
-        raise InputError(
-            "the file is of another version of Philips' XML", f"one of {', '.join(_VERSIONS)} was expected"
-        )
+        raise InputError("the version of the Philips XML is unknown", f"one of {', '.join(_VERSIONS)} was expected")
     block = root.find("waveforms/parsedwaveforms")
     signal = root.find("dataacquisition/signalcharacteristics")
     if block is None or signal is None:
@@ -55,40 +53,40 @@ def read(source: Source) -> Found:
     notes = []
     if kept < values.shape[1]:
         seconds = (values.shape[1] - kept) / fs
-        notes.append(f"the device's calibration pulse was cut off the end ({seconds:.3g} s)")
+        notes.append(f"the calibration pulse at the end was removed ({seconds:.3g} s)")
     if root.find("waveforms/repbeats") is not None:
         notes.append("the representative beats were left out")
     return Found(values[:, :kept], names, ("uV",) * channels, fs, about=_about(root), notes=tuple(notes))
 
 
 def _agreed(block: Element, signal: Element, what: str) -> float:
-    """Rate in Hz, or step in µV: versions differ in where it stands, and 1.04 says it twice.
+    """Rate in Hz or step in µV; versions differ in its place, and 1.04 states it twice.
 
     Raises:
-        InputError: Where it is missing, not positive, or said in two ways.
+        InputError: If it is missing, not positive, or stated with different values.
     """
     attribute, tags = {
         "rate": ("samplespersecond", ("samplingrate",)),
         "step": ("resolution", ("resolution", "signalresolution")),
     }[what]
     texts = [block.get(attribute, ""), *(xml_markup.words(signal, tag) for tag in tags)]
-    said = {xml_markup.number(text, attribute) for text in texts if text.strip()}
-    if len(said) != 1:
-        found = f"the file gives {len(said) or 'no'} values of {attribute}"
+    stated = {xml_markup.number(text, attribute) for text in texts if text.strip()}
+    if len(stated) != 1:
+        found = f"the file gives {len(stated) or 'no'} values of {attribute}"
         raise InputError(found, "one was expected", "export it again")
-    if min(said) <= 0:
+    if min(stated) <= 0:
         raise InputError(f"{attribute} is not positive", "a positive number was expected", "export it again")
-    return said.pop()
+    return stated.pop()
 
 
 def _names(block: Element, signal: Element) -> tuple[tuple[str | None, ...], int]:
-    """Names of the channels and how many there are: 1.04 lists them, 1.03 has the twelve in their order."""
+    """Names and number of the channels: 1.04 lists them, 1.03 has the twelve leads in standard order."""
     labels = block.get("leadlabels", "").split()
     if labels:
-        said = xml_markup.count(block.get("numberofleads", str(len(labels))), "numberofleads")
-        if said > len(labels):
-            raise InputError(f"the file announces {said} leads and names {len(labels)}", "as many were expected")
-        return tuple(labels[:said]), said
+        count = xml_markup.count(block.get("numberofleads", str(len(labels))), "numberofleads")
+        if count > len(labels):
+            raise InputError(f"the file declares {count} leads and names {len(labels)}", "as many were expected")
+        return tuple(labels[:count]), count
     if {xml_markup.words(signal, "acquisitiontype"), xml_markup.words(signal, "leadset")} & set(_TWELVE_LEADS):
         return STANDARD_LEADS, len(STANDARD_LEADS)
     channels = xml_markup.count(xml_markup.words(signal, "numberchannelsallocated"), "numberchannelsallocated")
@@ -96,21 +94,21 @@ def _names(block: Element, signal: Element) -> tuple[tuple[str | None, ...], int
 
 
 def _length(block: Element, fs: float, channels: int) -> int:
-    """Samples of a channel, as the file announces them in milliseconds."""
+    """Number of samples per channel, from the duration in milliseconds."""
     seconds = xml_markup.number(block.get("durationperchannel"), "durationperchannel") / 1000
     length = seconds * fs
     if not (length >= 3 and channels > 0 and length * channels <= MOST):
-        found = f"the file announces {channels} channels of {seconds:.3g} s"
-        raise InputError(found, f"at least three samples, and {MOST} at most in all channels, were expected")
+        found = f"the file declares {channels} channels of {seconds:.3g} s"
+        raise InputError(found, f"at least three samples, and at most {MOST} over all channels, were expected")
     return int(length)
 
 
 def _steps(block: Element, signal: Element, names: tuple[str | None, ...], channels: int, length: int) -> np.ndarray:
-    """The samples in steps (channel, time)."""
+    """Samples in steps (channel, time)."""
     compression = block.get("compression") or block.get("compressmethod") or "Uncompressed"
     for tag, expected in (("bitspersample", "16"), ("signaloffset", "0"), ("signalsigned", "True")):
         if (xml_markup.words(signal, tag) or expected) != expected:
-            raise InputError(f"the file has another {tag} than all known ones", f"{expected} was expected")
+            raise InputError(f"the value of {tag} is unknown", f"{expected} was expected")
     if block.get("dataencoding") == "Plain":
         numbers = xml_markup.samples(block.text or "", "parsedwaveforms")
         return _shaped(numbers, channels, length)
@@ -120,26 +118,26 @@ def _steps(block: Element, signal: Element, names: tuple[str | None, ...], chann
     if compression == "XLI" and block.get("compressflag", "true").lower() == "true":
         if names[:6] != STANDARD_LEADS[:6]:
             raise InputError(
-                "the compressed leads have other names", f"{', '.join(STANDARD_LEADS[:6])} were expected first"
+                "the first compressed leads have unexpected names", f"{', '.join(STANDARD_LEADS[:6])} were expected"
             )
         return _with_limb_leads(_decompressed(content, channels, length))
     if compression not in ("XLI", "Uncompressed"):
-        raise InputError("parsedwaveforms are compressed in an unknown way", "XLI was expected")
+        raise InputError("parsedwaveforms have an unknown compression", "XLI was expected")
     return _shaped(np.frombuffer(content[: len(content) // 2 * 2], "<i2"), channels, length)
 
 
 def _shaped(numbers: np.ndarray, channels: int, length: int) -> np.ndarray:
     if numbers.size < channels * length:
-        found = f"the file announces {channels} leads of {length} samples and holds {numbers.size}"
+        found = f"the file declares {channels} leads of {length} samples and holds {numbers.size}"
         raise InputError(found, "as many were expected", "export it again")
     return numbers[: channels * length].reshape(channels, length)
 
 
 def _decompressed(content: bytes, channels: int, length: int) -> np.ndarray:
-    """The channels of an XLI block (channel, time), limb leads still as remainders.
+    """Decompress the channels of an XLI block (channel, time), with the limb leads still as residuals.
 
-    Eight bytes stand before each: the size of what follows (4), two unknown ones, and the first departure (2). Up to
-    four more channels than there are leads may follow; they are empty.
+    A channel starts with eight bytes: its size (4), two unknown bytes, and the first second difference (2). Up to four
+    empty channels may follow those of the leads.
     """
     leads, at = np.empty((channels, length), np.int64), 0
     for row in range(channels):
@@ -147,19 +145,19 @@ def _decompressed(content: bytes, channels: int, length: int) -> np.ndarray:
         first = int.from_bytes(content[at + 6 : at + 8], "little", signed=True)
         if not 0 < size <= min(len(content) - at - 8, 4 * length):
             raise InputError(
-                f"channel {row + 1} of the block is cut off", "a whole one was expected", "export it again"
+                f"channel {row + 1} of the block is truncated", "a complete one was expected", "export it again"
             )
-        unfolded = _unfolded(content[at + 8 : at + 8 + size], 2 * length)
-        if len(unfolded) // 2 != length:
-            found = f"channel {row + 1} unfolds to {len(unfolded) // 2} samples and {length} were announced"
+        unpacked = _unpacked(content[at + 8 : at + 8 + size], 2 * length)
+        if len(unpacked) // 2 != length:
+            found = f"channel {row + 1} unpacks to {len(unpacked) // 2} samples and {length} are declared"
             raise InputError(found, "as many were expected", "export it again")
-        leads[row] = _from_departures(unfolded, first, row + 1)
+        leads[row] = _from_differences(unpacked, first, row + 1)
         at += 8 + size
     return leads
 
 
-def _unfolded(block: bytes, most: int) -> bytes:
-    """LZW in codes of ten bits, the highest bit first; it stops soon after ``most`` bytes."""
+def _unpacked(block: bytes, most: int) -> bytes:
+    """Decompress LZW with codes of ten bits, most significant bit first; stops soon after ``most`` bytes."""
     bits = np.unpackbits(np.frombuffer(block, np.uint8))
     codes = bits[: bits.size // _CODE_BITS * _CODE_BITS].reshape(-1, _CODE_BITS) @ (1 << np.arange(_CODE_BITS)[::-1])
     strings = [bytes([byte]) for byte in range(256)]
@@ -168,7 +166,7 @@ def _unfolded(block: bytes, most: int) -> bytes:
         if code > _LAST_CODE or size > most:
             break
         if code > len(strings) or (code == len(strings) and not previous):
-            raise InputError("the compressed block is damaged", "codes of a growing table were expected")
+            raise InputError("the compressed block is damaged", "valid LZW codes were expected")
         piece = strings[code] if code < len(strings) else previous + previous[:1]
         if previous and len(strings) <= _LAST_CODE:
             strings.append(previous + piece[:1])
@@ -178,23 +176,23 @@ def _unfolded(block: bytes, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def _from_departures(unfolded: bytes, first: int, channel: int) -> np.ndarray:
-    """Samples of a channel: two as they are, then each 2a − b − d; d + 64 stands in the place of the one before."""
-    half = len(unfolded) // 2
-    high, low = np.frombuffer(unfolded[: 2 * half], np.uint8).reshape(2, half)
+def _from_differences(unpacked: bytes, first: int, channel: int) -> np.ndarray:
+    """Samples of a channel: two stored directly, then 2a − b − d with d + 64 stored one place earlier."""
+    half = len(unpacked) // 2
+    high, low = np.frombuffer(unpacked[: 2 * half], np.uint8).reshape(2, half)
     stored = (high.astype(np.uint16) << 8 | low).astype(np.int16).astype(np.int64)
-    departures = np.concatenate([[first], stored[2:-1] - 64])
-    slopes = stored[1] - stored[0] - np.cumsum(departures)
+    differences = np.concatenate([[first], stored[2:-1] - 64])
+    slopes = stored[1] - stored[0] - np.cumsum(differences)
     found = np.concatenate([stored[:2], stored[1] + np.cumsum(slopes)])
     if np.abs(found).max() > 2**15:
         raise InputError(
-            f"channel {channel} leaves the range of 16 bits", "a whole block was expected", "export it again"
+            f"channel {channel} exceeds the range of 16 bits", "a valid block was expected", "export it again"
         )
     return found
 
 
 def _with_limb_leads(leads: np.ndarray) -> np.ndarray:
-    """III, aVR, aVL and aVF from what their laws leave of them; halves are rounded down, as the device did."""
+    """Restore III, aVR, aVL and aVF from their residuals; halves are rounded down, as by the device."""
     one, two = leads[0], leads[1]
     three = two - one - leads[2]
     limb = (one, two, three, -leads[3] - (one + two) // 2, (one - three) // 2 - leads[4], (two + three) // 2 - leads[5])
@@ -202,7 +200,7 @@ def _with_limb_leads(leads: np.ndarray) -> np.ndarray:
 
 
 def _before_pulse(values: np.ndarray, fs: float, step: float) -> int:
-    """How many samples stand before the pulse of 1 mV in all channels with which the device ends a recording."""
+    """Number of samples before the calibration pulse of 1 mV with which the device ends all channels."""
     differs = np.flatnonzero((values != values[0]).any(axis=0))
     start = int(differs[-1]) + 1 if differs.size else 0
     tail = values[0, start:]
