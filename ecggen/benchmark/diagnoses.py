@@ -50,13 +50,13 @@ AS_PROBABLE = 0.33
 """Smallest probability that the classifier's output is higher for a draw than for a real record of the class."""
 
 DEFINITIONS = {
-    "auroc": "area under the ROC curve of the classifier's probability of a class, draws that were requested to show it "
-    "(whatever else was requested) against all others; ties as half",
+    "auroc": "area under the ROC curve of the classifier's probability of a class, draws that were requested to show "
+    "it (whatever else was requested) against all others; ties as half",
     "real": "the same of held-out real records, up to n of each statement drawn at random, each record once",
     "interval": f"95 %, {REDRAWS} redraws of the patients whose records lent the conditions (real: of the patients)",
     "probability": "mean of the classifier's probability where the class was requested and where it was not",
-    "as_probable": "chance that the classifier finds a class more probable in a draw that was requested to show it than in "
-    "a real record that shows it (ties as half); 0.5 is as real records",
+    "as_probable": "chance that the classifier finds a class more probable in a draw that was requested to show it "
+    "than in a real record that shows it (ties as half); 0.5 is as real records",
     "verdict": f"{CAN}: (auroc − 0.5) / (real − 0.5) is at least {REACHED[CAN]:g}, and as_probable {AS_PROBABLE:g}; "
     f"{PARTLY}: the first is at least {REACHED[PARTLY]:g}, with an interval of auroc above 0.5; {NOT_MEASURED}: too "
     f"few records, or real below {KNOWN:g}",

@@ -96,7 +96,8 @@ def copied(cohorts: Cohorts, known: Known) -> Score:
         floor_high=floor_high,
         n_synthetic=len(rows),
         n_real=len(known.patients),
-        definition=f"of draws conditioned on training records: {copies.SEARCH}; floor: the same share of held-out records",
+        definition=f"of draws conditioned on training records: {copies.SEARCH}; "
+        "floor: the same share of held-out records",
         extractor="none: waves at 100 Hz, 0.5–40 Hz",
         verdict=beyond(drawn, floor, COPY_WARN, COPY_FAIL),
     )

@@ -29,12 +29,13 @@ def train_text(
     The encoder learns which of PTB-XL's 71 SCP statements a text makes and which it negates. Training takes a few
     minutes on one core.
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     import torch
 
     from ecggen.conditioning import text_encoder
     from ecggen.core.errors import InputError
+    from ecggen.training import text_pretraining
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
@@ -43,12 +44,12 @@ def train_text(
             f"{out} holds no text encoder", "a folder written by train-text was expected", "choose another"
         )
     initial = None if start is None else text_encoder.load(start)
-    plan = text_encoder.Plan(steps=num_steps or text_encoder.Plan.steps, seed=seed, width=width)
+    plan = text_pretraining.Plan(steps=num_steps or text_pretraining.Plan.steps, seed=seed, width=width)
     plan = plan if initial is None else replace(plan, **initial.sizes)
-    reports = text_encoder.read_reports(data)
+    reports = text_pretraining.read_reports(data)
     torch.set_num_threads(1)  # deterministic order of floating-point sums
     with console.progress("pretraining the text encoder", quiet) as share:
-        encoder, losses = text_encoder.pretrain(reports, plan, share, initial)
+        encoder, losses = text_pretraining.pretrain(reports, plan, share, initial)
     last = losses[-max(1, len(losses) // 20) :]
-    text_encoder.save(encoder, out, plan)
+    text_encoder.save(encoder, out, asdict(plan))
     console.print_text(f"loss: {losses[0]:.2f} at the start, {sum(last) / len(last):.2f} at the end\nweights: {out}")

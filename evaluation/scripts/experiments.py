@@ -254,7 +254,7 @@ def measured(
 ) -> gained.Scores:
     """Scores by record, as the kind of the experiment requires."""
     if experiment.kind == TEXT:
-        given = [name for name in condition.WORDS if name not in experiment.masked]
+        given = [name for name in condition.TEXT_AND_METADATA if name not in experiment.masked]
         return gained.of_text(generator, pack, rows, given, classifier)
     if experiment.kind == SPACE:
         return gained.of_space(generator, pack, rows, classifier)

@@ -24,6 +24,7 @@ from ecggen.conditioning import statements, text_encoder
 from ecggen.io.results import commit
 from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
+from ecggen.training import text_pretraining
 
 DEFINITIONS = {
     "macro_auroc": "area under the ROC curve, ties count half; mean over statements with at least one positive",
@@ -67,7 +68,7 @@ def measure(
         seed: Seed of the bootstrap.
     """
     encoder = text_encoder.load(name)
-    reports = text_encoder.read_reports(folder).of(folds)
+    reports = text_pretraining.read_reports(folder).of(folds)
     _, said, _ = encoder.read(reports.texts)
     scores = said.numpy()
     languages = np.array([language(text) for text in reports.texts])
@@ -119,7 +120,7 @@ def per_statement(scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str,
     }
 
 
-def interval(scores: np.ndarray, reports: text_encoder.Reports, repeats: int, seed: int) -> list[float]:
+def interval(scores: np.ndarray, reports: text_pretraining.Reports, repeats: int, seed: int) -> list[float]:
     """95 % interval of the macro AUROC, by bootstrap over patients."""
     rng = np.random.default_rng(seed)
     _, which = np.unique(reports.patients, return_inverse=True)
