@@ -14,7 +14,7 @@ from ecggen import Condition, InputError
 from ecggen.conditioning import statements, text_encoder
 from ecggen.conditioning.condition_embedding import ConditionEncoder
 from ecggen.networks import storage
-from ecggen.networks.text import FolderEncoder, WordEncoder
+from ecggen.networks.text import FolderEncoder, WordEncoder, words_of
 from evaluation.scripts import text_encoder as figures
 
 _CODES = """NDT NST_ DIG LNGQT NORM IMI ASMI LVH LAFB ISC_ IRBBB 1AVB IVCD ISCAL CRBBB CLBBB ILMI LAO/LAE AMI ALMI ISCIN
