@@ -336,6 +336,9 @@ class Generator(nn.Module, ABC):
         strength: float = 0.8,
         seed: int = 0,
         indices: Sequence[int] | None = None,
+        *,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
     ) -> ECG:
         """Vary given ECGs: R peaks are kept, morphology is resampled (SDEdit, Meng et al. 2022, arXiv 2108.01073).
 
@@ -347,6 +350,8 @@ class Generator(nn.Module, ABC):
                 on the number of steps.
             seed: As in ``sample``.
             indices: As in ``sample``; from 0 on if left out.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
 
         Returns:
             (batch, 12, time) ECG in mV, all leads generated.
@@ -358,6 +363,7 @@ class Generator(nn.Module, ABC):
         if ecg.seconds > self.preprocessor.seconds + 0.05:
             most = f"at most {self.preprocessor.seconds:g} s"
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
+        generator = self.with_sampling(num_steps, guidance_scale)
         original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS))
         own = range(len(condition)) if indices is None else indices
         prepared, wanted = rhythm_prior.follow(
@@ -367,9 +373,10 @@ class Generator(nn.Module, ABC):
         for start in range(0, len(condition), BATCH):
             part = pad(prepared[start : start + BATCH], samples).to(self.device)
             target = fit(original.signal[start : start + BATCH], samples).to(self.device)
-            varied = self.draw_near(target, strength, part, Noise(seed, own[start : start + BATCH]))
+            varied = generator.draw_near(target, strength, part, Noise(seed, own[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
-        result = self._twelve_leads(rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted), condition, seed)
+        placed = rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted)
+        result = generator._twelve_leads(placed, condition, seed)
         description = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
         return replace(result, provenance=replace(result.provenance, condition=description))  # type: ignore[type-var]
 

@@ -333,3 +333,12 @@ def test_weights_are_stored_under_the_names_of_format_1(folder):
     renamed = {names.get(name, name): value for name, value in loaded.state_dict().items()}
     other.load_state_dict(renamed)  # the new names are read as well
     assert torch.equal(other.interval_scale, loaded.interval_scale)
+
+
+def test_vary_takes_sampling_options_of_the_call():
+    model, ecg = tiny("flow"), simulate(1, seconds=4, seed=1)
+    condition = Condition(text="sinus rhythm", seconds=4, fs=100)
+    called = model.vary(ecg, condition, num_steps=3, guidance_scale=2.0, seed=5)
+    changed = model.with_sampling(3, 2.0).vary(ecg, condition, seed=5)
+    assert torch.equal(called.signal, changed.signal) and called.provenance == changed.provenance
+    assert not torch.equal(called.signal, model.vary(ecg, condition, seed=5).signal)
