@@ -57,6 +57,10 @@ class Job:
     kept: Path | None = None
 
 
+RENAMED = {"told": "conditions", "judge": "classifier", "pair": "ecg_text"}
+"""Keys of protocols in release 0.1; they work for one release, with a warning."""
+
+
 def run(
     path: Path,
     folders: Sequence[Path],
@@ -85,7 +89,7 @@ def run(
         guidance_scale: Guidance scale; the checkpoint's by default.
         kept: Folder of partial results, from which an interrupted run continues; None for no cache.
     """
-    settings = config.read_toml(path) | dict(changes or {})
+    settings = config.renamed(config.read_toml(path), RENAMED, str(path)) | dict(changes or {})
     kind = settings.get("kind")
     if kind not in KINDS:
         raise InputError(f"{path}: the protocol's kind is {kind!r}", f"one of {', '.join(KINDS)} was expected")

@@ -42,12 +42,12 @@ def train_evaluator(
     from ecggen.training.trainer import Plan, plan_values
 
     file = configs.shipped_config(config)
-    values = configs.read_toml(file, set_ or ())
+    values = configs.renamed(configs.read_toml(file, set_ or ()), {"judge": "evaluator"}, str(file))
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
     plan = configs.build(Plan, plan_values(values, file), f"[training] of {file}")
     seed_everything(plan.seed, verbose=False)
-    evaluator = pretrained.new(str(values.get("evaluator", values.get("judge"))), values.get("model", {}), str(file))
+    evaluator = pretrained.new(str(values.get("evaluator")), values.get("model", {}), str(file))
     pretrained.begin_with(evaluator, look, text)
     with console.progress(f"packing {data.name}", quiet) as share:
         pack = datasets.pack(datasets.recordings(data), evaluator.preprocessor, cache, share)

@@ -99,16 +99,26 @@ def shipped_config(name_or_path: Path | str) -> Path:
 def renamed(values: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
     """Replace old keys of ``values`` by their current names, with a warning for each.
 
+    A table under both names is merged; other values of a later key replace those of an earlier one.
+
     Args:
         values: As from TOML.
         names: Current name of each old key.
         where: Name of the place in warnings.
+
+    Example:
+        >>> renamed({"lr": 1e-3}, {"rate": "lr"}, "[training] of vae.toml")
+        {'lr': 0.001}
     """
-    for key in values:
+    current: dict[str, Any] = {}
+    for key, value in values.items():
+        name = names.get(key, key)
         if key in names:
-            found = f"{where} has {key!r}, which is now called {names[key]!r}; the old name goes with the next release"
-            warnings.warn(found, InputWarning, stacklevel=2)
-    return {names.get(key, key): value for key, value in values.items()}
+            found = f"{where} has {key!r}, which is now called {name!r}"
+            warnings.warn(f"{found}; the old name will be removed in the next release", InputWarning, stacklevel=2)
+        both = isinstance(value, dict) and isinstance(current.get(name), dict)
+        current[name] = current[name] | value if both else value
+    return current
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
