@@ -1,7 +1,8 @@
 """What the README and the documentation show is run: Python blocks, and the commands of console blocks.
 
 Blocks of one page run in order in one namespace and one folder, in which ``tests/samples`` and a small simulated
-``ptb-xl`` lie. A block after a line ``<!-- not run: REASON -->`` is left out.
+``ptb-xl`` lie. A command must print the lines that are shown below it, up to digits; lines with "…" are shortened. A
+block after a line ``<!-- not run: REASON -->`` is left out.
 """
 
 import contextlib
@@ -32,12 +33,16 @@ def blocks(page: Path):
 
 
 def commands(text: str):
-    """(words, expected exit code) of the ecggen commands of a console block."""
-    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    for at, line in enumerate(lines):
-        if line.startswith("$ ecggen "):
-            answer = next((shown for shown in lines[at + 1 :] if shown.strip()), "")
-            yield shlex.split(line, comments=True)[2:], 2 if answer.startswith("error:") else 0
+    """(words, lines that are shown below) of the ecggen commands of a console block."""
+    for part in re.split(r"^\$ ", re.sub(r"\\\n\s*", " ", text), flags=re.M)[1:]:
+        line, *shown = part.splitlines()
+        if line.startswith("ecggen "):
+            yield shlex.split(line, comments=True)[1:], [one for one in shown if one.strip() and "…" not in one]
+
+
+def plain(line: str) -> str:
+    """A line without its digits and blanks: the last digits depend on the processor."""
+    return re.sub(r"\d+", "0", re.sub(r"\s", "", line))
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,7 @@ def place(tmp_path_factory):
 def test_what_a_page_shows_runs(page, place, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "110")
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     (tmp_path / "ptb-xl").symlink_to(place / "ptb-xl")
     namespace = {"__name__": "__main__"}
@@ -63,9 +69,13 @@ def test_what_a_page_shows_runs(page, place, tmp_path, monkeypatch, run):
                 warnings.simplefilter("ignore")
                 exec(compile(text, f"{page.name}: {text[:40]}", "exec"), namespace)
         else:
-            for words, expected in commands(text):
+            for words, shown in commands(text):
                 code, out, err = run(*words)
+                expected = 2 if shown and shown[0].startswith("error:") else 0
                 assert code == expected, f"ecggen {' '.join(words)}\n{out}\n{err}"
+                printed = plain(out + err)
+                for line in shown:
+                    assert plain(line) in printed, f"ecggen {' '.join(words)} does not print: {line}"
 
 
 def test_most_of_what_is_shown_is_run():
