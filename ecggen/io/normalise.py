@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -65,6 +65,7 @@ class Found:
         notes: Changes made while decoding, and doubts about the samples, one sentence each.
         begins: Start of the values in seconds, if only a segment was decoded.
         lasts: Duration of the whole recording in seconds, if only a segment was decoded.
+        unusable: Rows whose samples cannot be decoded, with the reason; an error only if one of them is chosen.
     """
 
     values: np.ndarray
@@ -76,6 +77,7 @@ class Found:
     notes: tuple[str, ...] = ()
     begins: float = 0.0
     lasts: float | None = None
+    unusable: Mapping[int, InputError] = field(default_factory=dict)
 
 
 def admit(
@@ -92,6 +94,9 @@ def admit(
         InputError: If file and arguments contradict each other, or neither gives a required value.
     """
     rows, names = agreed_leads(found.names, leads)
+    for row in rows:
+        if row in found.unusable:
+            raise found.unusable[row]
     rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
     scales = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
     signal = found.values if rows == list(range(len(found.names))) else found.values[..., rows, :]
