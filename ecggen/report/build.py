@@ -26,8 +26,10 @@ from ecggen.report.sections.memorisation import memorisation
 from ecggen.report.sections.paired import reconstruction
 from ecggen.report.sections.rhythm import rhythm
 from ecggen.report.sections.subgroups import subgroups
+from ecggen.report.sections.two_sample import two_sample
 from ecggen.report.sections.utility import utility
 from ecggen.report.sections.validity import validity
+from ecggen.report.sections.variability import variability
 
 Progress = Callable[[str, float], None]
 
@@ -46,8 +48,10 @@ CHAPTERS = (
     Chapter("validity", "Validity", validity),
     Chapter("amplitude", "Amplitude and spectrum", amplitude),
     Chapter("rhythm", "Rhythm", rhythm),
+    Chapter("variability", "Beat-to-beat variability", variability),
     Chapter("intervals", "Intervals and median beats", intervals),
     Chapter("distribution", "Distribution and diversity", distribution),
+    Chapter("two_sample", "Two-sample test", two_sample),
     Chapter("fidelity", "Condition fidelity", fidelity),
     Chapter("reconstruction", "Reconstruction", reconstruction),
     Chapter("utility", "Utility", utility),

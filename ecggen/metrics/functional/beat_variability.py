@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.stats import norm
 
 from ecggen.core import rhythm
 from ecggen.core.ecg import ECG
@@ -185,7 +186,9 @@ def _of_normal(beats: np.ndarray, fs: float) -> dict[str, np.ndarray]:
     return found
 
 
-def variance_split(beats: Sequence[AlignedBeats], groups: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+def variance_split(
+    beats: Sequence[AlignedBeats], groups: Sequence[int] | None = None, robust: bool = False
+) -> dict[str, np.ndarray]:
     """Variance of the aligned beats within records, between draws from one condition and between conditions.
 
     A one-way (with ``groups``, nested) analysis of variance per lead and instant of the beat: normal beats within
@@ -195,6 +198,8 @@ def variance_split(beats: Sequence[AlignedBeats], groups: Sequence[int] | None =
     Args:
         beats: Aligned beats of each record. Records with fewer than three normal beats are left out.
         groups: Condition of each record, for several draws from one condition; None if every record has its own.
+        robust: Use the median over the records of the variance within them, and the interquartile range of their means
+            in place of a standard deviation, so that a few noisy records do not decide; not with ``groups``.
 
     Returns:
         Of shape (lead, time) in mV²: ``within`` records, ``between`` records (with ``groups``: between the draws from
@@ -214,6 +219,8 @@ def variance_split(beats: Sequence[AlignedBeats], groups: Sequence[int] | None =
     kept = [row for row, one in enumerate(beats) if len(one.normal) >= LEAST]
     if len(kept) < 2:
         raise InputError(f"{len(kept)} records with {LEAST} normal beats", "2 were expected at least")
+    if robust:
+        return _robust_split([beats[row].normal for row in kept])
     counts = np.array([len(beats[row].normal) for row in kept], float)
     means = np.stack([beats[row].normal.mean(0) for row in kept])
     squares = sum(((beats[row].normal - mean) ** 2).sum(0) for row, mean in zip(kept, means, strict=True))
@@ -232,3 +239,11 @@ def variance_split(beats: Sequence[AlignedBeats], groups: Sequence[int] | None =
     if len(sets) > 1:
         found["conditions"] = middles.var(0, ddof=1) - spread * np.mean([1 / len(one) for one in sets])
     return found
+
+
+def _robust_split(beats: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The split from medians and interquartile ranges, of the normal beats (beat, lead, time) of each record."""
+    within = np.median([one.var(0, ddof=1) for one in beats], axis=0)
+    low, high = np.quantile([one.mean(0) for one in beats], [0.25, 0.75], axis=0)
+    deviation = (high - low) / (2 * norm.ppf(0.75))
+    return {"within": within, "between": deviation**2 - within * np.mean([1 / len(one) for one in beats])}

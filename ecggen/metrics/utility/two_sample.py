@@ -7,6 +7,7 @@ of simple features that separate the sets tells what to mend.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -222,7 +223,8 @@ def simple_features(ecg: ECG, peaks: Sequence[np.ndarray] | None = None) -> dict
     total = power[..., 1:].sum(-1).mean(1)
     rr = [rr_statistics(one) for one in peaks]
     values = np.stack([np.sort(np.linalg.eigvalsh(np.cov(one)))[::-1] for one in signal])
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # records without beats
         bands = {
             f"power at {low:g}–{high:g} Hz": np.log(
                 power[..., (frequency >= low) & (frequency < high)].sum(-1).mean(1) / np.maximum(total, 1e-12)

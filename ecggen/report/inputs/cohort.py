@@ -13,13 +13,17 @@ from functools import cached_property
 import numpy as np
 
 from ecggen.core import artifacts
-from ecggen.core.ecg import ECG
+from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.rhythm import r_peaks
 from ecggen.evaluators.classifier import Classifier, Predictions
 from ecggen.evaluators.delineator import Waves, delineate
 from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.evaluators.extractor import Extractor
+from ecggen.metrics.criteria.measurements import measure
+from ecggen.metrics.criteria.rules import criteria_met
+from ecggen.metrics.functional import beat_variability
 from ecggen.metrics.functional import intervals as waves_to_intervals
+from ecggen.metrics.functional.beat_variability import AlignedBeats
 from ecggen.report import median_beats, repeats
 
 LEAST = 50
@@ -45,6 +49,7 @@ class ECGSet:
         left_out: Records that could not be used, with the reason.
         changed: Changes made to the records (resampled, cropped, leads derived), as text.
         provenance: Origins that the files state, with the number of records.
+        derived: Leads that no file holds, and that were derived from others.
     """
 
     ecg: ECG
@@ -59,6 +64,7 @@ class ECGSet:
     left_out: dict[str, str] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     provenance: dict[str, int] = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ecg)
@@ -120,6 +126,23 @@ class MeasuredSet:
     def peaks(self) -> list[np.ndarray]:
         """R peaks of the valid records, in s."""
         return r_peaks(self.valid.ecg)
+
+    @cached_property
+    def beats(self) -> list[AlignedBeats]:
+        """Aligned beats of the valid records, at 100 Hz, 0.5–40 Hz."""
+        return beat_variability.aligned_beats(self.plain, self.peaks)
+
+    @cached_property
+    def variability(self) -> dict[str, np.ndarray]:
+        """Beat-to-beat variability of the valid records."""
+        return beat_variability.beat_variability(self.plain, beats=self.beats)
+
+    @cached_property
+    def criteria(self) -> dict[str, np.ndarray]:
+        """Which valid records meet the diagnostic criterion of which statement: (record,) of bool by code."""
+        known = self.valid
+        waves = self.waves if self.waves.leads == STANDARD_LEADS else None
+        return criteria_met(measure(known.ecg, waves, known.sex, known.age))
 
     @cached_property
     def waves(self) -> Waves:

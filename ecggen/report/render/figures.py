@@ -209,6 +209,25 @@ def wave_pairs(
     return with_legend(plot, axes, label, "mV")
 
 
+def overlaid_beats(times: np.ndarray, records: Mapping[str, Sequence[np.ndarray]], lead: int, label: str) -> str:
+    """Aligned beats of single records, one panel for each record.
+
+    Args:
+        times: (time,) in s from the R peak.
+        records: Beats (beat, lead, time) of some records by the kind of the set, "real" or "synthetic".
+        lead: Row of the lead that is drawn.
+        label: Description for screen readers.
+    """
+    drawn = [(kind, beats) for kind, several in records.items() for beats in several]
+    plot, axes = styled_panels(max(len(drawn), 1), across=3, width=2.4)
+    for axis, (kind, beats) in zip(axes, drawn, strict=False):
+        for beat in beats:
+            axis.plot(times[::4], beat[lead][::4], color=INK if kind == "real" else BLUE, linewidth=0.5, alpha=0.6)
+        axis.set_title(f"{kind}, {len(beats)} beats", fontsize=8)
+    axes[-1].set_xlabel("s from the R peak")
+    return with_legend(plot, axes, label, "mV")
+
+
 def styled_panels(number: int, **shape: Any) -> tuple[Plot, list[Axes]]:
     """``panels`` in the report's style."""
     import matplotlib

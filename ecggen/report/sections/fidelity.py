@@ -19,6 +19,7 @@ from ecggen.evaluators.classifier import labels, targets
 from ecggen.metrics.functional import condition_fidelity
 from ecggen.metrics.functional.bootstrap import resampled_interval
 from ecggen.metrics.functional.ranking import auroc
+from ecggen.report.criteria import criteria
 from ecggen.report.inputs.cohort import LEAST, Cohorts
 from ecggen.report.references import attempt
 from ecggen.report.render import requested_figures
@@ -50,6 +51,7 @@ def fidelity(cohorts: Cohorts) -> Section:
     section.headline = _headline(kinds, section.scores)
     section.notes.append(f"Real records for the floors: {reference.measured_set.all.source}.")
     _add_labels(section, requested, reference)
+    _add_criteria(section, requested, reference)
     if "heart rate" in kinds:
         section.figures.append(requested_figures.heart_rates(*_rates(requested)[2:]))
     return section
@@ -269,6 +271,19 @@ def _add_labels(section: Section, requested: RequestedSet, reference: RequestedS
         table, figure = requested_figures.by_label(areas)
         section.tables.append(table)
         section.figures.append(figure)
+
+
+def _add_criteria(section: Section, requested: RequestedSet, reference: RequestedSet) -> None:
+    """Add the score and the table of the diagnostic criteria, if statements were requested."""
+    if not any(requested.codes):
+        return
+    try:
+        score, table = criteria(requested, reference)
+    except InputError as error:
+        section.scores.append(not_measured("diagnostic criteria", str(error)))
+        return
+    section.scores.append(score)
+    section.tables.append(table)
 
 
 def _classifier(requested: RequestedSet) -> str:
