@@ -1,13 +1,14 @@
-"""The wording protocol: sensitivity of a generator to paraphrases and negations of a finding.
+"""The wording protocol: how a generator responds to wordings, translations, combinations and negations of a finding.
 
-The only condition is one statement, in four versions with the same seeds: its description, a paraphrase and a negation
-that are not in the training data, and no text. The classifier's probability of the statement in the draws is recorded.
+The only condition is a text on one statement, in the versions of ``condition_fidelity.WORDINGS``, with the same seeds.
+The classifier's probability of the statement in the draws is recorded, and the share that meets its criterion. A
+negation must not draw the finding more often than no text, and a paraphrase should draw it as often as the description.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,16 @@ from ecggen.core.errors import InputError
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
+from ecggen.report.scores import FAIL, PASS, WARN
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")
 """Statements with different changes of rhythm, conduction, QRS, ST and T."""
+
+
+DENIED = (0.02, 0.10)
+"""Largest mean probability after a negation above that without a text, for "pass" and for "warn"."""
+KEPT = (0.8, 0.5)
+"""Smallest share of what the description gains over no text that other versions gain, for "pass" and for "warn"."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,42 @@ class Protocol:
             raise InputError(f"kind {self.kind!r}, {self.n} ECGs per text", "'wording' and at least 1 were expected")
 
 
-def run(protocol: Protocol, generator: Generator) -> dict[str, Any]:
-    """Means over the statements, and the values of each statement."""
+def run(
+    protocol: Protocol, generator: Generator, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
+    """Means over the statements with verdicts, and the values of each statement."""
     classifier = pretrained.load(protocol.classifier, "classifier")
     began = time.perf_counter()
     found = condition_fidelity.paraphrase_sensitivity(
-        generator, classifier, protocol.statements, protocol.n, seed=protocol.seed
+        generator, classifier, protocol.statements, protocol.n, seed=protocol.seed, criteria=True, progress=progress
     )
     each = {code: {name: round(value, 4) for name, value in one.summary().items()} for code, one in found.items()}
-    mean = {name: float(np.mean([one[name] for one in each.values()])) for name in next(iter(each.values()))}
-    return {"classifier": classifier.name, "mean": mean, "each": each, "seconds": round(time.perf_counter() - began, 2)}
+    names = dict.fromkeys(name for one in each.values() for name in one)
+    mean = {name: float(np.mean([one[name] for one in each.values() if name in one])) for name in names}
+    return {
+        "classifier": classifier.name,
+        "verdicts": verdicts(mean),
+        "mean": mean,
+        "each": each,
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+
+
+def verdicts(mean: Mapping[str, float]) -> dict[str, str]:
+    """Verdict on the negation and on each other version of the request.
+
+    Args:
+        mean: Mean probabilities by version, as in ``WordingResponses.summary``.
+
+    Example:
+        >>> verdicts({"said": 0.8, "nothing": 0.1, "denial": 0.4, "paraphrase": 0.78})
+        {'denial': 'fail', 'paraphrase': 'pass'}
+    """
+    excess = mean["denial"] - mean["nothing"]
+    found = {"denial": PASS if excess <= DENIED[0] else WARN if excess <= DENIED[1] else FAIL}
+    gained = max(mean["said"] - mean["nothing"], 1e-9)
+    for version in ("paraphrase", "sentence", "combined", "german", "swedish"):
+        if version in mean:
+            share = (mean[version] - mean["nothing"]) / gained
+            found[version] = PASS if share >= KEPT[0] else WARN if share >= KEPT[1] else FAIL
+    return found

@@ -251,7 +251,7 @@ def _wording(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     """Description and scores of a wording protocol."""
     protocol = config.build(paraphrases.Protocol, job.settings, job.where)
     protocol = replace(protocol, n=job.limit or protocol.n)
-    found = paraphrases.run(protocol, job.generator)
+    found = paraphrases.run(protocol, job.generator, lambda share: job.report("generating", share))
     return {"settings": asdict(protocol), "n": protocol.n, "patients": 0}, {job.generator.name: found}
 
 

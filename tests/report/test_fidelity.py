@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ecggen import InputError
+from ecggen.benchmark import paraphrases
 from ecggen.conditioning import statements
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.simulate import simulate
@@ -104,6 +105,9 @@ def test_a_generator_that_ignores_negation_is_detected():
     about = found["AFIB"].summary()
     assert about["said"] > 0.4 > 0.2 > about["nothing"] and about["said_above_nothing"] == 1
     assert about["denial"] == pytest.approx(about["said"], abs=0.01) and about["said_above_denial"] == 0
+    assert about["denial_above_nothing"] > 0.2 and paraphrases.verdicts(about)["denial"] == "fail"
+    assert about["combined"] == pytest.approx(about["said"], abs=0.01) and about["german"] < 0.2  # not its language
+    assert paraphrases.verdicts(about)["combined"] == "pass" and paraphrases.verdicts(about)["german"] == "fail"
     unaffected = found["SBRAD"].summary()
     assert unaffected["paraphrase_difference"] < 1e-6 and unaffected["said_above_nothing"] == 0
 

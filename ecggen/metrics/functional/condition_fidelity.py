@@ -7,7 +7,7 @@ real records from which the conditions were taken; that reference, not 1, is wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
 from ecggen.evaluators.classifier import labels, targets
+from ecggen.metrics.criteria.measurements import measure
+from ecggen.metrics.criteria.rules import CODES, criteria_met
 from ecggen.metrics.functional.ranking import auroc
 
 if TYPE_CHECKING:
@@ -194,33 +196,71 @@ def text_retrieval(
     return found
 
 
+WORDINGS = {
+    "said": "the description of the statement",
+    "paraphrase": "a wording that is not in the training data",
+    "sentence": "a sentence with the description, an age and a sex",
+    "combined": "the description and another finding",
+    "german": "a German wording",
+    "swedish": "a Swedish wording",
+    "denial": "a negation whose form is not in the training data",
+    "nothing": "no text",
+}
+"""Versions of a request for a statement."""
+
+
+def request_wordings(code: str, place: int = 0, other: str = "LVH") -> dict[str, str]:
+    """The text of each version of a request (``WORDINGS``); versions for which a language has no wording are left out.
+
+    Args:
+        code: The statement.
+        place: Selects the form of the negation and of the sentence.
+        other: The other finding of "combined".
+
+    Example:
+        >>> found = request_wordings("AFIB")
+        >>> found["said"], found["combined"], found["nothing"]
+        ('atrial fibrillation', 'atrial fibrillation and left ventricular hypertrophy', '')
+    """
+    said = statements.describe(code)
+    own = {language: statements.wordings(code, language) for language in ("de", "sv")}
+    person = ("74-year-old woman", "58-year-old man")[place % 2]
+    texts = {
+        "said": said,
+        "paraphrase": statements.held_out(code),
+        "sentence": f"{person} with {said}",
+        "combined": f"{said} and {statements.describe(other if other != code else 'CLBBB')}",
+        "german": own["de"][0] if own["de"] else None,
+        "swedish": own["sv"][0] if own["sv"] else None,
+        "denial": statements.HELD_DENIED[place % len(statements.HELD_DENIED)].format(x=said),
+        "nothing": "",
+    }
+    return {version: text for version, text in texts.items() if text is not None}
+
+
 @dataclass(frozen=True)
-class WordingProbabilities:
-    """The classifier's probability of a statement in ECGs generated from four texts with the same seeds.
+class WordingResponses:
+    """How a generator responds to versions of a request for one statement, with the same seeds.
 
     Attributes:
-        statement: (record,) for the statement's description.
-        paraphrase: (record,) for a paraphrase that is not in the training data.
-        negation: (record,) for a negation whose form is not in the training data.
-        no_text: (record,) without a text.
+        probability: (record,) the classifier's probability of the statement, by version (``WORDINGS``).
+        met: (record,) whether the criterion of the statement is met, by version; None without a criterion.
     """
 
-    statement: np.ndarray
-    paraphrase: np.ndarray
-    negation: np.ndarray
-    no_text: np.ndarray
+    probability: dict[str, np.ndarray]
+    met: dict[str, np.ndarray] | None = None
 
     def summary(self) -> dict[str, float]:
-        """Means, and comparisons: a paraphrase should change little, a negation lower and a statement raise."""
-        return {
-            "said": float(self.statement.mean()),
-            "paraphrase": float(self.paraphrase.mean()),
-            "denial": float(self.negation.mean()),
-            "nothing": float(self.no_text.mean()),
-            "paraphrase_difference": float(np.abs(self.paraphrase - self.statement).mean()),
-            "said_above_denial": float((self.statement > self.negation).mean()),
-            "said_above_nothing": float((self.statement > self.no_text).mean()),
-        }
+        """Means by version, and comparisons: a paraphrase should change little, a negation lower, a statement raise."""
+        found = {version: float(values.mean()) for version, values in self.probability.items()}
+        said = self.probability["said"]
+        found["paraphrase_difference"] = float(np.abs(self.probability["paraphrase"] - said).mean())
+        found["said_above_denial"] = float((said > self.probability["denial"]).mean())
+        found["said_above_nothing"] = float((said > self.probability["nothing"]).mean())
+        found["denial_above_nothing"] = found["denial"] - found["nothing"]
+        for version, values in (self.met or {}).items():
+            found[f"criterion_{version}"] = float(values.mean())
+        return found
 
 
 def paraphrase_sensitivity(
@@ -230,8 +270,10 @@ def paraphrase_sensitivity(
     n: int = 16,
     seconds: float = 10.0,
     seed: int = 0,
-) -> dict[str, WordingProbabilities]:
-    """Sensitivity of a generator to paraphrase and negation, by statement.
+    criteria: bool = False,
+    progress: Callable[[float], None] = lambda share: None,
+) -> dict[str, WordingResponses]:
+    """Response of a generator to paraphrase, translation, combination and negation, by statement.
 
     Args:
         generator: Conditioned on one text only.
@@ -240,14 +282,18 @@ def paraphrase_sensitivity(
         n: ECGs per text; all texts share the same seeds, so that the draws differ in the text only.
         seconds: Length of the ECGs.
         seed: Seed of the draws.
+        criteria: Whether to evaluate the diagnostic criterion of each statement that has one.
+        progress: Called with the share of the statements that are done.
     """
     found = {}
     for place, code in enumerate(codes):
-        description = statements.describe(code)
-        negation = statements.HELD_DENIED[place % len(statements.HELD_DENIED)].format(x=description)
-        probabilities = []
-        for text in (description, statements.held_out(code), negation, ""):
+        probability, met = {}, {}
+        for version, text in request_wordings(code, place).items():
             condition = Condition.none(n, seconds, generator.preprocessor.fs).with_text(text, parse=False)
-            probabilities.append(classifier.predict(generator.sample(condition, seed)).of([code])[:, 0])
-        found[code] = WordingProbabilities(*probabilities)
+            drawn = generator.sample(condition, seed)
+            probability[version] = classifier.predict(drawn).of([code])[:, 0]
+            if criteria and code in CODES:
+                met[version] = criteria_met(measure(drawn))[code]
+        found[code] = WordingResponses(probability, met or None)
+        progress((place + 1) / len(codes))
     return found
