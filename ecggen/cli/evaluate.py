@@ -195,11 +195,13 @@ def _wording(results: dict[str, Any]) -> Table:
     from rich.table import Table
 
     rows = Table(title=f"{results['protocol']}: probability of the finding, {results['n']} ECGs per text")
-    columns = ("said", "paraphrase", "denial", "nothing")
-    for column in ("", *columns):
+    versions = ("said", "paraphrase", "sentence", "combined", "german", "swedish", "denial", "nothing")
+    columns = [one for one in versions if any(one in score["mean"] for score in results["scores"].values())]
+    for column in ("", *columns, "negation"):
         rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        rows.add_row(name, *(f"{score['mean'][column]:.2f}" for column in columns))
+        cells = [f"{score['mean'][one]:.2f}" if one in score["mean"] else "" for one in columns]
+        rows.add_row(name, *cells, score.get("verdicts", {}).get("denial", ""))
     return rows
 
 
