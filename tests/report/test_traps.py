@@ -3,6 +3,7 @@
 The "real" ECGs are simulated here. If ECGGEN_PTBXL names a folder of PTB-XL, real ECGs are tested as well.
 """
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,8 +13,11 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from scipy.ndimage import uniform_filter1d
 
-from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX
+from ecggen.core import simulate as simulation
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.io import read
 from ecggen.report import references
@@ -26,9 +30,10 @@ from ecggen.report.sections.intervals_and_beats import intervals
 from ecggen.report.sections.memorisation import memorisation
 from ecggen.report.sections.rhythm import rhythm
 from ecggen.report.sections.validity import validity
+from ecggen.report.sections.variability import variability
 
 N = 200
-SECTIONS = (validity, amplitude, rhythm, intervals, distribution, memorisation)
+SECTIONS = (validity, amplitude, rhythm, variability, intervals, distribution, memorisation)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,7 +42,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(references, "REDRAWS", 6)
         patch.setattr(references, "HALVES", 6)
-        for name in ("distributions", "lead_ranges", "curves_by_lead", "histogram", "wave_pairs"):
+        for name in ("distributions", "lead_ranges", "curves_by_lead", "histogram", "wave_pairs", "overlaid_beats"):
             patch.setattr(figures, name, lambda *_, **__: "<svg/>")
         yield
 
@@ -49,11 +54,15 @@ def as_set(ecg: ECG, patients, source: str) -> ECGSet:
 
 
 def records(n: int, seed: int) -> ECG:
-    """Simulated ECGs of varying amplitude with electrode noise: 5 s, twelve leads that obey the lead laws."""
+    """Simulated ECGs of varying amplitude with breathing and electrode noise: 5 s, twelve leads that obey the laws."""
     rng = np.random.default_rng(seed)
     ecg = simulate(n, seconds=5, seed=seed)
     noise = rng.normal(0, 1, (n, 8, ecg.samples)) * rng.uniform(0.005, 0.03, (n, 1, 1))
-    signal = ecg.signal.numpy() * rng.lognormal(0, 0.3, (n, 1, 1)) + np.einsum("ld,ndt->nlt", LEAD_MATRIX, noise)
+    time = np.arange(ecg.samples) / ecg.fs
+    depth, rate, start = rng.uniform(0.02, 0.12, (n, 1)), rng.uniform(0.2, 0.4, (n, 1)), rng.random((n, 1))
+    breathing = 1 + depth * np.sin(2 * np.pi * (rate * time + start))
+    signal = ecg.signal.numpy() * (rng.lognormal(0, 0.3, (n, 1, 1)) * breathing[:, None])
+    signal = signal + np.einsum("ld,ndt->nlt", LEAD_MATRIX, noise)
     return replace(ecg, signal=torch.as_tensor(signal, dtype=torch.float32), provenance=None)
 
 
@@ -69,6 +78,7 @@ class Pool:
         whole = self.measured_set
         part = MeasuredSet(replace(whole.all.at(rows), source=source), None)
         part.__dict__["peaks"] = [whole.peaks[row] for row in rows]
+        part.__dict__["beats"] = [whole.beats[row] for row in rows]
         part.__dict__["intervals"] = {name: values[rows] for name, values in whole.intervals.items()}
         return part
 
@@ -142,6 +152,48 @@ def few_patients(new: Signal, _: Signal, rng) -> Signal:
     return new[np.arange(len(new)) % 10]
 
 
+def _of_beats(signal: Signal, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Signal:
+    """Records whose beats, from the middle between two R peaks to the next, are changed by ``make(record, edges)``."""
+    ecg = ECG(torch.as_tensor(signal), STANDARD_LEADS, 100)
+    edges = [np.round(100 * (one[1:] + one[:-1]) / 2).astype(int) for one in r_peaks(ecg)]
+    return np.stack([make(one, np.r_[0, at, signal.shape[-1]]) for one, at in zip(signal, edges, strict=True)])
+
+
+def beats_of_different_size(new: Signal, _: Signal, rng) -> Signal:
+    """Every beat has an amplitude of its own, as if the beats of several patients were mixed."""
+
+    def make(one, edges):
+        gain = np.repeat(rng.lognormal(0, 0.3, len(edges) - 1), np.diff(edges))
+        return one * uniform_filter1d(gain, 9)
+
+    return _of_beats(new, make).astype(np.float32)
+
+
+def beats_without_variation(new: Signal, _: Signal, rng) -> Signal:
+    """Every beat is the median beat of its record: steadier than any heart."""
+
+    def make(one, edges):
+        around = np.arange(-32, 48)
+        peaks = [int(np.abs(one[:, a:b]).sum(0).argmax()) + a for a, b in itertools.pairwise(edges)]
+        whole = [at for at in peaks if at - 32 >= 0 and at + 48 <= one.shape[1]]
+        median = np.median([one[:, at + around] for at in whole], 0)
+        made = one.copy()
+        for at in peaks:
+            inside = (at + around >= 0) & (at + around < one.shape[1])
+            made[:, at + around[inside]] = median[:, inside]
+        return made
+
+    return _of_beats(new, make).astype(np.float32)
+
+
+def long_pr(new: Signal, _: Signal, rng) -> Signal:
+    """P waves 70 ms earlier than in the other sets."""
+    with pytest.MonkeyPatch.context() as patch:
+        centre, width, size = simulation.WAVES["P"]
+        patch.setitem(simulation.WAVES, "P", (centre - 0.07, width, size))
+        return records(len(new), 17).signal.numpy()
+
+
 @dataclass
 class Trap:
     """A change to real ECGs, and the sections that must and that may fail.
@@ -157,23 +209,30 @@ class Trap:
 
 
 TRAPS = [
-    Trap(shuffled_leads, {"validity"}, {"amplitude", "intervals", "distribution"}, set(),
+    Trap(shuffled_leads, {"validity"}, {"amplitude", "intervals", "distribution", "variability"}, set(),
          "the lead laws are violated, and every lead has the amplitudes of another; rhythm is the same in all leads"),
-    Trap(shuffled_independent_leads, {"amplitude", "distribution"}, {"intervals"}, set(),
+    Trap(shuffled_independent_leads, {"amplitude", "distribution"}, {"intervals", "variability"}, set(),
          "the derived leads obey the lead laws, but amplitudes and shapes differ in every lead"),
-    Trap(reversed_time, {"intervals"}, {"distribution"}, set(),
+    Trap(reversed_time, {"intervals"}, {"distribution", "variability"}, set(),
          "P follows QRS and T precedes it; amplitudes, spectrum and RR do not depend on the direction of time"),
     Trap(duplicated, {"memorisation"}, set(), {"distribution"},
          "copies have the distribution of the training set and are nearer than other patients; this must not pass"),
-    Trap(constant_mean, {"amplitude", "distribution"}, {"rhythm", "intervals"}, {"memorisation"},
+    Trap(constant_mean, {"amplitude", "distribution"}, {"rhythm", "intervals", "variability"}, {"memorisation"},
          "the mean of many records is flat, and there is one record only; one record cannot show memorisation"),
-    Trap(white_noise, {"amplitude", "distribution"}, {"rhythm", "intervals"}, set(),
+    Trap(white_noise, {"amplitude", "distribution"}, {"rhythm", "intervals", "variability"}, set(),
          "its spectrum is flat and has no beats"),
-    Trap(microvolts, {"validity"}, set(), {"amplitude", "rhythm", "intervals", "distribution", "memorisation"},
+    Trap(microvolts, {"validity"}, set(),
+         {"amplitude", "rhythm", "variability", "intervals", "distribution", "memorisation"},
          "amplitudes a thousand times too large are one fault: scores on valid records are not measured"),
-    Trap(swapped_arms, {"intervals"}, {"amplitude", "distribution"}, set(),
+    Trap(swapped_arms, {"intervals"}, {"amplitude", "distribution", "variability"}, set(),
          "the axis changes; lead laws, rhythm and chest leads are as before"),
-    Trap(few_patients, {"distribution"}, {"amplitude", "rhythm", "intervals"}, {"memorisation"},
+    Trap(beats_of_different_size, {"variability"}, {"amplitude", "distribution"}, set(),
+         "amplitudes vary within records, where they should vary between them; RR and intervals are as before"),
+    Trap(beats_without_variation, {"variability"}, {"amplitude", "distribution"}, set(),
+         "no heart repeats itself exactly"),
+    Trap(long_pr, {"intervals"}, {"distribution"}, set(),
+         "only the P waves have moved"),
+    Trap(few_patients, {"distribution"}, {"amplitude", "rhythm", "intervals", "variability"}, {"memorisation"},
          "twenty copies of each of ten records; ten records need not have the amplitudes and rates of all"),
 ]  # fmt: skip
 

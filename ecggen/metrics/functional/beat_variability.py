@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import CubicSpline
 from scipy.stats import norm
 
@@ -106,15 +107,14 @@ def _cut(long: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:
 
 
 def _best_shifts(long: np.ndarray, reference: np.ndarray, shifts: int) -> np.ndarray:
-    """(beat,) first sample of the part of each beat that resembles ``reference`` (lead, time) most."""
+    """(beat,) first sample of the part of each beat that correlates with ``reference`` (lead, time) most."""
     size = reference.shape[-1]
     centred = reference - reference.mean(-1, keepdims=True)
-    found = np.zeros((len(long), shifts))
-    for shift in range(shifts):
-        part = long[..., shift : shift + size]
-        part = part - part.mean(-1, keepdims=True)
-        found[:, shift] = (part * centred).sum((1, 2)) / np.maximum(np.sqrt((part**2).sum((1, 2))), 1e-9)
-    return found.argmax(1)
+    products = np.einsum("blsi,li->bs", sliding_window_view(long, size, -1)[:, :, :shifts], centred)
+    sums, squares = (np.cumsum(np.pad(one, ((0, 0), (0, 0), (1, 0))), -1) for one in (long, long**2))
+    totals, energy = (one[..., size : size + shifts] - one[..., :shifts] for one in (sums, squares))
+    norms = np.sqrt(np.maximum((energy - totals**2 / size).sum(1), 1e-18))
+    return (products / norms).argmax(1)
 
 
 def _correlations(beats: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ are too much alike are a fault as well: breathing changes the amplitude of real 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ecggen.core.errors import InputError
@@ -99,7 +101,7 @@ def _ratios(cohorts: Cohorts) -> list[Score]:
 
 def _pooled(cohorts: Cohorts) -> dict[str, tuple[float, np.ndarray, int, int]]:
     """Ratio, ratios of real halves, and numbers of records, of both parts of the variance."""
-    synthetic, real = cohorts.synthetic.beats, cohorts.real.beats
+    synthetic, real = (_at_record_rate(one.beats) for one in (cohorts.synthetic, cohorts.real))
     whole = [_parts(one) for one in (synthetic, real)]
     splits = halves(cohorts.real.valid.patients, MOST, SPLITS, cohorts.seed)
     floors = [[_parts([real[row] for row in side]) for side in split] for split in splits]
@@ -112,6 +114,11 @@ def _pooled(cohorts: Cohorts) -> dict[str, tuple[float, np.ndarray, int, int]]:
         )
         for key in ("within", "between")
     }
+
+
+def _at_record_rate(beats: list[AlignedBeats]) -> list[AlignedBeats]:
+    """The beats at the sampling rate of the records, which is enough for variances."""
+    return [replace(one, beats=one.beats[..., ::FINE]) for one in beats]
 
 
 def _parts(beats: list[AlignedBeats]) -> dict[str, float]:
