@@ -19,7 +19,8 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
+from ecggen.core.gaps import with_levels
 
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The twelve standard leads in their standard order."""
@@ -41,14 +42,22 @@ RATES = (1.0, 100_000.0)
 MOST_SAMPLES = 2**28
 """Largest output of ``ECG.resample``, in samples over all records and leads."""
 
+_PART = re.compile(
+    rf"({'|'.join(STANDARD_LEADS)}) (\d{{1,9}}(?:\.\d{{1,6}})?) (\d{{1,9}}(?:\.\d{{1,6}})?)(?=,|$)", re.ASCII
+)
+
 
 @dataclass(frozen=True)
 class Provenance:
     """Origin of the leads of an ECG. Writers store it in every file, so that synthetic leads remain marked.
 
+    A lead that was recorded during a part of the time, and generated during another part, is in ``recorded`` and in
+    ``generated``.
+
     Attributes:
-        recorded: Names of the leads that were recorded from a patient.
-        generated: Names of the leads that a model generated.
+        recorded: Names of the leads that were recorded from a patient, completely or in part.
+        generated: Names of the leads that a model generated, completely or in part.
+        parts: Generated parts of the leads that were recorded in part: lead, start and end in seconds.
         model: Name of the model, with the first digits of the SHA-256 of its weights.
         seed: Random seed of the draw.
         condition: The condition of the model as text.
@@ -59,15 +68,18 @@ class Provenance:
     model: str = ""
     seed: int | None = None
     condition: str = ""
+    parts: tuple[tuple[str, float, float], ...] = ()
 
     def lines(self) -> list[str]:
         """``key: value`` lines for the comments of a file; ``parse`` reads them back."""
         if not self.generated:
             return []
+        parts = [f"{lead} {_decimal(first)} {_decimal(last)}" for lead, first, last in self.parts]
         return [
             "ecggen: contains SYNTHETIC leads; not for diagnosis",
             f"ecggen-recorded: {' '.join(self.recorded) or '-'}",
             f"ecggen-generated: {' '.join(self.generated)}",
+            *([f"ecggen-generated-parts: {', '.join(parts)}"] if parts else []),
             f"ecggen-model: {self.model or '-'}",
             f"ecggen-seed: {'-' if self.seed is None else self.seed}",
             f"ecggen-condition: {self.condition or '-'}",
@@ -90,7 +102,18 @@ class Provenance:
             model=found.get("model", ""),
             seed=int(seed) if re.fullmatch(r"-?\d{1,20}", seed, re.ASCII) else None,
             condition=found.get("condition", ""),
+            parts=tuple(
+                (lead, float(first), float(last))
+                for lead, first, last in _PART.findall(found.get("generated-parts", ""))
+            ),
         )
+
+    def during(self, start: float, seconds: float) -> Provenance:
+        """The provenance of a segment that begins at ``start`` s: times in ``parts`` count from there."""
+        moved = [(lead, max(first - start, 0.0), min(last - start, seconds)) for lead, first, last in self.parts]
+        parts = tuple((lead, first, last) for lead, first, last in moved if first < last)
+        recorded = {lead for lead, _, _ in self.parts} - {lead for lead, _, _ in parts}
+        return replace(self, parts=parts, generated=tuple(lead for lead in self.generated if lead not in recorded))
 
 
 @dataclass(frozen=True)
@@ -189,11 +212,15 @@ class ECG:
             if lead in self.leads:
                 rows.append(self.signal[:, self.leads.index(lead)])
             else:
-                rows.append(torch.einsum("l,blt->bt", _derivation(self.leads, lead), self.signal))
+                weights = _derivation(self.leads, lead)
+                used = slice(None) if bool(torch.isfinite(self.signal).all()) else weights.abs() > 1e-6
+                rows.append(torch.einsum("l,blt->bt", weights[used], self.signal[:, used]))
         return replace(self, signal=torch.stack(rows, 1), leads=STANDARD_LEADS)
 
     def resample(self, fs: float) -> ECG:
         """Resample to ``fs`` Hz with a linear-phase anti-aliasing filter (``scipy.signal.resample_poly``).
+
+        Missing samples (NaN) stay missing and do not affect others.
 
         Raises:
             InputError: If ``fs`` lies outside ``RATES``, or the result would exceed ``MOST_SAMPLES``.
@@ -211,7 +238,13 @@ class ECG:
                 f"{RATES[0]:g} to {RATES[1]:,.0f} Hz and at most {MOST_SAMPLES:,} samples were expected",
                 "choose another rate or a shorter segment",
             )
-        return replace(self, signal=resample(self.signal, self.fs, fs), fs=fs)
+        present = torch.isfinite(self.signal)
+        if bool(present.all()):
+            return replace(self, signal=resample(self.signal, self.fs, fs), fs=fs)
+        moved = resample(_with_levels(self.signal, present, self.fs), self.fs, fs)
+        nearest = (torch.arange(moved.shape[-1], device=moved.device) * self.fs / fs).round().long()
+        kept = present[..., nearest.clamp(max=self.samples - 1)]
+        return replace(self, signal=moved.where(kept, torch.nan), fs=fs)
 
     def crop(self, start: float = 0.0, seconds: float | None = None) -> ECG:
         """Select a segment that begins at ``start`` s and lasts ``seconds`` s (to the end by default).
@@ -233,7 +266,27 @@ class ECG:
                 f"a segment from {start:g} to {last / self.fs:.3f} s was requested",
                 "request a segment inside the recording",
             )
-        return replace(self, signal=self.signal[..., first:last])
+        origin = self.provenance and self.provenance.during(first / self.fs, (last - first) / self.fs)
+        return replace(self, signal=self.signal[..., first:last], provenance=origin)
+
+    def is_generated(self) -> Tensor:
+        """Which samples a model generated, (lead, time) bool, according to the provenance.
+
+        Example:
+            >>> origin = Provenance(recorded=("I",), generated=("I", "II"), parts=(("I", 0.0, 1.0),))
+            >>> ECG(torch.zeros(2, 4), ("I", "II"), fs=2, provenance=origin).is_generated().tolist()
+            [[True, True, False, False], [True, True, True, True]]
+        """
+        at = torch.zeros(len(self.leads), self.samples, dtype=torch.bool)
+        if self.provenance is None:
+            return at
+        partly = {lead for lead, _, _ in self.provenance.parts}
+        for row, lead in enumerate(self.leads):
+            at[row] = lead in self.provenance.generated and lead not in partly
+        for lead, first, last in self.provenance.parts:
+            if lead in self.leads:
+                at[self.leads.index(lead), round(first * self.fs) : round(last * self.fs)] = True
+        return at
 
     def to(self, device: torch.device | str) -> ECG:
         """The same ECG on another device."""
@@ -267,6 +320,11 @@ class ECG:
         return replace(first, signal=torch.cat([ecg.signal for ecg in ecgs]))
 
 
+def _decimal(seconds: float) -> str:
+    """A time with up to six decimals."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
 def check_rate(fs: float) -> float:
     """Return ``fs`` as a float; raise InputError if it is not a positive number."""
     try:
@@ -274,7 +332,8 @@ def check_rate(fs: float) -> float:
     except (TypeError, ValueError):
         rate = math.nan
     if not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"the sampling rate is {fs!r}", "a positive number of Hz was expected", "give it with fs")
+        do = f"give it with {argument('fs')}"
+        raise InputError(f"the sampling rate is {fs!r}", "a positive number of Hz was expected", do)
     return rate
 
 
@@ -296,6 +355,15 @@ def resample(signal: Tensor, fs: float, new_fs: float) -> Tensor:
     ratio = Fraction(new_fs / fs).limit_denominator(1000)
     values = resample_poly(signal.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1, padtype="line")
     return torch.as_tensor(np.ascontiguousarray(values, np.float32), device=signal.device)
+
+
+def _with_levels(signal: Tensor, present: Tensor, fs: float) -> Tensor:
+    """``signal`` (batch, lead, time) with the level on either side in gaps, and zeros in leads without samples."""
+    filled = torch.where(present, signal, 0.0)
+    for record, lead in (present.any(-1) & ~present.all(-1)).nonzero().tolist():
+        wave = with_levels(signal[record, lead].double().cpu().numpy(), present[record, lead].cpu().numpy(), fs)
+        filled[record, lead] = torch.from_numpy(wave).to(filled)
+    return filled
 
 
 def determined_by(leads: Sequence[str]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ Example:
     >>> folder.cleanup()
 """
 
-from ecggen.io.files import Reading, contents, read, reading, records, write
+from ecggen.io.files import Reading, contents, read, reading, records, rhythms, write
 from ecggen.io.metadata import About
 from ecggen.io.normalise import lead_name
 
-__all__ = ["About", "Reading", "contents", "lead_name", "read", "reading", "records", "write"]
+__all__ = ["About", "Reading", "contents", "lead_name", "read", "reading", "records", "rhythms", "write"]

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,11 +19,14 @@ import numpy as np
 import torch
 
 from ecggen.core.ecg import ECG
-from ecggen.core.errors import InputError, InputWarning
+from ecggen.core.errors import InputError, InputWarning, after, argument
 from ecggen.io import formats
+from ecggen.io.admission import Counts, admit
+from ecggen.io.channels import Wanted, agreed_leads, as_in_file, assigns, count, wanted
 from ecggen.io.formats import LIKELY, SUFFIXES, Format
+from ecggen.io.formats.csv import table as csv_table
 from ecggen.io.metadata import About
-from ecggen.io.normalise import Found, admit, agreed_leads, called, listed, millivolts_or_none, shown
+from ecggen.io.normalise import Found, called, listed, millivolts_or_none, shown
 from ecggen.io.quality import check_laws, check_quality, refuse_missing
 from ecggen.io.source import OPENING, Source
 
@@ -32,6 +35,7 @@ _OWN = re.compile(
     r"ptbxl_database(?:_\d+_of_\d+)?\.csv|scp_statements\.csv"
 )
 _LIST = re.compile(r"records\w*\.csv")  # ecggen's own only next to a generate.json; otherwise it may be a recording
+_INDEX = "DICOMDIR"  # lists the files of a medium
 LONGEST_MASTER = 2**20
 """Bytes of a WFDB master header that are searched for segments."""
 
@@ -46,6 +50,7 @@ class Reading:
         about: Metadata of the patient and the recording; identifying metadata only if requested.
         dropped: Kinds of identifying metadata that the file holds, whether requested or not.
         changes: Changes made while reading, one sentence each: units, lead names, omitted channels, removed padding.
+        lasts: Duration of the whole recording in seconds.
     """
 
     ecg: ECG
@@ -53,6 +58,7 @@ class Reading:
     about: About
     dropped: tuple[str, ...]
     changes: tuple[str, ...]
+    lasts: float
 
 
 def read(
@@ -62,10 +68,13 @@ def read(
     fs: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
+    gain: float | None = None,
+    baseline: float | None = None,
     start: float = 0.0,
     seconds: float | None = None,
     check: bool = True,
     allow_contradiction: bool = False,
+    gaps: bool = False,
 ) -> ECG:
     """Read a recording as an ECG in mV; the format is detected from the content of the file.
 
@@ -76,14 +85,19 @@ def read(
         record: Which recording, if the file holds several: its name (see ``contents``), or its number from 1.
         fs: Sampling rate in Hz, if the file does not state it.
         unit: mV, µV, nV or V, if the file does not state it.
-        leads: Names of the leads to read, as a sequence or a comma-separated string. If the file does not name its
+        leads: Names of the leads to read, as a sequence or a comma-separated string. ``II=ECG`` reads the channel that
+            the file calls ECG as lead II, and ``I=2`` its second channel as lead I. If the file does not name its
             channels, or uses unknown names: one name per channel in the order of the file, ``-`` to omit a channel.
+        gain: Counts per mV (or per ``unit``), if the values are counts of a converter.
+        baseline: Count at 0 mV, with ``gain``; 0 by default.
         start: Start in seconds.
         seconds: Duration in seconds; everything by default.
         check: Whether to reject recordings that cannot be ECGs: leads that are flat, clipped, implausibly large or
-            small or that contradict each other, and recordings shorter than 2 s. Gaps are always rejected.
+            small or that contradict each other, and recordings shorter than 2 s.
         allow_contradiction: Whether to accept leads that violate Einthoven's and Goldberger's laws, with a warning
             that states the deviation.
+        gaps: Whether to accept missing samples, which are NaN in the result; ``Generator.reconstruct`` and
+            ``Condition`` take them.
 
     Returns:
         One record, or the batch that an npz file holds.
@@ -102,8 +116,10 @@ def read(
         (('V1', 'I'), 100.0, torch.Size([1, 2, 400]))
         >>> folder.cleanup()
     """
-    options = {"fs": fs, "unit": unit, "leads": leads, "start": start, "seconds": seconds}
-    return reading(path, record=record, **options, check=check, allow_contradiction=allow_contradiction).ecg
+    options = {"fs": fs, "unit": unit, "leads": leads, "gain": gain, "baseline": baseline}
+    options |= {"start": start, "seconds": seconds}
+    options |= {"check": check, "allow_contradiction": allow_contradiction, "gaps": gaps}
+    return reading(path, record=record, **options).ecg
 
 
 def reading(
@@ -113,38 +129,46 @@ def reading(
     fs: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | str | None = None,
+    gain: float | None = None,
+    baseline: float | None = None,
     start: float = 0.0,
     seconds: float | None = None,
     check: bool = True,
     allow_contradiction: bool = False,
     personal: bool = False,
     gaps: bool = False,
+    excerpt: bool = False,
 ) -> Reading:
     """Read a recording with its metadata and a list of the changes made; further arguments as for ``read``.
 
     Args:
         path: The file.
         personal: Whether to keep identifying metadata.
-        gaps: Whether to accept missing samples, which are NaN in the result.
+        excerpt: Whether to read only the first ten minutes of a recording that is too long to be read at once, if no
+            segment is requested.
 
     Raises:
         InputError: If the file cannot be read, or its content and the arguments give no valid ECG. No other exception
             is raised.
     """
     path = Path(path)
-    names = re.split(r"\s*,\s*", leads.strip()) if isinstance(leads, str) else leads
     with naming_file(path):
+        entries, counts = wanted(leads), Counts.of(gain, baseline)
         with np.errstate(all="ignore"):  # an invalid gain may overflow; the result is rejected below
-            source = Source(_resolved(path), record, None if names is None else len(names), start, seconds)
+            named = count(entries)
+            source = Source(_resolved(path), record, named, entries or (), start, seconds, fs=fs, excerpt=excerpt)
             form, found = _decoded(source)
-            ecg = admit(found, fs, unit, names, start, seconds)
-        if not gaps:
-            refuse_missing(ecg)
-        if check:
-            check_quality(ecg)
-            _check_laws(ecg, path, allow_contradiction)
+            ecg = admit(found, fs, unit, entries, start, seconds, counts)
+        with as_in_file(found, entries), after(start):
+            if not gaps:
+                refuse_missing(ecg)
+            if check:
+                check_quality(ecg)
+                _check_laws(ecg, path, allow_contradiction)
         about = found.about if personal else found.about.anonymous()
-        return Reading(ecg, form.name, about, tuple(found.about.personal), changes(found, ecg, unit, names))
+        done = changes(found, ecg, unit, entries, counts)
+        lasts = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts
+        return Reading(ecg, form.name, about, tuple(found.about.personal), done, lasts)
 
 
 def _check_laws(ecg: ECG, path: Path, allow_contradiction: bool) -> None:
@@ -170,6 +194,21 @@ def contents(path: str | Path) -> list[str]:
         return list(form.contents(source)) if form.contents else []
 
 
+def rhythms(path: str | Path) -> list[str]:
+    """Names of the recordings in a file, without median and average beats of them; empty for one recording.
+
+    Raises:
+        InputError: If the format is unknown or the file is broken.
+    """
+    path = Path(path)
+    with naming_file(path):
+        source = Source(_resolved(path))
+        form = formats.known(source)
+        beats = form.beats(source) if form.beats else []
+        names = [name for name in form.contents(source) if name not in beats] if form.contents else []
+        return names if len(names) > 1 else []
+
+
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
     """Context that adds the name of the file to the message of any error."""
@@ -187,7 +226,7 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
     Suffixes are those of ``ecggen.io.formats.WRITE``: .hea (with its .dat), .mat, .csv, .npz, .edf, .dcm and .xml.
 
     Args:
-        ecg: One record; .npz also takes a batch.
+        ecg: One record; .npz also takes a batch. Missing samples are NaN; .edf and .xml cannot hold them.
         path: Output file; the suffix determines the format.
         overwrite: Whether to replace an existing file.
         about: Metadata of the patient and the recording; a format writes the fields that it has a place for.
@@ -216,12 +255,16 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
             f"one record was expected for {path.suffix}",
             "write each record to its own file, as in write(ecg[0], …), or all to one .npz",
         )
-    if not ecg.signal.numel() or not torch.isfinite(ecg.signal).all():
-        raise InputError("the ECG is empty or has gaps", "a number for every sample was expected", "crop it first")
+    if not bool(torch.isfinite(ecg.signal).any()):
+        raise InputError("the ECG is empty or has gaps only", "at least one sample was expected")
+    if not bool(torch.isfinite(ecg.signal).all()):
+        _refuse_gaps(ecg, path)
+        ecg = replace(ecg, signal=ecg.signal.where(torch.isfinite(ecg.signal), torch.nan))
     made = encode(ecg.to("cpu"), path, about or About())
     there = [file.name for file in made if file.exists()]
     if there and not overwrite:
-        raise InputError(f"{' and '.join(there)} exist already", do="choose another name, or pass overwrite=True")
+        do = f"choose another name, or pass {argument(overwrite=True)}"
+        raise InputError(f"{' and '.join(there)} exist already", do=do)
     try:
         place(made)
     except OSError as error:
@@ -230,11 +273,24 @@ def write(ecg: ECG, path: str | Path, *, overwrite: bool = False, about: About |
     return list(made)
 
 
+def _refuse_gaps(ecg: ECG, path: Path) -> None:
+    """Raise InputError if samples are missing and the format has no value for them."""
+    if path.suffix not in formats.GAPS:
+        counts = (~torch.isfinite(ecg.signal)).any(0).sum(-1)
+        lead, count = ecg.leads[int(counts.argmax())], int(counts.max())
+        raise InputError(
+            f"the ECG has gaps (lead {lead} lacks {count} of {ecg.samples} samples)",
+            f"a number for every sample was expected for {path.suffix}, which has no value for a missing one",
+            f"write {', '.join(formats.GAPS[:-1])} or {formats.GAPS[-1]}",
+        )
+
+
 def records(folder: str | Path) -> list[Path]:
     """Find the recordings in a folder and its subfolders.
 
-    Files with a suffix of ``formats.SUFFIXES`` are taken by name, those with a suffix of ``formats.LIKELY`` if their
-    content shows a known format. Tables and descriptions that ecggen itself writes are left out.
+    Files with a suffix of ``formats.SUFFIXES`` are taken by name, those with a suffix of ``formats.LIKELY`` or without
+    one if their content shows a known format. DICOM names files by numbers, so that the last digits of a name are no
+    suffix. Tables and descriptions that ecggen itself writes, and the index of a DICOM medium, are left out.
 
     Returns:
         Sorted paths.
@@ -278,12 +334,15 @@ def _is_own(name: str, siblings: Sequence[str]) -> bool:
 
 
 def _may_be_recording(path: Path) -> bool:
-    """Whether a file has the suffix of a recording, or a content of a known format other than plain CSV."""
+    """Whether a file has the suffix of a recording, or a content of a known format; a plain table must be numbers."""
     suffix = path.suffix.lower()
-    if suffix not in LIKELY:
+    if not (suffix in LIKELY or re.fullmatch(r"(\.\d+)?", suffix, re.ASCII)) or path.name.upper() == _INDEX:
         return suffix in SUFFIXES
+    if suffix == ".dat" and path.with_suffix(".hea").exists():
+        return False
     try:
-        return formats.known(Source(path)).name != "CSV"
+        source = Source(path)
+        return formats.known(source).name != "CSV" or (suffix in LIKELY and csv_table.is_numbers(source))
     except (InputError, OSError):
         return False
 
@@ -299,43 +358,69 @@ def _without_segments(paths: list[Path]) -> list[Path]:
     return [path for path in paths if path not in segments]
 
 
-def decode(path: Path, record: str | None = None, named: int | None = None) -> Found:
+def decode(
+    path: Path,
+    record: str | None = None,
+    leads: Sequence[str] | str | None = None,
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    fs: float | None = None,
+) -> Found:
     """Decode a file without conversion of names and units; the format is detected from its content.
 
     Args:
         path: The file; for a WFDB record, any of its files, or its name without suffix.
         record: Which recording, if the file holds several.
-        named: Number of channels that the user has named, if any.
+        leads: What the user asks for, as for ``read``; a format may decode only these channels.
+        start: Start in seconds; a format may decode the segment only (``Found.begins``).
+        seconds: Duration of the segment.
+        fs: Sampling rate in Hz, if the file does not state it.
 
     Raises:
         InputError: If the format is unknown or the file is broken.
         OSError: If the file cannot be opened.
     """
-    return _decoded(Source(_resolved(path), record, named))[1]
+    entries = wanted(leads)
+    return _decoded(Source(_resolved(path), record, count(entries), entries or (), start, seconds, fs=fs))[1]
+
+
+def decoded(
+    path: Path, record: str | None = None, leads: Sequence[str] | str | None = None, excerpt: bool = False
+) -> tuple[Format, Found]:
+    """The format of a file, and its decoded content; arguments and errors as for ``decode`` and ``reading``."""
+    entries = wanted(leads)
+    return _decoded(Source(_resolved(path), record, count(entries), entries or (), excerpt=excerpt))
 
 
 def _decoded(source: Source) -> tuple[Format, Found]:
     """The format of a file, and its decoded content."""
     form = formats.known(source)
     if source.record is not None and form.contents is None:
-        raise InputError(f"the file is one recording ({form.name})", "no record was expected", "omit record")
+        do = f"omit {argument('record')}"
+        raise InputError(f"the file is one recording ({form.name})", "no record was expected", do)
     return form, form.read(source)
 
 
-def changes(found: Found, ecg: ECG, unit: str | None, leads: Sequence[str] | None) -> tuple[str, ...]:
-    """Changes between the decoded file and the ECG, one sentence each; ``unit`` and ``leads`` are the user's."""
+def changes(
+    found: Found, ecg: ECG, unit: str | None, leads: Sequence[Wanted] | None, counts: Counts | None = None
+) -> tuple[str, ...]:
+    """Changes between the decoded file and the ECG, one sentence each; the other arguments are the user's."""
     notes = []
-    rows = agreed_leads(found.names, leads)[0]
-    names = {lead: found.names[row] or lead for lead, row in zip(ecg.leads, rows, strict=True)}
+    rows = agreed_leads(found, leads)[0]
+    unnamed = {row: f"channel {found.number(row)}" if assigns(leads) else "" for row in rows}
+    names = {lead: found.names[row] or unnamed[row] or lead for lead, row in zip(ecg.leads, rows, strict=True)}
     renamed = [" → ".join((called(name).strip("'"), lead)) for lead, name in names.items() if name != lead]
     if renamed:
         notes.append(f"leads renamed: {', '.join(renamed)}")
     if len(found.names) > len(rows):
-        left = [name or f"channel {row + 1}" for row, name in enumerate(found.names) if row not in rows]
+        left = [name or f"channel {found.number(row)}" for row, name in enumerate(found.names) if row not in rows]
         notes.append(f"channels left out: {listed(left)}")
     units = {found.units[row] or unit for row in rows}
     scaled = sorted(shown(one) for one in units if one and millivolts_or_none(one) != 1.0)
-    if scaled:
+    if counts is not None:
+        notes.append(f"counts → mV: {counts.gain:.10g} per {unit or 'mV'}, {counts.baseline:.10g} at 0 mV")
+    elif scaled:
         notes.append(f"unit {', '.join(scaled)} → mV")
     if found.lasts is not None or ecg.samples != found.values.shape[-1]:
         whole = found.values.shape[-1] / ecg.fs if found.lasts is None else found.lasts

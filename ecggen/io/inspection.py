@@ -15,9 +15,22 @@ import torch
 from scipy.signal import butter, sosfiltfilt
 
 from ecggen.core.ecg import ECG
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
 from ecggen.core.rhythm import heart_rate, r_peaks
-from ecggen.io.quality import CONTRADICTION, CORRECTS, SHORTEST, check_laws, check_quality, clipped_leads, longest_run
+from ecggen.io.quality import (
+    CONTRADICTION,
+    CORRECTS,
+    LARGEST,
+    SHORTEST,
+    SMALLEST,
+    check_laws,
+    check_quality,
+    clipped_leads,
+    law_residual,
+    longest_run,
+)
+from ecggen.io.sampling_rate import rate_that_fits
+from ecggen.io.signal_quality import Part, SignalQuality, signal_quality
 
 FLAT = 1.0
 """Duration in seconds from which a constant segment of a lead is reported."""
@@ -38,18 +51,21 @@ ROUNDING = 0.02
 """Deviation from the lead laws in mV that rounding to steps of 5 µV can explain."""
 RATES = (25.0, 230.0)
 """Range of heart rates in beats per minute outside of which the sampling rate is questioned."""
+OFFSET = (0.5, 0.5)
+"""Distance of the median from 0 from which an offset is reported, if all values of all leads lie on one side of 0: in
+mV, and relative to the peak-to-peak value of the lead."""
+SMALL = {1: 0.15, 6: 0.5}
+"""Peak-to-peak value in mV of the largest lead below which the unit is questioned, from this number of leads on.
 
-
-@dataclass(frozen=True)
-class Part:
-    """A segment of a lead, in seconds from the start of the recording."""
-
-    lead: str
-    first: float
-    last: float
-
-    def __str__(self) -> str:
-        return f"{self.lead} from {self.first:.2f} to {self.last:.2f} s"
+In folds 1–8 of PTB-XL, 99.9 % of the leads and all largest leads of twelve are larger.
+"""
+LARGE = 6.0
+"""Median over leads of the peak-to-peak value in mV above which the unit is questioned; the largest in folds 1–8 of
+PTB-XL is 3.5 mV."""
+NO_ECG = "no lead shows certain heartbeats: is it an ECG, and are its sampling rate and unit right?"
+"""Doubt about a recording without beats."""
+PARTS = 6
+"""Most segments that a doubt lists."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,8 @@ class Inspection:
         flat: Segments of at least ``FLAT`` seconds in which a lead is constant.
         clipped: Leads whose peaks are clipped.
         law_residual: Largest deviation from the lead laws in mV, in the longest segment without gaps.
-        heart_rate: Beats per minute; None if fewer than two R peaks were found.
+        heart_rate: Beats per minute over the parts with certain beats; None if there are none.
+        quality: Where beats are certain.
         doubts: Problems of the recording, one sentence each.
     """
 
@@ -70,6 +87,7 @@ class Inspection:
     clipped: tuple[str, ...]
     law_residual: float
     heart_rate: float | None
+    quality: SignalQuality
     doubts: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +98,9 @@ class Inspection:
             "clipped": list(self.clipped),
             "law_residual_mv": self.law_residual,
             "heart_rate": None if self.heart_rate is None else round(self.heart_rate, 1),
+            "is_ecg": self.quality.is_ecg,
+            "uncertain": [vars(part) for part in self.quality.uncertain],
+            "certain_share": round(self.quality.certain_share, 3),
             "doubts": list(self.doubts),
         }
 
@@ -104,12 +125,62 @@ def inspect(ecg: ECG) -> Inspection:
     held = np.zeros_like(missing)
     held[:, 1:] = np.diff(np.nan_to_num(ecg.signal[0].numpy(), nan=1e30), axis=1) == 0
     flat = tuple(replace(part, first=part.first - 1 / ecg.fs) for part in _parts(ecg, held & ~missing, FLAT))
+    quality = signal_quality(ecg)
     if complete is None:
-        doubt = f"no segment of {SHORTEST:g} s has samples in all leads"
-        return Inspection(gaps, flat, (), 0.0, None, (doubt,))
-    rate = _rate(complete)
-    doubts = [*refusals(complete), *_doubts(complete, rate, gaps, flat)]
-    return Inspection(gaps, flat, clipped_leads(complete), float(complete.law_residual().max()), rate, tuple(doubts))
+        doubts = [*refusals(ecg), f"no segment of {SHORTEST:g} s has samples in all leads", *gap_doubts(ecg)]
+        doubts += beat_doubts(ecg, quality, flat)
+        clipped, residual = clipped_leads(ecg), law_residual(ecg)
+        return Inspection(gaps, flat, clipped, residual, quality.heart_rate, quality, tuple(doubts))
+    doubts = [*refusals(complete), *_doubts(complete, gaps, flat), *beat_doubts(complete, quality, flat)]
+    residual, clipped = float(complete.law_residual().max()), clipped_leads(complete)
+    return Inspection(gaps, flat, clipped, residual, quality.heart_rate, quality, tuple(doubts))
+
+
+def refuse_noise(ecg: ECG, allow: bool = False) -> list[str]:
+    """Doubts about the beats of one record, which may have gaps (NaN); refuse it if there are none.
+
+    Args:
+        ecg: One record.
+        allow: Whether to return this as a doubt instead.
+
+    Raises:
+        InputError: If no lead shows certain heartbeats.
+    """
+    quality = signal_quality(ecg)
+    if not quality.is_ecg and not allow:
+        anyway = argument(allow_noise=True)
+        raise InputError(
+            f"{_shown(ecg.leads)} no certain heartbeats (noise, or not an ECG)",
+            f"an ECG was expected; its sampling rate is taken as {ecg.fs:g} Hz",
+            "correct rate, unit and leads, or choose another segment" + (f"; {anyway} continues" if anyway else ""),
+        )
+    return list(beat_doubts(ecg, quality))
+
+
+def _shown(leads: Sequence[str]) -> str:
+    return f"lead {leads[0]} shows" if len(leads) == 1 else f"leads {', '.join(leads)} show"
+
+
+def beat_doubts(ecg: ECG, quality: SignalQuality, flat: Sequence[Part] = ()) -> Iterator[str]:
+    """Doubts about beats and sampling rate, one sentence each.
+
+    Args:
+        ecg: One record, best without missing samples.
+        quality: Its quality.
+        flat: Flat segments, which are not named again.
+    """
+    rate = quality.heart_rate if quality.is_ecg else _rate(ecg)
+    if rate is not None and not RATES[0] <= rate <= RATES[1]:
+        yield f"the heart rate would be {rate:.0f} per minute: is the sampling rate of {ecg.fs:g} Hz right?"
+    elif not quality.is_ecg:
+        yield NO_ECG
+    else:
+        noisy = [part for part in quality.uncertain if not any(_covers(other, part) for other in flat)]
+        if noisy:
+            yield f"no heartbeats are certain (noise?): {_some(noisy)}"
+        clear = ecg.pick(*quality.clear_leads) if quality.clear_leads else None
+        if clear and bool(torch.isfinite(clear.signal).all()) and (fits := rate_that_fits(clear)) is not None:
+            yield f"RR, QRS and QT would fit {fits:g} Hz better: is the sampling rate of {ecg.fs:g} Hz right?"
 
 
 def exchanged(ecg: ECG) -> list[str]:
@@ -146,19 +217,44 @@ def refusals(ecg: ECG) -> Iterator[str]:
             yield "; ".join(filter(None, (error.found, error.expected, correction)))
 
 
-def _doubts(ecg: ECG, rate: float | None, gaps: Sequence[Part], flat: Sequence[Part]) -> Iterator[str]:
+def gap_doubts(ecg: ECG) -> Iterator[str]:
+    """Where samples of one record are missing, as a sentence; nothing if none is."""
+    if gaps := tuple(_parts(ecg, ~np.isfinite(ecg.signal[0].numpy()), 0.0)):
+        yield _missing_text(gaps)
+
+
+def _missing_text(gaps: Sequence[Part]) -> str:
+    return f"samples are missing: {_some(gaps)}"
+
+
+def _doubts(ecg: ECG, gaps: Sequence[Part], flat: Sequence[Part]) -> Iterator[str]:
     if gaps:
-        yield f"samples are missing: {_some(gaps)}"
+        yield _missing_text(gaps)
     if flat:
         yield f"the signal is constant: {_some(flat)}"
     off = float(ecg.law_residual().max())
     if ROUNDING < off <= CONTRADICTION:
         yield f"the leads deviate from the lead laws by up to {off * 1000:.0f} µV, more than rounding explains"
-    if rate is None:
-        yield "fewer than two R peaks were found"
-    elif not RATES[0] <= rate <= RATES[1]:
-        yield f"the heart rate would be {rate:.0f} per minute: is the sampling rate of {ecg.fs:g} Hz right?"
+    yield from scale_doubts(ecg)
     yield from exchanged(ecg)
+
+
+def scale_doubts(ecg: ECG) -> Iterator[str]:
+    """Doubts about offset and unit of one record without missing samples, one sentence each."""
+    wave = ecg.signal[0].double().numpy()
+    median, size = np.median(wave, 1), np.ptp(np.quantile(wave, [0.01, 0.99], axis=1), axis=0)
+    one_sided = (wave.min(1) > 0) | (wave.max(1) < 0)
+    if np.all(one_sided & (np.abs(median) > np.maximum(OFFSET[0], OFFSET[1] * size))):
+        lead = int(np.abs(median).argmax())
+        counts = argument(unit="mV", gain=200, baseline=1024)
+        ask = f"are they counts, to be read with {counts}, for example?" if counts else "are they counts?"
+        yield f"all values lie on one side of 0 (lead {ecg.leads[lead]} about {median[lead]:.3g} mV): {ask}"
+    smallest = SMALL[max(count for count in SMALL if count <= len(ecg.leads))]
+    if SMALLEST < size.max() < smallest:
+        yield f"the largest lead has {size.max():.2g} mV from peak to peak, less than an ECG has: is the unit right?"
+    elif np.median(size) > LARGE and np.abs(wave - median[:, None]).max() <= LARGEST:
+        size = np.median(size)
+        yield f"the leads have about {size:.2g} mV from peak to peak, more than an ECG has: is the unit right?"
 
 
 def _rate(ecg: ECG) -> float | None:
@@ -168,9 +264,20 @@ def _rate(ecg: ECG) -> float | None:
     return heart_rate(r_peaks(ecg.resample(100.0) if ecg.fs < 100 else ecg)[0])
 
 
+def _covers(outer: Part, inner: Part) -> bool:
+    """Whether ``outer`` covers at least half of ``inner`` in the same lead."""
+    common = min(outer.last, inner.last) - max(outer.first, inner.first)
+    return outer.lead == inner.lead and common >= (inner.last - inner.first) / 2
+
+
 def _some(parts: Sequence[Part]) -> str:
-    more = f" and {len(parts) - 6} more segments" if len(parts) > 6 else ""
-    return ", ".join(map(str, parts[:6])) + more
+    """The first segments, those at the same time together: "I, II from 3.00 to 8.00 s"."""
+    leads: dict[tuple[float, float], list[str]] = {}
+    for part in parts:
+        leads.setdefault((part.first, part.last), []).append(part.lead)
+    named = [str(Part(", ".join(names), *when)) for when, names in leads.items()]
+    more = f" and {len(named) - PARTS} more segments" if len(named) > PARTS else ""
+    return "; ".join(named[:PARTS]) + more
 
 
 def _parts(ecg: ECG, at: np.ndarray, shortest: float) -> Iterator[Part]:
@@ -198,7 +305,8 @@ def _complete(ecg: ECG, missing: np.ndarray) -> ECG | None:
 def _without_wander(ecg: ECG, lead: str) -> np.ndarray:
     """A lead without baseline wander."""
     wave = ecg.pick(lead).signal[0, 0].double().numpy()
-    return sosfiltfilt(butter(2, min(0.5, 0.4 * ecg.fs), "highpass", fs=ecg.fs, output="sos"), wave)
+    sos = butter(2, min(0.5, 0.4 * ecg.fs), "highpass", fs=ecg.fs, output="sos")
+    return sosfiltfilt(sos, wave, padlen=min(9, len(wave) - 1))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -6,6 +6,7 @@ names) are removed unless they are requested.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,42 @@ PERSONAL = {
 }
 """Kinds of identifying metadata, with a description."""
 
+_NO_PATIENT = re.compile(
+    r"[\W_0x]*|(un)?known|un(bekannt|identified)|anon(ym\w*)?|de-?identified|none|no id|null|nan|n/?a|test|synthetic"
+)
+"""Placeholders that devices and anonymising programs write in place of a patient's number."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Global measurements of a record, which viewers display above the leads; None for one that is not certain.
+
+    Attributes:
+        heart_rate: Beats per minute.
+        pr_ms: Onset of P to onset of QRS in ms.
+        qrs_ms: Duration of QRS in ms.
+        qt_ms: Onset of QRS to end of T in ms.
+        qtc_ms: QT corrected for the heart rate by Fridericia's formula, in ms.
+        axis_deg: Frontal QRS axis in degrees: 0 to the left, 90 to the feet.
+    """
+
+    heart_rate: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    qtc_ms: float | None = None
+    axis_deg: float | None = None
+
+    def line(self) -> str:
+        """How they were measured, as a comment for the file."""
+        if self == Measurements():
+            return "ecggen-intervals: none, because no beats are certain"
+        return "ecggen-intervals: measured by ecggen, medians over the beats; QTc by Fridericia's formula"
+
+    def named(self) -> dict[str, float]:
+        """The certain measurements, rounded, by the names of the attributes."""
+        return {name: round(value) for name, value in vars(self).items() if value is not None}
+
 
 @dataclass(frozen=True)
 class About:
@@ -34,6 +71,10 @@ class About:
         patient: Pseudonym by which a data set groups the records of one patient.
         fold: Fold of the data set that the patient belongs to, or None.
         personal: Identifying metadata by the kinds of ``PERSONAL``; empty unless the file holds it.
+        number: Number by which the file identifies the patient, to group files of one patient; "" if it states none,
+            None if the format does not tell it from other numbers in ``personal``. It is never written, and removed
+            with the identifying metadata.
+        measured: Measurements for formats that hold them; None if nothing was measured. They are written, not read.
     """
 
     age: float | None = None
@@ -43,6 +84,8 @@ class About:
     patient: str = ""
     fold: int | None = None
     personal: Mapping[str, str] = field(default_factory=dict)
+    number: str | None = field(default=None, repr=False, compare=False)
+    measured: Measurements | None = None
 
     def __post_init__(self):
         kept = {kind: " ".join(text.split()) for kind, text in self.personal.items() if text and text.strip()}
@@ -70,7 +113,18 @@ class About:
 
     def anonymous(self) -> About:
         """The metadata without identifying fields."""
-        return replace(self, personal={})
+        return replace(self, personal={}, number=None)
+
+    def patient_number(self) -> str:
+        """The number by which the file identifies the patient, in one spelling; "" for none or a placeholder.
+
+        Example:
+            >>> About(number=" P-17 ").patient_number(), About(number="ANONYMOUS").patient_number()
+            ('p-17', '')
+        """
+        stated = self.personal.get("patient_id", "") if self.number is None else self.number
+        number = " ".join(stated.casefold().split())
+        return "" if _NO_PATIENT.fullmatch(number) else number
 
 
 def years(text: str) -> float | None:

@@ -1,30 +1,26 @@
-"""Normalisation: convert a decoded file and the arguments of the user to an ECG.
+"""Content of a decoded file, and normalisation of its names and units: leads, other signals, voltages.
 
-A format decodes a file to ``Found`` without conversion or checks. This module maps channel names to standard leads
-and values to mV. Missing, ambiguous or contradictory information raises ``InputError``. Later stages rely on the
-result and do not check it again.
+A format decodes a file to ``Found`` without conversion or checks. ``channels`` chooses the leads, and ``admission``
+converts them to an ECG in mV.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-import torch
 
-from ecggen.core.ecg import ECG, STANDARD_LEADS, Provenance, check_leads, check_rate
-from ecggen.core.errors import InputError
+from ecggen.core.ecg import ECG, STANDARD_LEADS
+from ecggen.core.errors import InputError, argument
 from ecggen.io.metadata import About
 
 T = TypeVar("T")
 LONGEST_LABEL = 32
 """Longest channel name, in characters, that messages quote; EDF names and MDC_ECG_LEAD_AVR have 16."""
-LEFT_OUT = "-"
-"""Entry of ``leads`` for a channel to omit."""
 
 _LEAD_WORD = r"lead|ableitung|d[ée]rivation|derivaci[óo]n|deriva[çc][ãa]o|derivazione|afleiding"
 _PREFIX = re.compile(rf"^(?:mdc[ _]ecg[ _])?(?:e[ck]g(?![a-z0-9]))?[ _:.-]*({_LEAD_WORD})?[ _:.-]*")
@@ -65,6 +61,7 @@ class Found:
         notes: Changes made while decoding, and doubts about the samples, one sentence each.
         begins: Start of the values in seconds, if only a segment was decoded.
         lasts: Duration of the whole recording in seconds, if only a segment was decoded.
+        numbers: Number of each channel in the file from 1, if some of its channels were not decoded.
         unusable: Rows whose samples cannot be decoded, with the reason; an error only if one of them is chosen.
     """
 
@@ -78,33 +75,11 @@ class Found:
     begins: float = 0.0
     lasts: float | None = None
     unusable: Mapping[int, InputError] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
 
-
-def admit(
-    found: Found,
-    fs: float | None,
-    unit: str | None,
-    leads: Sequence[str] | None,
-    start: float,
-    seconds: float | None,
-) -> ECG:
-    """Convert a decoded file to an ECG; missing samples are NaN. Further arguments as for ``read``.
-
-    Raises:
-        InputError: If file and arguments contradict each other, or neither gives a required value.
-    """
-    rows, names = agreed_leads(found.names, leads)
-    for row in rows:
-        if row in found.unusable:
-            raise found.unusable[row]
-    rate = agreed("its sampling rate", "fs", found.fs, fs, check_rate)
-    scales = [agreed("its unit", "unit", found.units[row], unit, millivolts) for row in rows]
-    signal = found.values if rows == list(range(len(found.names))) else found.values[..., rows, :]
-    signal = np.asarray(signal if set(scales) == {1.0} else signal * np.array(scales)[:, None], np.float32)
-    if not signal.size:
-        raise InputError("the recording is empty", "at least one sample per lead was expected")
-    ecg = ECG(torch.from_numpy(signal), tuple(names), rate, Provenance.parse(found.comments))
-    return ecg.crop(start - found.begins, seconds) if start or seconds is not None else ecg
+    def number(self, row: int) -> int:
+        """Number of a channel in the file, from 1."""
+        return self.numbers[row] if self.numbers else row + 1
 
 
 def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: Callable[[T], float]) -> float:
@@ -122,37 +97,14 @@ def agreed(what: str, keyword: str, found: T | None, given: T | None, measure: C
     """
     stated = found if found is not None else given
     if stated is None:
-        raise InputError(f"the file does not state {what}", do=f"give it with {keyword}")
+        raise InputError(f"the file does not state {what}", do=f"give it with {argument(keyword)}")
     number = measure(stated)
     if given is not None and abs(measure(given) / number - 1) > 1e-3:
         raise InputError(
-            f"{what} is {shown(str(found))} in the file and {shown(str(given))} in {keyword}",
-            do=f"omit {keyword}, or correct the file if it is wrong",
+            f"{what} is {shown(str(found))} in the file and {shown(str(given))} in {argument(keyword)}",
+            do=f"omit {argument(keyword)}, or correct the file if it is wrong",
         )
     return number
-
-
-def agreed_leads(names: Sequence[str | None], leads: Sequence[str] | None) -> tuple[list[int], list[str]]:
-    """Rows of the requested leads, and their standard names.
-
-    Without ``leads``, all channels except those known to be other signals (PLETH, RESP, a time …). If the file names
-    all requested leads, those leads in the given order. Otherwise, ``leads`` names the channels in file order.
-    """
-    found = [name and find_lead(name) for name in names]
-    wanted = [lead if lead == LEFT_OUT else lead_name(lead) for lead in leads or ()]
-    if leads and set(wanted) <= set(found):
-        check_leads([lead for lead in found if lead and lead in wanted])
-        return [found.index(lead) for lead in wanted], wanted
-    rows = [row for row, name in enumerate(names) if name is None or not is_other(name)]
-    if leads is not None and len(leads) != len(rows):
-        rows = list(range(len(names)))
-    here = [names[row] for row in rows]
-    given = _named_by_file(here) if leads is None else _named_by_user(here, wanted)
-    kept = [(row, lead) for row, lead in zip(rows, given, strict=True) if lead != LEFT_OUT]
-    if not kept:
-        raise InputError(f"no ECG lead is among the channels {listed(names)}", "at least one was expected")
-    check_leads([lead for _, lead in kept])
-    return [row for row, _ in kept], [lead for _, lead in kept]
 
 
 def millivolts(unit: str) -> float:
@@ -169,7 +121,7 @@ def millivolts(unit: str) -> float:
 
 def millivolts_or_none(unit: str | None) -> float | None:
     """Number of mV per ``unit``; None if it is not a unit of voltage."""
-    return None if unit is None else _MILLIVOLTS.get(_folded(unit).removesuffix("s"))
+    return None if unit is None else _MILLIVOLTS.get(folded(unit).removesuffix("s"))
 
 
 def is_unit(text: str) -> bool:
@@ -189,23 +141,23 @@ def lead_name(text: str) -> str:
     """
     lead = find_lead(text)
     if lead is None:
-        ambiguous = " (V can be any of V1–V6)" if _folded(text) == "v" else ""
+        ambiguous = " (V can be any of V1–V6)" if folded(text) == "v" else ""
         raise InputError(
             f"{called(text)} is not a known lead{ambiguous}",
             f"{', '.join(STANDARD_LEADS)} was expected, or a name such as AVR, MLII, 'Lead I', DI, MDC_ECG_LEAD_I",
-            f"select leads with leads='II', or name all channels in order with '{LEFT_OUT}' for those to omit",
+            f"to read a channel of another name as lead II: {argument(leads=f'II={text.strip()[:40]}')}",
         )
     return lead
 
 
 def find_lead(text: str) -> str | None:
     """Standard name of a lead, or None if the name is unknown."""
-    folded = _folded(text)
-    if code := _CODE.match(folded):
+    name = folded(text)
+    if code := _CODE.match(name):
         return _CODED.get(int(code[1]))
-    match = _PREFIX.match(folded)
+    match = _PREFIX.match(name)
     prefix = match[0] if match else ""
-    bare = re.sub(r"-\s*ref$|[ _]", "", folded[len(prefix) :])
+    bare = re.sub(r"-\s*ref$|[ _]", "", name[len(prefix) :])
     # Keep a sign: −aVR of the Cabrera order is not aVR.
     if prefix and not prefix[0].isalpha():
         return None
@@ -214,7 +166,19 @@ def find_lead(text: str) -> str | None:
 
 def is_other(name: str) -> bool:
     """Whether a channel name is known to belong to another signal than the twelve leads."""
-    return not name.strip() or _OTHER.fullmatch(_folded(name)) is not None
+    return not name.strip() or _OTHER.fullmatch(folded(name)) is not None
+
+
+def unnamed_channels(across: int, along: int) -> int:
+    """Number of channels of a table whose channels have no names: its shorter side.
+
+    Raises:
+        InputError: If both sides are equally long, or one is empty.
+    """
+    if across == along or not min(across, along):
+        do = f"name them in order, e.g. {argument(leads='I,II')}"
+        raise InputError("the file does not name its leads", do=do)
+    return min(across, along)
 
 
 def shown(text: str) -> str:
@@ -243,27 +207,7 @@ def provenance_lines(ecg: ECG) -> list[str]:
     return [" ".join(line.split()) for line in (ecg.provenance.lines() if ecg.provenance else ())]
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A name in lower case, for comparisons."""
     # NFKC unifies the two micro signs and maps Ⅱ to II.
     return unicodedata.normalize("NFKC", text).strip().casefold()
-
-
-def _named_by_file(names: Sequence[str | None]) -> list[str]:
-    if None in names:
-        raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
-    return [lead_name(name) for name in names if name is not None]
-
-
-def _named_by_user(names: Sequence[str | None], leads: list[str]) -> list[str]:
-    """Names from the user for the channels that have ``names`` in the file."""
-    if len(leads) != len(names):
-        here = f" ({listed(names)})" if any(names) else ""
-        raise InputError(
-            f"the file has {len(names)} channels{here} and leads is {', '.join(leads)}",
-            f"leads of the file, or one name per channel ('{LEFT_OUT}' to omit it), were expected",
-        )
-    for name, lead in zip(names, leads, strict=True):
-        if lead != LEFT_OUT and name is not None and find_lead(name) not in (None, lead):
-            found = f"a channel is {called(name)} in the file and {lead!r} in leads"
-            raise InputError(found, do="omit leads, or correct the file if it is wrong")
-    return leads

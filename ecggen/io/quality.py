@@ -6,7 +6,7 @@ quality. 1 of the 2,183 records of PTB-XL's fold 9 is rejected (V2 of record 114
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
 
 SHORTEST = 2.0
 """Shortest recording in seconds: two beats at 60 per minute."""
@@ -26,10 +26,10 @@ CONTRADICTION = 0.1
 """Largest accepted deviation from Einthoven's and Goldberger's equations in mV."""
 CLIPPED = 0.02
 """Fraction of a lead at its highest or lowest value, in runs of three samples or more, from which it is clipped."""
+SAME = 0.02
+"""Largest deviation of the gains from 1 for which not the gains but the offsets of the leads are wrong."""
 CORRECTS = "would correct it"
 """Marks the part of a message of ``check_laws`` that names a correction."""
-
-_ANYWAY = "check the recording; check=False reads it unchanged"
 
 
 def refuse_missing(ecg: ECG) -> None:
@@ -42,18 +42,26 @@ def refuse_missing(ecg: ECG) -> None:
     others = f" ({np.sum(counts > 0)} leads have gaps)" if np.sum(counts > 0) > 1 else ""
     at = missing[row].argmax() / ecg.fs
     first, last = longest_run(~np.any(missing, axis=0))
-    part = f"read the longest complete segment: start={first / ecg.fs:.4f}, seconds={(last - first) / ecg.fs:.4f}"
+    part = argument(start=round(first / ecg.fs, 4), seconds=round((last - first) / ecg.fs, 4))
+    complete = [lead for lead, number in zip(ecg.leads, counts, strict=True) if not number]
+    whole = f"read the complete leads: {argument(leads=','.join(complete))}" if complete else "use another recording"
     raise InputError(
         f"lead {ecg.leads[row]} lacks {counts[row]} of {ecg.samples} samples, the first at {at:.3f} s{others}",
         "a value for every sample was expected",
-        part if last - first >= SHORTEST * ecg.fs else "read the other leads: select them with leads",
+        f"read the longest complete segment: {part}" if last - first >= SHORTEST * ecg.fs else whole,
     )
 
 
 def check_quality(ecg: ECG) -> None:
-    """Raise InputError if a record is too short, or a lead is flat, clipped or of implausible amplitude."""
+    """Raise InputError if a record is too short, or a lead is flat, clipped or of implausible amplitude.
+
+    Missing samples are left out.
+    """
+    ecg = _without_gaps(ecg)
     if ecg.seconds < SHORTEST:
-        raise InputError(f"the recording lasts {ecg.seconds:.3g} s", f"at least {SHORTEST:g} s were expected", _ANYWAY)
+        raise InputError(
+            f"the recording lasts {ecg.seconds:.3g} s", f"at least {SHORTEST:g} s were expected", _anyway()
+        )
     for signal in ecg.signal.numpy():
         low, high, median = signal.min(1), signal.max(1), np.median(signal, 1)
         size, reach = high - low, np.maximum(high - median, median - low)
@@ -66,8 +74,24 @@ def check_quality(ecg: ECG) -> None:
             _refuse(clipped, ecg.leads, end, "is clipped at {:.3f} mV", "complete peaks were expected")
 
 
+def _without_gaps(ecg: ECG) -> ECG:
+    """Leads without missing samples: the others are repeated in their place, which keeps their distribution.
+
+    Leads without any sample are left out.
+    """
+    present = torch.isfinite(ecg.signal)
+    if bool(present.all()):
+        return ecg
+    kept = [row for row in range(len(ecg.leads)) if bool(present[:, row].any(-1).all())]
+    signal = ecg.signal[:, kept].numpy().copy()
+    for row in signal.reshape(-1, ecg.samples):
+        row[:] = np.resize(row[np.isfinite(row)], ecg.samples)
+    return ECG(torch.from_numpy(signal), tuple(ecg.leads[row] for row in kept), ecg.fs) if kept else ecg
+
+
 def clipped_leads(ecg: ECG) -> tuple[str, ...]:
     """The leads of one record that are clipped."""
+    ecg = _without_gaps(ecg)
     clipped = [any(row) for row in zip(*(rows for _, rows in _clipped(ecg.signal[0].numpy())), strict=True)]
     return tuple(lead for lead, is_clipped in zip(ecg.leads, clipped, strict=True) if is_clipped)
 
@@ -82,7 +106,34 @@ def _clipped(signal: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def check_laws(ecg: ECG) -> None:
-    """Raise InputError if the leads contradict each other; the message names the deviation and a correction."""
+    """Raise InputError if the leads contradict each other; the message names the deviation and a correction.
+
+    Leads with missing samples are compared with the leads that are recorded at the same time.
+    """
+    for part in _recorded_together(ecg):
+        _check_laws(part)
+
+
+def law_residual(ecg: ECG) -> float:
+    """Largest deviation from the lead laws in mV of leads that are recorded at the same time."""
+    return max((float(part.law_residual().max()) for part in _recorded_together(ecg)), default=0.0)
+
+
+def _recorded_together(ecg: ECG) -> Iterator[ECG]:
+    """For each set of leads that are recorded at the same time, these leads with the samples of that time."""
+    if bool(torch.isfinite(ecg.signal).all()):
+        yield ecg
+        return
+    for record in ecg.signal:
+        present = torch.isfinite(record)
+        codes = (present * 2 ** torch.arange(len(ecg.leads))[:, None]).sum(0)
+        for code in codes.unique().tolist():
+            at, rows = codes == code, [row for row in range(len(ecg.leads)) if code >> row & 1]
+            if rows:
+                yield ECG(record[rows][:, at], tuple(ecg.leads[row] for row in rows), ecg.fs)
+
+
+def _check_laws(ecg: ECG) -> None:
     residual = float(ecg.law_residual().max())
     if residual <= CONTRADICTION:
         return
@@ -90,18 +141,27 @@ def check_laws(ecg: ECG) -> None:
     ecg = ecg.pick(*limb)  # no lead law involves the chest leads
     odd = [lead for lead in limb if len(limb) > 3 and _obeys(_without(ecg, lead))]
     who = f"lead {odd[0]} contradicts the others" if len(odd) == 1 else f"leads {', '.join(limb)} contradict each other"
+    unchanged = argument(allow_contradiction=True)
     hint = next((f"{how} {CORRECTS}; " for how, corrected in _corrections(ecg, limb) if _obeys(corrected)), "")
     raise InputError(
         f"{who} by up to {residual:.2f} mV",
         f"Einthoven's and Goldberger's laws to within {CONTRADICTION:g} mV were expected",
-        f"{hint}pass allow_contradiction=True to read it unchanged",
+        hint + (f"pass {unchanged} to read it unchanged" if unchanged else "check the recording"),
     )
 
 
 def _refuse(bad: np.ndarray, leads: tuple[str, ...], mv: np.ndarray, found: str, expected: str) -> None:
     """Raise InputError for the first lead that is ``bad``, with its value of ``mv`` in the message."""
     for lead, value in zip(np.array(leads)[bad], mv[bad], strict=True):
-        raise InputError(f"lead {lead} {found.format(value)}", expected, _ANYWAY)
+        others = [other for other, is_bad in zip(leads, bad, strict=True) if not is_bad]
+        raise InputError(f"lead {lead} {found.format(value)}", expected, _anyway(others))
+
+
+def _anyway(others: Sequence[str] = ()) -> str:
+    """What to do with a recording that is not plausible, if only some of its leads are not."""
+    do = f"read the other leads: {argument(leads=','.join(others))}" if others else "use another recording"
+    unchanged = argument(check=False)
+    return f"{do}; {unchanged} reads it unchanged" if unchanged else do
 
 
 def _held(at: np.ndarray) -> np.ndarray:
@@ -129,11 +189,39 @@ def _corrections(ecg: ECG, limb: list[str]) -> Iterator[tuple[str, ECG]]:
         yield f"inverting {lead}{arms}", _inverted(ecg, lead)
     for one, two in combinations(limb, 2):
         yield f"exchanging {one} and {two}", _renamed(ecg, {one: two, two: one})
+    for offsets in _offsets(ecg.pick(*limb)):
+        listed = ", ".join(f"{offset:.2f} mV from {lead}" for lead, offset in offsets.items())
+        others = " (or from another of the leads)" if len(limb) == 3 else ""
+        yield f"subtracting an offset of {listed}{others}", _shifted(ecg, offsets)
     if len(limb) >= 4 and (factors := _gains(ecg.pick(*limb))) is not None:
         listed = ", ".join(
             f"{lead} by {factor:.2f}" for lead, factor in zip(limb, factors, strict=True) if lead != limb[0]
         )
-        yield f"multiplying {listed} (are the gains right?)", _multiplied(ecg, dict(zip(limb, factors, strict=True)))
+        how = f"multiplying {listed} (are the gains right?)"
+        if np.abs(factors - 1).max() < SAME:  # the means were subtracted as well
+            how = "subtracting its mean from each lead"
+        yield how, _multiplied(ecg, dict(zip(limb, factors, strict=True)))
+
+
+def _offsets(limb: ECG) -> Iterator[dict[str, float]]:
+    """Offsets in mV of the fewest limb leads that the means of the leads suggest; none if the laws cannot tell them.
+
+    An offset of one of three leads cannot be told from an offset of another; it is ascribed to the last.
+    """
+    off = _off(limb.leads)
+    means = limb.signal[0].double().mean(1).numpy()
+    for count in range(1, max(len(limb.leads) - 2, 2)):
+        for rows in map(list, combinations(reversed(range(len(limb.leads))), count)):
+            offsets, *_ = np.linalg.lstsq(off[:, rows], off @ means, rcond=None)
+            if np.abs(off @ means - off[:, rows] @ offsets).max() < CONTRADICTION / 10:
+                yield {limb.leads[row]: float(offset) for row, offset in sorted(zip(rows, offsets, strict=True))}
+                return
+
+
+def _off(leads: Sequence[str]) -> np.ndarray:
+    """The projection (lead, lead) of leads on their deviation from the lead laws."""
+    rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in leads]]
+    return np.eye(len(rows)) - rows @ np.linalg.pinv(rows)
 
 
 def _gains(limb: ECG) -> np.ndarray | None:
@@ -142,8 +230,7 @@ def _gains(limb: ECG) -> np.ndarray | None:
 
     The lead laws are linear, so that the factors are the eigenvector of the smallest eigenvalue of a quadratic form.
     """
-    rows = LEAD_MATRIX[[STANDARD_LEADS.index(lead) for lead in limb.leads]]
-    off = np.eye(len(rows)) - rows @ np.linalg.pinv(rows)
+    off = _off(limb.leads)
     waves = limb.signal[0].double().numpy()
     waves = waves - waves.mean(1, keepdims=True)
     # |off · diag(f) · waves|² = fᵀ (off ∘ waves wavesᵀ) f, as off is a projection.
@@ -156,6 +243,11 @@ def _multiplied(ecg: ECG, factors: dict[str, float]) -> ECG:
     """The leads times their factors, without their means, because a wrong gain also scales the baseline."""
     by = torch.tensor([factors.get(lead, 1.0) for lead in ecg.leads], dtype=torch.float32)
     return replace(ecg, signal=(ecg.signal - ecg.signal.mean(-1, keepdim=True)) * by[:, None])
+
+
+def _shifted(ecg: ECG, offsets: dict[str, float]) -> ECG:
+    by = torch.tensor([offsets.get(lead, 0.0) for lead in ecg.leads], dtype=torch.float32)
+    return replace(ecg, signal=ecg.signal - by[:, None])
 
 
 def _obeys(ecg: ECG) -> bool:

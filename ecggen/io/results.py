@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of the package."""
@@ -22,7 +22,8 @@ def store(results: dict[str, Any], out: Path, overwrite: bool = False) -> None:
         InputError: If ``out`` exists and ``overwrite`` is not set.
     """
     if out.exists() and not overwrite:
-        raise InputError(f"{out} exists", "a new file was expected", "choose another name, or pass --overwrite")
+        do = f"choose another name, or pass {argument(overwrite=True)}"
+        raise InputError(f"{out} exists", "a new file was expected", do)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
     unfinished.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

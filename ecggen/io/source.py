@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
+from ecggen.io.channels import Wanted
 from ecggen.io.normalise import listed, shown
 
 OPENING = 4096
@@ -27,7 +28,10 @@ MOST_TEXT = 32 * 1024**2
 """Largest text file in bytes; parsing takes up to twenty times as much memory."""
 
 MOST_SAMPLES = 2**25
-"""Largest number of samples of a recording over all channels: 93 minutes of twelve leads at 500 Hz."""
+"""Largest number of samples that are read at once, over all channels: 93 minutes of twelve leads at 500 Hz."""
+
+EXCERPT = 600.0
+"""Seconds of a longer recording that are read as an excerpt."""
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -39,18 +43,25 @@ class Source:
     Attributes:
         path: Path of the file; for a member of an archive, its name only.
         record: Requested recording if the file holds several: its name, or its number from 1.
-        channels: Number of channels that the user has named, if any.
+        channels: Number of channels, if the user has named them in the order of the file.
+        wanted: Leads that the user asks for.
         start: Start of the requested segment in seconds; a format may decode this segment only.
         seconds: Duration of the segment; None for everything that follows.
         content: Bytes of a member of an archive; None for a file on disk.
+        excerpt: Whether to decode only the first ``EXCERPT`` seconds of a recording that is too long to be read at
+            once, if no segment is requested.
+        fs: Sampling rate in Hz that the user gives; a format needs it to find a segment if the file states no rate.
     """
 
     path: Path
     record: str | None = None
     channels: int | None = None
+    wanted: tuple[Wanted, ...] = ()
     start: float = 0.0
     seconds: float | None = None
     content: bytes | None = None
+    excerpt: bool = False
+    fs: float | None = None
 
     @cached_property
     def opening(self) -> bytes:
@@ -88,13 +99,21 @@ class Source:
         with self.path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def part(self, fs: float, samples: int) -> tuple[int, int]:
-        """Sample range (first, last + 1) of the requested segment in a recording of ``samples`` at ``fs`` Hz.
+    def part(self, fs: float, samples: int, channels: int = 1) -> tuple[int, int]:
+        """Sample range (first, last + 1) to decode of a recording.
+
+        Args:
+            fs: Sampling rate in Hz.
+            samples: Number of samples of the recording per channel.
+            channels: Number of channels, for the limit ``MOST_SAMPLES`` over all channels.
 
         Raises:
-            InputError: If the segment does not lie inside the recording.
+            InputError: If the requested segment does not lie inside the recording, or holds too many samples.
         """
         if not self.start and self.seconds is None:
+            if self.excerpt and samples * channels > MOST_SAMPLES:
+                return 0, max(min(samples, math.floor(readable_seconds(fs * channels) * fs)), 1)
+            check_amount(samples * channels, fs * channels)
             return 0, samples
         end = samples if self.seconds is None else (self.start + self.seconds) * fs
         if not 0 <= self.start * fs < end <= samples + 0.5:
@@ -103,7 +122,9 @@ class Source:
                 f"a segment from {self.start:g} to {end / fs:.3f} s was requested",
                 "request a segment inside the recording",
             )
-        return math.floor(self.start * fs), min(math.ceil(end - 1e-6), samples)
+        first, last = math.floor(self.start * fs), min(math.ceil(end - 1e-6), samples)
+        check_amount((last - first) * channels, fs * channels, self.start)
+        return first, last
 
     @cached_property
     def head(self) -> str:
@@ -128,6 +149,32 @@ class Source:
             raise InputError(found, f"at most {most // 1024**2} MB of this format are read", "split it")
 
 
+def check_amount(samples: float, per_second: float, start: float = 0.0) -> None:
+    """Check that a recording, or the requested segment of it, is small enough to be read at once.
+
+    Args:
+        samples: Number of samples over all channels.
+        per_second: Number of samples per second over all channels, for the advice in the message.
+        start: Start of the requested segment in seconds.
+
+    Raises:
+        InputError: If there are more than ``MOST_SAMPLES``.
+    """
+    if samples > MOST_SAMPLES:
+        part = argument(start=start, seconds=readable_seconds(per_second))
+        raise InputError(
+            f"the recording holds {samples:.0f} samples over all channels",
+            f"at most {MOST_SAMPLES} are read at once",
+            f"read a segment of it: {part}" if part else "read a segment of it",
+        )
+
+
+def readable_seconds(per_second: float) -> float:
+    """Duration of an excerpt in seconds, for a number of samples per second over all channels."""
+    seconds = MOST_SAMPLES / per_second
+    return min(EXCERPT, float(math.floor(seconds)) if seconds >= 1 else seconds)
+
+
 def chosen(names: Sequence[str], record: str | None) -> int:
     """Index of the requested recording, given by its name or its number from 1; a single recording is the default.
 
@@ -141,7 +188,7 @@ def chosen(names: Sequence[str], record: str | None) -> int:
     if record is not None and record.isdecimal() and 1 <= int(record) <= len(names):
         return int(record) - 1
     found = f"recording {shown(record)} is not among" if record else f"the file holds {len(names)} recordings,"
-    do = "give its name or its number from 1 with record"
+    do = f"give its name or its number from 1, e.g. {argument(record='1')}"
     raise InputError(f"{found} {listed(names) or 'none'}", "one of them was expected", do)
 
 
