@@ -102,7 +102,7 @@ def test_empatica_e4_session():
     assert found.about.personal == {"recorded": "2020-01-01T12:00:00+00:00"}
     assert found.notes == ("sensors not read: ACC.csv, EDA.csv, HR.csv, IBI.csv, TEMP.csv",)
     assert contents(E4) == []
-    assert "no ECG lead is among the channels 'BVP'" in refusal(read, E4)
+    assert "no ECG lead is among the channels 1 'BVP'" in refusal(read, E4)
 
 
 def test_two_e4_sessions_are_named_by_their_folders(tmp_path):
@@ -303,7 +303,7 @@ def test_embraceplus_file():
     }
     assert found.notes == ("sensors not read: 'accelerometer', 'eda', 'temperature', 'tags', 'systolicPeaks', 'steps'",)
     assert read_ppg(EMBRACE).seconds == 6
-    assert "no ECG lead is among the channels 'BVP'" in refusal(read, EMBRACE)
+    assert "no ECG lead is among the channels 1 'BVP'" in refusal(read, EMBRACE)
 
 
 RAW = {"type": "record", "name": "Raw", "fields": [{"name": "bvp", "type": "int"}]}

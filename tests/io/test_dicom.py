@@ -170,7 +170,7 @@ def test_mandatory_elements(tmp_path, fs, seconds, leads, sop_class):
         present(channel, "ChannelSourceSequence ChannelSensitivity ChannelSensitivityUnitsSequence", filled=True)
         present(channel, "ChannelSensitivityCorrectionFactor ChannelBaseline ChannelSampleSkew", filled=True)
         assert channel.WaveformBitsStored == 16
-        source = channel.ChannelSourceSequence[0]
+        source = channel.ChannelSourceSequence[0].EquivalentCodeSequence[0]
         assert (source.CodeValue, source.CodingSchemeDesignator) in {
             (code.value, code.scheme_designator) for code in codes.cid3001.concepts.values()
         }
@@ -187,7 +187,7 @@ def test_lead_codes_match_the_standard(tmp_path):
     for channel, lead in zip(
         pydicom.dcmread(path).WaveformSequence[0].ChannelDefinitionSequence, STANDARD_LEADS, strict=True
     ):
-        meaning = meanings[channel.ChannelSourceSequence[0].CodeValue]
+        meaning = meanings[channel.ChannelSourceSequence[0].EquivalentCodeSequence[0].CodeValue]
         assert meaning.removeprefix("Lead ").split(",")[0] == lead
 
 
@@ -353,10 +353,10 @@ def channel(data: Dataset) -> Dataset:
         (lambda _, first: first.__delattr__("ChannelSensitivity"), "does not state its unit; give it with unit"),
         (
             lambda _, first: setattr(first.ChannelSensitivityUnitsSequence[0], "CodeValue", "mm[Hg]"),
-            "the unit is 'mm[Hg]'; mV, µV, nV or V was expected",
+            "the unit of channel 'Lead I' is 'mm[Hg]'; mV, µV, nV or V was expected",
         ),
         (
-            lambda _, first: setattr(first.ChannelSourceSequence[0], "CodeValue", "2:2"),
+            lambda _, first: setattr(first.ChannelSourceSequence[0], "CodeValue", "5.6.3-9-2"),
             "a channel has the code of lead II and the name of lead I; one lead was expected",
         ),
     ],

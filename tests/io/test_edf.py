@@ -286,7 +286,7 @@ def test_patient_is_written_if_given(tmp_path):
         (244, 8, "1e-99", "records of 1e-99 s; positive numbers"),
         (256 + 7 * 104, 8, "5", "signal 1 of the EDF header ranges from 5 to 5, stored as"),
         (256 + 7 * 120, 8, "32767", "stored as 32767 to 32767; different values"),
-        (256 + 7 * 216, 8, "0", "at least one sample per record were expected"),
+        (256 + 7 * 216, 8, "0", "signal 1 of the EDF header has 0 samples per record; at least one was expected"),
         (256 + 7 * 216, 8, "99999999", "bytes and the file holds 0"),
         (256 + 7 * 104, 8, "Jane Doe", "the physical minimum of signal 1 in the EDF header is not a number"),
     ],
@@ -341,7 +341,9 @@ def test_records_without_valid_times(tmp_path):
         read, saved(tmp_path, moved(content, ["0", "1", "1.5", "3"]))
     )
     far = moved(content, ["0", "1", "2", "999999999"])
-    assert "over all channels, including gaps" in refusal(read, saved(tmp_path, far))
+    assert "holds 500000000000 samples over all channels; at most 33554432 are read at once" in refusal(
+        read, saved(tmp_path, far)
+    )
     silent = moved(content, ["0", "1", "2", "3"]).replace(b"+2\x14\x14", b"x2\x14\x14")
     assert "record 3 has no start time" in refusal(read, saved(tmp_path, silent))
 
@@ -396,14 +398,87 @@ def grow(header: bytes, records: list[bytes], size: int) -> bytes:
 
 
 def test_too_many_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecggen.io.formats.edf.reading.MOST_SAMPLES", 1999)
+    monkeypatch.setattr("ecggen.io.source.MOST_SAMPLES", 1999)
     path = saved(tmp_path, plain(tmp_path))
-    assert "the recording has 2000 samples over all channels, including gaps; at most 1999 were expected" in refusal(
-        read, path
-    )
+    message = "the recording holds 2000 samples over all channels; at most 1999 are read at once; read a segment of it"
+    assert message in refusal(read, path)
 
 
 def test_same_ecg_gives_same_bytes(tmp_path):
     ecg = noise(provenance=MADE, leads=("I", "II", "V1"))
     one, two = (write(ecg, tmp_path / name)[0].read_bytes() for name in ("a.edf", "b.edf"))
     assert one == two
+
+
+# A channel that cannot be decoded, and channels at several rates
+
+
+def sleep_study(folder: Path, change=lambda content: content) -> Path:
+    """Five signals as from a sleep laboratory: EEG, Aux, ECG and Flow at 256 Hz, SaO2 at 1 Hz."""
+    ecg = simulate(1, 4, 256, seed=1).pick("II").signal[0, 0].double().numpy() * 1000
+    limits = {"physical_min": -5000.0, "physical_max": 5000.0, "digital_min": -32768, "digital_max": 32767}
+    heads = [
+        {"label": label, "dimension": "uV", "sample_frequency": 256} | limits
+        for label in ("EEG C3", "Aux", "SaO2", "ECG", "Flow")
+    ]
+    heads[2] |= {"dimension": "%", "sample_frequency": 1}
+    other = np.random.default_rng(0).normal(0, 20, (3, len(ecg)))
+    signals = [other[0], other[1], np.full(4, 97.0), ecg, other[2]]
+    path = folder / "study.edf"
+    pyedflib.highlevel.write_edf(str(path), signals, heads, file_type=pyedflib.FILETYPE_EDF)
+    path.write_bytes(change(path.read_bytes()))
+    return path
+
+
+FLAT = {
+    "equal physical limits": lambda content: with_field(
+        with_field(content, 256 + 5 * 104 + 8, 8, 0), 256 + 5 * 112 + 8, 8, 0
+    ),
+    "no stored range": lambda content: with_field(
+        with_field(content, 256 + 5 * 120 + 8, 8, 0), 256 + 5 * 128 + 8, 8, 0
+    ),
+    "no numbers": lambda content: with_field(content, 256 + 5 * 104 + 8, 8, "-"),
+    "falling stored range": lambda content: with_field(content, 256 + 5 * 128 + 8, 8, -32769),
+}
+
+
+@pytest.mark.parametrize("change", FLAT.values(), ids=FLAT)
+@pytest.mark.parametrize("leads", ["-,-,-,II,-", "II=ECG", "II=4", "-,-,II,-"])
+def test_bad_signal_refuses_only_if_it_is_chosen(tmp_path, change, leads):
+    intact, bad = sleep_study(tmp_path), sleep_study(tmp_path, change)
+    assert torch.equal(read(bad, leads=leads).signal, read(intact, leads=leads).signal)
+    for chosen in ("II=Aux", "I=ECG,II=2"):
+        message = refusal(read, bad, leads=chosen)
+        assert "signal 2" in message and ("is not a number" in message or "ranges from" in message)
+
+
+def test_channel_numbers_are_those_of_the_file(tmp_path):
+    found = reading(sleep_study(tmp_path), leads="II=4", check=False)
+    assert "leads renamed: ECG → II" in found.changes
+    message = refusal(read, sleep_study(tmp_path))
+    assert "channels 1 'EEG C3', 2 'Aux', 4 'ECG', 5 'Flow'" in message
+
+
+def test_signals_at_two_rates_cannot_be_leads_of_one_record(tmp_path):
+    message = refusal(read, sleep_study(tmp_path), leads="II=ECG,V1=SaO2")
+    assert "channel 'SaO2' has another sampling rate than the others; one rate for all leads was expected" in message
+
+
+# Segments of interrupted recordings
+
+
+@pytest.mark.parametrize(("start", "seconds"), [(0, 2), (0.5, 1), (6, 2), (1, 5.5), (1, 3), (4, 2), (3, 3.2)])
+def test_segment_of_an_interrupted_recording(tmp_path, start, seconds):
+    path = saved(tmp_path, moved(plain(tmp_path), ["0", "1", "5.5", "7"]))
+    options = {"check": False, "gaps": True}
+    whole, part = reading(path, **options), reading(path, start=start, seconds=seconds, **options)
+    at = round(start * 500)
+    expected = whole.ecg.signal[..., at : at + round(seconds * 500)]
+    np.testing.assert_array_equal(part.ecg.signal, expected)
+    assert (whole.lasts, part.lasts) == (8, 8)
+
+
+def test_segment_in_a_gap(tmp_path):
+    path = saved(tmp_path, moved(plain(tmp_path), ["0", "1", "5.5", "7"]))
+    message = refusal(read, path, start=2.5, seconds=2)
+    assert "the recording is interrupted (EDF+D), and holds nothing from 2 to 5 s" in message

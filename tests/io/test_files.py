@@ -90,7 +90,7 @@ def test_published_malformed_header():
 
 
 @pytest.mark.parametrize("form", ["212", "80", "24", "32"])
-def test_other_formats_are_decoded_by_wfdb(tmp_path, form):
+def test_other_formats_match_wfdb(tmp_path, form):
     signal = noise(scale=0.02).signal[0].T.double().numpy()
     wfdb.wrsamp("a", 360, ["mV"] * 2, ["MLII", "V5"], signal, fmt=[form] * 2, write_dir=str(tmp_path))
     ecg = read(tmp_path / "a.hea", check=False)

@@ -20,26 +20,42 @@ FORMATS = SAMPLES / "formats"
 FORM = {
     "aecg.xml": "HL7 aECG",
     "apple_health.zip": "zip",
+    "array.npy": "npy",
+    "bitalino.txt": "OpenSignals' text",
+    "cardiosoft.xml": "GE CardioSoft's XML",
+    "clock.csv": "CSV",
     "code15.h5": "HDF5",
+    "columns.asc": "CSV",
     "compressed.scp": "SCP-ECG",
+    "cpsc.mat": "MATLAB",
     "e4.zip": "zip",
     "embraceplus.avro": "EmbracePlus's Avro",
     "example.dcm": "DICOM",
     "example.scp": "SCP-ECG",
+    "fitbit.json": "JSON",
     "frames.hea": "WFDB",
     "health_export.json": "JSON",
+    "holter.ecg": "ISHNE Holter",
     "interrupted.hea": "WFDB",
     "kardia.atc": "KardiaMobile's ATC",
+    "kardia_api.json": "JSON",
     "leads.json": "JSON",
+    "movesense.json": "JSON",
     "muse.xml": "GE MUSE's XML",
     "observation.json": "JSON",
     "opensignals.h5": "HDF5",
+    "packed.hea": "WFDB",
     "polar.csv": "Polar Sensor Logger's table",
+    "rows.csv": "CSV",
     "short.csv": "CSV",
     "short.npz": "npz",
     "sierra.xml": "Philips' XML",
     "sierra_1_04.xml": "Philips' XML",
+    "signal.csv": "Withings' CSV",
     "sleep.edf": "EDF",
+    "strap.csv": "Movesense's CSV",
+    "val.mat": "MATLAB",
+    "withings.json": "JSON",
 }
 """Format of each sample."""
 
@@ -84,7 +100,7 @@ def test_the_table_in_the_docs_names_every_format():
         "Polar",
     ):
         assert word in table
-    for word in ("HDF5", "E4", "Avro", "BIDMC"):
+    for word in ("HDF5", "E4", "Avro", "BIDMC", "ISHNE", "CardioSoft", "MATLAB"):
         assert word in table
 
 
@@ -131,10 +147,13 @@ def test_identifying_metadata_is_written_only_on_request(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", WRITE)
 def test_writers_reject_gaps_and_batches(suffix, tmp_path):
-    gap = torch.zeros(1, 500)
-    gap[0, 7] = torch.nan
-    with pytest.raises(InputError, match="is empty or has gaps"):
-        write(ECG(gap, ("I",), 250), tmp_path / f"a{suffix}")
+    with pytest.raises(InputError, match="is empty or has gaps only"):
+        write(ECG(torch.full((1, 500), torch.nan), ("I",), 250), tmp_path / f"a{suffix}")
+    if suffix in (".edf", ".xml"):
+        gap = torch.zeros(1, 500)
+        gap[0, 7] = torch.nan
+        with pytest.raises(InputError, match=r"has gaps .lead I lacks 1 of 500 samples.*write \.hea, \.mat, \.csv, "):
+            write(ECG(gap, ("I",), 250), tmp_path / f"a{suffix}")
     if suffix != ".npz":
         with pytest.raises(InputError, match="is a batch of 2 records"):
             write(ECG(torch.zeros(2, 1, 500), ("I",), 250), tmp_path / f"a{suffix}")
@@ -181,8 +200,8 @@ def test_segment_equals_that_of_the_whole_recording(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", [".hea", ".edf"])
 def test_too_long_recording_is_read_in_segments(suffix, tmp_path, monkeypatch):
     write(simulate(1, seconds=60, fs=250).pick("I"), tmp_path / f"a{suffix}")
-    module = {".hea": "wfdb.samples", ".edf": "edf.reading"}[suffix]
-    monkeypatch.setattr(f"ecggen.io.formats.{module}.MOST_SAMPLES", 10_000)
-    with pytest.raises(InputError, match="at most 10000"):
+    monkeypatch.setattr("ecggen.io.source.MOST_SAMPLES", 10_000)
+    advice = "at most 10000 are read at once; read a segment of it: start=0, seconds=40"
+    with pytest.raises(InputError, match=advice):
         read(tmp_path / f"a{suffix}")
     assert read(tmp_path / f"a{suffix}", start=31, seconds=10).samples == 2500

@@ -17,7 +17,8 @@ from ecggen.core.rhythm import contradiction, heart_rate, pulse_delay, pulse_ris
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulate_ppg, simulated_peaks
 from ecggen.data.bidmc import Pair, read_pair
 from ecggen.generators import checkpoint
-from ecggen.io.ppg import PPG, lean, read_ppg
+from ecggen.io.ppg import PPG, read_ppg
+from ecggen.io.pulse_checks import lean
 
 REGULAR = SAMPLES / "bidmc" / "bidmc_15_Signals.csv"
 IRREGULAR = SAMPLES / "bidmc" / "bidmc_45_Signals.csv"
@@ -240,9 +241,9 @@ def clipped():
     return np.clip(wave, *np.quantile(wave, [0, 0.55]))
 
 
-def holed():
+def holed(samples):
     wave = pulses()
-    wave[300:400] = np.nan
+    wave[300 : 300 + samples] = np.nan
     return wave
 
 
@@ -260,7 +261,12 @@ def holed():
         ("PPG", [np.full(2000, 3.5)], {"fs": 100}, "the PPG is flat at 3.5"),
         ("PPG", [clipped()], {"fs": 100}, "the PPG is clipped: 4.% of it"),
         ("PPG", [pulses()[:150]], {"fs": 100}, "the PPG lasts 1.5 s; at least 2 s"),
-        ("PPG", [holed()], {"fs": 100}, "lacks 100 of 2000 samples, the first at 3.000 s.*start=4.0000, seconds=16.0"),
+        (
+            "PPG",
+            [holed(101)],
+            {"fs": 100},
+            "lacks 101 of 2000 samples, the first at 3.000 s.*start=4.01, seconds=15.99",
+        ),
         ("PPG", [np.full(2000, np.nan)], {"fs": 100}, "lacks 2000 of 2000"),
         ("PPG", [np.random.default_rng(0).normal(size=2000)], {"fs": 100}, "no pulse is detected"),
         ("PPG", [1e20 * pulses()], {"fs": 100}, "the PPG reaches"),
@@ -295,7 +301,19 @@ def test_slight_clipping_gives_a_note_and_short_gaps_are_filled(tmp_path):
     noted = read_ppg(table(tmp_path / "a.csv", "PPG", np.minimum(wave, np.quantile(wave, 0.92))), fs=125)
     assert noted.notes == ("8% of the PPG is clipped",)
     wave[500:520] = np.nan
-    assert bool(torch.isfinite(read_ppg(table(tmp_path / "b.csv", "PPG", wave), fs=125).wave).all())
+    filled = read_ppg(table(tmp_path / "b.csv", "PPG", wave), fs=125)
+    assert bool(torch.isfinite(filled.wave).all())
+    assert filled.notes == ("PPG: 20 samples bridged (0.160 s at 4.000 s)",)
+
+
+def test_longer_gaps_stay_missing_with_a_note(tmp_path):
+    ppg = read_ppg(table(tmp_path / "a.csv", "PPG", holed(100)), fs=100)
+    assert torch.isnan(ppg.wave).nonzero().ravel().tolist() == list(range(300, 400))
+    assert ppg.notes == ("PPG: 100 samples are missing: beats there are generated (1.000 s at 3.000 s)",)
+    whole = read_ppg(table(tmp_path / "b.csv", "PPG", pulses()), fs=100).wave
+    present = torch.isfinite(ppg.wave)
+    assert torch.corrcoef(torch.stack([ppg.wave[present], whole[present]]))[0, 1] > 0.9999
+    assert torch.equal(ppg.longest_part, ppg.wave[400:])
 
 
 # Scores

@@ -48,7 +48,7 @@ def samples() -> list[Sample]:
         alone = path.suffix == ".dat" and not header.exists()
         if path.is_file() and path.suffix not in (".py", ".md") and not alone:
             beside = tuple(other for other in path.parent.glob(f"{path.stem}*") if other != path and other.is_file())
-            reader = known(Source(header if path.suffix in (".dat", ".mat") else path)).name
+            reader = known(Source(header if path.suffix in (".dat", ".mat") and header.exists() else path)).name
             found.append(Sample(path.name, path, reader, beside))
     return found
 

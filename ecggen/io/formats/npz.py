@@ -19,7 +19,7 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.io.formats.zip_archive import opened
 from ecggen.io.metadata import About
-from ecggen.io.normalise import Found, listed, provenance_lines, shown
+from ecggen.io.normalise import Found, listed, provenance_lines, shown, unnamed_channels
 from ecggen.io.source import Source, chosen
 
 MAGIC = b"PK\x03\x04"
@@ -166,7 +166,7 @@ def _signal(arrays: dict[str, np.ndarray], channels: int | None) -> np.ndarray:
     )
     across, along = values.shape[-2:]
     if channels is None:
-        raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
+        channels = unnamed_channels(across, along)
     if across == channels and "leads" in arrays:  # as ecggen writes it
         return values
     if (across == channels) == (along == channels):

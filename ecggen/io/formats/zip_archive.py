@@ -1,8 +1,8 @@
 """zip reader: archives exported by a watch or wristband, with text recordings among other files.
 
-Supported are exports of Apple Health (``electrocardiograms/ecg_….csv``), sessions of the Empatica E4 (``BVP.csv`` with
-ACC, EDA …), and archives of CSV, JSON or text files. One member is unpacked in memory, up to a limit. Nothing is
-written, names are not used as paths, and nested archives are not opened.
+Supported are exports of Apple Health (``electrocardiograms/ecg_….csv``) and of Withings (``signal.csv``), sessions of
+the Empatica E4 (``BVP.csv`` with ACC, EDA …), and archives of CSV, JSON or text files. One member is unpacked in
+memory, up to a limit. Nothing is written, names are not used as paths, and nested archives are not opened.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from typing import Protocol, runtime_checkable
 
 from ecggen.core.errors import InputError
 from ecggen.io.formats.csv import apple_watch, polar
+from ecggen.io.formats.csv import movesense as csv_movesense
 from ecggen.io.formats.csv import table as csv_table
+from ecggen.io.formats.csv import withings as csv_withings
 from ecggen.io.formats.csv.empatica import without_stamp
 from ecggen.io.formats.json import reading as json_reading
+from ecggen.io.formats.opensignals import text as opensignals_text
 from ecggen.io.normalise import Found
 from ecggen.io.source import MOST_BYTES, Source, chosen, with_library
 
@@ -57,7 +60,16 @@ class _HoldsSeveral(_Form, Protocol):
     def contents(self, source: Source, /) -> list[str]: ...
 
 
-_FORMS: tuple[_Form, ...] = (json_reading, polar, apple_watch, csv_table)
+_FORMS: tuple[_Form, ...] = (
+    json_reading,
+    opensignals_text,
+    polar,
+    csv_movesense,
+    csv_withings,
+    apple_watch,
+    csv_table,
+)
+_BESIDE_SIGNAL = {"weight.csv", "height.csv", "bp.csv"}
 
 Member = zipfile.ZipInfo
 
@@ -140,6 +152,8 @@ def _recordings(source: Source) -> dict[str, Member]:
         return _named(sessions, [_session(paths[one.filename]) for one in sessions])
     texts = [one for one in members if _may_be_recording(one)]
     apple = [one for one in texts if "electrocardiograms" in paths[one.filename].parts]
+    if {path.name for path in paths.values()} & _BESIDE_SIGNAL:
+        apple += [one for one in texts if paths[one.filename].name == "signal.csv"]
     texts = apple or texts
     if not texts:
         found = f"none of the {len(members)} files in the archive is a text recording"

@@ -32,6 +32,7 @@ _CODE, _SCHEME, _MEANING = 0x00080100, 0x00080102, 0x00080104
 _ANNOTATIONS, _ANNOTATION, _CONCEPTS = 0x0040B020, 0x00700006, 0x0040A168
 _STORED = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2", (32, "SL"): "i4", (32, "UL"): "u4"}
 _TIME = re.compile(r"(\d\d)(\d\d)(\d\d)", re.ASCII)
+_BEAT = re.compile("median|beat|average|template")
 _KIND = re.compile("rhythm|median|beat|average|template|strip|lead|group|ecg", re.IGNORECASE)
 _MOST_CHANNELS = 256
 _GAP = 0.2  # seconds for which all channels must have a padding value that samples can have as well
@@ -59,6 +60,13 @@ def contents(source: Source) -> list[str]:
     return _names(groups) if len(groups) > 1 else []
 
 
+def beats(source: Source) -> list[str]:
+    """Names of the groups that are a median or average beat of another group."""
+    groups = _groups(parse(source.raw))
+    names = _names(groups)
+    return [names[at] for at in _beats(groups)]
+
+
 def read(source: Source) -> Found:
     """Decode the requested group of channels, or the rhythm.
 
@@ -74,14 +82,30 @@ def read(source: Source) -> Found:
     values, notes = _samples(group, len(channels))
     if len(groups) > 1:
         notes.append(f"{len(groups) - 1} of {len(groups)} groups of channels (such as a median beat) left out")
-    scales, offsets, units = zip(*map(_scale, channels), strict=True)
+    scaled, unusable = [], {}
+    for row, channel in enumerate(channels):
+        try:
+            scaled.append(_scale(channel))
+        except InputError as error:
+            scaled.append((np.nan, 0.0, None))
+            unusable[row] = error
+    scales, offsets, units = zip(*scaled, strict=True)
     values *= np.array(scales)[:, None]
     values += np.array(offsets)[:, None]
     rate = group.number(0x003A001A)
     lines = "\n".join(line.text(_ANNOTATION) for line in whole.items(_ANNOTATIONS)).replace("\n" + CONTINUED, "")
     lines = lines.split("\n")
     comments = tuple(line for line in lines if line.startswith("ecggen"))
-    return Found(values, tuple(map(_name, channels)), units, rate, comments, _about(whole, lines), tuple(notes))
+    return Found(
+        values,
+        tuple(map(_name, channels)),
+        units,
+        rate,
+        comments,
+        _about(whole, lines),
+        tuple(notes),
+        unusable=unusable,
+    )
 
 
 def _groups(whole: DataSet) -> list[DataSet]:
@@ -101,13 +125,29 @@ def _names(groups: list[DataSet]) -> list[str]:
 
 
 def _rhythm(groups: list[DataSet], names: list[str]) -> int:
-    """Index of the rhythm: the group labelled so, else the only group that is not derived."""
+    """Index of the rhythm: the group labelled so, else the only group that is no beat of another."""
     rhythm = [at for at, group in enumerate(groups) if "rhythm" in group.text(_LABEL).casefold()]
-    original = [at for at, group in enumerate(groups) if group.text(_ORIGINALITY) != "DERIVED"]
-    for candidates in (rhythm, original):
+    beats_of_others = set(_beats(groups))
+    others = [at for at in range(len(groups)) if at not in beats_of_others]
+    for candidates in (rhythm, others):
         if len(candidates) == 1:
             return candidates[0]
     return chosen(names, None)
+
+
+def _beats(groups: list[DataSet]) -> list[int]:
+    """Indices of the groups that are beats of another group, by label, or derived without a label while others are
+    original; empty if all are.
+    """
+    labels = [group.text(_LABEL).casefold() for group in groups]
+    derived = [group.text(_ORIGINALITY) == "DERIVED" for group in groups]
+    some = not all(derived)
+    found = [
+        at
+        for at, label in enumerate(labels)
+        if "rhythm" not in label and (_BEAT.search(label) or (derived[at] and some))
+    ]
+    return found if len(found) < len(groups) else []
 
 
 def _samples(group: DataSet, described: int) -> tuple[np.ndarray, list[str]]:
@@ -190,7 +230,7 @@ def _scale(channel: DataSet) -> tuple[float, float, str | None]:
 
 
 def _name(channel: DataSet) -> str | None:
-    """Name of a channel: the code of its source if that is a lead, else its meaning or label.
+    """Name of a channel: the meaning of the code of its source, or its label, if that is a lead; else the code.
 
     Raises:
         InputError: If code and meaning are different leads.
@@ -200,11 +240,14 @@ def _name(channel: DataSet) -> str | None:
     if scheme == "MDC" and re.fullmatch(r"131\d{3}", code, re.ASCII):  # partition 2 in 16 bits above the number
         code = f"2:{int(code) - 2 * 65536}"
     coded = find_lead(f"{scheme} {code}" if scheme == "MDC" else code) if scheme in ("MDC", "SCPECG") else None
+    meaning = meaning.replace("(Einthoven)", "").strip()  # Lead I in the files of electrocardiographs
     texts = [meaning] if scheme in ("MDC", "SCPECG") and meaning else [meaning, channel.text(0x003A0203)]
     named = next(filter(None, map(find_lead, texts)), None)
     if coded and named and coded != named:
         found = f"a channel has the code of lead {coded} and the name of lead {named}"
         raise InputError(found, "one lead was expected", "correct the file")
+    if coded and named:
+        return next(text for text in texts if find_lead(text) == named)
     if coded:
         return f"MDC {code}" if scheme == "MDC" else code
     return next((text for text in texts if text and find_lead(text) == named), code or None)
@@ -228,9 +271,10 @@ def _about(whole: DataSet, lines: list[str]) -> About:
     age = years(whole.text(0x00101010))
     if age is None and born and then and born <= then:
         age = float((then - born).days // 365.25)
-    if whole.text(0x00100020) == PATIENT_ID:
-        personal = {}
-    return About(age, sex, known, personal=personal)
+    number = whole.text(0x00100020)
+    if number == PATIENT_ID:
+        personal, number = {}, ""
+    return About(age, sex, known, personal=personal, number=number)
 
 
 def _day(text: str) -> date | None:

@@ -2,8 +2,12 @@
 
 PS3.3 has no Image Type for waveforms. Synthetic leads are marked by Waveform Originality DERIVED, Synthetic Data
 (0008,001C) YES, the descriptions of study and series, the name and ID of the patient, the label of each channel, and
-one annotation per line of the provenance. All content, including the unique identifiers, is determined by the ECG, so
-that the same ECG gives the same bytes.
+one annotation per line of the provenance.
+
+Leads and measurements have the codes of SCP-ECG, as in the files of electrocardiographs. The codes of ISO/IEEE 11073
+(MDC) that the current standard has for the leads are given as equivalent codes, because viewers do not know them:
+dicom-ecg-plot draws MDC's V1 to V3 as III, aVR and aVL. All content, including the unique identifiers, is determined
+by the ECG, so that the same ECG gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +27,7 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.io.formats.dicom.elements import EXPLICIT
 from ecggen.io.formats.dicom.reading import CONTINUED, PATIENT, PATIENT_ID, UNDATED
-from ecggen.io.metadata import About
+from ecggen.io.metadata import About, Measurements
 from ecggen.io.normalise import provenance_lines
 from ecggen.io.source import optional
 
@@ -39,7 +44,7 @@ CLASSES = (
 )
 """12-lead, General and Ambulatory ECG: UID, rate range in Hz, largest numbers of channels and samples (A.34.3–5)."""
 
-_MDC = {
+_SCPECG = {
     "I": 1,
     "II": 2,
     "V1": 3,
@@ -53,7 +58,25 @@ _MDC = {
     "aVL": 63,
     "aVF": 64,
 }
+"""Number of each lead in SCP-ECG, and in partition 2 of MDC."""
+
+_MEANINGS = {"I": "Lead I (Einthoven)"}
+"""Meaning of the code of a lead, if it is not its name after "Lead"."""
+
+_MEASURED = {
+    "rr_ms": ("5.10.2.1-3", "RR Interval", "ms"),
+    "heart_rate": ("5.10.2.5-1", "Vent Rate", "/min"),
+    "pr_ms": ("5.13.5-7", "PR Interval", "ms"),
+    "qrs_ms": ("5.13.5-9", "QRS Duration", "ms"),
+    "qt_ms": ("5.13.5-11", "QT Interval", "ms"),
+    "qtc_ms": ("5.10.2.5-5", "QTc Interval", "ms"),
+    "axis_deg": ("5.10.3-13", "QRS Axis", "deg"),
+}
+"""Code, meaning and unit of each measurement, as electrocardiographs write them."""
+
+_UNITS = {"ms": "milliseconds", "/min": "per minute", "deg": "degrees", "uV": "microvolt"}
 _TOP = 32767
+_MISSING = -32768
 _LONGEST = 1000  # characters of an annotation; the standard has 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]+")
 
@@ -74,7 +97,9 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     digest = hashlib.sha256(steps.tobytes() + repr((ecg.leads, ecg.fs, lines, about)).encode()).hexdigest()
     generated = ecg.provenance.generated if ecg.provenance else ()
     uid, sop_class = _uid(f"instance {digest}"), _sop_class(ecg)
-    annotations = [_filled(UnformattedTextValue=line) for line in lines] + [_coded(code) for code in about.codes]
+    texts = lines + ([about.measured.line()] if about.measured else [])
+    annotations = [_filled(UnformattedTextValue=text) for text in texts]
+    annotations += [*_measurements(about.measured), *map(_coded, about.codes)]
     for annotation in annotations:
         annotation.ReferencedWaveformChannels = [1, 0]  # all channels of the first group
     data = _filled(
@@ -108,13 +133,14 @@ def _sop_class(ecg: ECG) -> str:
 
 
 def _steps(ecg: ECG) -> np.ndarray:
-    """Stored samples (time, lead)."""
+    """Stored samples (time, lead); ``_MISSING`` for missing ones."""
     steps = np.rint(ecg.signal[0].double().numpy() * (1000 / STEP))
-    for lead, peak in zip(ecg.leads, np.abs(steps).max(1), strict=True):
+    missing = ~np.isfinite(steps)
+    for lead, peak in zip(ecg.leads, np.abs(np.where(missing, 0, steps)).max(1), strict=True):
         if peak > _TOP:
             found = f"lead {lead} reaches {peak * STEP / 1000:.3f} mV"
             raise InputError(found, f"at most {_TOP * STEP / 1000} mV were expected", "write .csv or .npz")
-    return np.ascontiguousarray(steps.T.astype("<i2"))
+    return np.ascontiguousarray(np.where(missing, _MISSING, steps).T.astype("<i2"))
 
 
 def _study(about: About, synthetic: bool) -> dict[str, Any]:
@@ -148,6 +174,8 @@ def _patient(about: About, synthetic: bool) -> dict[str, Any]:
         "PatientBirthDate": (_moment(personal.get("birth_date", "")) or "")[:8],
         "PatientSex": about.sex or "",
     }
+    if synthetic and (about.sex or about.age is not None):
+        patient["PatientComments"] = "SYNTHETIC, not for diagnosis; age and sex are those of the request"
     if about.age is not None:
         # The age of a small child is given in months, so that it does not become 0 years.
         patient["PatientAge"] = f"{int(about.age):03}Y" if about.age >= 2 else f"{round(about.age * 12):03}M"
@@ -166,22 +194,39 @@ def _group(ecg: ECG, steps: np.ndarray, generated: tuple[str, ...]) -> Dataset:
         ChannelDefinitionSequence=channels,
         WaveformBitsAllocated=16,
         WaveformSampleInterpretation="SS",
+        **({"WaveformPaddingValue": np.array(_MISSING, "<i2").tobytes()} if (steps == _MISSING).any() else {}),
         WaveformData=steps.tobytes(),
     )
 
 
 def _channel(lead: str, generated: bool) -> Dataset:
     """Definition of a channel, and the value of its steps."""
+    source = _scp_ecg(f"5.6.3-9-{_SCPECG[lead]}", _MEANINGS.get(lead, f"Lead {lead}"))
+    source.EquivalentCodeSequence = [_code(f"2:{_SCPECG[lead]}", "MDC", f"Lead {lead}")]
     return _filled(
         ChannelLabel=f"{lead} generated" if generated else lead,
-        ChannelSourceSequence=[_code(f"2:{_MDC[lead]}", "MDC", f"Lead {lead}")],
+        ChannelSourceSequence=[source],
         ChannelSensitivity=_decimal(STEP),
-        ChannelSensitivityUnitsSequence=[_code("uV", "UCUM", "microvolt")],
+        ChannelSensitivityUnitsSequence=[_unit("uV")],
         ChannelSensitivityCorrectionFactor="1",
         ChannelBaseline="0",
         ChannelSampleSkew="0",
         WaveformBitsStored=16,
     )
+
+
+def _measurements(measured: Measurements | None) -> Iterator[Dataset]:
+    """An annotation for each certain measurement."""
+    values = measured.named() if measured else {}
+    if measured and measured.heart_rate:
+        values["rr_ms"] = round(60_000 / measured.heart_rate)
+    for name, (code, meaning, unit) in _MEASURED.items():
+        if name in values:
+            yield _filled(
+                MeasurementUnitsCodeSequence=[_unit(unit)],
+                ConceptNameCodeSequence=[_scp_ecg(code, meaning)],
+                NumericValue=str(values[name]),
+            )
 
 
 def _coded(code: str) -> Dataset:
@@ -191,6 +236,14 @@ def _coded(code: str) -> Dataset:
         ConceptNameCodeSequence=[_code("439401001", "SCT", "Diagnosis")],
         ConceptCodeSequence=[_code(_plain(code)[:16], scheme, _plain(meaning)[:64])],
     )
+
+
+def _scp_ecg(code: str, meaning: str) -> Dataset:
+    return _filled(CodingSchemeVersion="1.3", CodeValue=code, CodingSchemeDesignator="SCPECG", CodeMeaning=meaning)
+
+
+def _unit(unit: str) -> Dataset:
+    return _code(unit, "UCUM", _UNITS[unit])
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

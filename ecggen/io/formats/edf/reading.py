@@ -6,6 +6,7 @@ every size in the header with the size of the file before it allocates memory.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from itertools import pairwise
 import numpy as np
 
 from ecggen.core.errors import InputError
+from ecggen.io.formats.rates import kept
 from ecggen.io.metadata import About, sex_of, years
 from ecggen.io.normalise import Found, find_lead, is_other, listed
-from ecggen.io.source import MOST_SAMPLES, Source
+from ecggen.io.source import Source, check_amount
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 """Names of the months in EDF+, independent of the language."""
@@ -33,7 +35,10 @@ _TEXT = re.compile(rb"[-+][\d.]+(?:\x15[\d.]*)?\x14(.+)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal in the header; the physical range ``low``–``high`` in ``unit`` is stored as ``bottom``–``top``."""
+    """A signal in the header; the physical range ``low``–``high`` in ``unit`` is stored as ``bottom``–``top``.
+
+    ``problem`` says why the samples have no values in ``unit``, if so.
+    """
 
     label: str
     unit: str | None
@@ -43,6 +48,7 @@ class Signal:
     top: int
     samples: int
     at: int
+    problem: InputError | None = None
 
     @property
     def is_annotation(self) -> bool:
@@ -83,28 +89,71 @@ def read(source: Source) -> Found:
     """
     header = parse(bytes(source.mapped[: 256 * (_MOST_SIGNALS + 1)]))
     every, notes = _records(header, source.mapped)
-    first, last = (0, len(every)) if header.kind.endswith("+D") else source.part(1 / header.seconds, len(every))
+    chosen, per_signal, unusable = _chosen(header, source)
+    per_record = len(chosen) * per_signal
+    onsets = _onsets(header, every) if header.kind.endswith("+D") else None
+    first, last, cut, end = _part(source, header.seconds, len(every), onsets, per_record)
     data = every[first:last]
-    chosen = _chosen(header)
     left_out = [signal.label for signal in header.signals if not (signal in chosen or signal.is_annotation)]
     notes += [f"channels at another rate, or status channels, left out: {listed(left_out)}"] if left_out else []
-    _refuse_many(len(chosen) * len(data) * chosen[0].samples)
-    values = np.empty((len(chosen), len(data) * chosen[0].samples))
-    for row, signal in zip(values, chosen, strict=True):
-        _decode(signal, data, header.width, row)
-    fs = chosen[0].samples / header.seconds
-    if header.kind.endswith("+D"):
-        values, gaps = _placed(values, _onsets(header, data), fs)
+    values = np.full((len(chosen), len(data) * per_signal), np.nan)
+    for row, signal in enumerate(chosen):
+        if row not in unusable:
+            _decode(signal, data, header.width, values[row])
+    fs = per_signal / header.seconds
+    if onsets is not None:
+        values, gaps = _placed(values, onsets[first:last], fs)
+        values = values if end is None else _extended(values, onsets[first], cut[0], end, fs)
         notes += gaps
     texts = _texts(header, every)
     ours = dict(text.split(": ", 1) for text in texts if text.startswith("ecggen-") and ": " in text)
-    values, cut = _unpadded(values, ours.get("ecggen-samples", ""), first * chosen[0].samples, len(data))
+    values, unpadded = _unpadded(values, ours.get("ecggen-samples", ""), first * per_signal, len(data))
     names, units = tuple(signal.label or None for signal in chosen), tuple(signal.unit for signal in chosen)
     comments = tuple(text for text in texts if text.startswith("ecggen"))
     about = _about(header, texts, ours.get("ecggen-codes", ""))
     fs = _exact(fs, ours.get("ecggen-fs", ""))
-    part = (first * header.seconds, len(every) * header.seconds) if len(data) < len(every) else (0.0, None)
-    return Found(values, names, units, fs, comments, about, (*notes, *cut), *part)
+    numbers = tuple(header.signals.index(signal) + 1 for signal in chosen)
+    return Found(values, names, units, fs, comments, about, (*notes, *unpadded), *cut, unusable, numbers)
+
+
+def _part(
+    source: Source, seconds: float, records: int, onsets: np.ndarray | None, per_record: int
+) -> tuple[int, int, tuple[float, float | None], float | None]:
+    """Records (first, last + 1) to decode, the start and the duration for ``Found``, and the end in seconds if needed.
+
+    Args:
+        source: The file and the requested segment.
+        seconds: Duration of a record in seconds.
+        records: Number of records.
+        onsets: Start times of the records in seconds from the first, of an interrupted recording.
+        per_record: Number of samples to decode of a record, over all signals.
+    """
+    if onsets is None:
+        first, last = source.part(1 / seconds, records, per_record)
+        return first, last, (first * seconds, records * seconds) if last - first < records else (0.0, None), None
+    lasts = onsets[-1] + seconds
+    if not np.all(np.diff(onsets) >= 0):
+        check_amount(records * per_record, per_record / seconds)
+        return 0, records, (0.0, None), None  # refused by ``_placed``, which names the record
+    count = math.ceil(lasts / seconds - 1e-9)
+    begin, end = (seconds * place for place in source.part(1 / seconds, count, per_record))
+    if (begin, end) == (0.0, count * seconds):
+        check_amount(records * per_record, per_record / seconds)  # records may overlap, which ``_placed`` refuses
+        return 0, records, (0.0, None), None
+    inside = np.flatnonzero((onsets + seconds > begin + 1e-9) & (onsets < end - 1e-9))
+    if not len(inside):
+        found = f"the recording is interrupted (EDF+D), and holds nothing from {begin:g} to {end:g} s"
+        raise InputError(found, "a segment with samples was requested", "request another segment")
+    first, last = int(inside[0]), int(inside[-1]) + 1
+    check_amount((last - first) * per_record, per_record / seconds)
+    return first, last, (min(begin, float(onsets[first])), float(lasts)), min(end, float(lasts))
+
+
+def _extended(values: np.ndarray, onset: float, begin: float, end: float, fs: float) -> np.ndarray:
+    """The samples from ``onset`` on, with missing samples before and after them, from ``begin`` to ``end`` seconds."""
+    before = round((onset - begin) * fs)
+    after = max(round((end - begin) * fs) - before - values.shape[-1], 0)
+    return np.pad(values, ((0, 0), (before, after)), constant_values=np.nan)
 
 
 def parse(raw: bytes) -> Header:
@@ -141,15 +190,21 @@ def _signal(raw: bytes, number: int, count: int, at: int) -> Signal:
         return raw[start : start + length]
 
     here = f" of signal {number + 1}"
-    low, high = _real(field(104, 8), "the physical minimum" + here), _real(field(112, 8), "the maximum" + here)
-    bottom, top = _whole(field(120, 8), "the digital minimum" + here), _whole(field(128, 8), "the maximum" + here)
     samples = _whole(field(216, 8), "the number of samples" + here)
-    signal = Signal(_text(field(0, 16)), _text(field(96, 8)) or None, low, high, bottom, top, samples, at)
-    if samples < 1 or not (signal.is_annotation or (low != high and bottom < top)):
-        found = f"signal {number + 1} of the EDF header ranges from {low:g} to {high:g}, stored as {bottom} to {top}"
-        expected = "different values, a rising stored range, and at least one sample per record were expected"
-        raise InputError(found, expected, "correct the header")
-    return signal
+    if samples < 1:
+        found = f"signal {number + 1} of the EDF header has {samples} samples per record"
+        raise InputError(found, "at least one was expected", "correct the header")
+    label, unit = _text(field(0, 16)), _text(field(96, 8)) or None
+    try:
+        low, high = _real(field(104, 8), "the physical minimum" + here), _real(field(112, 8), "the maximum" + here)
+        bottom, top = _whole(field(120, 8), "the digital minimum" + here), _whole(field(128, 8), "the maximum" + here)
+        if low == high or bottom >= top:
+            found = f"signal {number + 1} of the EDF header ranges from {low:g} to {high:g}, stored as {bottom} to "
+            found += str(top)
+            raise InputError(found, "different values, and a rising stored range, were expected", "correct the header")
+    except InputError as error:  # other signals can be decoded
+        return Signal(label, unit, np.nan, np.nan, 0, 1, samples, at, error)
+    return Signal(label, unit, low, high, bottom, top, samples, at)
 
 
 def _records(header: Header, raw: memoryview) -> tuple[np.ndarray, list[str]]:
@@ -166,8 +221,12 @@ def _records(header: Header, raw: memoryview) -> tuple[np.ndarray, list[str]]:
     return np.frombuffer(raw, np.uint8, size, header.size).reshape(records, -1), notes
 
 
-def _chosen(header: Header) -> list[Signal]:
-    """The signals at the most frequent rate of the leads, or of the signals that may be leads if none is named."""
+def _chosen(header: Header, source: Source) -> tuple[list[Signal], int, dict[int, InputError]]:
+    """Signals to decode, their number of samples per record, and those that cannot be decoded, with the reason.
+
+    By default, these are the signals at the most frequent rate of the leads, or of those that may be leads if none is
+    named.
+    """
     plain = [signal for signal in header.signals if not signal.is_annotation and signal.label != "Status"]
     leads = [signal for signal in plain if find_lead(signal.label)]
     named = [signal for signal in plain if re.match("e[ck]g", signal.label, re.IGNORECASE)]
@@ -176,7 +235,12 @@ def _chosen(header: Header) -> list[Signal]:
         raise InputError("the EDF file holds annotations only", "a signal was expected", "choose another file")
     rates = [signal.samples for signal in likely]
     rate = max(rates, key=lambda samples: (rates.count(samples), samples))
-    return [signal for signal in plain if signal.samples == rate]
+    numbers = [header.signals.index(signal) + 1 for signal in plain]
+    names = [signal.label or None for signal in plain]
+    rows, rate, others = kept(names, [signal.samples for signal in plain], rate, source, numbers)
+    chosen = [plain[row] for row in rows]
+    problems = {row: signal.problem for row, signal in enumerate(chosen) if signal.problem}
+    return chosen, int(rate), others | problems
 
 
 def _decode(signal: Signal, data: np.ndarray, width: int, row: np.ndarray) -> None:
@@ -218,7 +282,8 @@ def _onsets(header: Header, data: np.ndarray) -> np.ndarray:
     if None in matches:
         found = f"the recording is interrupted (EDF+D), and record {matches.index(None) + 1} has no start time"
         raise InputError(found, "a time for each record was expected", "export it as continuous (EDF+C)")
-    return np.array([float(match[1]) for match in matches if match])
+    onsets = np.array([float(match[1]) for match in matches if match])
+    return onsets - onsets[0]
 
 
 def _placed(values: np.ndarray, onsets: np.ndarray, fs: float) -> tuple[np.ndarray, list[str]]:
@@ -233,7 +298,7 @@ def _placed(values: np.ndarray, onsets: np.ndarray, fs: float) -> tuple[np.ndarr
         raise InputError(found, "records in order were expected", "export it again")
     if not len(gaps):
         return values, []
-    _refuse_many((starts[-1] + per) * len(values))
+    check_amount((starts[-1] + per) * len(values), fs * len(values))
     edges = [0, *gaps, len(onsets)]
     pieces = [(int(starts[a]), values[:, a * per : b * per]) for a, b in pairwise(edges)]
     at, piece = pieces[-1]
@@ -287,7 +352,7 @@ def _about(header: Header, texts: Sequence[str], codes: str) -> About:
         "people": fields[3].replace("_", " "),
         "device_serial": fields[4],
     }
-    return About(age, sex_of(sex), tuple(codes.split()), personal=personal)
+    return About(age, sex_of(sex), tuple(codes.split()), personal=personal, number=code)
 
 
 def _day(text: str) -> date | None:
@@ -310,12 +375,6 @@ def _short_day(text: str) -> date | None:
         return date((1900 if int(match[3]) >= 85 else 2000) + int(match[3]), int(match[2]), int(match[1]))
     except ValueError:
         return None
-
-
-def _refuse_many(samples: float) -> None:
-    if samples > MOST_SAMPLES:
-        found = f"the recording has {samples:.0f} samples over all channels, including gaps"
-        raise InputError(found, f"at most {MOST_SAMPLES} were expected", "split it")
 
 
 def _text(field: bytes) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,17 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:hz|hertz)?", re.ASCII | re.IGNORECASE)
 
 _PERSONAL = {
     "name": ("name", "patient", "patientname", "subject", "firstname", "lastname", "surname"),
-    "patient_id": ("id", "patientid", "subjectid", "identifier", "mrn", "uuid"),
+    "patient_id": (
+        "id",
+        "patientid",
+        "subjectid",
+        "identifier",
+        "mrn",
+        "uuid",
+        "userid",
+        "participantid",
+        "participantidentifier",
+    ),
     "birth_date": ("birthdate", "dob", "dateofbirth", "birthday"),
     "recorded": (
         "date",
@@ -42,11 +52,28 @@ _PERSONAL = {
         "effectiveinstant",
         "issued",
         "acquisitiondate",
+        "starttime",
+        "endtime",
+        "interval",
+        "recordedat",
+        "utctime",
     ),
-    "device_serial": ("device", "deviceid", "serial", "serialnumber", "source", "sourcename", "mac"),
+    "device_serial": ("device", "deviceid", "serial", "serialnumber", "source", "sourcename", "mac", "uri"),
     "institution": ("institution", "hospital", "department", "location", "site"),
     "people": ("performer", "physician", "doctor", "technician", "operator"),
-    "statements": ("classification", "interpretation", "diagnosis", "report", "note", "notes", "comment", "symptoms"),
+    "statements": (
+        "classification",
+        "resultclassification",
+        "algorithmdetermination",
+        "afib",
+        "interpretation",
+        "diagnosis",
+        "report",
+        "note",
+        "notes",
+        "comment",
+        "symptoms",
+    ),
 }
 """Keys of identifying metadata in lower case without punctuation, by kind."""
 
@@ -64,6 +91,18 @@ def loaded(source: Source) -> Any:
     if text.count("[") + text.count("{") > MOST_LISTS:
         raise InputError("the JSON holds too many lists and objects", f"at most {MOST_LISTS} are read", "split it")
     return with_library("JSON", json.loads, text, object_pairs_hook=_once)
+
+
+def objects(value: Any, key: str = "", depth: int = 8) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each object in a parsed file, outer ones first, with the key of the object or of the list that holds it."""
+    if isinstance(value, dict):
+        yield key, value
+        for name, inner in value.items() if depth else ():
+            if isinstance(inner, (dict, list)):
+                yield from objects(inner, name, depth - 1)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for one in value if depth else ():
+            yield from objects(one, key, depth - 1)
 
 
 def samples(values: Any) -> np.ndarray:

@@ -5,8 +5,8 @@
     {"fs": 500, "unit": "mV", "I": [0.1, …], "II": […]}
     [0.1, …]
 
-null is a missing sample; text is not accepted as a number. Exports of a watch by a phone and FHIR Observations are
-detected here and decoded in ``health`` and ``fhir``.
+null is a missing sample; text is not accepted as a number. Exports of devices and FHIR Observations are detected here
+and decoded in modules of their own, see ``_KINDS``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from ecggen.core.errors import InputError
-from ecggen.io.formats.json import fhir, health
+from ecggen.io.formats.json import fhir, fitbit, health, kardia, movesense, withings
 from ecggen.io.formats.json.content import about, bare, folded, loaded, rate, samples
-from ecggen.io.normalise import Found, find_lead, is_other
+from ecggen.io.normalise import Found, find_lead, is_other, unnamed_channels
 from ecggen.io.source import Source, chosen
 
+_KINDS = (health, fhir, withings, fitbit, kardia, movesense)
+"""Exports in a shape of their own: a module finds its recordings in a parsed file, and decodes one of them."""
 _OPENING = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[-\d\[{\"\]]|null|NaN))")
 _RATES = ("fs", "sfreq", "sampfreq", "samplefrequency", "samplingfrequency", "samplerate", "samplingrate")
 _UNITS = ("unit", "units")
@@ -40,9 +42,9 @@ def looks_like(source: Source) -> bool:
 def read(source: Source) -> Found:
     """Decode the requested recording, or the only one."""
     content = loaded(source)
-    for several, one in ((health.recordings, health.found), (fhir.recordings, fhir.found)):
-        if recordings := several(content):
-            return one(recordings[chosen(_numbered(recordings), source.record)])
+    for kind in _KINDS:
+        if recordings := kind.recordings(content):
+            return kind.found(recordings[chosen(_numbered(recordings), source.record)])
     if source.record is not None:
         chosen([], source.record)
     return _found(content, source.channels)
@@ -51,7 +53,7 @@ def read(source: Source) -> Found:
 def contents(source: Source) -> list[str]:
     """Numbers of the recordings of a file that holds several; their dates would be identifying."""
     content = loaded(source)
-    recordings = health.recordings(content) or fhir.recordings(content)
+    recordings = next(filter(None, (kind.recordings(content) for kind in _KINDS)), [])
     return _numbered(recordings) if len(recordings) > 1 else []
 
 
@@ -113,8 +115,6 @@ def _numbers(content: dict) -> dict[str, list]:
 
 def _table(signal: Any, channels: int | None) -> Sequence[np.ndarray]:
     """Rows of samples as (channel, time), in whichever orientation the file holds them."""
-    if channels is None:
-        raise InputError("the file does not name its leads", do="name them in order, as in leads=['I', 'II']")
     if not isinstance(signal, list) or not signal:
         raise _shapeless()
     if not isinstance(signal[0], list):
@@ -122,6 +122,8 @@ def _table(signal: Any, channels: int | None) -> Sequence[np.ndarray]:
     if not all(isinstance(row, list) for row in signal) or len({len(row) for row in signal}) > 1:
         raise InputError("the rows of the signal have different lengths", "one length was expected")
     across, along = len(signal), len(signal[0])
+    if channels is None:
+        channels = unnamed_channels(across, along)
     if (across == channels) == (along == channels):
         found = f"{channels} leads are named and the signal is {across} lists of {along}"
         raise InputError(found, "exactly one of the two numbers was expected to be the number of leads")

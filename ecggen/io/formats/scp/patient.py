@@ -41,7 +41,8 @@ def about(section: bytes, report: bytes) -> About:
         "recorded": "-".join(f"{part:02}" for part in day[:3]) + "".join(f" {part:02}" for part in day[3:]),
         "device_serial": _serial(one.get(14, b"")),
     }
-    return About(_age(one.get(4, b""), born, recorded), _SEX.get((*one.get(8, b""), 0)[0]), personal=personal)
+    age, sex = _age(one.get(4, b""), born, recorded), _SEX.get((*one.get(8, b""), 0)[0])
+    return About(age, sex, personal=personal, number=_text(one.get(2, b"")))
 
 
 def _sentences(section: bytes) -> str:

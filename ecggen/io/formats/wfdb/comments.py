@@ -30,8 +30,10 @@ def about_of(comments: Sequence[str], recorded: str = "") -> About:
     stated: dict[str, str] = {}
     codes: list[str] = []
     free: list[str] = []
+    number = None
     for line in comments:
         for key, value in _entries(line.strip("# \t")):
+            number = value if key == "subject_id" else number  # of MIMIC
             if key in ("dx", BARE) and all(map(_CODE.fullmatch, _listed(value))):
                 codes += _listed(value)
             elif key in ("age", "sex", "gender", *PERSONAL):
@@ -43,7 +45,7 @@ def about_of(comments: Sequence[str], recorded: str = "") -> About:
     if free:
         personal["statements"] = "; ".join([*filter(None, [personal.get("statements")]), *free])
     age, sex = years(stated.get("age", "")), sex_of(stated.get("sex" if "sex" in stated else "gender", ""))
-    return About(age, sex, tuple(dict.fromkeys(codes)), personal=personal)
+    return About(age, sex, tuple(dict.fromkeys(codes)), personal=personal, number=number)
 
 
 def comment_lines(ecg: ECG, about: About) -> list[str]:

@@ -32,22 +32,40 @@ _RECORD = re.compile(
     rf"(\S+?)(?:/(\d{{1,9}}))?\s+(\d{{1,9}})(?:\s+({_NUMBER})(?:/\S*)?(?:\s+(\d{{1,18}})(?:\s(.*))?)?)?", re.ASCII
 )
 _SEGMENT = re.compile(r"(\S+)\s+(\d{1,18})", re.ASCII)
-_STORED = re.compile(r"(\d{1,3})(?:x(\d{1,4}))?(?:\+(\d{1,18}))?", re.ASCII)
+_STORED = re.compile(r"(\d{1,3})(?:x(\d{1,4}))?(?::(\d{1,18}))?(?:\+(\d{1,18}))?", re.ASCII)
+_WHOLE = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 _GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?\d{{1,18}})\))?(?:/(\S+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Channel:
-    """A signal line of the header; ``gain`` is in steps per ``unit``, ``per_frame`` in samples per frame."""
+    """A signal line of the header.
+
+    Attributes:
+        file: Name of the signal file; ``GAP`` for a signal without samples.
+        format: Format of the samples.
+        per_frame: Samples per frame.
+        skew: Number of frames of this signal in the file before the first frame of the record.
+        offset: Number of bytes (of a compressed file: samples) before the first sample in the file.
+        gain: Steps per ``unit``; NaN if the line gives none.
+        baseline: Step that corresponds to 0.
+        initial: Value from which format 8 counts.
+        unit: Unit of the signal.
+        name: Description of the signal, if any.
+        problem: Why the samples have no values in ``unit``, if so.
+    """
 
     file: str
     format: int
     per_frame: int
+    skew: int
     offset: int
     gain: float
     baseline: int
+    initial: int
     unit: str
     name: str | None
+    problem: InputError | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def opens_as_header(source: Source) -> bool:
     """Whether a file starts with a record line and a signal line with the name of a file."""
     lines = [line.strip() for line in source.head.split("\n") if line.strip() and not line.startswith("#")]
     record, signal = [*lines, "", ""][:2]
-    return bool(_RECORD.fullmatch(record) and re.match(r"\S*[A-Za-z]\S*\s+\d+", signal))
+    return bool(_RECORD.fullmatch(record) and re.match(r"\S*[A-Za-z]\S*\s+\d+(?:[x:+]\d+)*(?:\s|$)", signal))
 
 
 def parse(source: Source) -> Header:
@@ -145,8 +163,11 @@ def _segment(number: int, line: str) -> Segment:
 
 
 def _channel(number: int, line: str) -> Channel:
-    """Parse the signal line 'file format gain(baseline)/unit resolution zero first checksum block name'."""
-    file, form, gain, _, zero, _, _, _, name = (line.split(None, 8) + [""] * 8)[:9]
+    """Parse the signal line 'file format gain(baseline)/unit resolution zero first checksum block name'.
+
+    A line without a gain is a problem only where the signal is used; without a format, other signals are unknown too.
+    """
+    file, form, gain, _, zero, first, _, _, name = (line.split(None, 8) + [""] * 8)[:9]
     stored, scale = _STORED.fullmatch(form), _GAIN.fullmatch(gain)
     here = f"signal line {number} of the header"
     absent = file == GAP and stored is not None and int(stored[1]) == 0
@@ -157,13 +178,26 @@ def _channel(number: int, line: str) -> Channel:
         expected = f"one of the formats {', '.join(map(str, BYTES | FLAC))} was expected"
         found = f"the format {shown(form)}" if stored else "no format"  # other text may hold patient data
         raise InputError(f"{here} gives {found}", expected, "convert it, for example with WFDB's xform")
+    problem = None
     if scale is None or not 0 < float(scale[1]) < np.inf:
-        raise InputError(
-            f"{here} gives {'the gain ' + shown(gain) if scale else 'no gain'}",
-            "a positive number of steps per mV was expected",
-            "correct the gain in the header",
-        )
-    baseline = scale[2] or (zero if re.fullmatch(r"[-+]?\d{1,18}", zero, re.ASCII) else "0")
-    unit = scale[3] or "mV"  # default of the standard
-    per_frame, offset = int(stored[2] or 1), int(stored[3] or 0)
-    return Channel(file, int(stored[1]), per_frame, offset, float(scale[1]), int(baseline), unit, name or None)
+        found = f"{here} gives {'the gain ' + shown(gain) if scale else 'no gain'}"
+        expected = "a positive number of steps per mV was expected"
+        problem = InputError(found, expected, "correct the gain in the header")
+    factor, baseline, unit = scale.groups() if scale is not None else ("nan", None, None)
+    return Channel(
+        file=file,
+        format=int(stored[1]),
+        per_frame=int(stored[2] or 1),
+        skew=int(stored[3] or 0),
+        offset=int(stored[4] or 0),
+        gain=np.nan if problem else float(factor),
+        baseline=int(baseline or _whole(zero)),
+        initial=_whole(first),
+        unit=unit or "mV",  # default of the standard
+        name=name or None,
+        problem=problem,
+    )
+
+
+def _whole(text: str) -> int:
+    return int(text) if _WHOLE.fullmatch(text) else 0

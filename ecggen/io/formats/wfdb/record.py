@@ -1,9 +1,9 @@
 """WFDB reader and writer: PhysioNet's text header (.hea) with binary samples (.dat, or .mat as in the Challenges).
 
 The wfdb library assumes 250 Hz and 200 units/mV if a header does not state them, trusts any declared length, and
-follows paths and segments that refer to themselves. The header is therefore parsed and checked here (``header``), and
-compared with the sizes of the signal files (``samples``). A signal with several samples per frame has a higher rate;
-a record is read at the rate of most of its leads.
+follows paths and segments that refer to themselves. The header is therefore parsed and checked here (``header``),
+compared with the sizes of the signal files (``samples``), and these are decoded (``digital``). A signal with several
+samples per frame has a higher rate; a record is read at the rate of most of its leads.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
+from ecggen.io.formats.rates import kept
 from ecggen.io.formats.wfdb.comments import about_of, comment_lines
 from ecggen.io.formats.wfdb.header import Channel, opens_as_header, parse
-from ecggen.io.formats.wfdb.samples import NO_VALUE, decode, frames
-from ecggen.io.formats.wfdb.segments import Joined, join, joined
+from ecggen.io.formats.wfdb.samples import NO_VALUE
+from ecggen.io.formats.wfdb.segments import Joined, alone, join, joined
 from ecggen.io.metadata import About
 from ecggen.io.normalise import Found, find_lead, listed, rate_text, shown
-from ecggen.io.source import Source
+from ecggen.io.source import MOST_SAMPLES, Source
 
 GAIN = 1000
 """Units per mV in written files: steps of 1 µV, up to ±32.767 mV."""
@@ -39,20 +40,32 @@ def read(source: Source) -> Found:
         found = "the archive member is a WFDB header"
         raise InputError(found, "its samples were expected with it", "unpack the archive and read the header")
     header = parse(source)
-    parts = join(source.path, header) if header.segments else Joined(header.fs, header.channels, (), header.comments)
-    rows = _kept(parts.channels)
+    parts = join(source.path, header) if header.segments else alone(source.path, header)
+    rows, per_frame, others = _kept(parts.channels, source)
+    first, last = _part(source, parts)
+    values, unusable = joined(source.path.parent, parts, rows, (first, last), per_frame)
     channels = [parts.channels[row] for row in rows]
-    part, length = None, 0
-    if header.fs and not header.segments:
-        length = frames(source.path.parent, header)
-        part = source.part(header.fs, length)
-    values = joined(source.path, parts, rows) if header.segments else decode(source.path, header, rows, part)
-    fs = None if parts.fs is None else parts.fs * channels[0].per_frame
+    fs = None if parts.fs is None else parts.fs * per_frame
     names, units = zip(*((channel.name, channel.unit) for channel in channels), strict=True)
     own = tuple(line for line in parts.comments if line.strip("# \t").startswith("ecggen"))
     about = about_of(parts.comments, header.recorded)
-    cut = (part[0] / header.fs, length / header.fs) if part and header.fs and part != (0, length) else (0.0, None)
-    return Found(values, names, units, fs, own, about, (*_left_out(parts, rows), *parts.notes), *cut)
+    numbers = tuple(row + 1 for row in rows)
+    whole = parts.fs is None or (first, last) == (0, parts.frames)
+    cut = (0.0, None) if whole or parts.fs is None else (first / parts.fs, parts.frames / parts.fs)
+    return Found(
+        values, names, units, fs, own, about, (*_left_out(parts, rows), *parts.notes), *cut, others | unusable, numbers
+    )
+
+
+def _part(source: Source, parts: Joined) -> tuple[int, int]:
+    """Range of frames to decode."""
+    a_frame = sum(channel.per_frame for channel in parts.channels)
+    if parts.fs:
+        return source.part(parts.fs, parts.frames, a_frame)
+    if parts.frames * a_frame > MOST_SAMPLES:
+        found = f"the header states no sampling rate, and the record holds {parts.frames} samples per signal"
+        raise InputError(found, "a segment in seconds was expected", "add the rate to the first line of the header")
+    return 0, parts.frames
 
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
@@ -64,7 +77,7 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
 
 
 def steps(ecg: ECG, path: Path) -> np.ndarray:
-    """Samples of one record for WFDB: (lead, time) int16, 1 µV per step.
+    """Samples of one record for WFDB: (lead, time) int16, 1 µV per step, ``NO_VALUE`` for missing samples.
 
     Raises:
         InputError: If they exceed the range, or ``path`` is not a valid name of a record.
@@ -72,11 +85,12 @@ def steps(ecg: ECG, path: Path) -> np.ndarray:
     if not re.fullmatch(r"[-\w]+", path.stem, re.ASCII):
         raise InputError(f"a WFDB record cannot be named {shown(path.stem)}", "letters, digits, '_', '-' were expected")
     whole = np.rint(ecg.signal[0].double().numpy() * GAIN)
-    for lead, peak in zip(ecg.leads, np.abs(whole).max(1), strict=True):
+    missing = ~np.isfinite(whole)
+    for lead, peak in zip(ecg.leads, np.abs(np.where(missing, 0, whole)).max(1), strict=True):
         if peak >= -NO_VALUE:
             found = f"lead {lead} reaches {peak / GAIN:.3f} mV"
             raise InputError(found, "at most 32.767 mV were expected for WFDB", "write .csv or .npz")
-    return whole.astype("<i2")
+    return np.where(missing, NO_VALUE, whole).astype("<i2")
 
 
 def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[str]:
@@ -88,12 +102,17 @@ def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[
     return [f"{Path(file).stem} {len(ecg.leads)} {rate_text(ecg.fs)} {ecg.samples}", *signals]
 
 
-def _kept(channels: Sequence[Channel]) -> list[int]:
-    """Rows of the channels at the most frequent rate of the leads, or of all channels if no lead is named."""
+def _kept(channels: Sequence[Channel], source: Source) -> tuple[list[int], int, dict[int, InputError]]:
+    """Rows of the channels to decode, their samples per frame, and those with another number, with the error.
+
+    By default, these are the channels at the most frequent rate of the leads, or of all channels if no lead is named.
+    """
     leads = [channel.per_frame for channel in channels if channel.name and find_lead(channel.name)]
     rates = leads or [channel.per_frame for channel in channels]
     most = max(sorted(set(rates)), key=rates.count)
-    return [row for row, channel in enumerate(channels) if channel.per_frame == most]
+    names, per_frame = [channel.name for channel in channels], [channel.per_frame for channel in channels]
+    rows, rate, others = kept(names, per_frame, most, source)
+    return rows, int(rate), others
 
 
 def _left_out(parts: Joined, kept: Sequence[int]) -> list[str]:

@@ -1,91 +1,99 @@
-"""Samples of a WFDB record (PhysioNet's signal(5)); sizes are checked before memory is allocated.
+"""Values of a WFDB record (PhysioNet's signal(5)); sizes are checked before memory is allocated.
 
-Formats of whole bytes are decoded here, above all 16 (most 12-lead data sets) and 80 (MIMIC): wfdb takes 10 ms per
-record and 0.6 s to import. The other formats, including the three compressed ones (FLAC), are decoded by wfdb, if it
-parses the header to the same values.
+A signal that cannot be decoded (no gain, no file, a truncated file) refuses nothing as long as another signal is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ecggen.core.errors import InputError
+from ecggen.io.formats.wfdb.digital import LOWEST, ZERO, digital
 from ecggen.io.formats.wfdb.header import BYTES, FLAC, Channel, Header
 from ecggen.io.normalise import shown
-from ecggen.io.source import MOST_SAMPLES
 
-NO_VALUE = -32768
-"""Missing sample in format 16; in every format, the lowest value marks a missing sample."""
+NO_VALUE = LOWEST[16]
+"""Missing sample in format 16."""
 
-_PLAIN = {16: ("<i2", 0), 32: ("<i4", 0), 61: (">i2", 0), 80: ("u1", 128), 160: ("<u2", 32768)}
-"""Formats of whole bytes: numpy type, and offset of zero."""
+_MOST_PER_BYTE = 2**13
+"""Upper limit of the samples per byte of a FLAC file: 65,535 equal samples take at least eight bytes."""
 
 
-def decode(path: Path, header: Header, rows: Sequence[int], part: tuple[int, int] | None = None) -> np.ndarray:
+@dataclass(frozen=True)
+class Extent:
+    """What the signal files of a record hold.
+
+    Attributes:
+        frames: Number of frames of the record.
+        aligned: Number of frames of the record for which all usable signals have samples, after their skew.
+        room: Number of frames in each usable file.
+        unusable: Rows of the signals that cannot be decoded, with the reason.
+    """
+
+    frames: int
+    aligned: int
+    room: Mapping[str, int]
+    unusable: Mapping[int, InputError]
+
+
+def extent(folder: Path, header: Header) -> Extent:
+    """Compare a header with the sizes of the signal files.
+
+    Raises:
+        InputError: If no signal can be decoded.
+    """
+    room: dict[str, int] = {}
+    unusable = {row: channel.problem for row, channel in enumerate(header.channels) if channel.problem}
+    for file, rows in _by_file(header).items():
+        try:
+            room[file] = _room(folder, file, [header.channels[row] for row in rows])
+            if header.frames is not None and header.frames > room[file]:
+                found = f"the header declares {header.frames} samples and the files hold {room.pop(file)}"
+                raise InputError(found, "as many were expected", "download the record again")
+        except InputError as error:
+            unusable |= dict.fromkeys(rows, error)
+    usable = [channel for row, channel in enumerate(header.channels) if row not in unusable]
+    if not usable:
+        raise unusable[min(unusable)]
+    frames = min(room[channel.file] for channel in usable) if header.frames is None else header.frames
+    aligned = min(room[channel.file] - channel.skew for channel in usable)
+    return Extent(frames, max(min(frames, aligned), 0), room, unusable)
+
+
+def decode(folder: Path, header: Header, rows: Sequence[int], part: tuple[int, int], found: Extent) -> np.ndarray:
     """Decode the channels ``rows``, which must have equal numbers of samples per frame.
 
     Args:
-        path: Path of the header.
+        folder: Folder of the signal files.
         header: The parsed header.
         rows: Rows of the channels.
-        part: Range of frames (first, last + 1); all by default.
+        part: Range of frames (first, last + 1) to decode.
+        found: What the signal files hold.
 
     Returns:
-        Values (channel, time) in the units of the header.
-
-    Raises:
-        InputError: If signal files are missing, or hold less than the header declares.
+        Values (channel, time) in the units of the header; NaN for samples that are missing or outside of the file, and
+        for channels that cannot be decoded.
     """
-    first, last = part or (0, frames(path.parent, header))
-    length = last - first
-    check_amount(length * sum(channel.per_frame for channel in header.channels))
-    if not is_plain(header):
-        return _by_wfdb(path, header, rows, first, length)
-    places = {row: place for place, row in enumerate(rows)}
-    values = np.empty((len(rows), length * header.channels[rows[0]].per_frame))
+    first, last = part
+    per_frame = header.channels[rows[0]].per_frame
+    values = np.full((len(rows), (last - first) * per_frame), np.nan)
+    places = {row: place for place, row in enumerate(rows) if row not in found.unusable}
     for file, members in _by_file(header).items():
-        if places.keys().isdisjoint(members):
-            continue
-        digital, end = _digital(path.parent / file, [header.channels[row] for row in members], first, length), 0
-        for row in members:
-            end += header.channels[row].per_frame
-            if row in places:
-                steps = digital[:, end - header.channels[row].per_frame : end].reshape(-1)
-                values[places[row]] = _physical(steps, header.channels[row])
+        channels = [header.channels[row] for row in members]
+        ends = list(accumulate(channel.per_frame for channel in channels))
+        for skew in sorted({header.channels[row].skew for row in members if row in places}):
+            begin, end = first + skew, min(last + skew, found.room[file])
+            stored = digital(folder / file, channels, begin, end - begin) if begin < end else np.empty((0, ends[-1]))
+            for row, channel, stop in zip(members, channels, ends, strict=True):
+                if row in places and channel.skew == skew:
+                    steps = stored[:, stop - per_frame : stop].reshape(-1)
+                    values[places[row], : steps.size] = _physical(steps, channel)
     return values
-
-
-def is_plain(header: Header) -> bool:
-    """Whether the samples are decoded here and not by wfdb."""
-    return all(channel.format in _PLAIN for channel in header.channels)
-
-
-def frames(folder: Path, header: Header) -> int:
-    """Number of frames of a record.
-
-    Raises:
-        InputError: If the header declares more than the signal files hold.
-    """
-    files = _by_file(header)
-    room = [_room(folder, file, [header.channels[row] for row in rows]) for file, rows in files.items()]
-    length = min(room) if header.frames is None else header.frames
-    if length > min(room):
-        found = f"the header declares {length} samples and the files hold {min(room)}"
-        raise InputError(found, "as many were expected", "download the record again")
-    return length
-
-
-def check_amount(samples: int) -> None:
-    """Raise InputError if a record holds more samples, over all channels, than are read at once."""
-    if samples > MOST_SAMPLES:
-        found = f"the record holds {samples} samples"
-        raise InputError(
-            found, f"at most {MOST_SAMPLES} over all channels are read", "read a segment: start and seconds"
-        )
 
 
 def _by_file(header: Header) -> dict[str, list[int]]:
@@ -98,9 +106,10 @@ def _by_file(header: Header) -> dict[str, list[int]]:
 
 def _physical(steps: np.ndarray, channel: Channel) -> np.ndarray:
     """Values in the unit of the channel; missing samples are NaN."""
-    values = steps - float(channel.baseline + _PLAIN[channel.format][1])
+    values = steps - float(channel.baseline + ZERO.get(channel.format, 0))
     values /= channel.gain
-    values[steps == np.iinfo(steps.dtype).min] = np.nan
+    if (lowest := LOWEST[channel.format]) is not None:
+        values[steps == lowest] = np.nan
     return values
 
 
@@ -133,36 +142,10 @@ def _flac_room(path: Path, channels: Sequence[Channel]) -> int:
     if count != len(channels) or bits > FLAC[channels[0].format]:
         found = f"{shown(path.name)} holds {count} signals of {bits} bits"
         raise InputError(found, f"{len(channels)} of at most {FLAC[channels[0].format]} were expected")
+    if samples > _MOST_PER_BYTE * path.stat().st_size:
+        found = f"{shown(path.name)} declares {samples} samples per signal and holds {path.stat().st_size} bytes"
+        raise InputError(found, "fewer were expected", "download the record again")
     per_frame = {channel.per_frame for channel in channels}
     if len(per_frame) > 1:
         raise InputError(f"the signals in {shown(path.name)} differ in rate", "one rate per FLAC file was expected")
-    check_amount(count * samples)
     return max(samples - channels[0].offset, 0) // per_frame.pop()
-
-
-def _digital(path: Path, channels: Sequence[Channel], first: int, length: int) -> np.ndarray:
-    """Steps (frame, sample in frame) of a file in a format of whole bytes, starting at frame ``first``."""
-    a_frame = sum(channel.per_frame for channel in channels)
-    dtype = np.dtype(_PLAIN[channels[0].format][0])
-    offset = channels[0].offset + first * a_frame * dtype.itemsize
-    return np.fromfile(path, dtype, length * a_frame, offset=offset).reshape(length, a_frame)
-
-
-def _by_wfdb(path: Path, header: Header, rows: Sequence[int], first: int, length: int) -> np.ndarray:
-    """Values as returned by ``decode``, if wfdb parses the header to the same values."""
-    import wfdb
-
-    name = str(path.with_suffix("").absolute())
-    own = [(one.file, one.format, one.per_frame, one.offset, one.gain, one.baseline) for one in header.channels]
-    try:
-        parsed: Any = wfdb.rdheader(name)
-        offsets = [offset or 0 for offset in parsed.byte_offset]
-        formats, per_frame = map(int, parsed.fmt), parsed.samps_per_frame
-        theirs = zip(parsed.file_name, formats, per_frame, offsets, parsed.adc_gain, parsed.baseline, strict=True)
-        if (parsed.fs, parsed.sig_len, list(theirs)) == (header.fs or 250, header.frames, own):
-            record: Any = wfdb.rdrecord(name, first, first + length, channels=list(rows), smooth_frames=False)
-            samples = length * header.channels[rows[0]].per_frame
-            return np.stack([signal[:samples] for signal in record.e_p_signal])
-    except Exception as error:  # wfdb raises many kinds of exceptions on malformed files
-        raise InputError("wfdb cannot decode the record", "a WFDB record was expected", "download it again") from error
-    raise InputError("the header is ambiguous", "the standard format of WFDB was expected", "correct the header")

@@ -16,14 +16,22 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.io.formats.wfdb.header import GAP, Channel, Header, Segment, parse
-from ecggen.io.formats.wfdb.samples import check_amount, decode, frames, is_plain
+from ecggen.io.formats.wfdb.samples import Extent, decode, extent
 from ecggen.io.normalise import millivolts_or_none, shown
 from ecggen.io.source import Source
 
 _MOST_SEGMENTS = 1024
-_MOST_PACKED = 256
 _MOST_SIGNALS = 2**14
 """Largest number of signals over all segments."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a record: its number of frames, and its header and what its files hold; None for a gap."""
+
+    frames: int
+    header: Header | None = None
+    found: Extent | None = None
 
 
 @dataclass(frozen=True)
@@ -33,16 +41,36 @@ class Joined:
     Attributes:
         fs: Frames per second.
         channels: All signals; for a fixed layout, as described by the first segment.
-        pieces: Each segment with its header, None for a gap.
+        pieces: The segments and gaps in order of time.
         comments: Comment lines of all headers.
         notes: Notes on the segments.
     """
 
     fs: float | None
     channels: tuple[Channel, ...]
-    pieces: tuple[tuple[Segment, Header | None], ...]
+    pieces: tuple[Piece, ...]
     comments: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of the record, with gaps."""
+        return sum(piece.frames for piece in self.pieces)
+
+
+def alone(path: Path, header: Header) -> Joined:
+    """A record without segments, up to the last frame that all usable signals have after their skew.
+
+    Raises:
+        InputError: If no signal can be decoded, or no frame is common to all usable signals.
+    """
+    found = extent(path.parent, header)
+    if found.frames and not found.aligned:
+        skew = max(channel.skew for channel in header.channels)
+        raise InputError(f"the header gives a skew of {skew} frames", f"less than {found.frames} were expected")
+    lost = found.frames - found.aligned
+    notes = (f"the signals were aligned by their skew, and the last {lost} frames left out",) if lost else ()
+    return Joined(header.fs, header.channels, (Piece(found.aligned, header, found),), header.comments, notes)
 
 
 def join(path: Path, master: Header) -> Joined:
@@ -59,39 +87,58 @@ def join(path: Path, master: Header) -> Joined:
         raise InputError(found, "as many were expected")
     first = master.segments[0]
     variable = first.name != GAP and not first.frames
-    pieces = tuple((part, headers.get(part.name)) for part in master.segments[variable:])
-    for part in dict.fromkeys(part for part, header in pieces if header is not None):
-        _check(path.parent, part, headers[part.name], described.channels, variable)
-    total = sum(part.frames for part, _ in pieces)
+    parts = master.segments[variable:]
+    checked = {
+        part: _check(path.parent, part, headers[part.name], described.channels, variable)
+        for part in dict.fromkeys(part for part in parts if part.name != GAP)
+    }
+    pieces = tuple(checked.get(part, Piece(part.frames)) for part in parts)
+    total = sum(part.frames for part in parts)
     if master.frames not in (None, total):
         found = f"the master header declares {master.frames} samples and its segments have {total}"
         raise InputError(found, "as many were expected", "download the record again")
-    paused = sum(part.frames for part, header in pieces if header is None)
+    paused = sum(piece.frames for piece in pieces if piece.header is None)
     notes = (f"segments joined: {len(pieces)}, with {paused} of {total} samples in gaps between them",)
     comments = [*master.comments, *(line for header in headers.values() for line in header.comments)]
     return Joined(fs, described.channels, pieces, tuple(dict.fromkeys(comments)), notes)
 
 
-def joined(path: Path, parts: Joined, rows: Sequence[int]) -> np.ndarray:
-    """Values (channel, time) of the channels ``rows``; NaN in gaps and in segments without the channel."""
-    per_frame = parts.channels[rows[0]].per_frame
-    total = sum(part.frames for part, _ in parts.pieces)
-    check_amount(total * sum(channel.per_frame for channel in parts.channels))
-    values = np.full((len(rows), total * per_frame), np.nan)
+def joined(
+    folder: Path, parts: Joined, rows: Sequence[int], part: tuple[int, int], per_frame: int
+) -> tuple[np.ndarray, dict[int, InputError]]:
+    """Decode the channels ``rows`` of a record.
+
+    Args:
+        folder: Folder of the signal files.
+        parts: The record.
+        rows: Rows of the channels.
+        part: Range of frames (first, last + 1) to decode.
+        per_frame: Number of samples per frame of the channels to decode.
+
+    Returns:
+        Values (channel, time), NaN in gaps, in segments without the channel, and for channels with another number of
+        samples per frame; and the places in ``rows`` that cannot be decoded, with the reason.
+    """
+    values = np.full((len(rows), (part[1] - part[0]) * per_frame), np.nan)
+    unusable: dict[int, InputError] = {}
     keys = _keys(parts.channels)
-    wanted = [(place, row, keys[row]) for place, row in enumerate(rows)]
+    decoded = [(place, keys[row]) for place, row in enumerate(rows) if parts.channels[row].per_frame == per_frame]
     at = 0
-    for part, header in parts.pieces:
-        here = {key: row for row, key in enumerate(_keys(header.channels))} if header is not None else {}
-        found = [(place, row, here[key]) for place, row, key in wanted if key in here]
-        if header is not None and found and part.frames:
-            places, rows_there, rows_here = map(list, zip(*found, strict=True))
-            piece = decode(path.with_name(f"{part.name}.hea"), header, rows_here)
-            pairs = zip(rows_here, rows_there, strict=True)
-            scales = [_scale(header.channels[one], parts.channels[other]) for one, other in pairs]
-            values[places, at : at + piece.shape[1]] = piece * np.array(scales)[:, None]
-        at += part.frames * per_frame
-    return values
+    for piece in parts.pieces:
+        first, last = max(part[0] - at, 0), min(part[1] - at, piece.frames)
+        if piece.header is not None and piece.found is not None and first < last:
+            here = {key: row for row, key in enumerate(_keys(piece.header.channels))}
+            rows_here = {place: here[key] for place, key in decoded if key in here}
+            begin = (at + first - part[0]) * per_frame
+            span = slice(begin, begin + (last - first) * per_frame)
+            if rows_here:
+                found = decode(folder, piece.header, list(rows_here.values()), (first, last), piece.found)
+                for (place, row), wave in zip(rows_here.items(), found, strict=True):
+                    values[place, span] = wave * _scale(piece.header.channels[row], parts.channels[rows[place]])
+                    if row in piece.found.unusable:
+                        unusable[place] = piece.found.unusable[row]
+        at += piece.frames
+    return values, unusable
 
 
 def _headers(path: Path, master: Header) -> dict[str, Header]:
@@ -101,10 +148,7 @@ def _headers(path: Path, master: Header) -> dict[str, Header]:
     if not headers:
         raise InputError("the record consists of a gap", "at least one segment with samples was expected")
     parts = [headers[part.name] for part in master.segments if part.name != GAP]
-    packed = [len(part.channels) for part in parts if not is_plain(part)]
     _at_most(_MOST_SIGNALS, sum(len(part.channels) for part in parts), "signals in its segments")
-    _at_most(_MOST_PACKED, len(packed), "packed or compressed segments")
-    _at_most(8 * _MOST_PACKED, sum(packed), "packed or compressed signals in its segments")
     return headers
 
 
@@ -136,12 +180,16 @@ def _part(path: Path, name: str) -> Header:
     return header
 
 
-def _check(folder: Path, part: Segment, header: Header, channels: Sequence[Channel], variable: bool) -> None:
-    """Raise InputError if a segment contradicts the master header or holds other signals than the first."""
-    held = header.frames or 0
-    if part.frames != held or part.frames > frames(folder, header):
-        found = f"the master header gives the segment {shown(part.name)} {part.frames} samples and it has {held}"
-        raise InputError(found, "as many were expected", "download the record again")
+def _check(folder: Path, part: Segment, header: Header, channels: Sequence[Channel], variable: bool) -> Piece:
+    """The piece of a segment.
+
+    Raises:
+        InputError: If the segment contradicts the master header or holds other signals than the first.
+    """
+    there = extent(folder, header)
+    if part.frames != there.frames and not (header.frames is None and part.frames < there.frames):
+        found = f"the master header gives the segment {shown(part.name)} {part.frames} samples and it has "
+        raise InputError(found + str(there.frames), "as many were expected", "download the record again")
     known = dict(zip(_keys(channels), channels, strict=True))
     here = dict(zip(_keys(header.channels), header.channels, strict=True))
     if not here.keys() <= known.keys() or (not variable and list(here) != list(known)):
@@ -150,6 +198,7 @@ def _check(folder: Path, part: Segment, header: Header, channels: Sequence[Chann
     if any(channel.per_frame != known[key].per_frame for key, channel in here.items()):
         found = f"the segment {shown(part.name)} has other sampling rates than the first"
         raise InputError(found, "the same were expected", "read the segments one by one")
+    return Piece(part.frames, header, there)
 
 
 def _keys(channels: Sequence[Channel]) -> list[tuple[str | None, int]]:

@@ -2,7 +2,9 @@
 
 A series (a rhythm, or a beat derived from it) holds sets of sequences: one of times, which gives the rate, and one per
 lead, whose samples are origin + scale · digit. Leads have MDC codes (IEEE 11073-10102). The writer uses steps of 1 µV
-and stores the provenance as interpretation comments, which viewers display.
+and stores the provenance as interpretation comments, which viewers display. The FDA's reader and others require the
+first and last time of a series and an identifier of the subject, so that both are written if unknown, as ``UNDATED``
+and ``UNNAMED``.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -27,6 +30,10 @@ from ecggen.io.source import Source
 
 STEP = 1e-3
 """mV per digit in written files."""
+UNDATED = "19700101000000"
+"""Start of a series in written files if the time of the recording is unknown."""
+UNNAMED, SYNTHETIC = "ANONYMOUS", "SYNTHETIC"
+"""Identifiers of a subject whose number is not written, and of a synthetic record."""
 
 _DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <AnnotatedECG xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" type="Observation">
@@ -41,7 +48,7 @@ _DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
   <component><series>
     <id root="{identity}"/>
     <code code="RHYTHM" codeSystem="2.16.840.1.113883.5.4" codeSystemName="ActCode" displayName="Rhythm Waveforms"/>
-    {time}
+    <effectiveTime><low value="{first}"/><high value="{last}"/></effectiveTime>
     {device}{people}
     <component><sequenceSet>
       <component><sequence>
@@ -71,6 +78,8 @@ _DEVICE = """<author><seriesAuthor><manufacturedSeriesDevice><id extension="{ser
 _PEOPLE = """<secondaryPerformer><seriesPerformer><assignedPerson><name>{name}</name></assignedPerson>
     </seriesPerformer></secondaryPerformer>"""
 _ANNOTATED = """    <subjectOf><annotationSet>
+      <author><assignedEntity><assignedAuthorType><assignedDevice><softwareName>ecggen</softwareName></assignedDevice>
+      </assignedAuthorType></assignedEntity></author>
 {annotations}    </annotationSet></subjectOf>
 """
 _ANNOTATION = """      <component><annotation>
@@ -80,6 +89,15 @@ _ANNOTATION = """      <component><annotation>
 """
 
 _KINDS = {"RHYTHM": "rhythm", "REPRESENTATIVE_BEAT": "representative beat", "MEDIAN_BEAT": "median beat"}
+_MEASURED = {
+    "heart_rate": ("HEART_RATE", "bpm"),
+    "pr_ms": ("TIME_PD_PR", "ms"),
+    "qrs_ms": ("TIME_PD_QRS", "ms"),
+    "qt_ms": ("TIME_PD_QT", "ms"),
+    "qtc_ms": ("TIME_PD_QTc", "ms"),
+    "axis_deg": ("ANGLE_QRS_FRONT", "deg"),
+}
+"""MDC code, after MDC_ECG_, and unit of each measurement."""
 _SECONDS = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6")}
 _AGES = {"a": "Y", "mo": "M", "wk": "W", "d": "D"}
 _REPORTED_AGE = "21612-7"  # LOINC
@@ -97,6 +115,11 @@ def contents(source: Source) -> list[str]:
     """Names of the recordings: rhythms and derived beats; empty if there is one."""
     names = [name for name, _ in _recordings(xml_markup.opened(source))]
     return names if len(names) > 1 else []
+
+
+def beats(source: Source) -> list[str]:
+    """Names of the recordings that are derived from the rhythm, such as a median beat."""
+    return xml_markup.derived([name for name, _ in _recordings(xml_markup.opened(source))])
 
 
 def read(source: Source) -> Found:
@@ -128,7 +151,9 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     text = _DOCUMENT.format(
         identity=identity,
         time=_when(about.personal.get("recorded", "")),
-        subject=_subject(about, identity, personal),
+        first=(first := _moment(about.personal.get("recorded", "")) or UNDATED),
+        last=_later(first, ecg.seconds),
+        subject=_subject(about, identity, personal, bool(ecg.provenance and ecg.provenance.generated)),
         place=_PLACE.format(name=personal["institution"]) if "institution" in personal else "",
         age=_AGE.format(years=f"{about.age:g}") if about.age is not None else "",
         device=_DEVICE.format(serial=personal["device_serial"]) if "device_serial" in personal else "",
@@ -223,11 +248,11 @@ def _about(root: Element, statements: list[str]) -> About:
     stated = next((one for one in (observation.find("value") for observation in ages) if one is not None), Element("-"))
     age = stated.get("value", "") + _AGES.get(stated.get("unit", "a"), "") or xml_markup.words(root, ".//Age")
     coded = [one for one in root.iterfind(".//annotation/value") if _is_diagnosis(one)]
+    number = xml_markup.values(root, ".//trialSubject/id", "extension")
+    number = "" if number in (UNNAMED, SYNTHETIC) else number
     personal = {
         "name": xml_markup.words(root, ".//subjectDemographicPerson/name"),
-        "patient_id": xml_markup.joined(
-            xml_markup.values(root, ".//trialSubject/id", "extension"), xml_markup.words(root, ".//PatientID")
-        ),
+        "patient_id": xml_markup.joined(number, xml_markup.words(root, ".//PatientID")),
         "birth_date": xml_markup.values(root, ".//birthTime", "value"),
         "recorded": xml_markup.values(root, "./effectiveTime/*", "value"),
         "device_serial": xml_markup.words(root, ".//SerialNumber")
@@ -239,7 +264,8 @@ def _about(root: Element, statements: list[str]) -> About:
         "statements": xml_markup.joined(xml_markup.words(root, ".//subjectFindingComment/text"), *statements),
     }
     sex = sex_of(xml_markup.values(root, ".//administrativeGenderCode", "code"))
-    return About(years(age), sex, tuple(one.get("code", "") for one in coded), personal=personal)
+    codes = tuple(one.get("code", "") for one in coded)
+    return About(years(age), sex, codes, personal=personal, number=number or xml_markup.words(root, ".//PatientID"))
 
 
 def _is_diagnosis(value: Element) -> bool:
@@ -248,10 +274,11 @@ def _is_diagnosis(value: Element) -> bool:
     return system and re.fullmatch(r"\w{1,20}", value.get("code", "")) is not None
 
 
-def _subject(about: About, identity: uuid.UUID, personal: dict[str, str]) -> str:
+def _subject(about: About, identity: uuid.UUID, personal: dict[str, str], synthetic: bool) -> str:
+    number = personal.get("patient_id", SYNTHETIC if synthetic else UNNAMED)
     born = _DATE.match(personal.get("birth_date", ""))
     return _SUBJECT.format(
-        identifier=f'<id root="{identity}" extension="{personal["patient_id"]}"/>' if "patient_id" in personal else "",
+        identifier=f'<id root="{identity}" extension="{number}"/>',
         name=f"<name>{personal['name']}</name>" if "name" in personal else "",
         sex=about.sex or "UN",
         birth=f'<birthTime value="{"".join(born.groups()[:3])}"/>' if born else "",
@@ -260,10 +287,24 @@ def _subject(about: About, identity: uuid.UUID, personal: dict[str, str]) -> str
 
 def _when(recorded: str) -> str:
     """The time of the recording, or an element for an unknown time."""
+    moment = _moment(recorded)
+    center = f'<effectiveTime><center value="{moment}"/></effectiveTime>'
+    return center if moment else '<effectiveTime nullFlavor="UNK"/>'
+
+
+def _moment(recorded: str) -> str:
+    """A date, with or without a time, in the format of HL7; "" if there is none."""
     match = _DATE.match(recorded)
-    if match is None:
-        return '<effectiveTime nullFlavor="UNK"/>'
-    return f'<effectiveTime><center value="{"".join(part or "" for part in match.groups())}"/></effectiveTime>'
+    return "".join(part or "" for part in match.groups()) if match else ""
+
+
+def _later(first: str, seconds: float) -> str:
+    """The time ``seconds`` after ``first``; ``first`` if it is no valid date."""
+    try:
+        end = datetime.strptime(first.ljust(14, "0"), "%Y%m%d%H%M%S") + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return first
+    return f"{end:%Y%m%d%H%M%S}.{end.microsecond // 1000:03}"
 
 
 def _sequence(lead: str, signal: np.ndarray) -> str:
@@ -272,9 +313,12 @@ def _sequence(lead: str, signal: np.ndarray) -> str:
 
 
 def _annotations(ecg: ECG, about: About) -> Iterator[str]:
-    """Annotations for the provenance, the codes of diagnoses, and free text if it is kept."""
-    for line in provenance_lines(ecg):
+    """Annotations for the provenance, measurements, codes of diagnoses, and free text if it is kept."""
+    for line in (*provenance_lines(ecg), *([about.measured.line()] if about.measured else [])):
         yield _ANNOTATION.format(kind="INTERPRETATION_COMMENT", value=f'<value xsi:type="ST">{_escaped(line)}</value>')
+    for name, value in about.measured.named().items() if about.measured else ():
+        kind, unit = _MEASURED[name]
+        yield _ANNOTATION.format(kind=kind, value=f'<value xsi:type="PQ" value="{value}" unit="{unit}"/>')
     for code in about.codes:
         system = (
             f'codeSystem="{_SNOMED}" codeSystemName="SNOMED CT"' if code.isdecimal() else 'codeSystemName="SCP-ECG"'

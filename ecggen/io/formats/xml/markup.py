@@ -158,6 +158,17 @@ def picked(names: Sequence[str], record: str | None) -> tuple[int, tuple[str, ..
     return first, (f"of several recordings, '{names[first]}' was read; left out: {others}",)
 
 
+def derived(names: Sequence[str]) -> list[str]:
+    """Names of the recordings besides the rhythms; empty if there is no rhythm.
+
+    Example:
+        >>> derived(["rhythm", "median"]), derived(["median"])
+        (['median'], [])
+    """
+    others = [name for name in names if not name.startswith("rhythm")]
+    return others if len(others) < len(names) else []
+
+
 class _Tree:
     """Parser target that counts elements and attributes before it stores them."""
 

@@ -8,6 +8,7 @@ LeadAmplitudeUnitsPerBit (4.88 µV). Usually eight leads are stored; the other f
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -22,6 +23,15 @@ _UNITS = {"MICROVOLTS": "uV", "MILLIVOLTS": "mV", "VOLTS": "V", "NANOVOLTS": "nV
 _AGES = {"YEARS": "Y", "MONTHS": "M", "WEEKS": "W", "DAYS": "D"}
 
 
+@dataclass(frozen=True)
+class _Wave:
+    """Stored samples of a lead from sample ``begin`` on (None if they cannot be decoded), and the value of a step."""
+
+    begin: int | None
+    step: float
+    counts: np.ndarray
+
+
 def looks_like(source: Source) -> bool:
     """Whether the root element is RestingECG."""
     return xml_markup.root_name(source) == "RestingECG"
@@ -33,6 +43,11 @@ def contents(source: Source) -> list[str]:
     return names if len(names) > 1 else []
 
 
+def beats(source: Source) -> list[str]:
+    """Names of the recordings that are derived from the rhythm, such as a median beat."""
+    return xml_markup.derived(_names(xml_markup.opened(source).findall("Waveform")))
+
+
 def read(source: Source) -> Found:
     """Decode the requested recording, or the first rhythm."""
     root = xml_markup.opened(source)
@@ -42,11 +57,17 @@ def read(source: Source) -> Found:
     if not leads:
         raise InputError("the file holds no lead of this recording", "LeadData was expected", "export it again")
     names = tuple(xml_markup.words(lead, "LeadID") or None for lead in leads)
-    counted = [_counts(lead, _called(name)) for lead, name in zip(leads, names, strict=True)]
-    values = _aligned(leads, names, counted)
-    for lead, name, counts in zip(leads, names, counted, strict=True):
-        notes += _doubts(lead, _called(name), counts)
-    return Found(values, names, tuple(map(_unit, leads)), _rate(waveforms[at]), about=_about(root), notes=notes)
+    waves, unusable = [], {}
+    for row, (lead, name) in enumerate(zip(leads, names, strict=True)):
+        try:
+            waves.append(_wave(lead, _called(name)))
+            notes += _doubts(lead, _called(name), waves[-1].counts)
+        except InputError as error:  # the other leads can be decoded
+            waves.append(_Wave(None, 0.0, np.empty(0, "<i2")))
+            unusable[row] = error
+    values = _aligned(waves)
+    units = tuple(map(_unit, leads))
+    return Found(values, names, units, _rate(waveforms[at]), about=_about(root), notes=notes, unusable=unusable)
 
 
 def _names(waveforms: list[Element]) -> list[str]:
@@ -85,18 +106,24 @@ def _counts(lead: Element, called: str) -> np.ndarray:
     return np.frombuffer(content, "<i2")
 
 
-def _aligned(leads: list[Element], names: tuple[str | None, ...], counted: list[np.ndarray]) -> np.ndarray:
+def _wave(lead: Element, called: str) -> _Wave:
+    """The stored samples of a lead, with their place and step."""
+    step = xml_markup.number(
+        xml_markup.words(lead, "LeadAmplitudeUnitsPerBit"), f"LeadAmplitudeUnitsPerBit of {called}"
+    )
+    return _Wave(_begin(lead, called), step, _counts(lead, called))
+
+
+def _aligned(waves: list[_Wave]) -> np.ndarray:
     """Leads in their units (lead, time), each at its offset; missing samples are NaN."""
-    begins = [_begin(lead, _called(name)) for lead, name in zip(leads, names, strict=True)]
-    first = min(begins)
-    length = max(begin - first + len(counts) for begin, counts in zip(begins, counted, strict=True))
-    if length * len(leads) > MOST_SAMPLES:
-        raise InputError(f"{len(leads)} leads last {length} samples", f"{MOST_SAMPLES} are read at most", "split it")
-    values = np.full((len(leads), length), np.nan)
-    for row, (lead, begin, counts) in enumerate(zip(leads, begins, counted, strict=True)):
-        what = f"LeadAmplitudeUnitsPerBit of {_called(names[row])}"
-        step = xml_markup.number(xml_markup.words(lead, "LeadAmplitudeUnitsPerBit"), what)
-        values[row, begin - first : begin - first + len(counts)] = step * counts
+    first = min((wave.begin for wave in waves if wave.begin is not None), default=0)
+    places = [first if wave.begin is None else wave.begin for wave in waves]
+    length = max(place - first + len(wave.counts) for place, wave in zip(places, waves, strict=True))
+    if length * len(waves) > MOST_SAMPLES:
+        raise InputError(f"{len(waves)} leads last {length} samples", f"{MOST_SAMPLES} are read at most", "split it")
+    values = np.full((len(waves), length), np.nan)
+    for row, (place, wave) in enumerate(zip(places, waves, strict=True)):
+        values[row, place - first : place - first + len(wave.counts)] = wave.step * wave.counts
     return values
 
 
@@ -148,4 +175,5 @@ def _about(root: Element) -> About:
         "statements": xml_markup.words(root, ".//StmtText"),
     }
     age = years(xml_markup.words(patient, "PatientAge") + unit)
-    return About(age, sex_of(xml_markup.words(patient, "Gender")), personal=personal)
+    number = xml_markup.words(patient, "PatientID")
+    return About(age, sex_of(xml_markup.words(patient, "Gender")), personal=personal, number=number)

@@ -241,5 +241,8 @@ def _about(root: Element) -> About:
         ),
     }
     return About(
-        years(xml_markup.words(patient, "age/years")), sex_of(xml_markup.words(patient, "sex")), personal=personal
+        years(xml_markup.words(patient, "age/years")),
+        sex_of(xml_markup.words(patient, "sex")),
+        personal=personal,
+        number=xml_markup.words(patient, "patientid"),
     )

@@ -1,0 +1,1 @@
+"""OpenSignals (BITalino, biosignalsplux, RespiBAN): conversion of the sensors, and the text format."""
