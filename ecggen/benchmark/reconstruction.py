@@ -38,7 +38,7 @@ class Protocol:
 
     Attributes:
         kind: "reconstruction".
-        data: The data set, "ptb-xl".
+        data: The data set: "ptb-xl", or "outside" for recordings of other hospitals, with baselines fitted on PTB-XL.
         given: Given leads.
         train_folds: Training folds of the baselines.
         folds: Folds that are scored.
@@ -102,10 +102,10 @@ def by_record(predicted: np.ndarray, true: np.ndarray, given: Sequence[str]) -> 
     return r, mean_squared_error(predicted[:, rows], true[:, rows])
 
 
-def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray) -> dict:
-    """A baseline fitted on the training folds, scored on ``rows``."""
+def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray, train: Pack) -> dict:
+    """A baseline fitted on the training folds of ``train``, scored on ``rows`` of ``pack``."""
     started = time.perf_counter()
-    baseline.fit(pack, pack.rows(protocol.train_folds), protocol.given)
+    baseline.fit(train, train.rows(protocol.train_folds), protocol.given)
     true = pack.ecg(rows).signal.numpy()
     predicted = baseline.predict(true[:, [INDEPENDENT_LEADS.index(lead) for lead in protocol.given]])
     scores = score(predicted, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
@@ -134,7 +134,7 @@ def score_generator(
     preserved = PreservedDiagnoses(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
-        raw = ECG.cat([read(int(row)) for row in rows[start : start + CHUNK]])
+        raw = _at_one_rate([read(int(row)) for row in rows[start : start + CHUNK]])
         given = raw.pick(*protocol.given)
         condition = Condition.none(len(raw), raw.seconds, raw.fs).with_leads(given)
         began = time.perf_counter()
@@ -158,7 +158,9 @@ def score_generator(
         truths.append(true)
         estimates.append(predicted[0])
         singles.append(predicted[1])
-        covered.append(coverage(predicted[2], predicted[3], true))
+        # Resampling can make the ends of a very narrow interval cross.
+        ends = np.minimum(predicted[2], predicted[3]), np.maximum(predicted[2], predicted[3])
+        covered.append(coverage(*ends, true))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
@@ -181,6 +183,12 @@ def score_generator(
             else {"preserved": preserved.scores(pack.index.codes.iloc[rows], patients, protocol.seed)}
         ),
     }
+
+
+def _at_one_rate(records: Sequence[ECG]) -> ECG:
+    """The records as a batch; at the lowest of their sampling rates if they differ."""
+    fs = min(record.fs for record in records)
+    return ECG.cat([record if record.fs == fs else record.resample(fs) for record in records])
 
 
 def _variance(predicted: np.ndarray, true: np.ndarray, given: Sequence[str]) -> dict[str, float]:
@@ -230,6 +238,8 @@ def _interval(covered: np.ndarray, protocol: Protocol, patients: Sequence[str]) 
 def against_truth(mean: ECG, truth: ECG, preprocessor: Preprocessor) -> dict[str, Any]:
     """r and RMSE of each generated lead of one record against the truth, in the model's pass band and at its rate.
 
+    Of a lead that is generated in part, that part is compared.
+
     Args:
         mean: A reconstruction, or one draw, with provenance.
         truth: The recorded leads; generated leads are compared.
@@ -248,10 +258,15 @@ def against_truth(mean: ECG, truth: ECG, preprocessor: Preprocessor) -> dict[str
     leads = [lead for lead in generated if lead in truth.leads]
     predicted, known = (preprocessor.ecg(ecg.pick(*leads)).signal[0] for ecg in (mean, truth))
     samples = min(predicted.shape[-1], known.shape[-1])
-    r = waveform.pearson(predicted[:, :samples], known[:, :samples])
-    error = waveform.root_mean_squared_error(predicted[:, :samples], known[:, :samples])
-    per_lead = {
-        lead: {"r": round(float(a), 3), "rmse_mv": round(float(b), 3)}
-        for lead, a, b in zip(leads, r, error, strict=True)
-    }
-    return {"r": round(float(r.mean()), 3), "rmse_mv": round(float(error.mean()), 3), "per_lead": per_lead}
+    at = np.rint(np.arange(samples) * mean.fs / preprocessor.fs).astype(int).clip(max=mean.samples - 1)
+    chosen = np.ones((len(leads), samples), bool)
+    if mean.provenance:
+        chosen = mean.pick(*leads).is_generated().numpy()[:, at]
+    scores = {}
+    for lead, here, *waves in zip(leads, chosen, predicted.numpy(), known.numpy(), strict=True):
+        one, other = (wave[:samples][here] for wave in waves)
+        if len(one) > 1:
+            scores[lead] = float(waveform.pearson(one, other)), float(waveform.root_mean_squared_error(one, other))
+    r, error = np.array(list(scores.values())).reshape(-1, 2).mean(0)
+    per_lead = {lead: {"r": round(one, 3), "rmse_mv": round(other, 3)} for lead, (one, other) in scores.items()}
+    return {"r": round(float(r), 3), "rmse_mv": round(float(error), 3), "per_lead": per_lead}

@@ -26,7 +26,11 @@ from ecggen.io.results import commit
 from ecggen.metrics.functional.waveform import free_leads
 from ecggen.report.build import CHAPTERS
 
-DATA = {"ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings", "bidmc": "a folder with PPGs, as BIDMC"}
+DATA = {
+    "ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings",
+    "outside": "a folder of twelve-lead recordings that are not PTB-XL",
+    "bidmc": "a folder with PPGs, as BIDMC",
+}
 """Values of a protocol's ``data``."""
 
 
@@ -38,6 +42,7 @@ class Job:
         settings: Content of the protocol file.
         where: The protocol file, for messages.
         folder: The recordings.
+        folders: All folders that were given; for ``data = "outside"``, baselines are fitted on the one with PTB-XL.
         generator: The model.
         with_baselines: Whether to score the baselines.
         limit: Largest number of scored records; 0 for the protocol's.
@@ -55,6 +60,7 @@ class Job:
     cache: Path | None
     report: Callable[[str, float], None]
     kept: Path | None = None
+    folders: tuple[Path, ...] = ()
 
 
 RENAMED = {"told": "conditions", "judge": "classifier", "pair": "ecg_text"}
@@ -98,7 +104,7 @@ def run(
     generator = opened(model, folder, settings, cache, report)
     generator = generator.with_sampling(num_steps, guidance_scale)
     about, scores = KINDS[kind](
-        Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept),
+        Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept, tuple(folders)),
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
     how = generator.sampling
@@ -116,6 +122,11 @@ def folder_for(kind: str, folders: Sequence[Path]) -> Path:
     """
     if kind not in DATA:
         raise InputError(f"the protocol's data is {kind!r}", f"one of {', '.join(DATA)} was expected")
+    if kind == "outside":
+        others = [folder for folder in folders if not (folder / DATABASE).is_file()]
+        if len(others) == 1:
+            return others[0]
+        raise InputError(f"{len(others)} of the folders are not PTB-XL", f"{DATA[kind]} was expected")
     if len(folders) == 1:
         return folders[0]
     for folder in folders:
@@ -192,9 +203,11 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(found, "records to score were expected")
     recording_of = reading(recordings, pack)
     scores = {}
-    for plain in baselines() if job.with_baselines else ():
-        job.report(plain.name, 0.0)
-        scores[plain.name] = reconstruction.score_baseline(plain, pack, protocol, rows)
+    train = _training_pack(job, pack, protocol)
+    if job.with_baselines and train is not None:
+        for plain in baselines():
+            job.report(plain.name, 0.0)
+            scores[plain.name] = reconstruction.score_baseline(plain, pack, protocol, rows, train)
     scores[generator.name] = reconstruction.score_generator(
         generator, recording_of, pack, protocol, rows, lambda share: job.report(generator.name, share)
     )
@@ -206,6 +219,14 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "patients": int(pack.index.patient.iloc[rows].nunique()),
     }
     return about, scores
+
+
+def _training_pack(job: Job, pack: data.Pack, protocol: reconstruction.Protocol) -> data.Pack | None:
+    """The records on which baselines are fitted: PTB-XL for ``data = "outside"``, None if it was not given."""
+    if protocol.data != "outside":
+        return pack
+    inside = [folder for folder in job.folders if (folder / DATABASE).is_file()]
+    return _packed(inside[0], job.generator, job.cache, job.report) if inside else None
 
 
 def _panel(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -112,24 +112,44 @@ class Beatwise(nn.Module):
         return self.network(torch.cat(inputs, 1)).float().unflatten(1, (len(INDEPENDENT_LEADS), -1)) * rms
 
     def _around(self, waves: Tensor, beats: Beats) -> Tensor:
-        """Windows (beat, channel, sample) of ``waves`` (batch, channel, time) around each beat, zero-padded."""
-        padded = F.pad(waves, (self.before, self.after))
-        windows = padded.unfold(-1, self.before + self.after, 1)
-        return windows[beats.record, :, beats.at]
+        return windows_around(waves, beats, self.before, self.after)
 
     def _joined(self, written: Tensor, beats: Beats, condition: Condition) -> Tensor:
-        """Join beats along time, weighted by the distance from their QRS."""
-        size, padded = self.before + self.after, condition.samples + self.before + self.after
-        place = torch.arange(size, device=written.device, dtype=written.dtype) - self.before
-        distance = torch.where(place < 0, -place / self.before, place / self.after)
-        fade = ((1 - distance) * 8).clamp(0, 1)
-        near = fade * ((1 - distance).square() + 0.01)
-        where = (beats.record * padded + beats.at)[:, None] + torch.arange(size, device=written.device)
-        channels = torch.cat([written * near, near.expand(len(written), 1, -1), fade.expand(len(written), 1, -1)], 1)
-        sums = written.new_zeros(channels.shape[1], len(condition) * padded)
-        sums.index_add_(1, where.flatten(), channels.transpose(0, 1).flatten(1))
-        sums = sums.unflatten(1, (len(condition), padded)).transpose(0, 1)[..., self.before : -self.after]
-        return torch.cat([sums[:, :-2] / sums[:, -2:-1].clamp(min=1e-6), sums[:, -1:].clamp(max=1)], 1)
+        return join_beats(written, beats, self.before, self.after, (len(condition), condition.samples))
+
+
+def windows_around(waves: Tensor, beats: Beats, before: int, after: int) -> Tensor:
+    """Windows (beat, channel, before + after) of ``waves`` (batch, channel, time) around each QRS, zero-padded."""
+    padded = F.pad(waves, (before, after))
+    windows = padded.unfold(-1, before + after, 1)
+    return windows[beats.record, :, beats.at]
+
+
+def join_beats(written: Tensor, beats: Beats, before: int, after: int, shape: tuple[int, int]) -> Tensor:
+    """Join beats (beat, channel, before + after) along time, weighted by the distance from their QRS.
+
+    Args:
+        written: Values around each QRS.
+        beats: Their records and positions.
+        before: Samples before a QRS.
+        after: Samples from a QRS on.
+        shape: Number of records and of samples.
+
+    Returns:
+        (record, channel + 1, time): the channels, and a weight in [0, 1] that is zero where there is no beat.
+    """
+    records, samples = shape
+    size, padded = before + after, samples + before + after
+    place = torch.arange(size, device=written.device, dtype=written.dtype) - before
+    distance = torch.where(place < 0, -place / before, place / after)
+    fade = ((1 - distance) * 8).clamp(0, 1)
+    near = fade * ((1 - distance).square() + 0.01)
+    where = (beats.record * padded + beats.at)[:, None] + torch.arange(size, device=written.device)
+    channels = torch.cat([written * near, near.expand(len(written), 1, -1), fade.expand(len(written), 1, -1)], 1)
+    sums = written.new_zeros(channels.shape[1], records * padded)
+    sums.index_add_(1, where.flatten(), channels.transpose(0, 1).flatten(1))
+    sums = sums.unflatten(1, (records, padded)).transpose(0, 1)[..., before:-after]
+    return torch.cat([sums[:, :-2] / sums[:, -2:-1].clamp(min=1e-6), sums[:, -1:].clamp(max=1)], 1)
 
 
 @torch.no_grad()

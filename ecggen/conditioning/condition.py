@@ -52,15 +52,17 @@ class Condition:
     ``with_text`` and ``with_metadata`` return a copy with one more channel.
 
     Args:
-        leads: Observed leads, at any rate. The generated ECG has their rate and duration.
+        leads: Observed leads, at any rate; missing samples (NaN) are masked. The generated ECG has their rate and
+            duration.
         ppg: Photoplethysmogram: (time,), (batch, time) or (batch, 1, time), any unit; or a PPG from ``read_ppg``.
+            Missing samples (NaN) are masked.
         text: Report or diagnosis, for all records or one each. Age, sex and heart rate stated in it are used as
             metadata.
         age: Years, for all records or one each; overrides the text, as do ``sex`` and ``heart_rate``.
         sex: "M" or "F", or 0 (male) and 1 (female).
         heart_rate: Beats per minute.
         lead_mask: (batch, lead, time) or (batch, lead, 1) bool in the order of ``leads.leads``, True where observed;
-            all samples if left out.
+            all samples if left out. Missing samples are masked in any case.
         ppg_fs: Sampling rate of ``ppg`` in Hz.
         n: Number of records; inferred if left out.
         seconds: Duration; if left out, that of ``leads`` or ``ppg``, else 10 s.
@@ -174,6 +176,7 @@ class Condition:
 
         Args:
             ecg: One record for each of the condition, or one for all; its duration must be that of the condition.
+                Missing samples (NaN) are masked.
             lead_mask: (batch, lead, time) or (batch, lead, 1) bool in the order of ``ecg.leads``; all samples if left
                 out.
 
@@ -182,11 +185,13 @@ class Condition:
         """
         self._check_duration("the ECG", ecg.seconds)
         signal = self._one_each("ECGs", ecg.signal)
-        observed = torch.ones_like(signal, dtype=torch.bool) if lead_mask is None else lead_mask.expand_as(signal)
+        observed = torch.isfinite(signal)
+        if lead_mask is not None:
+            observed = observed & lead_mask.expand_as(signal)
         rows = [STANDARD_LEADS.index(lead) for lead in ecg.leads]
         leads = signal.new_zeros(len(self), len(STANDARD_LEADS), ecg.samples)
         mask = torch.zeros_like(leads, dtype=torch.bool)
-        leads[:, rows] = signal * observed
+        leads[:, rows] = torch.where(observed, signal, 0.0)
         mask[:, rows] = observed
         return self.replace(leads=leads, lead_mask=mask, fs=ecg.fs)
 
@@ -194,18 +199,19 @@ class Condition:
         """Add a photoplethysmogram.
 
         Args:
-            wave: (time,), (batch, time) or (batch, 1, time), any unit.
+            wave: (time,), (batch, time) or (batch, 1, time), any unit. Missing samples (NaN) are masked.
             fs: Sampling rate in Hz.
 
         Raises:
-            InputError: If the shape, duration or number of records does not match, or a sample is not finite.
+            InputError: If the shape, duration or number of records does not match, or no sample of a PPG is finite.
         """
         wave, fs = _waveform(wave, fs)
         self._check_duration("the PPG", wave.shape[-1] / fs)
-        if not bool(torch.isfinite(wave).all()):
-            raise InputError("the PPG holds values that are not finite", do="crop or interpolate the gap first")
-        ppg = self._one_each("PPGs", wave).contiguous()
-        return self.replace(ppg=ppg, ppg_mask=torch.ones_like(ppg, dtype=torch.bool), ppg_fs=fs)
+        observed = torch.isfinite(wave)
+        if not bool(observed.any(-1).all()):
+            raise InputError("the PPG holds values that are not finite, and no others", "a number was expected")
+        ppg = self._one_each("PPGs", torch.where(observed, wave, 0.0)).contiguous()
+        return self.replace(ppg=ppg, ppg_mask=self._one_each("PPGs", observed).contiguous(), ppg_fs=fs)
 
     def with_text(self, text: str | Sequence[str], parse: bool = True) -> Condition:
         """Add a report or diagnosis.
@@ -347,6 +353,10 @@ class Condition:
         """Leads with at least one observed sample in at least one record."""
         observed = self.lead_mask.any(-1).any(0).tolist()
         return tuple(lead for lead, given in zip(STANDARD_LEADS, observed, strict=True) if given)
+
+    def has_gaps(self) -> Tensor:
+        """Whether a lead is observed during a part of the time only, (batch,) bool."""
+        return (self.lead_mask != self.lead_mask[..., :1]).flatten(1).any(1)
 
     def describe(self) -> str:
         """The condition of the first record as text, for provenance.

@@ -16,6 +16,7 @@ from torch import Tensor
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, resample
 from ecggen.core.filters import band_pass, fit
+from ecggen.core.gaps import with_levels
 
 SLOWEST_PPG = 20.0
 """Lowest accepted sampling rate of a PPG in Hz; watches record at 25 Hz or more."""
@@ -115,9 +116,22 @@ class Preprocessor:
             samples = int(np.ceil(wave.shape[-1] * self.fs / fs - 1e-6))
             return wave.new_zeros(*wave.shape[:-1], samples), mask.new_zeros(*mask.shape[:-1], samples)
         rows = mask.any(0).any(-1)
-        resampled = resample(band_pass(wave[:, rows], fs, low, high, self.order, lowest_fs), fs, self.fs)
+        whole = _without_gaps(wave[:, rows], mask[:, rows], fs)
+        resampled = resample(band_pass(whole, fs, low, high, self.order, lowest_fs), fs, self.fs)
         result = wave.new_zeros(*wave.shape[:-1], resampled.shape[-1])
         result[:, rows] = resampled
         nearest = (torch.arange(resampled.shape[-1], device=wave.device) * fs / self.fs).round().long()
         new_mask = mask[..., nearest.clamp(max=mask.shape[-1] - 1)]
         return result * new_mask, new_mask
+
+
+def _without_gaps(wave: Tensor, mask: Tensor, fs: float) -> Tensor:
+    """``wave`` with the level on either side in gaps of partly observed channels, so that filters see no steps."""
+    partly = (mask != mask[..., :1]).any(-1)
+    if not bool(partly.any()):
+        return wave
+    filled = wave.clone()
+    for record, channel in partly.nonzero().tolist():
+        signal, observed = wave[record, channel].double().cpu().numpy(), mask[record, channel].cpu().numpy()
+        filled[record, channel] = torch.from_numpy(with_levels(signal, observed, fs)).to(wave)
+    return filled

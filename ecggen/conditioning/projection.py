@@ -27,6 +27,22 @@ def project_onto_observed(eight: Tensor, condition: Condition) -> Tensor:
         return _project(eight.float(), condition)
 
 
+def determined(lead_mask: Tensor) -> Tensor:
+    """Which of the twelve leads are observed at a sample, or follow from the observed ones by the lead laws.
+
+    Args:
+        lead_mask: (batch, 12, time) bool, as in a condition.
+
+    Returns:
+        (batch, 12, time) bool.
+    """
+    patterns, index = _patterns(lead_mask.transpose(1, 2).flatten(0, 1))
+    matrix = torch.as_tensor(LEAD_MATRIX, device=lead_mask.device)
+    rows = patterns[..., None] * matrix
+    follows = ((matrix @ torch.linalg.pinv(rows) @ rows - matrix).abs() < 1e-6).all(-1)
+    return follows[index].view(len(lead_mask), -1, len(matrix)).transpose(1, 2)
+
+
 def _project(eight: Tensor, condition: Condition) -> Tensor:
     matrix = eight.new_tensor(LEAD_MATRIX)
     mask = condition.lead_mask
@@ -34,14 +50,22 @@ def _project(eight: Tensor, condition: Condition) -> Tensor:
     observed = mask.any(-1)
     if bool((mask == observed[..., None] & mask.any(1, keepdim=True)).all()):
         # At each sample, all or none of the observed leads are given: one matrix per record is enough.
-        return eight + _pseudo_inverse(observed, matrix) @ residual
-    inverses = _pseudo_inverse(mask.transpose(1, 2).flatten(0, 1), matrix).view(len(eight), -1, *matrix.T.shape)
-    return eight + torch.einsum("btdl,blt->bdt", inverses, residual)
+        patterns, index = _patterns(observed)
+        return eight + _pseudo_inverses(patterns, matrix)[index] @ residual
+    patterns, index = _patterns(mask.transpose(1, 2).flatten(0, 1))
+    index, step = index.view(len(eight), -1), torch.zeros_like(eight)
+    for number, inverse in enumerate(_pseudo_inverses(patterns, matrix)):
+        step = torch.where((index == number)[:, None], inverse @ residual, step)
+    return eight + step
 
 
-def _pseudo_inverse(mask: Tensor, matrix: Tensor) -> Tensor:
-    """Pseudo-inverses (n, 8, 12) of the observed rows of the lead matrix, for n masks (n, 12)."""
-    codes = (mask * 2 ** torch.arange(mask.shape[1], device=mask.device)).sum(1)
-    distinct, index = torch.unique(codes, return_inverse=True)
-    patterns = distinct[:, None].bitwise_right_shift(torch.arange(mask.shape[1], device=mask.device)) % 2
-    return torch.linalg.pinv(patterns[..., None] * matrix.double()).to(matrix.dtype)[index]
+def _patterns(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct masks (pattern, 12) among ``masks`` (n, 12), and the index of each, (n,)."""
+    bits = torch.arange(masks.shape[1], device=masks.device)
+    distinct, index = torch.unique((masks * 2**bits).sum(1), return_inverse=True)
+    return distinct[:, None].bitwise_right_shift(bits) % 2, index
+
+
+def _pseudo_inverses(patterns: Tensor, matrix: Tensor) -> Tensor:
+    """Pseudo-inverses (pattern, 8, 12) of the observed rows of the lead matrix."""
+    return torch.linalg.pinv(patterns[..., None] * matrix.double()).to(matrix.dtype)

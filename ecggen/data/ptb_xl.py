@@ -58,7 +58,7 @@ class PtbXlFolder:
 
     Attributes:
         folder: Path of the folder.
-        numbers: The ``ecg_id`` of each record in it.
+        patients: The patient's identifier in the table, by the ``ecg_id`` of the record.
 
     Args:
         folder: Path of the folder; created if it does not exist.
@@ -78,13 +78,18 @@ class PtbXlFolder:
             published = Path(like) / STATEMENTS if like is not None else None
             copied = published is not None and published.is_file()
             place({self.folder / STATEMENTS: published.read_bytes() if copied and published else statement_table()})
-        self.numbers = self._complete_records()
+        self.patients = self._complete_records()
 
     def __contains__(self, number: int) -> bool:
-        return number in self.numbers
+        return number in self.patients
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.patients)
+
+    @property
+    def numbers(self) -> set[int]:
+        """The ``ecg_id`` of each record."""
+        return set(self.patients)
 
     def add(
         self, ecg: ECG, about: About | None = None, *, number: int | None = None, high: bool | None = None
@@ -105,23 +110,25 @@ class PtbXlFolder:
                 32.768 mV.
         """
         about = about or About()
-        number = max(self.numbers, default=0) + 1 if number is None else number
-        if number in self.numbers or number < 1:
+        number = max(self.patients, default=0) + 1 if number is None else number
+        if number in self.patients or number < 1:
             raise InputError(
                 f"record {number} exists already or is not a valid number", "a free number from 1 was expected"
             )
         if len(ecg) != 1:
             raise InputError(f"the ECG is a batch of {len(ecg)} records", "one was expected", "add them one by one")
         if not torch.isfinite(ecg.signal).all():
-            raise InputError("the ECG has gaps", "a number for every sample was expected", "crop it first")
+            do = "choose another format: wfdb, challenge, csv, npz or dicom"
+            raise InputError("the ECG has gaps", "a number for every sample was expected for PTB-XL", do)
         twelve, codes, unknown = ecg.to("cpu").standard(), *_statements(about.codes)
         high = ecg.fs >= LEAST_FOR_HIGH if high is None else high
         names = {kind: record_name(number, kind) for kind in RATES if high or kind == "lr"}
         for kind, name in names.items():
             self._write(twelve.resample(RATES[kind]), self.folder / name)
+        row = _row(number, ecg, about, codes, names)
         with self._table.open("ab") as table:
-            table.write(_line(_row(number, ecg, about, codes, names)))
-        self.numbers.add(number)
+            table.write(_line(row))
+        self.patients[number] = _identifier(row[COLUMNS.index("patient_id")])
         return unknown
 
     def _write(self, ecg: ECG, path: Path) -> None:
@@ -133,8 +140,8 @@ class PtbXlFolder:
         samples = np.ascontiguousarray(digital.T).tobytes()
         place({path.with_suffix(".dat"): samples, path.with_suffix(".hea"): ("\n".join(lines) + "\n").encode()})
 
-    def _complete_records(self) -> set[int]:
-        """The numbers of the complete records; rows of incomplete records and a partial last row are removed."""
+    def _complete_records(self) -> dict[int, str]:
+        """Patients of the complete records by record number; rows of incomplete records and a partial row are removed."""
         head = _line(COLUMNS)
         found = self._table.read_bytes() if self._table.is_file() else b""
         lines = found.splitlines(keepends=True)
@@ -142,11 +149,11 @@ class PtbXlFolder:
             problem = f"{self._table.name} has other columns than PTB-XL, or other line endings"
             raise InputError(problem, "a folder written by ecggen was expected", "choose another folder")
         rows = {line: _cells(line) for line in lines[1:] if line.endswith(b"\n")}
-        complete = {line: int(row["ecg_id"]) for line, row in rows.items() if row and self._is_complete(row)}
+        complete = {line: row for line, row in rows.items() if row and self._is_complete(row)}
         kept = head + b"".join(complete)
         if kept != found:
             place({self._table: kept})
-        return set(complete.values())
+        return {int(row["ecg_id"]): _identifier(row["patient_id"]) for row in complete.values()}
 
     def _is_complete(self, row: dict[str, str]) -> bool:
         """Whether the files of a row hold as many samples as their headers state."""
@@ -209,6 +216,11 @@ def _patient(patient: str) -> int:
     if re.fullmatch(r"\d{1,15}(\.0)?", patient, re.ASCII):
         return int(float(patient))
     return 10**14 + int.from_bytes(hashlib.sha256(patient.encode()).digest()[:5], "big")
+
+
+def _identifier(cell: str) -> str:
+    """A patient's identifier from its cell, which PTB-XL writes as a decimal number: 7 for ``7.0``."""
+    return cell.removesuffix(".0")
 
 
 def _text(text: str) -> str:

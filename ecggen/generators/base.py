@@ -22,17 +22,21 @@ from torch import Tensor, nn
 from ecggen.conditioning import rhythm_prior
 from ecggen.conditioning.condition import Condition, Waveform
 from ecggen.conditioning.consistency import follow_measured_rate
+from ecggen.conditioning.gaps import bridged
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.conditioning.projection import project_onto_observed
+from ecggen.conditioning.projection import determined, project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
 from ecggen.core.errors import InputError, InputWarning
 from ecggen.core.filters import fit
+from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
+from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.sampling import Noise, Sampling
 from ecggen.generators.windows import over_windows, pad
+from ecggen.io.signal_quality import signal_quality
 
 BATCH = 64
 """Maximum number of draws in one forward pass, chosen for the caches of a CPU. The result does not depend on it."""
@@ -420,8 +424,12 @@ class Generator(nn.Module, ABC):
     ) -> Reconstruction:
         """Reconstruct twelve leads from some leads, or from any condition: draws, point estimate, prediction interval.
 
+        An ``InputWarning`` is issued for leads without certain heartbeats (noise, or not an ECG).
+
         Args:
-            given: The recorded leads, at any rate and length; or a condition. Both may be a batch.
+            given: The recorded leads, at any rate and length; or a condition. Both may be a batch. In leads, missing
+                samples are NaN: gaps of at most 0.03 s are interpolated, longer ones are generated, and
+                ``Reconstruction.notes`` says which (``ecggen.conditioning.gaps``).
             text: Report or diagnosis, as in ``generate``.
             age: Years.
             sex: "M" or "F".
@@ -436,7 +444,8 @@ class Generator(nn.Module, ABC):
             progress: Callback that receives the fraction done.
 
         Raises:
-            InputError: If a value is out of range, or text or metadata are given in addition to a condition.
+            InputError: If a value is out of range, text or metadata are given in addition to a condition, or too little
+                is left of a recording with gaps.
 
         Example:
             >>> from ecggen.core.simulate import simulate
@@ -458,7 +467,10 @@ class Generator(nn.Module, ABC):
                 raise InputError(found, "one of them was expected", "put all of it into the condition")
             condition = given
         else:
-            condition, notes = follow_measured_rate(Condition(given, **known), self.preprocessor)
+            whole, notes_on_gaps = bridged(given)
+            _warn_of_noise(whole)
+            condition, notes = follow_measured_rate(Condition(whole, **known), self.preprocessor)
+            notes = [*notes_on_gaps, *notes]
         generator = self.with_sampling(num_steps, guidance_scale)
         found = generator._reconstruct(condition, num_draws, level, seed, keep_draws, progress)
         return replace(found, notes=tuple(notes))
@@ -497,7 +509,9 @@ class Generator(nn.Module, ABC):
         eight, below, above, *kept = over_windows(prepared, self.preprocessor, summarise, progress)
         mean = self._twelve_leads(eight, condition, seed)
         # Resampling may overshoot, so that an end of the interval would cross the point estimate.
-        widths = self._resampled(below, condition).clamp(max=0), self._resampled(above, condition).clamp(min=0)
+        widths = [self._resampled(below, condition).clamp(max=0), self._resampled(above, condition).clamp(min=0)]
+        if bool(condition.has_gaps().any()):
+            widths = [width.masked_fill(determined(condition.lead_mask).cpu(), 0.0) for width in widths]
         edges = [ECG(mean.signal + width, mean.leads, mean.fs, mean.provenance) for width in widths]
         single = None
         if keep_draws:
@@ -537,8 +551,8 @@ class Generator(nn.Module, ABC):
                 center = deterministic.repeat_interleave(draws, 0)
                 inflation = by_observed(self.ensemble_inflation, part).to(self.device)
                 eight = center + inflation.repeat_interleave(draws, 0) * (eight - center)
-                deterministic = project_onto_observed(deterministic, part).cpu()[..., : window.samples]
-            yield Draws(project_onto_observed(eight, part.repeat(draws)).cpu()[..., : window.samples], deterministic)
+                deterministic = _fitted(deterministic, part, window.samples)
+            yield Draws(_fitted(eight, part.repeat(draws), window.samples), deterministic)
 
     def _resampled(self, wave: Tensor, condition: Condition) -> Tensor:
         """Resample ``wave`` from the model's rate to the rate and length of the condition."""
@@ -556,23 +570,50 @@ class Generator(nn.Module, ABC):
     def _twelve_leads(self, eight: Tensor, condition: Condition, seed: int) -> ECG:
         """Twelve leads at the condition's rate with provenance; observed leads are returned unchanged."""
         condition = condition.to("cpu")
-        eight = project_onto_observed(self._resampled(eight, condition), condition)
+        eight = continue_into_gaps(self._resampled(eight, condition), condition, baseline=True)
         signal = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ eight
-        recorded = condition.observed_leads()
-        determined = determined_by(recorded)
+        generated, parts = _generated(condition)
         provenance = Provenance(
-            recorded=recorded,
-            generated=tuple(lead for lead in STANDARD_LEADS if lead not in determined),
+            recorded=condition.observed_leads(),
+            generated=generated,
             model=self.name + self._sampling_description(condition),
             seed=seed,
             condition=condition.describe(),
+            parts=parts,
         )
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
+
+
+def _fitted(eight: Tensor, condition: Condition, samples: int) -> Tensor:
+    """Project onto the observed leads, match partly observed leads to their observed parts, and crop to ``samples``."""
+    own, eight = condition.during(0, samples), project_onto_observed(eight, condition)[..., :samples]
+    if bool(own.has_gaps().any()):
+        eight = continue_into_gaps(match_beats(eight, own), own, baseline=False)
+    return eight.cpu()
 
 
 def independent_leads(ecg: ECG) -> ECG:
     """The eight independent leads of a twelve-lead ECG, as expected by ``Generator.loss``."""
     return ecg.standard().pick(*INDEPENDENT_LEADS)
+
+
+def _generated(condition: Condition) -> tuple[tuple[str, ...], tuple[tuple[str, float, float], ...]]:
+    """Leads that are generated completely or in part, and the generated parts of the latter, as in ``Provenance``."""
+    if not bool(condition.has_gaps().any()):
+        known = determined_by(condition.observed_leads())
+        return tuple(lead for lead in STANDARD_LEADS if lead not in known), ()
+    rows = (~determined(condition.lead_mask)).any(0).cpu().numpy()  # in any record
+    generated = {lead: row for lead, row in zip(STANDARD_LEADS, rows, strict=True) if row.any()}
+    parts = [(lead, part) for lead, row in generated.items() if not row.all() for part in runs(row)]
+    return tuple(generated), tuple((lead, first / condition.fs, last / condition.fs) for lead, (first, last) in parts)
+
+
+def _warn_of_noise(ecg: ECG) -> None:
+    """Issue an ``InputWarning`` for each record that shows no certain heartbeats in any lead."""
+    for record in range(len(ecg)):
+        if not signal_quality(ecg[record]).is_ecg:
+            which = f"record {record}" if len(ecg) > 1 else "the ECG"
+            warnings.warn(f"{which} shows no certain heartbeats: is it noise?", InputWarning, stacklevel=3)
 
 
 def _rename_buffers(_: nn.Module, state_dict: dict[str, Tensor], prefix: str, __: Any) -> None:

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
-from ecggen.core.ecg import LEAD_MATRIX
+from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
 
-MAX_OBSERVED = 3
+CALIBRATED = ((), ("I",), ("I", "II"), ("II", "V1", "V5"))
+"""Observed leads during calibration, by the number of independent leads."""
+
+MAX_OBSERVED = len(CALIBRATED) - 1
 """Number of independent observed leads from which on calibration does not change."""
 
 
@@ -19,8 +22,24 @@ def num_observed(condition: Condition) -> Tensor:
 
 
 def by_observed(table: Tensor, condition: Condition) -> Tensor:
-    """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1)."""
-    return table.cpu()[num_observed(condition).clamp(max=MAX_OBSERVED)][..., None]
+    """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1).
+
+    A lead that was observed in the calibration of a row has no value there. If a record has gaps, such a lead may be
+    generated in part; it then has the value of the last row before in whose calibration it was not observed.
+    """
+    rows = num_observed(condition).clamp(max=MAX_OBSERVED)
+    values, whole = table.cpu()[rows], _of_generated(table.cpu())[rows]
+    return torch.where(condition.has_gaps().cpu()[:, None], whole, values)[..., None]
+
+
+def _of_generated(table: Tensor) -> Tensor:
+    """``table`` (row, lead) with the value of the previous row where a lead was observed in the calibration."""
+    names = STANDARD_LEADS if table.shape[1] == len(STANDARD_LEADS) else INDEPENDENT_LEADS
+    rows = [table[0]]
+    for leads, row in zip(CALIBRATED[1:], table[1:], strict=True):
+        observed = torch.tensor([lead in determined_by(leads) for lead in names])
+        rows.append(torch.where(observed, rows[-1], row))
+    return torch.stack(rows)
 
 
 def plotting_positions(level: float, draws: int) -> Tensor:

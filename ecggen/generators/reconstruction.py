@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from ecggen.core.ecg import ECG
 
 
@@ -12,7 +14,7 @@ class LeadInterval:
     """Width of the prediction interval of a lead.
 
     Attributes:
-        half_width: Half of the mean width over time in mV.
+        half_width: Half of the mean width over the generated samples in mV.
         peak_to_peak: Peak-to-peak amplitude of the point estimate in mV, for comparison.
     """
 
@@ -27,7 +29,7 @@ class Reconstruction:
     Attributes:
         mean: Point estimate: the mean of the draws, combined with the deterministic prediction of the generator if it
             has one. Recorded leads are returned unchanged.
-        lower: Lower end of the prediction interval; equal to ``mean`` in recorded and derived leads.
+        lower: Lower end of the prediction interval; equal to ``mean`` in recorded and derived samples.
         upper: Upper end of the prediction interval.
         level: Nominal coverage of the interval.
         num_draws: Number of draws per record.
@@ -49,11 +51,12 @@ class Reconstruction:
         Args:
             record: Index of the record in the batch.
         """
-        generated = self.mean.provenance.generated if self.mean.provenance else self.mean.leads
-        signal, width = self.mean.signal[record], (self.upper.signal - self.lower.signal)[record].mean(-1) / 2
+        signal, width = self.mean.signal[record], (self.upper.signal - self.lower.signal)[record] / 2
+        everything = torch.ones_like(signal, dtype=torch.bool)
+        generated = self.mean.is_generated() if self.mean.provenance else everything
         peak_to_peak = signal.amax(-1) - signal.amin(-1)
         return {
-            lead: LeadInterval(float(width[row]), float(peak_to_peak[row]))
+            lead: LeadInterval(float(width[row, generated[row]].mean()), float(peak_to_peak[row]))
             for row, lead in enumerate(self.mean.leads)
-            if lead in generated
+            if generated[row].any()
         }

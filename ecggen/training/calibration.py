@@ -26,6 +26,7 @@ from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
+from ecggen.generators.intervals import CALIBRATED
 from ecggen.generators.sampling import Noise
 from ecggen.networks import storage
 from ecggen.training.masking import Masking
@@ -36,7 +37,7 @@ MIN_PATIENTS = 50
 """Minimum number of patients with a word in their reports for the word to be stored in a checkpoint."""
 INFLATION_RANGE = (0.5, 2.5)
 """Range of the ensemble inflation."""
-GIVEN = ("", "I", "I II", "II V1 V5")
+GIVEN = tuple(map(" ".join, CALIBRATED))
 """Observed leads during calibration, by the number of independent leads; without leads, a PPG is given."""
 
 

@@ -1,8 +1,8 @@
 """Plot of an ECG on standard paper, in true millimetres.
 
-Recorded and derived leads are drawn in black. Generated leads have another colour and a prediction interval, and
-their page is marked SYNTHETIC. The steps are: display filter, selection of the segment, layout of the strips, and
-drawing of each strip.
+Recorded and derived leads are drawn in black. Generated leads, and generated parts of a recorded lead, have another
+colour and a prediction interval, and their page is marked SYNTHETIC. The steps are: display filter, selection of the
+segment, layout of the strips, and drawing of each strip.
 """
 
 from __future__ import annotations
@@ -157,9 +157,11 @@ def draw(
     figure, axes = blank_page(width, height)
     for row, y in enumerate(baselines):
         _pulse(axes, row, left, y, speed, gain)
-    real = in_ink(ecg.leads, ecg.provenance)
+    generated = _generated(ecg)[:, round(start * ecg.fs) :]
     for strip, (x, y) in zip(strips, curves, strict=True):
-        _draw_strip(axes, strip, left + x, baselines[strip.row], y, generated=strip.lead not in real)
+        first = round(strip.start * ecg.fs)
+        marked = generated[ecg.leads.index(strip.lead), first : first + y.shape[-1]]
+        _draw_strip(axes, strip, left + x, baselines[strip.row], y, marked)
     settings = [f"{speed:g} mm/s", f"{gain:g} mm/mV", _filter_text(display_filter, ecg.fs)]
     settings += [f"{ecg.fs:g} Hz", f"{start:.1f}–{start + seconds:.1f} s"]
     if any(strip.at > strip.start for strip in strips):
@@ -215,6 +217,19 @@ def in_ink(leads: tuple[str, ...], provenance: Provenance | None) -> tuple[str, 
         return leads
     known = determined_by(provenance.recorded)
     return tuple(lead for lead in leads if lead in known and lead not in provenance.generated)
+
+
+def _generated(ecg: ECG) -> np.ndarray:
+    """Which samples are drawn as generated, (lead, time) bool."""
+    real, at = in_ink(ecg.leads, ecg.provenance), ecg.is_generated().numpy()
+    partly = in_part(ecg.leads, ecg.provenance)
+    return at | np.array([[lead not in real and lead not in partly] for lead in ecg.leads])
+
+
+def in_part(leads: tuple[str, ...], provenance: Provenance | None) -> tuple[str, ...]:
+    """The leads of which a part was generated."""
+    partly = {lead for lead, _, _ in provenance.parts} if provenance else set()
+    return tuple(lead for lead in leads if lead in partly)
 
 
 def abbreviated(leads: tuple[str, ...]) -> str:
@@ -356,18 +371,34 @@ def _pulse(axes: Axes, row: int, left: float, y: float, speed: float, gain: floa
     line(axes, x, y + gain * np.array([0, 0, 1, 1, 0, 0]), INK, gid=f"pulse-{row + 1}")
 
 
-def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, baseline: float, y: np.ndarray, *, generated: bool) -> None:
-    """Draw one strip at ``x`` mm; ``y`` is signal and interval of its lead (3, time), in mm from ``baseline``."""
-    color, gid = GENERATED if generated else INK, f"{'rhythm-' if strip.rhythm else ''}{strip.lead}"
+def _draw_strip(axes: Axes, strip: Strip, x: np.ndarray, baseline: float, y: np.ndarray, generated: np.ndarray) -> None:
+    """Draw one strip at ``x`` mm.
+
+    Args:
+        axes: The page.
+        strip: The strip.
+        x: (time,) mm.
+        baseline: Height of its baseline in mm.
+        y: Signal and interval of its lead (3, time), in mm from ``baseline``.
+        generated: (time,) bool, True where the signal is generated.
+    """
+    whole, gid = bool(generated.all()), f"{'rhythm-' if strip.rhythm else ''}{strip.lead}"
+    color = GENERATED if whole else INK
     mean, lower, upper = baseline + y
     if np.nanmax(np.abs(upper - lower), initial=0) > EYE:
-        interval(axes, x, lower, upper, color, gid=f"band-{gid}")
-    line(axes, x, mean, color, gid=f"lead-{gid}")
+        mixed = generated.any() and not whole
+        low, high = (np.where(generated, edge, np.nan) if mixed else edge for edge in (lower, upper))
+        interval(axes, x, low, high, GENERATED if mixed else color, gid=f"band-{gid}")
+    line(axes, x, mean if whole else np.where(generated, np.nan, mean), color, gid=f"lead-{gid}")
+    if generated.any() and not whole:
+        # From the last sample before a generated part to the first one after it, so that the trace is not broken.
+        reach = np.convolve(generated, [1, 1, 1], "same") > 0
+        line(axes, x, np.where(reach, mean, np.nan), GENERATED, gid=f"generated-{gid}")
     if strip.at > 0:
         parting(axes, x[0], baseline)
     # The name moves up if the trace takes its place. Italics mark generated leads in print without colour.
     above = np.clip(np.nanmax(y[0, x < x[0] + 8], initial=0) + 1, *NAME)
-    write_name(axes, x[0] + 1, baseline + float(above), strip.name, color, italic=generated)
+    write_name(axes, x[0] + 1, baseline + float(above), strip.name, color, italic=bool(generated.any()))
 
 
 def _head(axes: Axes, title: str, ecg: ECG, interval_text: str) -> None:
@@ -386,7 +417,11 @@ def _head(axes: Axes, title: str, ecg: ECG, interval_text: str) -> None:
 
 def _extent_text(leads: tuple[str, ...], origin: Provenance) -> str:
     """How many of the leads on the page are generated; none if only recorded leads of a reconstruction are drawn."""
-    generated = len(leads) - len(in_ink(leads, origin))
+    partly = len(in_part(leads, origin))
+    generated = len(leads) - len(in_ink(leads, origin)) - partly
+    if partly:
+        whole = f"{generated} leads generated, " if generated else ""
+        return f"{whole}{partly} of {len(leads)} leads generated in part — not for diagnosis"
     some = f"{generated} of {len(leads)} leads generated" if generated else "other leads generated"
     return f"{'all leads generated' if generated == len(leads) else some} — not for diagnosis"
 
@@ -396,10 +431,12 @@ def _origins(leads: tuple[str, ...], origin: Provenance, interval_text: str) -> 
     real = in_ink(leads, origin)
     recorded = tuple(lead for lead in real if lead in origin.recorded)
     derived = tuple(lead for lead in real if lead not in recorded)
-    generated = tuple(lead for lead in leads if lead not in real)
+    partly = in_part(leads, origin)
+    generated = tuple(lead for lead in leads if lead not in real and lead not in partly)
     groups = (
         (recorded, f"recorded: {abbreviated(recorded)}", INK, False),
         (derived, f"derived exactly: {abbreviated(derived)}", INK, False),
+        (partly, f"generated in part: {abbreviated(partly)}{interval_text}", GENERATED, bool(interval_text)),
         (generated, f"generated: {abbreviated(generated)}{interval_text}", GENERATED, bool(interval_text)),
     )
     return [(text, color, has_interval) for group, text, color, has_interval in groups if group]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,7 +270,7 @@ def save(figure: Figure, path: str | Path, overwrite: bool = False) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}", do="create it first")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists", do="choose another name, or pass overwrite=True")
+        raise InputError(f"{path} exists", do=f"choose another name, or pass {argument(overwrite=True)}")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _print(figure, unfinished, path.suffix.lower()[1:])
