@@ -20,6 +20,7 @@ from ecggen.cli.convert import convert
 from ecggen.cli.evaluate import evaluate
 from ecggen.cli.generate import generate
 from ecggen.cli.info import info
+from ecggen.cli.options import of_command
 from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.report import report
@@ -28,7 +29,7 @@ from ecggen.cli.train_evaluator import train_evaluator
 from ecggen.cli.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.cli.turing import turing
-from ecggen.core.errors import InputError, InputWarning
+from ecggen.core.errors import InputError, InputWarning, spelled
 
 app = typer.Typer(
     name="ecggen",
@@ -58,7 +59,8 @@ for command in (
 
 
 @app.callback()
-def _version(
+def _before_a_command(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and exit."),
 ) -> None:
     if version:
@@ -66,6 +68,7 @@ def _version(
 
         print(f"ecggen {__version__}")
         raise typer.Exit
+    context.with_resource(spelled(of_command(context)))
 
 
 RENAMED = {

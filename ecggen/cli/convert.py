@@ -13,7 +13,21 @@ from typer import Argument, Option
 
 from ecggen.cli import console
 from ecggen.cli.jobs.conversion import TABLE, Job, Options, Summary, convert_recording, lost_metadata
-from ecggen.cli.options import Json, Leads, Overwrite, Personal, Rate, Record, Resume, Seconds, Start, Unit, named_leads
+from ecggen.cli.options import (
+    Baseline,
+    Gain,
+    Json,
+    Leads,
+    Overwrite,
+    Personal,
+    Rate,
+    Record,
+    Resume,
+    Seconds,
+    Start,
+    Unit,
+    named_leads,
+)
 from ecggen.core.errors import InputError
 
 MOST_LINES = 8
@@ -45,6 +59,8 @@ def convert(
     leads: Leads = None,
     fs: Rate = None,
     unit: Unit = None,
+    gain: Gain = None,
+    baseline: Baseline = None,
     start: Start = 0.0,
     seconds: Seconds = None,
     resample: Annotated[float | None, Option(help="New sampling rate in Hz, with an anti-aliasing filter.")] = None,
@@ -59,7 +75,8 @@ def convert(
     of patients and devices, dates, free text) are removed unless --personal is given. An output folder holds
     convert.csv with one line per recording.
     """
-    options = Options(format_ or "wfdb", named_leads(leads), fs, unit, start, seconds, resample, personal)
+    scale = (fs, unit, gain, baseline)
+    options = Options(format_ or "wfdb", named_leads(leads), *scale, start, seconds, resample, personal)
     if _is_one(source, out, format_, record):
         if resume:
             raise InputError("--resume was given for one recording", "a folder was expected")
@@ -95,10 +112,12 @@ def _is_one(source: Path, out: Path, format_: str | None, record: str | None) ->
 def _convert_one(
     source: Path, record: str | None, options: Options, out: Path, overwrite: bool
 ) -> tuple[Converted, list[str]]:
+    from ecggen.cli.jobs.measuring import measure
     from ecggen.io import write
 
     new = convert_recording(source, record, options)
-    written = write(new.ecg, out, overwrite=overwrite, about=new.about)
+    about = replace(new.about, measured=measure(new.ecg, out.suffix))
+    written = write(new.ecg, out, overwrite=overwrite, about=about)
     new = replace(new, changes=(*new.changes, *lost_metadata(out, new.about)))
     return new, [str(path) for path in written]
 
@@ -124,6 +143,7 @@ def as_text(summary: Summary, out: Path) -> str:
 
     before = f", {summary.already} of them earlier" if summary.already else ""
     lines = [f"{summary.converted} recordings converted{before}, {summary.refused.total()} refused; see {out / TABLE}"]
+    lines += [f"  {sentence}" for sentence in patient_lines(summary.patients)]
     for title, counts in (
         ("changed", summary.changes),
         ("doubt", summary.doubts),
@@ -135,6 +155,28 @@ def as_text(summary: Summary, out: Path) -> str:
         if len(merged) > MOST_LINES:
             lines.append(f"  {title:11} and {len(merged) - MOST_LINES} more messages")
     return "\n".join(lines)
+
+
+def patient_lines(patients: Mapping[str, int]) -> list[str]:
+    """Sentences on the patients of a folder with folds; empty without one.
+
+    Example:
+        >>> patient_lines({"patients": 2, "records": 3, "without_a_number": 1, "earlier_unreadable": 0})
+        ['2 patients in 3 records; 1 without a number of the patient counts as a patient of its own']
+    """
+    if not patients:
+        return []
+    own, lost = patients["without_a_number"], patients["earlier_unreadable"]
+    text = f"{_counted(patients['patients'], 'patient')} in {_counted(patients['records'], 'record')}"
+    if own:
+        text += f"; {own} without a number of the patient count{'s' * (own == 1)} as "
+        text += "a patient of its own" if own == 1 else "patients of their own"
+    unknown = f"{lost} earlier recordings cannot be read any more: their patients are not recognised in others"
+    return [text, *([unknown] if lost else [])]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def merge_counts(counts: Mapping[str, int]) -> list[tuple[str, int]]:

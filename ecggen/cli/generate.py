@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
+from ecggen.cli.jobs import findings
 from ecggen.cli.jobs.generation import COLUMNS, SAMPLED, Folder, Job, plot_first_records, write_records
 from ecggen.cli.jobs.prompts import prior_notes, truncation_notes
 from ecggen.cli.options import (
@@ -131,6 +132,7 @@ def summary(rows: Sequence[dict[str, str]], plots: Sequence[str]) -> dict[str, A
         "last": rows[-1]["file"] if rows else None,
         "plots": list(plots),
         "heart_rate": heart_rate_summary(rates("heart_rate"), rates("heart_rate_measured")),
+        "criteria": findings.summary(rows),
     }
 
 
@@ -144,6 +146,7 @@ def as_text(about: dict[str, Any], job: Job, out: Path) -> str:
         f"Hz: {' … '.join(ends) or 'none'} in {out}",
         *_request_lines(about, job, 5),
         f"heart rate: {_rate_as_text(about['heart_rate'])}",
+        *_first(findings.as_lines(about["criteria"]), 8),
         *(["plots:     " + ", ".join(about["plots"])] if about["plots"] else []),
     ]
     return "\n".join(lines)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecggen.cli import console
+from ecggen.cli.jobs import overview
 from ecggen.cli.jobs.results import rounded
-from ecggen.cli.options import File, Json, Leads, Rate, Record, Unit, named_leads
+from ecggen.cli.options import Baseline, File, Gain, Json, Leads, Rate, Record, Unit, named_leads
 
 if TYPE_CHECKING:
     from ecggen.io import Reading
@@ -15,27 +16,38 @@ if TYPE_CHECKING:
 
 
 def info(
-    file: File, record: Record = None, leads: Leads = None, fs: Rate = None, unit: Unit = None, as_json: Json = False
+    file: File,
+    record: Record = None,
+    leads: Leads = None,
+    fs: Rate = None,
+    unit: Unit = None,
+    gain: Gain = None,
+    baseline: Baseline = None,
+    as_json: Json = False,
 ) -> None:
     """Print the content of a recording, and doubts about its quality.
 
     Content: format, leads, sampling rate, duration, amplitudes, patient, and generated leads. Checks: gaps, clipping,
-    flat parts, violations of the lead laws, exchanged electrodes, and metadata that identify the patient.
+    flat parts, violations of the lead laws, exchanged electrodes, and metadata that identify the patient. If the leads
+    cannot be read without a further option, the channels of the file are listed.
     """
     from ecggen.core.errors import InputError
     from ecggen.io import contents, reading
     from ecggen.io.inspection import inspect
 
     names = contents(file)
-    options = {"leads": named_leads(leads), "fs": fs, "unit": unit, "check": False, "gaps": True}
+    options = {"leads": named_leads(leads), "fs": fs, "unit": unit, "gain": gain, "baseline": baseline}
+    options |= {"check": False, "gaps": True, "excerpt": True}
     try:
         read = reading(file, record=record, **options)
     except InputError as error:
-        if ppg := _ppg(file, record, fs):
+        if leads is None and (ppg := _ppg(file, record, fs)):
             ppg["leads"] = error.found
             _print(file, as_json, ppg, _ppg_as_text(ppg))
             return
         if record is not None or not names:
+            if about := overview.overview(file, record, fs):
+                _print(file, as_json, about, overview.as_text(about))
             raise
         read = reading(file, record=names[0], **options)
     about = describe(read, inspect(read.ecg[0]), names)
@@ -59,7 +71,7 @@ def _ppg(file: Path, record: str | None, fs: float | None) -> dict[str, Any] | N
         ppg = read_ppg(file, record=record, fs=fs)
     except InputError:
         return None
-    rate = heart_rate(pulse_rises(ppg.wave.numpy(), ppg.fs))
+    rate = heart_rate(pulse_rises(ppg.longest_part.numpy(), ppg.fs))
     return {"ppg": ppg.origin, "fs": ppg.fs, "seconds": ppg.seconds, "pulse": rounded(rate), "notes": list(ppg.notes)}
 
 
@@ -88,6 +100,7 @@ def describe(read: Reading, inspection: Inspection, names: list[str]) -> dict[st
         "fs": ecg.fs,
         "samples": ecg.samples,
         "seconds": ecg.seconds,
+        "recording_seconds": read.lasts,
         "unit": "mV",
         "range_mv": {
             lead: (round(float(np.nanmin(wave)), 4), round(float(np.nanmax(wave)), 4)) if any_value else None
@@ -109,7 +122,9 @@ def as_text(read: Reading, about: dict[str, Any]) -> str:
     from ecggen.io.metadata import PERSONAL
 
     ecg = read.ecg
-    lines = [f"{about['format']}; {', '.join(ecg.leads)}; {ecg.seconds:g} s at {ecg.fs:g} Hz, in mV"]
+    lines = [f"{about['format']}; {', '.join(ecg.leads)}; {read.lasts:g} s at {ecg.fs:g} Hz, in mV"]
+    if ecg.seconds < read.lasts - 1 / ecg.fs:
+        lines.append(f"the recording is long: what follows is of its first {ecg.seconds:g} s")
     if about["recordings"]:
         lines.append(
             f"recordings: {_some(about['recordings'])}; the values below are of one of them (select it with --record)"
@@ -117,8 +132,7 @@ def as_text(read: Reading, about: dict[str, Any]) -> str:
     for lead, span in about["range_mv"].items():
         lines.append(f"  {lead:4} {span[0]:7.3f} to {span[1]:6.3f} mV" if span else f"  {lead:4} no values")
     lines.append(f"lead laws: maximum residual {about['law_residual_mv'] * 1000:.1f} µV")
-    if about["heart_rate"] is not None:
-        lines.append(f"heart rate: {about['heart_rate']:.0f} per minute")
+    lines.append(_heart_rate(about))
     metadata = [f"{about['age']:g} years" if about["age"] is not None else "", about["sex"] or "", *about["codes"]]
     if any(metadata):
         lines.append(f"patient: {', '.join(filter(None, metadata))}")
@@ -130,6 +144,15 @@ def as_text(read: Reading, about: dict[str, Any]) -> str:
     return "\n".join(
         [*lines, *(f"doubt: {doubt}" for doubt in about["doubts"])] + (["no doubts"] * (not about["doubts"]))
     )
+
+
+def _heart_rate(about: dict[str, Any]) -> str:
+    """The heart rate, and in which part of the recording beats are certain if not in all of it."""
+    if about["heart_rate"] is None:
+        return "heart rate: not certain"
+    certain = about["certain_share"]
+    where = f" (beats are certain in {certain:.0%} of the recording)" if certain < 0.995 else ""
+    return f"heart rate: {about['heart_rate']:.0f} per minute{where}"
 
 
 def _some(names: list[str]) -> str:

@@ -1,17 +1,21 @@
 """Options that several commands share: the recording, text and metadata of the condition, sampling and output.
 
-Options supply what a file does not state, such as its sampling rate. Leads are selected by name.
+Options supply what a file does not state, such as its sampling rate. Leads are selected by name. Messages name an
+argument as an option of the running command (``--fs 500`` instead of ``fs=500``), so that they never name one that it
+lacks: for such an option they name a command that has it, because a recording can be converted first.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
-from ecggen.core.errors import InputError
+from ecggen.core.errors import InputError, argument
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
@@ -29,16 +33,27 @@ Record = Annotated[
 Leads = Annotated[
     str | None,
     Option(
-        help="Leads to use, e.g. I or II,V1,V5 (default: all in the file). "
-        "If the file does not name its channels: their names."
+        help="Leads to use, e.g. I or II,V1,V5 (default: all in the file). II=ECG or II=2 is the channel of that name "
+        "or number, read as lead II. If the file does not name its channels: their names in order, - to omit one."
     ),
+]
+TruthLeads = Annotated[
+    str | None,
+    Option(help="Leads to use of the recording in --truth; II=ECG or II=2 is the channel of that name or number."),
 ]
 Rate = Annotated[float | None, Option("--fs", help="Sampling rate in Hz, if the file does not state it.")]
 Unit = Annotated[str | None, Option(help="mV, uV or V, if the file does not state it.")]
+Gain = Annotated[
+    float | None, Option(help="Counts per mV (or per --unit), if the values are counts of a converter, e.g. 200.")
+]
+Baseline = Annotated[float | None, Option(help="Count at 0 mV, with --gain (default: 0).")]
 Start = Annotated[float, Option(help="Start of the part to use, in seconds.")]
 Seconds = Annotated[float | None, Option(help="Duration of the part to use, in seconds (default: to the end).")]
 Contradiction = Annotated[
     bool, Option("--allow-contradiction", help="Continue if the leads violate Einthoven's law (III = II − I).")
+]
+Noise = Annotated[
+    bool, Option("--allow-noise", help="Continue if no lead shows certain heartbeats (noise, or not an ECG).")
 ]
 Text = Annotated[str | None, Option(help="Findings in words, e.g. 'atrial fibrillation, 74-year-old woman, 130 bpm'.")]
 Age = Annotated[float | None, Option(help="Age in years.")]
@@ -78,6 +93,9 @@ Set = Annotated[
     list[str] | None, Option("--set", help="Override a value of the config, e.g. --set training.epochs=3; repeatable.")
 ]
 
+ELSEWHERE = {"convert": "ecggen convert IN OUT.hea", "translate": "ecggen translate FILE --out OUT"}
+"""Commands whose options are named if the running command lacks an option, as they are typed."""
+
 
 def open_recording(
     file: Path,
@@ -89,6 +107,9 @@ def open_recording(
     allow_contradiction: bool = False,
     check: bool = True,
     record: str | None = None,
+    gain: float | None = None,
+    baseline: float | None = None,
+    gaps: bool = False,
 ) -> ECG:
     """Read the only recording in ``file``, with the selected leads; the quality check covers these leads only."""
     from ecggen.io import read
@@ -99,13 +120,17 @@ def open_recording(
         fs=fs,
         unit=unit,
         leads=named_leads(leads),
+        gain=gain,
+        baseline=baseline,
         start=start,
         seconds=seconds,
         check=check,
         allow_contradiction=allow_contradiction,
+        gaps=gaps,
     )
     if len(ecg) != 1:
-        raise InputError(f"{file} holds {len(ecg)} records", "one was expected", "select one with --record")
+        do = f"select one, e.g. {argument(record='1')}"
+        raise InputError(f"{file} holds {len(ecg)} records", "one was expected", do)
     return ecg
 
 
@@ -130,10 +155,59 @@ def suffixes_of(names: str) -> list[str]:
 
 
 def named_leads(leads: str | None) -> tuple[str, ...] | None:
-    """Lead names in an option, separated by commas or spaces.
+    """Lead names in an option, separated by commas or spaces; names of channels may hold spaces.
 
     Example:
-        >>> named_leads("II, V1")
-        ('II', 'V1')
+        >>> named_leads("II, V1"), named_leads("II=ECG 1, V1")
+        (('II', 'V1'), ('II=ECG 1', 'V1'))
     """
-    return None if leads is None else tuple(name for name in re.split(r"[,\s]+", leads) if name)
+    separator = r"\s*,\s*" if "=" in (leads or "") else r"[,\s]+"
+    return None if leads is None else tuple(name for name in re.split(separator, leads.strip()) if name)
+
+
+def of_command(context: Context) -> Callable[[Mapping[str, object]], str]:
+    """The spelling of arguments for the command that ``context``, that of the whole command line, has invoked."""
+    options = {name: options_of(context.command, name) for name in (context.invoked_subcommand or "", *ELSEWHERE)}
+    return lambda values: spell(values, options)
+
+
+def of_truth(context: Context, **options: str) -> Callable[[Mapping[str, object]], str]:
+    """The spelling of arguments for the recording in ``--truth`` of a command, which has ``options`` of its own."""
+    every = {"": options, "convert": options_of(context.find_root().command, "convert")}
+    return lambda values: spell(values, every)
+
+
+def spell(values: Mapping[str, object], options: Mapping[str, Mapping[str, str]]) -> str:
+    """Arguments as options.
+
+    Args:
+        values: Value of each argument; None for the option without a value.
+        options: Option of each argument, for the running command and then for others that may be named.
+
+    Returns:
+        "" if no command has all of the options.
+
+    Example:
+        >>> options = {"plot": {"fs": "--fs"}, "convert": {"fs": "--fs", "seconds": "--seconds"}}
+        >>> spell({"fs": 500.0}, options), spell({"seconds": 10}, options)
+        ('--fs 500', 'ecggen convert IN OUT.hea --seconds 10')
+    """
+    for at, (command, known) in enumerate(options.items()):
+        if values.keys() <= known.keys():
+            words = " ".join(_words(known[name], value) for name, value in values.items())
+            return f"{ELSEWHERE[command]} {words}" if at else words
+    return ""
+
+
+def options_of(commands: object, name: str) -> dict[str, str]:
+    """Option of each argument of a command in the group ``commands``."""
+    found = getattr(commands, "commands", {}).get(name)
+    parameters = found.params if found else []
+    return {one.name: one.opts[0] for one in parameters if one.name and one.opts and one.opts[0].startswith("-")}
+
+
+def _words(option: str, value: object) -> str:
+    if value is None or value is True:
+        return option
+    text = shlex.quote(f"{value:.10g}" if isinstance(value, float) else str(value))
+    return f"{option}={text}" if text.startswith("-") else f"{option} {text}"

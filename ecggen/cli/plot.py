@@ -22,7 +22,7 @@ def plot(
     layout: Annotated[str, Option(help="3x4 (with a rhythm strip) or 12x1.")] = "3x4",
     cabrera: Annotated[bool, Option("--cabrera", help="Limb leads in Cabrera's order.")] = False,
     speed: Annotated[float, Option(help="Paper speed in mm/s.")] = 25,
-    gain: Annotated[float, Option(help="Gain in mm/mV.")] = 10,
+    paper_gain: Annotated[float, Option("--gain", help="Gain in mm/mV.")] = 10,
     raw: Annotated[bool, Option("--raw", help="Plot without the 0.5–40 Hz filter.")] = False,
     allow_contradiction: Contradiction = False,
     overwrite: Overwrite = False,
@@ -38,7 +38,7 @@ def plot(
         layout=layout,
         cabrera=cabrera,
         speed=speed,
-        gain=gain,
+        gain=paper_gain,
         title=file.stem,
         display_filter=display_filter,
     )

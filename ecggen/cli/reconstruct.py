@@ -5,21 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Context, Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs.results import describe, store
+from ecggen.cli.jobs.results import describe, origins_as_text, store
 from ecggen.cli.options import (
     Age,
+    Baseline,
     Contradiction,
     File,
     Formats,
+    Gain,
     GuidanceScale,
     HeartRate,
     Json,
     Leads,
     Level,
     Model,
+    Noise,
     NumSteps,
     Overwrite,
     PlotFormat,
@@ -30,13 +33,16 @@ from ecggen.cli.options import (
     Sex,
     Start,
     Text,
+    TruthLeads,
     Unit,
+    of_truth,
     open_recording,
     suffixes_of,
 )
 
 
 def reconstruct(
+    context: Context,
     file: File,
     out: Annotated[Path, Option(help="Output folder; it must not exist.")],
     record: Record = None,
@@ -51,6 +57,8 @@ def reconstruct(
     guidance_scale: GuidanceScale = None,
     fs: Rate = None,
     unit: Unit = None,
+    gain: Gain = None,
+    baseline: Baseline = None,
     start: Start = 0.0,
     seconds: Seconds = None,
     text: Text = None,
@@ -58,30 +66,42 @@ def reconstruct(
     sex: Sex = None,
     heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="Recording with the true leads, for a comparison.")] = None,
+    truth_leads: TruthLeads = None,
     plot_format: PlotFormat = "png",
     format_: Formats = "wfdb,csv",
     allow_contradiction: Contradiction = False,
+    allow_noise: Noise = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Reconstruct twelve leads from some leads of a recording.
 
     Recorded leads are returned unchanged, at their own sampling rate. Leads that follow from them by Einthoven's and
-    Goldberger's laws are derived. The other leads are generated, with a prediction interval. Text, age, sex and heart
-    rate refine the condition. The output folder holds the twelve leads (see --format), the prediction interval (npz),
-    a plot, and a summary (txt, json) that lists recorded and generated leads. Not for diagnosis.
+    Goldberger's laws are derived. The other leads, and parts of a lead without samples, are generated, with a
+    prediction interval. Text, age, sex and heart rate refine the condition. The output folder holds the twelve leads
+    (see --format), the prediction interval (npz), a plot, and a summary (txt, json) that lists recorded and generated
+    leads. Not for diagnosis.
     """
     from ecggen.benchmark.reconstruction import against_truth
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
-    from ecggen.core.errors import InputError
+    from ecggen.conditioning.gaps import bridged
+    from ecggen.core.errors import InputError, after, spelled
     from ecggen.generators.base import load
+    from ecggen.io.files import naming_file
+    from ecggen.io.inspection import refuse_noise
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     suffixes = suffixes_of(format_)
-    recording = open_recording(file, leads, fs, unit, start, seconds, allow_contradiction, record=record)
-    true = None if truth is None else open_recording(truth, start=start, seconds=seconds, check=False)
+    recording = open_recording(
+        file, leads, fs, unit, start, seconds, allow_contradiction, True, record, gain, baseline, gaps=True
+    )
+    with naming_file(file), after(start):
+        recording, gaps = bridged(recording)
+        doubts = refuse_noise(recording, allow_noise)
+    with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
+        true = None if truth is None else open_recording(truth, truth_leads, None, None, start, seconds, check=False)
     generator = load(model).with_sampling(num_steps, guidance_scale)
     condition = Condition(recording, text=text, age=age, sex=sex, heart_rate=heart_rate)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
@@ -89,10 +109,10 @@ def reconstruct(
         found = generator.reconstruct(
             condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
         )
-    about = describe(found) | {"notes": notes}
+    about = describe(found) | {"notes": [*gaps, *doubts, *notes]}
     if true is not None:
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
-    names = store(found, file.stem, about, as_text(about), out, plot_format, suffixes)
+    names = store(found, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
@@ -102,12 +122,9 @@ def reconstruct(
 
 def as_text(about: dict) -> str:
     """The summary as text."""
-    derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven's and Goldberger's laws)"
     lines = [
         "SYNTHETIC leads; not for diagnosis",
-        f"recorded:  {', '.join(about['recorded']) or 'none'}",
-        *([derived] if about["derived"] else []),
-        f"generated: {', '.join(about['generated']) or 'none'}",
+        *origins_as_text(about),
         f"condition: {about['condition']}",
         f"model:     {about['model']}, {about['num_draws']} draws, seed {about['seed']}",
         *(f"note:      {note}" for note in about["notes"]),

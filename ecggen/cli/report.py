@@ -32,7 +32,14 @@ def report(
     unit: Annotated[str | None, Option(help="mV, uV or V, for files that do not state it.")] = None,
     leads: Annotated[
         str | None,
-        Option(help="Channel names of files without them, e.g. I,II,V1 or standard; otherwise the leads to use."),
+        Option(
+            help="Channel names of files without them, e.g. I,II,V1 or standard (the twelve leads, or I,II,V1–V6 of "
+            "eight channels); otherwise the leads to use."
+        ),
+    ] = None,
+    real_leads: Annotated[
+        str | None,
+        Option(help="Channel names of the real ECGs (--real, --holdout, --paired), if they are others than --leads."),
     ] = None,
     given: Annotated[
         str | None, Option(help="Recorded leads of a reconstruction, e.g. I; they are not scored.")
@@ -77,6 +84,7 @@ def report(
         folds(real_folds),
         folds(holdout_folds),
         tuple(features or ()),
+        FileDefaults.of(None, None, real_leads).leads,
     )
     with console.stages(quiet=as_json) as stage:
         made = write(load_cohorts(request, stage), out, overwrite, stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from ecggen.cli import console
 from ecggen.cli.jobs.results import describe, mean_of, rounded, store
@@ -27,6 +27,8 @@ from ecggen.cli.options import (
     Sex,
     Start,
     Text,
+    TruthLeads,
+    of_truth,
     open_recording,
     suffixes_of,
 )
@@ -49,6 +51,7 @@ TIMING = (
 
 
 def translate(
+    context: Context,
     file: Annotated[
         Path, Argument(help="The PPG: WFDB (.hea), CSV, npz, or an Empatica E4 BVP.csv.", show_default=False)
     ],
@@ -74,6 +77,7 @@ def translate(
     heart_rate: HeartRate = None,
     truth: Annotated[Path | None, Option(help="Recording with the true lead II, for a comparison.")] = None,
     unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, if its file does not state it.")] = None,
+    truth_leads: TruthLeads = None,
     plot_format: PlotFormat = "png",
     format_: Formats = "wfdb,csv",
     overwrite: Overwrite = False,
@@ -89,7 +93,7 @@ def translate(
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core import rhythm
-    from ecggen.core.errors import InputError
+    from ecggen.core.errors import InputError, spelled
     from ecggen.generators.base import load
     from ecggen.io.ppg import read_ppg
 
@@ -98,8 +102,10 @@ def translate(
     if num_draws < 1:
         raise InputError(f"{num_draws} draws", "at least 1 was expected")
     suffixes = suffixes_of(format_)
-    ppg = read_ppg(file, record=record, fs=fs, channel=channel, start=start, seconds=seconds)
-    true = None if truth is None else open_recording(truth, LEAD, None, unit, start, seconds, check=False)
+    chosen = {"record": record, "channel": channel, "start": start, "seconds": seconds}
+    ppg = read_ppg(file, fs=fs, heart_rate=heart_rate, **chosen)
+    with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
+        true = None if truth is None else _true(truth, truth_leads, unit, start, seconds)
     generator = load(model).with_sampling(num_steps, guidance_scale)
     fs_model = generator.preprocessor.fs
     condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
@@ -113,19 +119,24 @@ def translate(
             )
     ecg = mean_of(result)
     about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
-    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.wave.numpy(), ppg.fs))
+    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.longest_part.numpy(), ppg.fs, heart_rate))
     rates = {"ppg": rounded(measured), "requested": heart_rate}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
     about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
         about["against_truth"] = against_truth(ecg, true, generator.preprocessor)
-    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes)
+    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
         console.print_text(as_text(about))
         console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
+
+
+def _true(file: Path, leads: str | None, unit: str | None, start: float, seconds: float | None) -> ECG:
+    """The true lead II."""
+    return open_recording(file, leads or LEAD, None, unit, start, seconds, check=False).pick(LEAD)
 
 
 def as_text(about: dict) -> str:

@@ -193,7 +193,7 @@ def swapped():
         (swapped, (), "would correct it; pass"),
         (lambda: simulate(1, seconds=1.5), (), "the recording lasts 1.5 s; at least 2 s were expected"),
         (lambda: simulate(1), ("--leads", "V9"), "'V9' is not a known lead"),
-        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "a channel is 'I' in the file and 'V2' in leads"),
+        (lambda: simulate(1).pick("I"), ("--leads", "V2"), "a channel is 'I' in the file and 'V2' in --leads"),
         (lambda: simulate(1), ("--fs", "-3"), "-3"),
         (lambda: simulate(1), ("--num-draws", "1"), "at least 2 draws"),
         (lambda: simulate(1), ("--sex", "x"), "sex is 'x'"),

@@ -194,7 +194,11 @@ def test_a_recording_without_a_part_free_of_gaps_is_reported():
     ecg = recording()
     signal = ecg.signal.clone()
     signal[0, 1, ::100] = torch.nan
-    assert inspect(replace(ecg, signal=signal)).doubts == ("no segment of 2 s has samples in all leads",)
+    where = ", ".join(f"II from {at / 250:.3f} to {(at + 1) / 250:.3f} s" for at in range(0, 600, 100))
+    assert inspect(replace(ecg, signal=signal)).doubts == (
+        "no segment of 2 s has samples in all leads",
+        f"samples are missing: {where.replace(', ', '; ')} and 19 more segments",
+    )
 
 
 def test_a_wrong_sampling_rate_is_doubted():

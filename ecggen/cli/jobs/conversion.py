@@ -1,7 +1,8 @@
 """Jobs of ``ecggen convert``: many recordings are converted to another format one by one; jobs can be resumed.
 
 The table ``convert.csv`` holds one line per recording: the new file, changes, doubts, or the reason of a refusal. A
-recording is complete when its files exist *and* its line is in the table.
+recording is complete when its files exist *and* its line is in the table. Median and average beats that a file holds
+beside a recording are left out.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecggen.cli.jobs.patients import Patients
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ COLUMNS = {
 TABLE, SUMMARY = "convert.csv", "convert.json"
 PTB_XL = "ptb-xl"
 """The format that is a folder: a table, and records at 100 and 500 Hz."""
+VERSION = 2
+"""Version of the records of a job: 2 leaves out median and average beats."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors after which no other file can be written either."""
 
@@ -58,6 +62,8 @@ class Options:
     leads: tuple[str, ...] | None = None
     fs: float | None = None
     unit: str | None = None
+    gain: float | None = None
+    baseline: float | None = None
     start: float = 0.0
     seconds: float | None = None
     resample: float | None = None
@@ -66,7 +72,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted recording before it is written."""
+    """A converted recording before it is written; ``about`` holds the patient's number, which is never written."""
 
     ecg: ECG
     about: About
@@ -77,7 +83,7 @@ class Converted:
 
 @dataclass
 class Summary:
-    """Numbers of converted and refused recordings, and of messages."""
+    """Numbers of converted and refused recordings, of messages and, in a folder with folds, of patients."""
 
     converted: int = 0
     already: int = 0
@@ -85,6 +91,7 @@ class Summary:
     changes: Counter[str] = field(default_factory=Counter)
     doubts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    patients: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, row: dict[str, str]) -> None:
         """Count a line of the table."""
@@ -98,7 +105,8 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """The summary as JSON values; refusals are counted by message, without the file name."""
         counts = {name: dict(getattr(self, name).most_common()) for name in ("changes", "doubts", "dropped", "refused")}
-        return {"converted": self.converted, "already_there": self.already, **counts}
+        patients = {"patients": dict(self.patients)} if self.patients else {}
+        return {"converted": self.converted, "already_there": self.already, **patients, **counts}
 
 
 def convert_recording(path: Path, record: str | None, options: Options, about: About | None = None) -> Converted:
@@ -115,7 +123,7 @@ def convert_recording(path: Path, record: str | None, options: Options, about: A
     """
     from ecggen.core.ecg import STANDARD_LEADS
     from ecggen.io import reading
-    from ecggen.io.inspection import refusals
+    from ecggen.io.inspection import gap_doubts, refusals
 
     read = reading(
         path,
@@ -123,13 +131,16 @@ def convert_recording(path: Path, record: str | None, options: Options, about: A
         leads=options.leads,
         fs=options.fs,
         unit=options.unit,
+        gain=options.gain,
+        baseline=options.baseline,
         start=options.start,
         seconds=options.seconds,
         check=False,
-        personal=options.personal,
+        personal=True,
+        gaps=True,
     )
     ecg, changes = read.ecg, list(read.changes)
-    doubts = tuple(refusals(ecg[:1]))
+    doubts = (*refusals(ecg[:1]), *gap_doubts(ecg[:1]))
     ordered = tuple(lead for lead in STANDARD_LEADS if lead in ecg.leads)
     if options.leads is None and ordered != ecg.leads:
         ecg = ecg.pick(*ordered)
@@ -137,7 +148,9 @@ def convert_recording(path: Path, record: str | None, options: Options, about: A
     if options.resample is not None and options.resample != ecg.fs:
         changes.append(f"{ecg.fs:g} → {options.resample:g} Hz")
         ecg = ecg.resample(options.resample)
-    return Converted(ecg, about or read.about, tuple(changes), doubts, () if options.personal else read.dropped)
+    number = read.about.number if read.about.number is not None else read.about.patient_number()
+    about = replace(about or (read.about if options.personal else read.about.anonymous()), number=number)
+    return Converted(ecg, about, tuple(changes), doubts, () if options.personal else read.dropped)
 
 
 def lost_metadata(path: Path, about: About) -> list[str]:
@@ -146,7 +159,7 @@ def lost_metadata(path: Path, about: About) -> list[str]:
 
     if not about.personal:
         return []
-    kept = reading(path, check=False).dropped
+    kept = reading(path, check=False, gaps=True).dropped
     return _lost(kind for kind in about.personal if kind not in kept)
 
 
@@ -183,6 +196,7 @@ class Job:
         self.root = source if source.is_dir() else source.parent
         self.done: dict[tuple[str, str], dict[str, str]] = {}
         self.names = {TABLE, SUMMARY}
+        self.patients = Patients()
 
     def open(self, overwrite: bool, resume: bool) -> None:
         """Prepare the output folder.
@@ -227,6 +241,7 @@ class Job:
         self._store_table(list(self.done.values()))
         with (self.out / TABLE).open("a", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+            self._recall_patients()
             for at, path in enumerate(self.files):
                 for record in self._records(path):
                     key = (self._source_name(path), record or "")
@@ -236,6 +251,8 @@ class Job:
                         file.flush()
                     summary.add(rows[-1])
                 progress((at + 1) / len(self.files))
+        if self.table is not None:
+            summary.patients = self.patients.summary(summary.converted)
         self._store_table(rows)
         self._store({"complete": True} | summary.as_dict())
         return summary
@@ -255,6 +272,7 @@ class Job:
 
     def _write(self, new: Converted, path: Path, record: str | None, number: int) -> tuple[str, list[str]]:
         """Write a recording; return its file name, and messages on what the format cannot hold."""
+        from ecggen.cli.jobs.measuring import measure
         from ecggen.io import write
 
         if self.table is not None:
@@ -263,7 +281,8 @@ class Job:
         if any(file.exists() and file.samefile(path) for file in (place, place.with_suffix(".hea"))):
             raise InputError("the new file would replace the recording", do="choose another folder")
         place.parent.mkdir(parents=True, exist_ok=True)
-        write(new.ecg, place, overwrite=True, about=new.about)
+        about = replace(new.about, measured=measure(new.ecg, place.suffix))
+        write(new.ecg, place, overwrite=True, about=about)
         return place.relative_to(self.out).as_posix(), lost_metadata(place, new.about)
 
     def _add(self, table: PtbXlFolder, new: Converted, path: Path, number: int) -> tuple[str, list[str]]:
@@ -273,11 +292,24 @@ class Job:
         had = re.fullmatch(r"0*([1-9]\d*)_[lh]r", path.stem) if self.metadata else None
         number = int(had[1]) if had else number
         if number in table:  # interrupted after the row of PTB-XL's table, before the line of ours
+            self.patients.add(new.about, table.patients[number])
             return f"{record_name(number, 'lr')}.hea", []
-        unknown = table.add(new.ecg, new.about, number=number)
+        patient = self.patients.of(new.about, number)
+        unknown = table.add(new.ecg, replace(new.about, patient=patient), number=number)
+        self.patients.add(new.about, patient)
         left_out = [f"codes that are not statements of PTB-XL left out: {', '.join(unknown)}"] if unknown else []
         left_out += _lost(kind for kind in new.about.personal if kind != "recorded")
         return f"{record_name(number, 'lr')}.hea", left_out
+
+    def _recall_patients(self) -> None:
+        """Read the patients of the records that were converted before; only a folder with folds has patients."""
+        if self.table is None:
+            return
+        paths = {self._source_name(path): path for path in self.files}
+        for (source, record), row in self.done.items():
+            path = paths.get(source, self.root / source)
+            pseudonym = self.table.patients[int(Path(row["file"]).stem.partition("_")[0])]
+            self.patients.recall(path, record or None, self.metadata.get(path), pseudonym)
 
     def _name(self, path: Path, record: str | None) -> str:
         """A unique name for a recording, of characters that every format and file system accepts."""
@@ -313,10 +345,10 @@ class Job:
 
     def _records(self, path: Path) -> Iterator[str | None]:
         """Names of the recordings of a file; None for a file with one recording, or an unreadable one."""
-        from ecggen.io import contents
+        from ecggen.io import rhythms
 
         try:
-            names = contents(path)
+            names = rhythms(path)
         except InputError:
             names = []
         yield from names or [None]
@@ -371,6 +403,7 @@ class Job:
         return {
             "source": self.source.name,
             "place": place,
+            "version": VERSION,
             **vars(self.options),
             "leads": list(self.options.leads or []),
         }

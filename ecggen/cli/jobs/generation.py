@@ -20,6 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecggen.cli.jobs.findings import findings_met
 from ecggen.cli.jobs.results import rounded
 from ecggen.cli.jobs.resuming import mark_of, part_of, same_job
 from ecggen.core.errors import InputError
@@ -58,6 +59,8 @@ COLUMNS = {
     "guidance_scale": "scale of classifier-free guidance; blank for models that sample in one pass",
     "pag_scale": "scale of perturbed-attention guidance; blank for models that sample in one pass",
     "guidance_interval": "noise level below which guidance is applied; blank for models that sample in one pass",
+    "statements": "statements requested in the text that have a diagnostic criterion, separated by spaces",
+    "criteria_met": "those of them whose criterion the record meets",
     "synthetic": "True for every record of this table",
 }
 """Columns of records.csv with their meaning."""
@@ -188,17 +191,19 @@ class Folder:
         self._take_over(overwrite)
         self._store(self.about | {"complete": False})
 
-    def add(self, index: int, ecg: ECG, generator: Generator) -> None:
-        """Write a record and its line of the table."""
+    def add(self, index: int, ecg: ECG, generator: Generator, findings: tuple[str, str] = ("", "")) -> None:
+        """Write a record and its line of the table; ``findings`` are its requested statements and those it shows."""
+        from ecggen.cli.jobs.measuring import measure
         from ecggen.core.rhythm import heart_rate, r_peaks
         from ecggen.data.prompts import format_cell
-        from ecggen.io import write
+        from ecggen.io import About, write
 
-        write(ecg, self.out / self.job.file(index), overwrite=True)
-        prompt = self.job.prompt(index)
+        prompt, file = self.job.prompt(index), self.out / self.job.file(index)
+        write(ecg, file, overwrite=True, about=About(prompt.age, prompt.sex, measured=measure(ecg, file.suffix)))
         values = asdict(prompt) | {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
         values |= asdict(generator.sampling) if generator.sampling else {}
         values |= {"seconds": ecg.seconds, "fs": ecg.fs, "model": generator.name, "seed": self.job.seed}
+        values |= dict(zip(("statements", "criteria_met"), findings, strict=True))
         values |= {"heart_rate_measured": rounded(heart_rate(r_peaks(ecg)[0])), "synthetic": True}
         line = StringIO()
         csv.writer(line, lineterminator="\n").writerow(format_cell(values.get(name)) for name in COLUMNS)
@@ -253,9 +258,10 @@ def write_records(generator: Generator, job: Job, folder: Folder, progress: Call
         block = range(start, min(start + job.block, job.total))
         condition = job.condition(block)
         ecgs = generator.sample(condition, job.seed, first=start)
+        findings = findings_met(ecgs, [job.prompt(index).text for index in block])
         for at, index in ((at, index) for at, index in enumerate(block) if index in missing):
             origin = replace(ecgs.provenance, condition=condition[at : at + 1].describe())  # type: ignore[type-var]
-            folder.add(index, replace(ecgs[at], provenance=origin), generator)
+            folder.add(index, replace(ecgs[at], provenance=origin), generator, findings[at])
             progress(len(folder.kept) / len(folder.part))
 
 

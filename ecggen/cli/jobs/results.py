@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ecggen.core.ecg import ECG
+    from ecggen.conditioning.condition import Condition
+    from ecggen.core.ecg import ECG, Provenance
     from ecggen.generators.reconstruction import Reconstruction
+    from ecggen.io.metadata import About
 
 
 def mean_of(result: ECG | Reconstruction) -> ECG:
@@ -23,7 +25,6 @@ def mean_of(result: ECG | Reconstruction) -> ECG:
 
 def describe(result: ECG | Reconstruction) -> dict:
     """Recorded, derived and generated leads, model and condition; for a reconstruction also interval widths."""
-    from ecggen.core.ecg import determined_by
     from ecggen.generators.reconstruction import Reconstruction
 
     mean = mean_of(result)
@@ -31,8 +32,9 @@ def describe(result: ECG | Reconstruction) -> dict:
     assert origin is not None
     about = {
         "recorded": list(origin.recorded),
-        "derived": [lead for lead in determined_by(origin.recorded) if lead not in origin.recorded],
+        "derived": [lead for lead in mean.leads if lead not in (*origin.recorded, *origin.generated)],
         "generated": list(origin.generated),
+        "generated_parts": _parts(origin),
         "model": origin.model,
         "condition": origin.condition,
         "seed": origin.seed,
@@ -49,6 +51,47 @@ def describe(result: ECG | Reconstruction) -> dict:
     return about
 
 
+def _parts(origin: Provenance) -> dict[str, list[list[float]]]:
+    """Start and end in seconds of each generated part, by lead."""
+    parts: dict[str, list[list[float]]] = {}
+    for lead, first, last in origin.parts:
+        parts.setdefault(lead, []).append([round(first, 4), round(last, 4)])
+    return parts
+
+
+def origins_as_text(about: dict) -> list[str]:
+    """Lines of a summary that list recorded, derived and generated leads, and leads that are generated in part."""
+    partly = about["generated_parts"]
+    recorded, generated = ([lead for lead in about[kind] if lead not in partly] for kind in ("recorded", "generated"))
+    derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven's and Goldberger's laws)"
+    leads: dict[str, list[str]] = {}
+    for lead, parts in partly.items():
+        leads.setdefault(_when(parts), []).append(lead)
+    return [
+        f"recorded:  {', '.join(recorded) or 'none'}",
+        *([derived] if about["derived"] else []),
+        f"generated: {', '.join(generated) or 'none'}",
+        *(f"in part:   {', '.join(names)}: generated {when}" for when, names in leads.items()),
+    ]
+
+
+def _when(parts: list[list[float]]) -> str:
+    """The first parts as text."""
+    shown = ", ".join(f"from {first:g} to {last:g} s" for first, last in parts[:4])
+    return shown + (f" and in {len(parts) - 4} more parts" if len(parts) > 4 else "")
+
+
+def requested(condition: Condition) -> About:
+    """Age and sex of the first record of a condition, for formats that have a place for them."""
+    from ecggen.conditioning.condition import METADATA
+    from ecggen.io.metadata import About
+
+    values = zip(METADATA, condition.metadata[0].tolist(), condition.metadata_mask[0].tolist(), strict=True)
+    given = {name: value for name, value, known in values if known}
+    sex = "MF"[round(given["sex"])] if "sex" in given else None
+    return About(age=round(given["age"], 2) if "age" in given else None, sex=sex)
+
+
 def rounded(value: float | None) -> float | None:
     """A heart rate rounded to one decimal."""
     return None if value is None else round(value, 1)
@@ -62,6 +105,7 @@ def store(
     out: Path,
     plot_format: str,
     suffixes: Sequence[str],
+    condition: Condition,
 ) -> list[str]:
     """Write all files of a result to a temporary folder, then move them: an interrupted run leaves no partial result.
 
@@ -73,6 +117,7 @@ def store(
         out: Output folder.
         plot_format: png, svg or pdf.
         suffixes: Suffixes of the files with the leads.
+        condition: What the result was generated from; its age and sex are written to the files.
 
     Returns:
         The files with the leads.
@@ -80,6 +125,7 @@ def store(
     import json
 
     from ecggen import viz
+    from ecggen.cli.jobs.measuring import measure
     from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import write
 
@@ -87,13 +133,20 @@ def store(
     making.mkdir(parents=True)
     try:
         mean = mean_of(result)
+        # Columns of 2.5 s would hide the generated parts of paper strips.
+        layout = "12x1" if mean.provenance and mean.provenance.parts else "3x4"
         if isinstance(result, Reconstruction):
-            figure = viz.draw(mean, lower=result.lower, upper=result.upper, level=result.level, title=name)
+            bounds = {"lower": result.lower, "upper": result.upper, "level": result.level}
+            figure = viz.draw(mean, **bounds, layout=layout, title=name)
             _store_interval(result, making / f"{name}_interval.npz")
         else:
-            figure = viz.draw(mean, title=name)
+            figure = viz.draw(mean, layout=layout, title=name)
         viz.save(figure, making / f"{name}.{plot_format}")
-        written = [write(mean, making / f"{name}{suffix}")[-1].name for suffix in suffixes]
+        patient = requested(condition)
+        written = [
+            write(mean, making / f"{name}{suffix}", about=replace(patient, measured=measure(mean, suffix)))[-1].name
+            for suffix in suffixes
+        ]
         (making / f"{name}.txt").write_text(summary + "\n", encoding="utf-8")
         (making / f"{name}.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)
