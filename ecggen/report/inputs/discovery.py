@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from ecggen import data
-from ecggen.core.ecg import ECG, check_rate
-from ecggen.core.errors import InputError
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS, check_rate
+from ecggen.core.errors import InputError, argument
 from ecggen.data.sources import DATABASE
-from ecggen.io.normalise import LEFT_OUT, agreed, millivolts
+from ecggen.io.channels import agreed_leads, assigns, wanted
+from ecggen.io.normalise import Found, agreed, millivolts, unnamed_channels
 from ecggen.report.inputs.open import FileDefaults, open_recording
 
 LISTS = "records*.csv"
@@ -137,7 +138,7 @@ def _array(path: Path, defaults: FileDefaults) -> list[Entry]:
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path.name} is no array of numbers", "a file of numpy.save was expected") from error
     if not defaults.leads:
-        do = "name them in order: --leads I,II,V1,… or --leads standard"
+        do = f"name them in order: {argument(leads='I,II,V1')} or {argument(leads='standard')}"
         raise InputError(f"{path.name} has shape {array.shape} and does not name its leads", do=do)
     if array.ndim == 2 and len(defaults.leads) == 1:
         array = array[:, None]
@@ -145,21 +146,35 @@ def _array(path: Path, defaults: FileDefaults) -> list[Entry]:
         found = f"{path.name} has shape {array.shape} and holds {array.dtype}"
         raise InputError(found, "numbers of (record, lead, time) or (record, time, lead) were expected")
     across, along = array.shape[1:]
-    if (across == len(defaults.leads)) == (along == len(defaults.leads)):
-        found = f"{len(defaults.leads)} leads are named and {path.name} has shape {array.shape}"
-        raise InputError(found, "one of its last two axes, not both, was expected to be as long")
-    fs = agreed(f"the sampling rate of {path.name}", "--fs", None, defaults.fs, check_rate)
-    scale = agreed(f"the unit of {path.name}", "--unit", None, defaults.unit, millivolts)
-    transposed = across != len(defaults.leads)
-    kept = [row for row, lead in enumerate(defaults.leads) if lead != LEFT_OUT]
-    leads = tuple(defaults.leads[row] for row in kept)
+    named = of_standard(defaults.leads, (across, along))
+    entries = wanted(named)
+    count = unnamed_channels(across, along) if assigns(entries) else len(named)
+    if (across == count) == (along == count):
+        found = f"{count} leads are named and {path.name} has shape {array.shape}"
+        expected = "one of its last two axes, not both, was expected to be as long"
+        raise InputError(found, expected, "name the leads of the real set with --real-leads if they are others")
+    fs = agreed(f"the sampling rate of {path.name}", "fs", None, defaults.fs, check_rate)
+    scale = agreed(f"the unit of {path.name}", "unit", None, defaults.unit, millivolts)
+    transposed = across != count
+    kept, leads = agreed_leads(Found(np.empty((count, 0)), (None,) * count, (None,) * count), entries)
 
     def load(row: int, name: str) -> list[Record]:
         wave = array[row].T if transposed else array[row]
-        return [Record(name, ECG(torch.from_numpy(np.asarray(wave[kept] * scale, np.float32)), leads, fs))]
+        return [Record(name, ECG(torch.from_numpy(np.asarray(wave[kept] * scale, np.float32)), tuple(leads), fs))]
 
     names = [f"{path.stem}[{row}]" for row in range(len(array))]
     return [Entry(name, partial(load, row, name), named=False) for row, name in enumerate(names)]
+
+
+def of_standard(leads: tuple[str, ...], axes: tuple[int, int]) -> tuple[str, ...]:
+    """The names of the channels: for the twelve standard leads and an array of eight, the independent leads.
+
+    Example:
+        >>> of_standard(STANDARD_LEADS, (8, 5000))
+        ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
+    """
+    eight = leads == STANDARD_LEADS and len(leads) not in axes and len(INDEPENDENT_LEADS) in axes
+    return INDEPENDENT_LEADS if eight else leads
 
 
 def _plain(folder: Path, defaults: FileDefaults) -> list[Entry]:

@@ -165,6 +165,7 @@ def _set(
         source=source,
         left_out=left_out,
         changed=changed,
+        derived=frozenset(lead for lead in ecg.leads if not any(lead in one.ecg.leads for one in records)),
         provenance=dict(Counter(_origin(one.ecg.provenance) for one in records if one.ecg.provenance)),
     )
 

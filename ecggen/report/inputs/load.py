@@ -8,7 +8,7 @@ set has no usable record.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ecggen.core.ecg import INDEPENDENT_LEADS, check_leads, determined_by
@@ -45,6 +45,8 @@ class ReportRequest:
         real_folds: Folds of a PTB-XL folder in ``real``; all if empty.
         holdout_folds: Folds of a PTB-XL folder in ``holdout``; all if empty.
         features: Folders of further networks on whose features the sets are compared.
+        real_leads: Leads of the files of ``real``, ``holdout`` and ``truth`` that do not state them, if they are others
+            than those of ``defaults``.
     """
 
     synthetic: Path
@@ -59,6 +61,12 @@ class ReportRequest:
     real_folds: tuple[int, ...] = ()
     holdout_folds: tuple[int, ...] = ()
     features: tuple[Path, ...] = ()
+    real_leads: tuple[str, ...] = ()
+
+    @property
+    def real_defaults(self) -> FileDefaults:
+        """Values for files of real ECGs that do not state them."""
+        return replace(self.defaults, leads=self.real_leads or self.defaults.leads)
 
 
 def load_cohorts(request: ReportRequest, progress: Progress = lambda what, share: None) -> Cohorts:
@@ -97,15 +105,15 @@ def select_entries(request: ReportRequest, notes: list[str]) -> dict[str, list[E
     """The selected entries of each set; true records are in the order of their synthetic records."""
     found = {
         "synthetic": list_entries(request.synthetic, request.defaults),
-        "real": list_entries(request.real, request.defaults, request.real_folds),
+        "real": list_entries(request.real, request.real_defaults, request.real_folds),
     }
     if request.holdout is not None:
         found["holdout"] = exclude_patients(
-            list_entries(request.holdout, request.defaults, request.holdout_folds), found["real"], notes
+            list_entries(request.holdout, request.real_defaults, request.holdout_folds), found["real"], notes
         )
     truths = None
     if request.truth is not None:
-        truths = pair_entries(found["synthetic"], list_entries(request.truth, request.defaults), notes)
+        truths = pair_entries(found["synthetic"], list_entries(request.truth, request.real_defaults), notes)
     if truths is not None:
         found["synthetic"] = truths[0]
     rows = {

@@ -6,9 +6,10 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.metrics.functional import lead_laws
+from ecggen.report import lead_order
 from ecggen.report.inputs.cohort import PART, Cohorts, MeasuredSet
 from ecggen.report.references import as_score, attempt, compare
-from ecggen.report.scores import Score, Section, Table, beyond
+from ecggen.report.scores import FAIL, PASS, WARN, Score, Section, Table, beyond
 from ecggen.report.shares import compare_share
 
 FLAWS = {
@@ -36,10 +37,15 @@ def validity(cohorts: Cohorts) -> Section:
     )
     synthetic, real = cohorts.synthetic, cohorts.real
     section.scores.append(attempt("invalid records", lambda: _invalid(cohorts), unit="share"))
-    section.scores.append(attempt("lead laws' residual", lambda: _laws(cohorts), unit="µV"))
+    laws = attempt("lead laws' residual", lambda: _laws(cohorts), unit="µV")
+    section.scores.append(laws)
     section.tables.append(_flaw_table(synthetic, real))
     section.notes.append("All other sections use the valid records only.")
-    section.headline = unit_hint(synthetic, real) or _headline(synthetic)
+    flaws = unit_hint(synthetic, real) or _headline(synthetic)
+    broken = [sentence for sentence in (_law_hint(synthetic, "synthetic", laws), _law_hint(real, "real")) if sentence]
+    if broken and section.verdict == PASS:  # the reference violates them as well
+        section.stated = WARN
+    section.headline = " ".join([*broken, *([] if broken and flaws.startswith("0 of") else [flaws])])
     return section
 
 
@@ -95,12 +101,45 @@ def _laws(cohorts: Cohorts) -> Score:
 def _largest_residual(one: MeasuredSet) -> np.ndarray:
     """Largest residual of the lead laws of each valid record (valid record,) in µV."""
     ecg = one.valid.ecg
+    ecg = ecg.pick(*(lead for lead in ecg.leads if lead not in one.all.derived))  # derived leads obey the laws anyway
     signal = ecg.signal.numpy()
     starts = range(0, max(len(signal), 1), PART)
     parts = [lead_laws.lead_law_residuals(signal[at : at + PART], ecg.leads) for at in starts]
     if not parts[0]:
         raise InputError("no limb lead follows from the others, so no lead law can be checked")
     return np.concatenate([np.max(list(part.values()), axis=0) for part in parts])
+
+
+def _law_hint(one: MeasuredSet, name: str, laws: Score | None = None) -> str:
+    """What the violation of the lead laws suggests: the order of the leads that would obey them; "" if they are obeyed.
+
+    Args:
+        one: The set.
+        name: Its name in the sentence.
+        laws: The score of the set, if it has one. A residual above ``LAWLESS_UV`` is a violation in any case, so that
+            a broken reference does not hide it.
+    """
+    try:
+        residuals = _largest_residual(one)
+    except InputError:
+        return ""
+    off = float(np.quantile(residuals, 0.95)) if len(residuals) else 0.0
+    if off <= LAWLESS_UV and (laws is None or laws.verdict not in (WARN, FAIL)):
+        return ""
+    found = f"The lead laws are off by {off / 1000:.2g} mV in the {name} records"
+    if off <= LAWLESS_UV:
+        return f"{found}, more than rounding explains."
+    ecg = one.valid.ecg
+    worst = np.sort(np.argsort(-residuals, kind="stable")[:PART])
+    order = lead_order.suggested(ecg.signal[worst].numpy(), ecg.leads)
+    option = "--leads" if name == "synthetic" else "--real-leads"
+    if order is None:
+        return (
+            f"{found}: are the leads in another order, or their gains different? No order of the leads would mend it."
+        )
+    mended = f"They obey the laws as {lead_order.described(order)}"
+    how = f"name them with {option} {','.join(order)}" if "-aVR" not in order else "with −aVR inverted"
+    return f"{found}: are the leads in another order? {mended}: {how}."
 
 
 def _flaw_table(synthetic: MeasuredSet, real: MeasuredSet) -> Table:
