@@ -55,7 +55,8 @@ def _between(times: np.ndarray, beats: RecordBeats) -> np.ndarray:
     onset = np.where(np.isfinite(beats.marks["qrs_onset"]), beats.marks["qrs_onset"], beats.peaks - 0.05)
     offset = np.where(np.isfinite(beats.marks["qrs_offset"]), beats.marks["qrs_offset"], beats.peaks + 0.06)
     within = (times >= onset[:, None] + AROUND_QRS[0]) & (times <= offset[:, None] + AROUND_QRS[1])
-    return ~within.any(0)
+    inside: np.ndarray = np.any(within, axis=0)
+    return ~inside
 
 
 def _explained(waves: np.ndarray, times: np.ndarray, frequencies: np.ndarray) -> np.ndarray:

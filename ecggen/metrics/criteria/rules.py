@@ -233,8 +233,9 @@ def _low_t(m: Measurements) -> np.ndarray:
 
 
 def _low_voltage(m: Measurements) -> np.ndarray:
-    limb: np.ndarray = (m.lead("size", *LIMB) <= 0.5).all(1)
-    return limb | (m.lead("size", *CHEST) <= 1.0).all(1)
+    limb: np.ndarray = np.all(m.lead("size", *LIMB) <= 0.5, axis=1)
+    chest: np.ndarray = np.all(m.lead("size", *CHEST) <= 1.0, axis=1)
+    return limb | chest
 
 
 def _high_voltage(m: Measurements) -> np.ndarray:
