@@ -62,7 +62,7 @@ def report(
 ) -> None:
     """Evaluate synthetic ECGs of any origin against real ones, and write an HTML file and JSON.
 
-    The report has twelve sections. Each holds scores with 95 % intervals, the real-real reference (the same score
+    The report has fourteen sections. Each holds scores with 95 % intervals, the real-real reference (the same score
     between two sets of real records) and a verdict: pass, warn, fail or not measured. Unreadable files are left out and
     listed. No network connection and no ecggen model are needed.
     """

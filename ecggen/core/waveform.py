@@ -29,8 +29,8 @@ RISE_OF_BEAT = 0.25
 """Largest duration of the rise as a fraction of the interval between pulses; a sine has 0.33."""
 SLOWEST = 25.0
 """Smallest pulse rate per minute."""
-BETWEEN = 0.95
-"""Largest slope between two pulses as a fraction of that of a pulse; a large dicrotic wave has 0.9."""
+BETWEEN = 0.8
+"""Largest slope between two pulses as a fraction of that of a pulse; a large dicrotic wave has 0.5 to 0.7."""
 REGULAR = 0.5
 """Largest sum of the variation coefficients of intervals and of steepness in a regular PPG.
 

@@ -141,7 +141,7 @@ class PtbXlFolder:
         place({path.with_suffix(".dat"): samples, path.with_suffix(".hea"): ("\n".join(lines) + "\n").encode()})
 
     def _complete_records(self) -> dict[int, str]:
-        """Patients of the complete records by record number; rows of incomplete records and a partial row are removed."""
+        """Patients of the complete records by record number; incomplete records and a partial row are removed."""
         head = _line(COLUMNS)
         found = self._table.read_bytes() if self._table.is_file() else b""
         lines = found.splitlines(keepends=True)

@@ -26,7 +26,7 @@ from ecggen.io.files import naming_file
 from ecggen.io.formats import npz
 from ecggen.io.formats.csv.empatica import RATES, without_stamp
 from ecggen.io.normalise import Found, agreed, called, find_lead, is_other, listed, shown
-from ecggen.io.pulse_checks import clipped, one_rise_per_beat, refuse_no_pulse, upright
+from ecggen.io.pulse_checks import UPSIDE_DOWN, clipped, lean, one_rise_per_beat, refuse_no_pulse, upright
 from ecggen.io.source import Source
 
 SHORTEST = 2.0
@@ -135,9 +135,9 @@ def read_ppg(
             part = _part(np.asarray(found.values[row], np.float64), rate, start - found.begins, seconds)
             wave, missing, gaps = _checked(part, rate)
         notes = [*gaps, *clipped(wave)]
+        notes += _other_waveform(wave, rate, found, row, selected)
         wave, inverted = upright(wave, rate)
         name = (found.names[row] or f"channel {found.number(row)}").strip(_ROUND_A_NAME)
-        notes += _other_waveform(wave, rate, found, row, None if selected else bool(-lean(wave, rate) > 0))
         refuse_no_pulse(wave, rate)
         wave, levelled = one_rise_per_beat(wave, rate, heart_rate)
         scaled = torch.from_numpy(np.where(missing, np.float32(np.nan), _scaled(wave)))
@@ -322,7 +322,8 @@ def _other_waveform(wave: np.ndarray, fs: float, found: Found, row: int, selecte
     is_ecg = looks_like_ecg(wave, fs)
     if selected:
         return [f"{named} looks like an ECG and not like a PPG"] if is_ecg else []
-    if looks_like_ppg(wave, fs):
+    inverted = lean(wave, fs) < UPSIDE_DOWN
+    if looks_like_ppg(-wave if inverted else wave, fs, regular=inverted):
         return []
     expected = "a channel named PLETH, PPG or BVP, or one with the waveform of a PPG, was expected"
     either = argument(channel=channel or str(found.number(row)))

@@ -1,1 +1,1 @@
-"""The quality report: synthetic ECGs of any origin against real ones, in twelve sections of scores and verdicts."""
+"""The quality report: synthetic ECGs of any origin against real ones, in fourteen sections of scores and verdicts."""

@@ -17,7 +17,9 @@ from typing import Any
 from ecggen.augment.capabilities import VERDICTS
 from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
+from evaluation.scripts import gap_tables, quality_tables
 from evaluation.scripts.deciding import JOBS, best_for_jobs, groups_of, preserved, reconstructed_of, uncertainty
+from evaluation.scripts.pulse_tables import pulse_rates, waveforms
 from evaluation.scripts.table_parts import made, read, stamp, table, within
 
 RESULTS = Path(__file__).resolve().parents[2] / "evaluation" / "results"
@@ -455,8 +457,12 @@ def _generation(results: Path, name: str) -> str:
 
 
 WANTED = (
+    ("variability", "variance within records / real", "variance within records / real", 2),
+    ("variability", "variance between records / real", "variance between records / real", 2),
+    ("two_sample", "random convolutions: AUROC", "two-sample AUROC (real)", 2),
     ("distribution", "FID on the classifier's features", "FID (floor)", 1),
     ("distribution", "coverage on the classifier's features", "coverage (floor)", 2),
+    ("fidelity", "diagnostic criteria: share of the real share", "criteria met / real", 2),
     ("fidelity", "superclasses: macro AUROC", "diagnosis AUROC (real records)", 3),
     ("fidelity", "heart rate: mean absolute error", "heart rate error (per min)", 1),
 )
@@ -465,7 +471,7 @@ WANTED = (
 
 def _with_floor(parts: dict[str, Any], section: str, name: str, _: str, digits: int) -> str:
     """A score with its real–real reference (floor) in brackets."""
-    score = next((one for one in parts[section]["scores"] if one["name"] == name), None)
+    score = next((one for one in parts[section]["scores"] if one["name"].startswith(name)), None)
     if score is None or score["value"] is None:
         return "not measured"
     floor = "" if score["floor"] is None else f" ({score['floor']:.{digits}f})"
@@ -492,6 +498,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "one_lead": lambda results: _reconstruction(results, "one_lead"),
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,
+    "waveforms": waveforms,
+    "pulse_rates": pulse_rates,
     "classifier": _classifier,
     "wording": _wording,
     "delineation": _delineation,
@@ -509,6 +517,13 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "which": best_for_jobs,
     "uncertainty": uncertainty,
     "preserved": preserved,
+    "strips": gap_tables.strips,
+    "gaps": gap_tables.lengths,
+    "signal_quality_ecgs": quality_tables.ecgs,
+    "signal_quality_others": quality_tables.others,
+    "signal_quality_cinc2011": quality_tables.cinc_2011,
+    "signal_quality_noise": quality_tables.in_noise,
+    "signal_quality_doubts": quality_tables.doubts,
 }
 
 README: dict[str, Callable[[Path], str]] = {"models": _models}

@@ -208,10 +208,10 @@ def test_an_interrupted_job_is_resumed(run, tmp_path, monkeypatch):
     run(*words, "--out", tmp_path / "whole")
     out, original = tmp_path / "out", generation.Folder.add
 
-    def dying(self, index, ecg, generator):
+    def dying(self, index, ecg, generator, findings):
         if index == 6:
             raise KeyboardInterrupt
-        original(self, index, ecg, generator)
+        original(self, index, ecg, generator, findings)
 
     monkeypatch.setattr(generation.Folder, "add", dying)
     assert run(*words, "--out", out)[0] == 130

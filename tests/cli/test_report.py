@@ -23,8 +23,8 @@ from ecggen.report.inputs.open import FileDefaults
 
 TWELVE = ",".join(STANDARD_LEADS)
 KEYS = (
-    "identity", "validity", "amplitude", "rhythm", "intervals", "distribution", "fidelity", "reconstruction", "utility",
-    "memorisation", "subgroups", "limits",
+    "identity", "validity", "amplitude", "rhythm", "variability", "intervals", "distribution", "two_sample", "fidelity",
+    "reconstruction", "utility", "memorisation", "subgroups", "limits",
 )  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def test_bad_data_in_a_section_is_told_and_errors_of_the_program_are_not_hidden(
 # --- the command
 
 
-def test_the_twelve_sections_stand_in_order():
+def test_the_fourteen_sections_stand_in_order():
     assert tuple(chapter.key for chapter in CHAPTERS) == KEYS
 
 

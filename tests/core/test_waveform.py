@@ -57,10 +57,20 @@ def test_simulated_pulses_look_like_a_ppg_at_any_rate(fs):
 
 def test_sines_are_neither():
     rng, time = np.random.default_rng(0), np.arange(2000) / 100
-    for frequency in np.arange(0.5, 3.01, 0.25):
+    for frequency in [*np.arange(0.5, 3.01, 0.25), 4, 4.5, 4.8, 5, 6, 8]:
         for noise in (0.0, 0.05, 0.2, 0.5):
             wave = np.sin(2 * np.pi * frequency * time) + noise * rng.standard_normal(2000)
             assert not looks_like_ppg(wave, 100) and not looks_like_ecg(wave, 100), (frequency, noise)
+
+
+def test_irregular_pulses_are_a_ppg_unless_regular_ones_are_asked_for():
+    rng = np.random.default_rng(0)
+    for steps, regular in ((np.full(60, 0.7), True), (np.clip(rng.normal(0.7, 0.3, 60), 0.45, 1.6), False)):
+        beats = np.cumsum(steps)
+        sizes = 1.0 if regular else rng.uniform(0.4, 1, len(beats[beats < 20]))
+        waves = [simulate_ppg(np.array([beat]), 20, 100, rng, plain=True) for beat in beats[beats < 20]]
+        wave = np.sum(np.atleast_1d(sizes)[:, None] * waves, axis=0)
+        assert looks_like_ppg(wave, 100) and looks_like_ppg(wave, 100, regular=True) == regular
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3])

@@ -64,7 +64,7 @@ def test_each_score_names_its_model_n_commit_and_date(file, name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ("evaluators", "text_encoder", "delineation", "speed") if name in FILES]
+    "name", [name for name in ("evaluators", "text_encoder", "delineation", "speed", "gaps") if name in FILES]
 )
 def test_results_of_scripts_name_their_weights_commit_and_date(name):
     results = FILES[name]
