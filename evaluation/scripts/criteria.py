@@ -1,0 +1,120 @@
+"""Validate the diagnostic criteria on real records: sensitivity and specificity of every rule.
+
+    python -m evaluation.scripts.criteria --ptb-xl FOLDER --ludb FOLDER --out evaluation/results/criteria.json
+
+PTB-XL's statements were made by cardiologists and a device, not by these rules; a rule decides by one threshold where a
+reader weighs many signs. The rules were compared with folds 1 to 8 while they were written; fold 9 was used once, for
+the result. LUDB's diagnoses are mapped to statements by their words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecggen import data
+from ecggen.core.ecg import ECG
+from ecggen.io import read, records
+from ecggen.io.results import commit, store
+from ecggen.metrics.criteria.measurements import measure
+from ecggen.metrics.criteria.rules import CRITERIA, criteria_met
+
+FOLDS = (9,)
+LEAST = 4
+"""Fewest records with a statement for its sensitivity to be stored."""
+PART = 200
+LUDB = {
+    "Rhythm: Sinus rhythm": "SR",
+    "Rhythm: Sinus bradycardia": "SBRAD",
+    "Rhythm: Sinus tachycardia": "STACH",
+    "Rhythm: Sinus arrhythmia": "SARRH",
+    "Rhythm: Atrial fibrillation": "AFIB",
+    "Rhythm: Atrial flutter": "AFLT",
+    "I degree AV block": "1AVB",
+    "Left anterior hemiblock": "LAFB",
+    "Complete left bundle branch block": "CLBBB",
+    "Complete right bundle branch block": "CRBBB",
+    "Incomplete right bundle branch block": "IRBBB",
+    "Incomplete left bundle branch block": "ILBBB",
+    "Non-specific intravintricular conduction delay": "IVCD",
+    "Left ventricular hypertrophy": "LVH",
+    "Right ventricular hypertrophy": "RVH",
+    "Left atrial hypertrophy": "LAO/LAE",
+    "Right atrial": "RAO/RAE",
+    "Ventricular extrasystole": "PVC",
+    "Atrial extrasystole": "PAC",
+    "ventricular pacing": "PACE",
+}
+"""Statement of each diagnosis of LUDB that begins or ends with these words."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ptb-xl", type=Path, required=True, help="folder of PTB-XL")
+    parser.add_argument("--ludb", type=Path, help="folder of LUDB")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    sets = {"ptb-xl": _ptb_xl(given.ptb_xl)} | ({"ludb": _ludb(given.ludb)} if given.ludb else {})
+    results = {
+        "definition": "sensitivity: share of the records with the statement that meet its criterion; specificity: "
+        "share of the records without it that do not",
+        "folds": list(FOLDS),
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "rules": {one.code: {"rule": one.rule, "source": one.source} for one in CRITERIA},
+        "sets": {name: _agreement(*found) for name, found in sets.items()},
+    }
+    store(results, given.out, overwrite=True)
+
+
+def _ptb_xl(folder: Path) -> tuple[dict[str, np.ndarray], list[set[str]]]:
+    """Which records meet which criterion, and the statements of each record."""
+    chosen = [recording for recording in data.recordings(folder) if recording.fold in FOLDS]
+    met = []
+    for first in range(0, len(chosen), PART):
+        part = chosen[first : first + PART]
+        ecg = ECG.cat([read(one.path, check=False, allow_contradiction=True).standard() for one in part])
+        sex = np.array([np.nan if one.sex is None else float(one.sex) for one in part])
+        met.append(criteria_met(measure(ecg, sex=sex)))
+    return _joined(met), [set(one.codes.split()) for one in chosen]
+
+
+def _ludb(folder: Path) -> tuple[dict[str, np.ndarray], list[set[str]]]:
+    met, codes = [], []
+    for path in records(folder):
+        ecg = read(path, check=False, allow_contradiction=True).standard()
+        comments = [line.lstrip("# ").strip().rstrip(". ") for line in path.read_text().splitlines() if line[:1] == "#"]
+        sex = np.array([1.0 if "<sex>: F" in comments else 0.0 if "<sex>: M" in comments else np.nan])
+        met.append(criteria_met(measure(ecg, sex=sex)))
+        codes.append(
+            {code for said, code in LUDB.items() for one in comments if one.startswith(said) or one.endswith(said)}
+        )
+    return _joined(met), codes
+
+
+def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {code: np.concatenate([part[code] for part in parts]) for code in parts[0]}
+
+
+def _agreement(met: dict[str, np.ndarray], codes: Sequence[set[str]]) -> dict[str, Any]:
+    found = {}
+    for code, values in met.items():
+        has = np.array([code in one for one in codes])
+        if LEAST <= has.sum() < len(has):
+            sensitivity, false = float(values[has].mean()), float(values[~has].mean())
+            found[code] = {
+                "n": int(has.sum()),
+                "sensitivity": round(sensitivity, 3),
+                "specificity": round(1 - false, 3),
+            }
+    return {"n": len(codes), "statements": found}
+
+
+if __name__ == "__main__":
+    main()
