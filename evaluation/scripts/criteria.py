@@ -19,7 +19,8 @@ import numpy as np
 
 from ecggen import data
 from ecggen.core.ecg import ECG
-from ecggen.io import read, records
+from ecggen.data import ludb
+from ecggen.io import read
 from ecggen.io.results import commit, store
 from ecggen.metrics.criteria.measurements import measure
 from ecggen.metrics.criteria.rules import CRITERIA, criteria_met
@@ -45,12 +46,14 @@ LUDB = {
     "Left ventricular hypertrophy": "LVH",
     "Right ventricular hypertrophy": "RVH",
     "Left atrial hypertrophy": "LAO/LAE",
-    "Right atrial": "RAO/RAE",
+    "Right atrial overload": "RAO/RAE",
+    "Right atrial hypertrophy": "RAO/RAE",
     "Ventricular extrasystole": "PVC",
     "Atrial extrasystole": "PAC",
-    "ventricular pacing": "PACE",
+    "UNIpolar ventricular pacing": "PACE",
+    "BIpolar ventricular pacing": "PACE",
 }
-"""Statement of each diagnosis of LUDB that begins or ends with these words."""
+"""Statement of each diagnosis of LUDB that begins with these words."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,15 +89,15 @@ def _ptb_xl(folder: Path) -> tuple[dict[str, np.ndarray], list[set[str]]]:
 
 
 def _ludb(folder: Path) -> tuple[dict[str, np.ndarray], list[set[str]]]:
+    """The same of LUDB, whose digital values are microvolts."""
+    marked = ludb.read(folder)
     met, codes = [], []
-    for path in records(folder):
-        ecg = read(path, check=False, allow_contradiction=True).standard()
-        comments = [line.lstrip("# ").strip().rstrip(". ") for line in path.read_text().splitlines() if line[:1] == "#"]
-        sex = np.array([1.0 if "<sex>: F" in comments else 0.0 if "<sex>: M" in comments else np.nan])
-        met.append(criteria_met(measure(ecg, sex=sex)))
-        codes.append(
-            {code for said, code in LUDB.items() for one in comments if one.startswith(said) or one.endswith(said)}
-        )
+    for row, name in enumerate(marked.names):
+        header = Path(folder, "data", f"{name}.hea").read_text(encoding="utf-8")
+        said = [line.lstrip("# ").strip().rstrip(". ") for line in header.splitlines() if line.startswith("#")]
+        sex = np.array([1.0 if "<sex>: F" in said else 0.0 if "<sex>: M" in said else np.nan])
+        met.append(criteria_met(measure(marked.ecg[row], sex=sex)))
+        codes.append({code for words, code in LUDB.items() for one in said if one.startswith(words)})
     return _joined(met), codes
 
 
