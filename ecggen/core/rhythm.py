@@ -45,8 +45,9 @@ the aortic valve closes, at the end of ejection.
 DICROTIC = (0.08, 0.12)
 """Seconds after the ejection time up to which a rise is taken for a dicrotic wave, and up to which it may be one.
 
-In windows of 10 s of CinC 2015 whose every second rise was weaker, a true rate from the ECG decided for dicrotic waves
-in 79 of 84 below the first, and in 13 of 51 between the two; alternating beats of tachycardias lie above.
+In windows of 10 s of CinC 2015 with recurring weaker rises, the rate of the ECG was nearer to the pulse rate without
+them in 100 of 105 windows below the first, and in 13 of 61 between the two. Alternating beats of tachycardias lie
+above.
 """
 
 _SHARE_OF_SLOPE = 0.35

@@ -26,6 +26,7 @@ Rhythm, of R peaks in s:
 Validity, of one set of ECGs:
 
 - ``LeadLaws``: residuals of the laws of Einthoven and Goldberger; µV, lower is better.
+- ``BeatVariability``: variation of the beats within each record; the value of real records is the target.
 
 Distribution, of a synthetic set against a real set; ``update(values, real)``:
 
@@ -61,13 +62,14 @@ from ecggen.metrics.means import (
     RootMeanSquaredError,
     RSquared,
 )
-from ecggen.metrics.records import HeartRateError, LeadLaws, RPeakF1
+from ecggen.metrics.records import BeatVariability, HeartRateError, LeadLaws, RPeakF1
 from ecggen.metrics.sets import PRDC, FrechetDistance, KernelDistance, Marginal, SpectrumDistance
 
 __all__ = [
     "CRPS",
     "PRD",
     "PRDC",
+    "BeatVariability",
     "FrechetDistance",
     "HeartRateError",
     "IntervalCoverage",

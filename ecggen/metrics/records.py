@@ -10,9 +10,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.metrics.functional import beats, lead_laws
+from ecggen.metrics.functional.variability import beat_variability
 from ecggen.metrics.states import Summed, as_array
+
+VARIABILITY = ("amplitude_cv", "correlation", "p_cv", "qrs_cv", "t_cv", "ectopic_share")
+"""Quantities of ``BeatVariability``."""
 
 
 class RPeakF1(Summed):
@@ -103,3 +108,43 @@ class LeadLaws(Summed):
     def compute(self) -> dict[str, Tensor]:
         """Mean over records of the largest residual in µV, by law."""
         return dict(zip(self.laws, self.total / self.count, strict=True))  # type: ignore[operator]
+
+
+class BeatVariability(Summed):
+    """Beat-to-beat variability within records, means over records and leads; the value of real records is the target.
+
+    See ``functional.variability.beat_variability``. Compare only sets that were filtered alike.
+
+    Args:
+        leads: Names of the leads of the signals.
+        fs: Sampling rate in Hz.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> ecg = simulate(2, seconds=8, fs=100, heart_rate=60)
+        >>> metric = BeatVariability(ecg.leads, ecg.fs)
+        >>> metric.update(ecg.signal)
+        >>> bool(metric.compute()["amplitude_cv"] < 0.02)
+        True
+    """
+
+    higher_is_better = None
+
+    def __init__(self, leads: Sequence[str], fs: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.leads, self.fs = tuple(leads), fs
+        self._sum_states(total=(len(VARIABILITY),), count=(len(VARIABILITY),))
+
+    def update(self, signal: ArrayLike, peaks: Sequence[np.ndarray] | None = None) -> None:
+        """Add (record, lead, time) in mV; ``peaks`` are the R peaks of each record in s, detected if not given."""
+        ecg = ECG(torch.as_tensor(as_array(signal), dtype=torch.float32), self.leads, self.fs)
+        found = beat_variability(ecg, peaks)
+        known = [np.isfinite(found[name]) for name in VARIABILITY]
+        self._add(
+            total=[found[name][finite].sum() for name, finite in zip(VARIABILITY, known, strict=True)],
+            count=[finite.sum() for finite in known],
+        )
+
+    def compute(self) -> dict[str, Tensor]:
+        """Mean of each quantity; NaN where no record could be measured."""
+        return dict(zip(VARIABILITY, self.total / self.count, strict=True))  # type: ignore[operator]

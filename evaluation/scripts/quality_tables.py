@@ -53,10 +53,7 @@ def cinc_2011(results: Path) -> str:
 def in_noise(results: Path) -> str:
     """Heart rate of lead II with added noise."""
     found = read(results, NAME)
-    rows = [
-        [ratio, str(one["n"]), _percent(one["heart_rate"]), _percent(one["right_where_given"])]
-        for ratio, one in found["noise"].items()
-    ]
+    rows = [[ratio, str(one["n"]), _percent(one["heart_rate"]), _right(one)] for ratio, one in found["noise"].items()]
     return table(["signal-to-noise ratio", "n", "heart rate given", "right where given"], rows) + _stamp(found)
 
 
@@ -74,6 +71,10 @@ def doubts(results: Path) -> str:
 def _row(name: str, figures: dict[str, Any]) -> list[str]:
     shares = (figures["is_ecg"], figures["heart_rate"], figures["with_uncertain_parts"])
     return [name, str(figures["n"]), *map(_percent, shares)]
+
+
+def _right(figures: dict[str, Any]) -> str:
+    return _percent(figures["right_where_given"]) if figures["heart_rate"] else "–"
 
 
 def _percent(share: float) -> str:

@@ -152,7 +152,8 @@ def cinc_2011(folder: Path) -> dict[str, Any]:
             "specificity": round(float(np.mean(good)), 3),
         }
     for label in ("acceptable", "unacceptable"):
-        found[label] = figures([Judged(judged[name]) for name in quality if quality[name] == label])
+        names = [name for name in quality if quality[name] == label and is_reported(name)]
+        found[label] = figures([Judged(judged[name]) for name in names])
     return found
 
 

@@ -423,6 +423,23 @@ def _wording(results: Path) -> str:
     return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
+def _criteria(results: Path) -> str:
+    """Sensitivity and specificity of each criterion on PTB-XL and LUDB, with its rule and source."""
+    found = read(results, "criteria")
+    rows = []
+    for code, about in found["rules"].items():
+        cells = []
+        for name in found["sets"]:
+            one = found["sets"][name]["statements"].get(code)
+            cells.append(f"{one['sensitivity']:.2f} / {one['specificity']:.2f} ({one['n']})" if one else "")
+        if any(cells):
+            rows.append([code, about["rule"], *cells, about["source"]])
+    sizes = {name: one["n"] for name, one in found["sets"].items()}
+    labels = {"ptb-xl": f"PTB-XL, fold 9, {sizes['ptb-xl']} records", "ludb": f"LUDB, {sizes.get('ludb')} records"}
+    head = ["statement", "criterion", *(f"{labels[name]}: sensitivity / specificity (n)" for name in sizes), "source"]
+    return table(head, rows) + f"\n\n*commit `{found['commit']}`, {found['date']}*"
+
+
 def _delineation(results: Path) -> str:
     """Onsets and offsets compared with expert marks, for the delineator and NeuroKit2."""
     found = read(results, "delineation")
@@ -503,6 +520,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "classifier": _classifier,
     "wording": _wording,
     "delineation": _delineation,
+    "criteria": _criteria,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
     "augmentation": _augmentation,

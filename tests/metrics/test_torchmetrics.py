@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ecggen import InputError, metrics
-from ecggen.core.ecg import STANDARD_LEADS
+from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.simulate import simulate
 from ecggen.metrics import functional
 from ecggen.metrics.functional import beats, lead_laws, marginals, probabilistic, spectrum, waveform
 from ecggen.metrics.functional.distribution import frechet, kernel, prdc
+from ecggen.metrics.functional.variability import beat_variability
 
 RNG = np.random.default_rng(0)
 TRUE = simulate(120, seconds=2, seed=0).signal.numpy()
@@ -22,6 +23,8 @@ TRUE_PEAKS = [
     np.sort(np.concatenate([peaks + RNG.normal(scale=0.08, size=len(peaks)), [11.0, 12.0]])) for peaks in PEAKS
 ]
 REAL, SYNTHETIC = RNG.normal(size=(120, 5)), RNG.normal(0.3, 1.2, size=(120, 5))
+BEATING = np.tile(simulate(12, seconds=6, fs=100, seed=4).signal.numpy(), (10, 1, 1))
+BEATING *= RNG.normal(1, 0.05, (120, 1, 6)).repeat(100, -1).astype(np.float32)
 ALTERED = TRUE.copy()
 ALTERED[:, 2] += 0.01
 
@@ -126,6 +129,16 @@ CASES = {
         lambda: beats.heart_rate_errors(PEAKS, TRUE_PEAKS).mean(),
         0,
     ),
+    "variability": (
+        lambda: metrics.BeatVariability(STANDARD_LEADS, 100),
+        pairs(BEATING),
+        lambda: {
+            name: np.nanmean(found)
+            for name, found in beat_variability(ECG(torch.as_tensor(BEATING), STANDARD_LEADS, 100)).items()
+            if name != "ectopic_cv"
+        },
+        None,
+    ),
     "laws": (
         lambda: metrics.LeadLaws(STANDARD_LEADS),
         pairs(ALTERED),
@@ -208,7 +221,7 @@ def test_perfect_input_has_the_perfect_score_and_higher_is_better_is_correct(nam
 def test_every_metric_has_a_direction():
     directions = {name: make().higher_is_better for name, (make, *_) in CASES.items()}
     assert {name for name, higher in directions.items() if higher} == {"r", "r2", "prdc", "f1"}
-    assert {name for name, higher in directions.items() if higher is None} == {"coverage"}
+    assert {name for name, higher in directions.items() if higher is None} == {"coverage", "variability"}
 
 
 def test_flat_true_leads_are_excluded_from_the_mean():

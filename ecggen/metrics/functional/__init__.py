@@ -25,6 +25,12 @@ R peaks and RR intervals:
 - ``heart_rate_errors``: absolute errors of the heart rate; beats per minute, lower is better.
 - ``rr_statistics``, ``rr_table``: heart rate, SDNN, RMSSD and irregularity of one record, of several records.
 
+Beats of a record, aligned on their R peaks:
+
+- ``aligned_beats``: the complete beats of each record; (beat, lead, time) in mV.
+- ``beat_variability``: variation of amplitude and shape within each record; the value of real records is the target.
+- ``variance_split``: variance within records, between draws from one condition, and between records; mV².
+
 Intervals, amplitudes and beats, from a delineation:
 
 - ``ecg_intervals``: heart rate, P, PR, QRS, QT, QTc, axis and amplitudes; ms, degrees, mV.
@@ -140,6 +146,7 @@ from ecggen.metrics.functional.spectrum import (
     log_spectral_distance,
     power_spectrum,
 )
+from ecggen.metrics.functional.variability import aligned_beats, beat_variability, variance_split
 from ecggen.metrics.functional.waveform import (
     dynamic_time_warping,
     free_leads,
@@ -153,9 +160,11 @@ from ecggen.metrics.functional.waveform import (
 
 __all__ = [
     "age_fidelity",
+    "aligned_beats",
     "amplitude_quantiles",
     "auroc",
     "band_powers",
+    "beat_variability",
     "bland_altman",
     "closer_to_training",
     "closest",
@@ -207,5 +216,6 @@ __all__ = [
     "text_retrieval",
     "two_set_interval",
     "variance_ratio",
+    "variance_split",
     "wasserstein",
 ]

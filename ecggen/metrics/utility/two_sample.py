@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from ecggen.core import rhythm
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
-from ecggen.metrics.functional.beat_variability import aligned_beats, beat_variability
 from ecggen.metrics.functional.beats import rr_statistics
 from ecggen.metrics.functional.bootstrap import redrawn
 from ecggen.metrics.functional.ranking import auroc
+from ecggen.metrics.functional.variability import aligned_beats, beat_variability
 from ecggen.metrics.utility import logistic
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 

@@ -21,9 +21,8 @@ from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.evaluators.extractor import Extractor
 from ecggen.metrics.criteria.measurements import measure
 from ecggen.metrics.criteria.rules import criteria_met
-from ecggen.metrics.functional import beat_variability
 from ecggen.metrics.functional import intervals as waves_to_intervals
-from ecggen.metrics.functional.beat_variability import AlignedBeats
+from ecggen.metrics.functional.variability import AlignedBeats, aligned_beats, beat_variability
 from ecggen.report import median_beats, repeats
 
 LEAST = 50
@@ -130,12 +129,12 @@ class MeasuredSet:
     @cached_property
     def beats(self) -> list[AlignedBeats]:
         """Aligned beats of the valid records, at 100 Hz, 0.5–40 Hz."""
-        return beat_variability.aligned_beats(self.plain, self.peaks)
+        return aligned_beats(self.plain, self.peaks)
 
     @cached_property
     def variability(self) -> dict[str, np.ndarray]:
         """Beat-to-beat variability of the valid records."""
-        return beat_variability.beat_variability(self.plain, beats=self.beats)
+        return beat_variability(self.plain, beats=self.beats)
 
     @cached_property
     def criteria(self) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ecggen.core.errors import InputError
-from ecggen.metrics.functional.beat_variability import AFTER, BEFORE, FINE, LEAST, AlignedBeats, variance_split
+from ecggen.metrics.functional.variability import AFTER, BEFORE, FINE, LEAST, AlignedBeats, variance_split
 from ecggen.report import features
 from ecggen.report.inputs.cohort import LEAST as LEAST_RECORDS
 from ecggen.report.inputs.cohort import Cohorts, MeasuredSet, halves

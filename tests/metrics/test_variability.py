@@ -7,7 +7,7 @@ from fixtures import refusal
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.simulate import simulate, simulated_peaks
-from ecggen.metrics.functional.beat_variability import AlignedBeats, aligned_beats, beat_variability, variance_split
+from ecggen.metrics.functional.variability import AlignedBeats, aligned_beats, beat_variability, variance_split
 
 FS, SECONDS, RATE = 100.0, 10.0, 60.0
 
