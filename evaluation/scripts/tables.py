@@ -464,12 +464,14 @@ def _generation(results: Path, name: str) -> str:
     """Verdicts of the report sections, and the main scores."""
     found = read(results, name)
     keys = found["settings"]["metrics"]
+    first = next(iter(found["scores"].values()))["sections"]
+    wanted = [one for one in WANTED if one[0] in keys and _score(first, one[0], one[1]) is not None]
     rows = []
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         parts = score["sections"]
-        cells = [_with_floor(parts, *wanted) for wanted in WANTED if wanted[0] in keys]
+        cells = [_with_floor(parts, *one) for one in wanted]
         rows.append([made(which, score), *cells, *(parts[key]["verdict"] for key in keys)])
-    head = ["model", *(label for section, _, label, _ in WANTED if section in keys), *keys]
+    head = ["model", *(label for _, _, label, _ in wanted), *keys]
     return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
@@ -488,11 +490,16 @@ WANTED = (
 
 def _with_floor(parts: dict[str, Any], section: str, name: str, _: str, digits: int) -> str:
     """A score with its real–real reference (floor) in brackets."""
-    score = next((one for one in parts[section]["scores"] if one["name"].startswith(name)), None)
+    score = _score(parts, section, name)
     if score is None or score["value"] is None:
         return "not measured"
     floor = "" if score["floor"] is None else f" ({score['floor']:.{digits}f})"
     return f"{score['value']:.{digits}f}{floor}"
+
+
+def _score(parts: dict[str, Any], section: str, name: str) -> dict[str, Any] | None:
+    """The score of a section whose name begins with ``name``."""
+    return next((one for one in parts[section]["scores"] if one["name"].startswith(name)), None)
 
 
 def _mutations(results: Path) -> str:
@@ -526,6 +533,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "augmentation": _augmentation,
     "from_words": lambda results: _generation(results, "text"),
     "unconditional": lambda results: _generation(results, "unconditional"),
+    "appearance": lambda results: _generation(results, "appearance"),
     "conditions": _conditions,
     "speed": _speed,
     "steps": _steps,
