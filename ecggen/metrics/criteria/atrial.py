@@ -20,8 +20,10 @@ AROUND_QRS = (-0.06, 0.08)
 """Seconds before the onset and after the offset of the QRS that are left out."""
 SPIKE = (-0.08, 0.02)
 """Seconds around the onset of the QRS in which a pacing spike is searched."""
-FASTEST_SPIKE = 0.006
-"""Longest duration in s of a pacing spike."""
+HALF_SPIKE = 0.004
+"""Seconds from the top of a spike to its foot on either side; a QRS takes longer."""
+SPIKE_MV = 0.18
+"""Smallest height in mV of a spike above its feet. 5 of 6 paced and 1 % of the other records of LUDB have spikes."""
 
 
 def flutter(ecg: ECG, beats: Sequence[RecordBeats]) -> dict[str, np.ndarray]:
@@ -72,19 +74,23 @@ def _explained(waves: np.ndarray, times: np.ndarray, frequencies: np.ndarray) ->
 
 
 def spikes(ecg: ECG, beats: Sequence[RecordBeats]) -> np.ndarray:
-    """(record,) share of the beats that a pacing spike precedes; NaN below 250 Hz, where spikes are not recorded."""
+    """(record,) share of the beats that a pacing spike precedes; NaN below 250 Hz, where spikes are not recorded.
+
+    A spike rises and falls within milliseconds: its height is the distance of a sample from the mean of the samples
+    ``HALF_SPIKE`` before and after it, in the lead where this is largest.
+    """
     if ecg.fs < 250:
         return np.full(len(ecg), np.nan)
     found = np.full(len(ecg), np.nan)
-    wide = max(1, round(FASTEST_SPIKE * ecg.fs))
+    half = max(1, round(HALF_SPIKE * ecg.fs))
     for row, (signal, one) in enumerate(zip(ecg.signal.double().numpy(), beats, strict=True)):
         if not len(one.peaks):
             continue
-        jump = np.abs(signal[:, wide:] - signal[:, :-wide]).max(0)
-        bend = np.minimum(jump[:-wide], jump[wide:]) if len(jump) > wide else jump  # up and down again within ms
+        height = np.zeros(ecg.samples)
+        middle = (signal[:, 2 * half :] + signal[:, : -2 * half]) / 2
+        height[half:-half] = np.abs(signal[:, half:-half] - middle).max(0)
         onset = np.where(np.isfinite(one.marks["qrs_onset"]), one.marks["qrs_onset"], one.peaks - 0.05)
         at = np.round((onset[:, None] + np.arange(SPIKE[0], SPIKE[1], 1 / ecg.fs)) * ecg.fs).astype(int)
-        near = np.where((at >= 0) & (at < len(bend)), bend[np.clip(at, 0, len(bend) - 1)], 0).max(1)
-        typical = np.median(bend)
-        found[row] = np.mean(near > max(0.3, 12 * typical))
+        inside = (at >= 0) & (at < ecg.samples)
+        found[row] = np.mean(np.where(inside, height[np.clip(at, 0, ecg.samples - 1)], 0).max(1) > SPIKE_MV)
     return found

@@ -6,6 +6,7 @@ left out of the median, and counted on their own.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,8 @@ def _of_record(signal: np.ndarray, fs: float, peaks: np.ndarray, marks: dict[str
     compared = (times >= COMPARED[0]) & (times <= COMPARED[1])
     dominant = _dominant(beats[..., compared])
     used = dominant & whole if (dominant & whole).any() else dominant
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # instants that no beat covers
         at = {name: _median((values - peaks)[dominant]) for name, values in marks.items()}
         median = np.nanmedian(beats[used], 0) if used.any() else None
     if median is not None:

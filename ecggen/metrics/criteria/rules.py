@@ -195,7 +195,7 @@ def _pre_excited(m: Measurements) -> np.ndarray:
 
 def _paced(m: Measurements) -> np.ndarray:
     """A spike, or at rates at which spikes are not recorded, a wide QRS that no bundle branch block explains."""
-    spike = m.spikes >= 0.3
+    spike = m.spikes >= 0.4
     wide = (m.qrs_ms >= 125) & (_left_pattern(m) | (m.lead("qs", "V1") == 1) | (m.axis_deg < -30))
     negative = (m.lead("s", "V5") > m.lead("r", "V5")) | (m.lead("s", "V6") > m.lead("r", "V6"))
     return spike | (wide & (negative | (m.qrs_ms >= 140)))
