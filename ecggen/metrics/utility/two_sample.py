@@ -32,9 +32,13 @@ RATE = 100.0
 """Sampling rate in Hz at which sets are compared."""
 PASS_BAND, STOP_BAND = (0.8, 32.0), (0.4, 38.0)
 """Frequencies in Hz that are kept unchanged, and beyond which nothing is left."""
-STRENGTH = 0.002
-"""Inverse regularisation strength of the discriminator on random convolutions; fixed, not tuned."""
-EPOCHS = 12
+KERNELS, STRIDE, STRENGTH = 1000, 1, 1.0
+"""Random kernels, their stride in samples, and inverse regularisation strength of the logistic regression on them.
+
+Chosen on draws of ``flow`` against fold 8 of PTB-XL, 300 + 300 records: AUROC .78 with strength .002 and stride 2, .91
+with .1, .95 with stride 1; real records against real ones stay at .5.
+"""
+EPOCHS = 40
 """Passes over the training records of the small network."""
 BATCH = 64
 LEAST = 40
@@ -153,7 +157,7 @@ def _as_ecg(waves: Tensor) -> ECG:
 
 def _by_random_convolutions(train: Tensor, truth: np.ndarray, seed: int) -> Callable[[Tensor], np.ndarray]:
     """Logistic regression on random convolutions."""
-    features = RandomConvolutions(seed=seed)
+    features = RandomConvolutions(KERNELS, seed=seed, stride=STRIDE)
     inputs = features.prepare(_as_ecg(train))
     centre, deviation = inputs.mean(0), np.maximum(inputs.std(0), 1e-9)
     weights, constant = logistic.fit((inputs - centre) / deviation, truth[:, None], STRENGTH)
