@@ -147,7 +147,7 @@ def test_results_of_several_models_share_a_file_and_are_not_computed_twice(folde
     ("words", "message"),
     [
         ((), "no protocol was given; a protocol or --all"),
-        (("three_legs",), "there is no protocol 'three_legs'; a file, or one of augmentation,"),
+        (("three_legs",), "there is no protocol 'three_legs'; a file, or one of appearance,"),
         (("one_lead", "--all"), "both a protocol and --all were given"),
         (("unconditional", "--model", "baseline:crystal"), "there is no baseline 'crystal'; one of"),
     ],
