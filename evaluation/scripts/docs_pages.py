@@ -2,7 +2,8 @@
 
 - ``docs/models/index.md``: an overview of the shipped checkpoints, then the text of each model card.
 - ``docs/research-notes.md``: ``tried.md`` and ``experiments.md`` of ``evaluation/results``.
-- ``docs/benchmarks/*.md``: the tables (``evaluation.scripts.tables``), and the comparison of file decoders.
+- ``docs/benchmarks/*.md``, ``docs/guides/ppg.md``: the tables (``evaluation.scripts.tables``), and the comparison of
+  file decoders.
 - ``docs/figures``: copies of the figures of ``evaluation/results``.
 
 ``--check`` changes nothing and fails where a page or a copy is out of date.
@@ -234,7 +235,7 @@ def benchmark_page(text: str) -> str:
 def pages() -> dict[Path, bytes]:
     """Every file that this script writes, and its content."""
     texts = {DOCS / "models" / "index.md": models_page(), DOCS / "research-notes.md": research_notes()}
-    for page in sorted((DOCS / "benchmarks").glob("*.md")):
+    for page in (*sorted((DOCS / "benchmarks").glob("*.md")), DOCS / "guides" / "ppg.md"):
         texts[page] = benchmark_page(page.read_text(encoding="utf-8"))
     copies = {DOCS / "figures" / name: (RESULTS / name).read_bytes() for name in FIGURES}
     return {path: text.encode() for path, text in texts.items()} | copies

@@ -201,7 +201,8 @@ def _typical(one: MeasuredSet) -> list[int]:
 
 
 def _headline(cohorts: Cohorts, section: Section) -> str:
-    values = [np.nanmedian(of_record(one, "amplitude_cv")) for one in (cohorts.synthetic, cohorts.real)]
+    found = [of_record(one, "amplitude_cv") for one in (cohorts.synthetic, cohorts.real)]
+    values = [float(np.median(one[np.isfinite(one)])) if np.isfinite(one).any() else np.nan for one in found]
     ratios = [score for score in section.scores if score.value is not None and score.name.endswith("/ real")]
     parts = "; ".join(f"{score.name}: {score.value:.2f}" for score in ratios)
     return (
