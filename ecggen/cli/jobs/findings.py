@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
 
-SEPARATOR = " "
-
 
 @lru_cache(maxsize=4096)
 def requested_findings(text: str | None) -> tuple[str, ...]:
@@ -43,8 +41,7 @@ def findings_met(ecgs: ECG, texts: Sequence[str | None]) -> list[tuple[str, str]
 
     met = criteria_met(measure(ecgs))
     return [
-        (SEPARATOR.join(codes), SEPARATOR.join(code for code in codes if met[code][row]))
-        for row, codes in enumerate(requested)
+        (" ".join(codes), " ".join(code for code in codes if met[code][row])) for row, codes in enumerate(requested)
     ]
 
 

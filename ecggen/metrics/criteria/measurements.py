@@ -16,6 +16,7 @@ from ecggen.evaluators.delineator import Waves, delineate
 from ecggen.metrics.criteria import atrial
 from ecggen.metrics.criteria.beats import BEFORE, FINE, RecordBeats, record_beats
 from ecggen.metrics.criteria.deflections import NAMES, deflections
+from ecggen.metrics.functional.intervals import ST_AFTER_J
 
 OF_RECORD = (
     "beats",
@@ -59,7 +60,6 @@ OF_LEAD = (*NAMES, "p", "p_negative", "t", "t_negative", "st", "j", "size")
 """Measurements of a lead: those of ``Deflections``; p, t: largest positive deflection of P and T in mV; p_negative,
 t_negative: largest negative one, as a positive number; st: level at J + 60 ms in mV; j: level at J; size: QRS
 peak-to-peak amplitude in mV."""
-ST_AFTER_J = 0.06
 _ROW = {lead: row for row, lead in enumerate(STANDARD_LEADS)}
 
 
@@ -71,13 +71,11 @@ class Measurements:
         of_record: (record,) by the names of ``OF_RECORD``.
         of_lead: (record, 12) by the names of ``OF_LEAD``, in the order of the standard leads.
         sex: (record,) 0 male, 1 female, NaN if not known.
-        age: (record,) in years, NaN if not known.
     """
 
     of_record: dict[str, np.ndarray]
     of_lead: dict[str, np.ndarray]
     sex: np.ndarray
-    age: np.ndarray
 
     def __getattr__(self, name: str) -> np.ndarray:
         if name in OF_RECORD:
@@ -97,16 +95,13 @@ class Measurements:
         return np.where(self.sex == 1, women, men)
 
 
-def measure(
-    ecg: ECG, waves: Waves | None = None, sex: np.ndarray | None = None, age: np.ndarray | None = None
-) -> Measurements:
+def measure(ecg: ECG, waves: Waves | None = None, sex: np.ndarray | None = None) -> Measurements:
     """Measure the records of ``ecg``.
 
     Args:
         ecg: Twelve leads, or leads from which they follow, at any sampling rate.
         waves: Delineation of ``ecg.standard()``; computed if not given.
         sex: (record,) 0 male, 1 female, NaN if not known, for limits that depend on sex.
-        age: (record,) in years.
 
     Raises:
         InputError: If twelve leads do not follow, or the delineation is of other records.
@@ -133,7 +128,7 @@ def measure(
     of_record |= flutter | {"spikes": atrial.spikes(twelve, beats)}
     unknown = np.full(len(twelve), np.nan)
     stacked = {name: np.stack([row[name] for row in of_lead]) if of_lead else np.zeros((0, 12)) for name in OF_LEAD}
-    return Measurements(of_record, stacked, unknown if sex is None else sex, unknown if age is None else age)
+    return Measurements(of_record, stacked, unknown if sex is None else sex)
 
 
 def _rhythm(beats: RecordBeats) -> dict[str, float]:

@@ -26,7 +26,7 @@ LENGTHS = (7, 9, 11)
 SIZE_MV = 0.25
 """Amplitude in mV that is scaled to 1. Records are not normalised individually, because voltage is diagnostic."""
 STRENGTH = 0.005
-"""Inverse regularisation strength (scikit-learn's C); fixed, not tuned."""
+"""Default inverse regularisation strength (scikit-learn's C); fixed, not tuned."""
 STEP = 2
 """Default stride of the convolutions in samples: 2 halves the time and hardly changes a diagnosis."""
 CHUNK = 64  # records at a time
@@ -42,6 +42,7 @@ class RandomConvolutions:
         reach: Longest receptive field of a kernel in s.
         seed: Seed of the kernels.
         stride: Stride of the convolutions in samples.
+        strength: Inverse regularisation strength of the logistic regression.
 
     Example:
         >>> from ecggen.core.simulate import simulate
@@ -49,10 +50,12 @@ class RandomConvolutions:
         (2, 20)
     """
 
-    def __init__(self, kernels: int = 600, reach: float = 1.0, seed: int = 0, stride: int = STEP):
+    def __init__(
+        self, kernels: int = 600, reach: float = 1.0, seed: int = 0, stride: int = STEP, strength: float = STRENGTH
+    ):
         self.preprocessor = Preprocessor()
-        self.kernels, self.reach, self.seed, self.stride = kernels, reach, seed, stride
-        self.name = f"{kernels} random convolutions (seed {seed}) and logistic regression, C = {STRENGTH:g}"
+        self.kernels, self.reach, self.seed, self.stride, self.strength = kernels, reach, seed, stride, strength
+        self.name = f"{kernels} random convolutions (seed {seed}) and logistic regression, C = {strength:g}"
 
     def prepare(self, ecg: ECG) -> np.ndarray:
         """Features (record, 2 · kernels) of ECGs from which all twelve leads follow, at any rate.
@@ -84,7 +87,7 @@ class RandomConvolutions:
         inputs = np.asarray(inputs, np.float64)
         centre, deviation = inputs.mean(0), inputs.std(0)
         deviation[deviation < 1e-9] = 1.0
-        slopes, constants = logistic.fit((inputs - centre) / deviation, labels, STRENGTH)
+        slopes, constants = logistic.fit((inputs - centre) / deviation, labels, self.strength)
         return lambda others: expit((others - centre) / deviation @ slopes + constants)
 
     def _bank(self) -> list[Kernel]:

@@ -141,7 +141,7 @@ class MeasuredSet:
         """Which valid records meet the diagnostic criterion of which statement: (record,) of bool by code."""
         known = self.valid
         waves = self.waves if self.waves.leads == STANDARD_LEADS else None
-        return criteria_met(measure(known.ecg, waves, known.sex, known.age))
+        return criteria_met(measure(known.ecg, waves, known.sex))
 
     @cached_property
     def waves(self) -> Waves:
