@@ -9,6 +9,7 @@ from fixtures import refusal
 
 from ecggen.core.ecg import ECG, LEAD_MATRIX
 from ecggen.core.simulate import simulate
+from ecggen.metrics.utility import two_sample
 from ecggen.metrics.utility.two_sample import feature_aurocs, simple_features, steeply_filtered, two_sample_test
 
 N = 160
@@ -40,9 +41,25 @@ def test_beats_that_differ_within_a_record_give_a_set_away():
     assert next(iter(areas.values())) > 0.9
 
 
-def test_a_test_repeats_and_halves_share_no_patient():
+def test_a_test_repeats():
     one, other = (two_sample_test(records(1), records(2), PATIENTS, network=False) for _ in range(2))
     assert one == other and one.n_train == one.n_test == N // 2
+
+
+def test_training_and_test_half_share_no_patient(monkeypatch):
+    """Records that are equal within a patient would otherwise be recognised one by one."""
+    seen = []
+    monkeypatch.setattr(two_sample, "_by_random_convolutions", lambda train, truth, seed: seen.append(train) or level)
+
+    def level(test):
+        seen.append(test)
+        return test.mean((1, 2)).numpy()
+
+    real = records(2)
+    two_sample_test(records(1), real, PATIENTS, network=False)
+    prints = steeply_filtered(real)[:, 0, 100].tolist()
+    patients = [{PATIENTS[prints.index(one)] for one in half[:, 0, 100].tolist() if one in prints} for half in seen]
+    assert min(map(len, patients)) == N // 4 and not patients[0] & patients[1]
 
 
 def test_a_cut_off_beyond_the_pass_band_does_not_tell():

@@ -261,6 +261,17 @@ def test_real_against_real_passes(pool, seed):
     assert set(verdicts(new, training, holdout).values()) == {PASS}
 
 
+def test_the_variance_is_found_where_it_is(pool):
+    """Beats of different size raise the variance within records and hardly that between them."""
+    training, _, new = thirds(pool, 0, N // 2)
+    made = beats_of_different_size(new.all.ecg.signal.numpy(), np.zeros(0), np.random.default_rng(7))
+    ecg = replace(new.all.ecg, signal=torch.as_tensor(made))
+    found = variability(Cohorts(MeasuredSet(as_set(ecg, new.all.patients, "synthetic"), None), training, seed=3))
+    ratios = {score.name: score for score in found.scores if score.name.endswith("/ real")}
+    assert ratios["variance within records / real"].verdict == FAIL
+    assert ratios["variance between records / real"].verdict in (PASS, WARN)
+
+
 def test_copies_are_found_without_held_out_records(pool):
     training, _, new = thirds(pool, 1)
     assert memorisation(Cohorts(new, training)).verdict == PASS

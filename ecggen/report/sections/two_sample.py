@@ -54,8 +54,8 @@ def two_sample(cohorts: Cohorts) -> Section:
     worst = max(found.auroc, key=found.auroc.__getitem__)
     telling = next(iter(areas.items()))
     section.headline = (
-        f"The {worst} tells synthetic from real records with AUROC {found.auroc[worst]:.2f} ({CHANCE:g} is chance); of "
-        f"the simple features, {telling[0]} does so best ({telling[1]:.2f})."
+        f"Synthetic records are told from real ones with AUROC {found.auroc[worst]:.2f} ({worst}; {CHANCE:g} is "
+        f"chance); of the simple features, {telling[0]} does so best ({telling[1]:.2f})."
     )
     section.notes.append(
         f"Both sets are filtered alike: unchanged from {PASS_BAND[0]:g} to {PASS_BAND[1]:g} Hz, nothing beyond "
