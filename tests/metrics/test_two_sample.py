@@ -33,7 +33,7 @@ def test_equal_sets_are_not_told_apart():
         assert found.interval[name][0] < area < found.interval[name][1]
 
 
-def test_beats_that_differ_within_a_record_give_a_set_away():
+def test_beats_that_differ_within_a_record_distinguish_a_set():
     found = two_sample_test(records(1, jitter=0.4), records(2), PATIENTS, network=False)
     assert found.auroc["random convolutions"] > 0.8
     areas = feature_aurocs(simple_features(records(1, jitter=0.4)), simple_features(records(2)))
@@ -81,7 +81,7 @@ def test_the_filter_keeps_the_pass_band_and_stops_the_rest():
         assert found.abs().max() == pytest.approx(kept, abs=0.03), hertz
 
 
-def test_records_that_cannot_be_measured_give_a_set_away():
+def test_records_that_cannot_be_measured_distinguish_a_set():
     found = feature_aurocs({"a": np.full(5, np.nan)}, {"a": np.arange(5.0)})
     assert found == {"a": 1.0}
 

@@ -1,8 +1,8 @@
 """Beat-to-beat variability within a record, and the split of the variance within records and between them.
 
-The beats of a heart resemble each other: their amplitude varies by about 6 % within a record of PTB-XL, mostly with
-respiration. A generator can have the right total variance with beats that differ within a record where hearts differ
-between records; only the split shows it.
+The beats of one record resemble each other: in PTB-XL their amplitude varies by about 4 % within a record (median),
+mostly with respiration. A generator can have the right total variance with too much of it within records and too
+little between them; only the split shows it.
 
 Beats are aligned on the R peak, to a fraction of a sample, in records that are filtered alike. Beats that hardly
 correlate with the median beat of their record (ectopic ones) are counted apart.

@@ -1,8 +1,8 @@
 """Two-sample tests: a classifier is trained to tell synthetic from real ECGs (Lopez-Paz and Oquab, ICLR 2017).
 
 An AUROC of 0.5 on patients that were not used for training means that the classifier finds no difference. Both sets are
-filtered alike, and steeply: otherwise the attenuation of a filter near its cut-off frequency gives a set away. A table
-of simple features that separate the sets tells what to mend.
+filtered alike, and steeply: otherwise they differ by the attenuation of a filter near its cut-off frequency. A table of
+simple features that separate the sets tells what to mend.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def simple_features(ecg: ECG, peaks: Sequence[np.ndarray] | None = None) -> dict
 
 
 def feature_aurocs(synthetic: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[str, float]:
-    """AUROC of each simple feature as a discriminator, at least 0.5, the most telling first.
+    """AUROC of each simple feature as a discriminator, at least 0.5, in descending order.
 
     Records in which a feature cannot be measured rank lowest, so that a set with many of them is given away.
 

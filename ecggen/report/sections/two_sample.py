@@ -18,13 +18,13 @@ PASS_TO, WARN_TO = 0.60, 0.75
 """Largest AUROC of a discriminator for "pass" and for "warn"."""
 MOST = 600
 """Largest number of records of each set in the training and in the test half."""
-TELLING = 12
+MOST_FEATURES = 12
 """Rows of the table of simple features."""
 CHANCE = 0.5
 
 
 def two_sample(cohorts: Cohorts) -> Section:
-    """AUROC of two discriminators, and the simple features that give a set away."""
+    """AUROC of two discriminators, and the simple features by which the sets differ."""
     section = Section("two_sample", "Two-sample test", "Can a classifier tell synthetic from real records?")
     synthetic, real = cohorts.synthetic, cohorts.holdout or cohorts.real
     few = min(len(synthetic.valid), len(real.valid))
@@ -48,14 +48,14 @@ def two_sample(cohorts: Cohorts) -> Section:
         Table(
             "Simple features that tell the sets apart",
             ["feature of a record", "AUROC"],
-            [[name, f"{area:.2f}"] for name, area in list(areas.items())[:TELLING]],
+            [[name, f"{area:.2f}"] for name, area in list(areas.items())[:MOST_FEATURES]],
         )
     )
     worst = max(found.auroc, key=found.auroc.__getitem__)
-    telling = next(iter(areas.items()))
+    feature, area = next(iter(areas.items()))
     section.headline = (
         f"Synthetic records are told from real ones with AUROC {found.auroc[worst]:.2f} ({worst}; {CHANCE:g} is "
-        f"chance); of the simple features, {telling[0]} does so best ({telling[1]:.2f})."
+        f"chance); of the simple features, {feature} does so best ({area:.2f})."
     )
     section.notes.append(
         f"Both sets are filtered alike: unchanged from {PASS_BAND[0]:g} to {PASS_BAND[1]:g} Hz, nothing beyond "

@@ -1,4 +1,4 @@
-"""Beat-to-beat variability: do the beats of a record resemble each other as those of a real heart do?
+"""Beat-to-beat variability: do the beats of a record resemble each other as in real records?
 
 A cardiologist sees in a second when the beats of a record differ in shape, and scores of whole records do not: a
 generator can have the right total variance with too much of it within records and too little between them. Beats that
