@@ -137,7 +137,7 @@ class DrawnRecords(Dataset):
         own = self.augmenter
         classifier = getattr(own.classifier, "name", None)
         limits = sorted(getattr(own, "limits", {}).items())
-        settings = (own.generator.name, own.generator.sampling, classifier, own.rules, limits, own.seed)
+        settings = (own.generator.name, own.generator.sampling_from_text, classifier, own.rules, limits, own.seed)
         return hashlib.sha256(repr((settings, requests)).encode()).hexdigest()[:24]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def describe(job: Job, generator: Generator, checkpoint: Path, notes: Sequence[s
     from ecggen.generators.checkpoint import licence
 
     settings = {name: getattr(job, name) for name in ("seed", "seconds", "fs", "format")}
-    sampling = {name: getattr(generator.sampling, name, None) for name in SAMPLED}
+    sampling = {name: getattr(generator.sampling_from_text, name, None) for name in SAMPLED}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,

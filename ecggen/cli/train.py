@@ -36,7 +36,8 @@ def train(
 
     The recordings are packed once (filtered, resampled, written to a memory-mapped file), then Lightning trains the
     generator. The checkpoint folder in the output folder always holds the best weights so far; pass it to other
-    commands as --model. Use --resume to continue an interrupted run from its last epoch.
+    commands as --model. Use --resume to continue an interrupted run from its last epoch. With a table [hearts] in the
+    config, the heart-first model is trained afterwards, or alone if the config has epochs = 0.
     """
     from ecggen import data as datasets
     from ecggen.conditioning import text_encoder
@@ -44,12 +45,14 @@ def train(
     from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
     from ecggen.generators.imputation import LeadImputer
+    from ecggen.training.hearts import stages
     from ecggen.training.trainer import read
     from ecggen.training.trainer import train as run
 
     if (out / "checkpoint").exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
     generator, plan, masking = read(shipped_config(config), set_ or ())
+    hearts = stages.read(shipped_config(config), set_ or ())
     for name in start or ():
         missing = checkpoint.copy_weights(name, generator)
         if missing:
@@ -65,5 +68,12 @@ def train(
     for name, reason in list(pack.left_out.items())[:5]:
         console.err.print(f"left out {name}: {reason}", markup=False)
     console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
-    best = run(generator, pack, plan, masking, out, resume, not quiet)
-    console.print_text(f"best checkpoint: {best}\nloss plot: {out / 'loss.png'}")
+    best, plot = out / "checkpoint", ""
+    if plan.epochs:
+        best = run(generator, pack, plan, masking, out, resume, not quiet)
+        generator, plot = checkpoint.load(best), f"\nloss plot: {out / 'loss.png'}"
+    if hearts is not None and generator.heart_first is not None:
+        with console.stages(quiet) as report:
+            stages.train(generator.heart_first, pack, hearts, out / "hearts", cache, report)
+        checkpoint.save(generator, best)
+    console.print_text(f"best checkpoint: {best}{plot}")

@@ -75,6 +75,14 @@ class Recording:
     codes: str = ""
     paired: bool = False
 
+    def read(self, start: float = 0.0, seconds: float | None = None) -> ECG:
+        """The leads of the file in mV, from ``start`` for ``seconds``; leads that break the lead laws are accepted.
+
+        Raises:
+            InputError: If the file cannot be read.
+        """
+        return read(self.path, start=start, seconds=seconds, check=False, allow_contradiction=True)
+
 
 def fold_of(name: str) -> int:
     """A fold from 1 to ``FOLDS`` that is a hash of the name, so that a split never changes.
@@ -181,11 +189,22 @@ def pack(
     Raises:
         InputError: If no recording can be used.
     """
-    cache = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ecggen"
-    folder = cache / f"pack-{_fingerprint(recordings, preprocessor, imputer)}"
+    folder = cache_folder(cache) / f"pack-{_fingerprint(recordings, preprocessor, imputer)}"
     if not (folder / "pack.json").is_file():
         _make(folder, recordings, preprocessor, progress, imputer)
     return load(folder)
+
+
+def subset_of_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
+    """Rows of a fraction of the patients; subsets are nested, i.e. each is contained in those of larger fractions."""
+    patients = pack.index.patient.iloc[rows].to_numpy()
+    names = np.random.default_rng(0).permutation(np.unique(patients))
+    return rows[np.isin(patients, names[: max(1, round(share * len(names)))])]
+
+
+def cache_folder(cache: Path | str | None = None) -> Path:
+    """The folder of packs and what is computed from them: ``cache``, or ``$XDG_CACHE_HOME/ecggen``."""
+    return Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ecggen"
 
 
 def load(folder: Path) -> Pack:
@@ -282,7 +301,7 @@ class _Window:
 
 def _windows(recording: Recording, preprocessor: Preprocessor, imputer: Imputer | None) -> list[_Window]:
     """All full windows of a recording."""
-    ecg, ppg = _paired(recording, imputer) if recording.paired else (_plain(recording), None)
+    ecg, ppg = _paired(recording, imputer) if recording.paired else (recording.read(), None)
     ecg = preprocessor.ecg(ecg.standard().pick(*INDEPENDENT_LEADS))
     size = preprocessor.samples
     if ecg.samples < size:
@@ -297,10 +316,6 @@ def _windows(recording: Recording, preprocessor: Preprocessor, imputer: Imputer 
         for start in range(0, ecg.samples - size + 1, size)
         for part in [slice(start, start + size)]
     ]
-
-
-def _plain(recording: Recording) -> ECG:
-    return read(recording.path, check=False, allow_contradiction=True)
 
 
 def _paired(recording: Recording, imputer: Imputer | None) -> tuple[ECG, tuple[torch.Tensor, float]]:

@@ -31,6 +31,7 @@ from ecggen.core.errors import InputError, InputWarning
 from ecggen.core.filters import fit
 from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
+from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
@@ -43,6 +44,9 @@ BATCH = 64
 
 VARIATION = "variation of an ECG"
 """Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
+
+HEART_SAMPLING = Sampling(num_steps=8)
+"""Default sampling options of a heart-first model."""
 
 STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}
 """Buffers and their names in the state dict of checkpoint format 1."""
@@ -70,6 +74,9 @@ class Generator(nn.Module, ABC):
         config: Arguments of the constructor, as saved in config.json.
         name: Name and weight hash, for provenance.
         sampling: The checkpoint's sampling options; None for a generator that draws in one pass.
+        heart_first: Model that draws records without leads and PPG as a rhythm, a median beat and a residual
+            (``ecggen.generators.hearts``); None if such records are drawn like all others.
+        heart_sampling: Sampling options of ``heart_first``.
         patient_prior: Source of metadata and statements for unconditional generation; None if there is none.
         interval_scale: (4, 12), one row for 0, 1, 2 and at least 3 independent observed leads, one column per lead:
             factor on the distance of the draws from their mean in the prediction interval. Calibrated on training
@@ -84,6 +91,7 @@ class Generator(nn.Module, ABC):
     ensemble_inflation: Tensor
     mean_weight: Tensor
     sampling: Sampling | None = None
+    heart_sampling: Sampling = HEART_SAMPLING
     patient_prior: PatientPrior | None = None
 
     def __init__(self):
@@ -91,6 +99,7 @@ class Generator(nn.Module, ABC):
         self.preprocessor = Preprocessor()
         self.config: Mapping[str, Any] = {}
         self.name = type(self).__name__.lower()
+        self.heart_first: HeartFirst | None = None
         self.register_buffer("interval_scale", torch.ones(MAX_OBSERVED + 1, len(STANDARD_LEADS)))
         self.register_buffer("ensemble_inflation", torch.ones(MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)))
         self.register_buffer("mean_weight", torch.full((MAX_OBSERVED + 1, len(INDEPENDENT_LEADS)), 0.5))
@@ -186,7 +195,13 @@ class Generator(nn.Module, ABC):
             )
         changed = copy.copy(self)
         changed.sampling = self.sampling.changed(num_steps, guidance_scale)
+        changed.heart_sampling = self.heart_sampling.changed(num_steps, guidance_scale)
         return changed
+
+    @property
+    def sampling_from_text(self) -> Sampling | None:
+        """The sampling options that are used without leads and PPG."""
+        return self.sampling if self.heart_first is None else self.heart_sampling
 
     @property
     def device(self) -> torch.device:
@@ -323,13 +338,36 @@ class Generator(nn.Module, ABC):
         """
         generator = self.with_sampling(num_steps, guidance_scale)
         own = range(first, first + len(condition)) if indices is None else indices
-        prepared, wanted = generator._prepare(condition, seed, own)
+        return generator._twelve_leads(generator._draw_whole(condition, seed, own), condition, seed)
+
+    def _draw_whole(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
+        """One draw for each record at the model's rate, (batch, 8, time) mV."""
+        bare = rhythm_prior.without_waveforms(condition)
+        if self.heart_first is not None and bool(bare.all()):
+            return self._draw_hearts(condition, seed, indices)
+        if self.heart_first is not None and bool(bare.any()):
+            each = enumerate(indices)
+            return torch.cat([self._draw_whole(condition[row : row + 1], seed, [index]) for row, index in each])
+        prepared, wanted = self._prepare(condition, seed, indices)
 
         def draw(window: Condition) -> tuple[Tensor]:
-            return (torch.cat([part.draws for part in generator._draw_window(window, seed, own)]),)
+            return (torch.cat([part.draws for part in self._draw_window(window, seed, indices)]),)
 
         (eight,) = over_windows(prepared, self.preprocessor, draw)
-        return generator._twelve_leads(rhythm_prior.place(eight, self.preprocessor.fs, wanted), condition, seed)
+        return rhythm_prior.place(eight, self.preprocessor.fs, wanted)
+
+    def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
+        """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV."""
+        assert self.heart_first is not None
+        prepared = self.preprocessor.condition(condition)
+        if self.patient_prior is not None:
+            prepared = self.patient_prior.draw(prepared, seed, indices)
+        prepared, how, parts = prepared.to(self.device), self.heart_sampling, []
+        for start in range(0, len(prepared), BATCH):
+            part = slice(start, start + BATCH)
+            drawn = self.heart_first.draw(prepared[part], seed, indices[part], how.guidance_scale, how.num_steps)
+            parts.append(drawn.cpu())
+        return torch.cat(parts)
 
     @final
     @torch.no_grad()
@@ -486,12 +524,19 @@ class Generator(nn.Module, ABC):
     ) -> Reconstruction:
         """Point estimate and prediction interval of a condition, window by window."""
         draws = num_draws
-        if bool(rhythm_prior.without_waveforms(condition).any()):  # each draw has its own rhythm
+        bare = rhythm_prior.without_waveforms(condition)
+        quantiles = plotting_positions(level, draws)
+        scale = by_observed(self.interval_scale, condition)[:, None]
+        if self.heart_first is not None and bool(bare.all()):
+            drawn = self._draw_hearts(condition.repeat(draws), seed, range(len(condition) * draws))
+            weights = by_observed(self.mean_weight, condition)
+            eight = drawn.unflatten(0, (-1, draws))
+            found = point_and_interval(eight, None, weights, scale, quantiles)
+            return self._summarised([*found, eight.flatten(1, 2)], condition, num_draws, level, seed, keep_draws)
+        if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
             prepared = self.preprocessor.condition(condition)
-        quantiles = plotting_positions(level, draws)
-        scale = by_observed(self.interval_scale, condition)[:, None]
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
@@ -506,7 +551,14 @@ class Generator(nn.Module, ABC):
                 parts.append((*found, eight.flatten(1, 2)) if keep_draws else found)
             return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-        eight, below, above, *kept = over_windows(prepared, self.preprocessor, summarise, progress)
+        summary = over_windows(prepared, self.preprocessor, summarise, progress)
+        return self._summarised(summary, condition, num_draws, level, seed, keep_draws)
+
+    def _summarised(
+        self, summary: list[Tensor], condition: Condition, draws: int, level: float, seed: int, keep_draws: bool
+    ) -> Reconstruction:
+        """Reconstruction from the point estimate, the edges of its interval relative to it, and the draws, if kept."""
+        eight, below, above, *kept = summary
         mean = self._twelve_leads(eight, condition, seed)
         # Resampling may overshoot, so that an end of the interval would cross the point estimate.
         widths = [self._resampled(below, condition).clamp(max=0), self._resampled(above, condition).clamp(min=0)]
@@ -562,6 +614,8 @@ class Generator(nn.Module, ABC):
 
     def _sampling_description(self, condition: Condition) -> str:
         """Sampling options for provenance. Without any condition, metadata and statements come from the prior."""
+        if self.heart_first is not None and bool(rhythm_prior.without_waveforms(condition).all()):
+            return f", {self.heart_sampling.describe(observed=False, text_or_metadata=True)}"
         if self.sampling is None:
             return ""
         guided = bool((condition.has_text_or_metadata() | rhythm_prior.without_waveforms(condition)).any())

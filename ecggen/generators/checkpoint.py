@@ -83,7 +83,7 @@ def load(name: str | Path) -> Any:
 
 
 def copy_weights(name: str | Path, generator: Any) -> list[str]:
-    """Initialise ``generator`` with the weights of a checkpoint, to continue training.
+    """Initialise ``generator`` with the weights and the patient prior of a checkpoint, to continue training.
 
     Weights are matched by name, also between different generators, which share the condition encoder. If shapes
     differ, the common part is copied and the rest keeps its initial values.
@@ -104,6 +104,7 @@ def copy_weights(name: str | Path, generator: Any) -> list[str]:
             f"the preprocessing of checkpoint {name} is {other.preprocessor}",
             f"{generator.preprocessor} was expected, as in the config",
         )
+    generator.patient_prior = generator.patient_prior or other.patient_prior
     source = other.state_dict()
     unmatched, copied = [], 0
     for key, target in generator.state_dict().items():

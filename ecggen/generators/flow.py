@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG
+from ecggen.generators.hearts.model import HeartFirst, HeartSizes
 from ecggen.generators.latent import Beginning, Known, LatentGenerator, Predict, drawn
 from ecggen.networks.latent import contrast, spread_times, symmetric_divergence
 from ecggen.networks.losses import amplitude, squared
@@ -62,6 +63,7 @@ class Flow(LatentGenerator):
         cross: Weight of the cross-reconstruction: the ECG decoded from the guess's posterior.
         text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
+        hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Flow(LatentGenerator):
         cross: float = 0.1,
         text: str = "",
         beats: Sequence[int] = (),
+        hearts: HeartSizes | None = None,
     ):
         super().__init__(
             widths,
@@ -117,6 +120,7 @@ class Flow(LatentGenerator):
             beats,
         )
         self.heun, self.shift, self.weights = heun, shift, (align, contrast, cross)
+        self.heart_first = None if hearts is None else HeartFirst(hearts)
 
     def _space_losses(self, ecg: ECG, condition: Condition) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -131,7 +131,7 @@ def test_every_config_can_be_built(path):
         return
     registry.check_tables(values, path)
     registry.generator(values["generator"], values["model"], "[model]")
-    config.build(Masking, values["masking"], "[masking]")
+    config.build(Masking, values.get("masking", {}), "[masking]")
 
 
 @pytest.mark.parametrize(

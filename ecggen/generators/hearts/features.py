@@ -1,0 +1,54 @@
+"""Features of text and metadata for the models of rhythm, median beats and residual.
+
+A text is described by the statements that it affirms and negates, with their probabilities from the pretrained text
+encoder, and by the encoder's summary. Its weights are not trained further, so that a negation keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ecggen.conditioning import statements
+from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.conditioning.text_encoder import Reader
+
+USED = ("age", "sex")
+"""Metadata among the features; the heart rate determines the rhythm."""
+
+
+class ConditionFeatures(nn.Module):
+    """Features (batch, ``size``) of text, age and sex; zero where masked.
+
+    Args:
+        width: Width of the text encoder.
+    """
+
+    def __init__(self, width: int = 128):
+        super().__init__()
+        self.reader = Reader(width).requires_grad_(False)
+        self.text_size = width + 2 * len(statements.codes()) + 1
+        self.size = self.text_size + 2 * len(USED)
+
+    @torch.no_grad()
+    def of_texts(self, texts: Sequence[str]) -> Tensor:
+        """(text, text_size): summary, probabilities of affirmed and of negated statements, and a constant."""
+        summary, said, denied = self.reader.read(texts)
+        return torch.cat([summary, said, denied, torch.ones_like(said[:, :1])], 1).clone()
+
+    def forward(self, condition: Condition) -> Tensor:
+        text = torch.zeros(len(condition), self.text_size, device=condition.metadata.device)
+        given = condition.text_mask.nonzero()[:, 0].tolist()
+        if given:
+            text[given] = self.of_texts([condition.text[row] for row in given])
+        places = [list(METADATA).index(name) for name in USED]
+        return torch.cat([text, scaled(condition.metadata[:, places], condition.metadata_mask[:, places])], 1)
+
+
+def scaled(metadata: Tensor, mask: Tensor) -> Tensor:
+    """Age and sex (batch, 2) scaled to [−1, 1], zero where masked, and their masks: (batch, 4)."""
+    low, high = torch.tensor([METADATA[name] for name in USED], dtype=torch.float32, device=metadata.device).T
+    known = mask.float()
+    return torch.cat([(metadata.float() - (low + high) / 2) / ((high - low) / 2) * known, known], 1)

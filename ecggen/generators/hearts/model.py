@@ -1,0 +1,267 @@
+"""Heart-first model: draws a rhythm, the median beats, and the residual of a record, and renders them.
+
+Each step is conditioned on what was drawn before it, so that an irregular rhythm has beats without P waves, and noise
+follows the beats. The beats of a record resemble each other because they are copies of one median beat. A record of any
+length has one rhythm and one pair of median beats; only the residual is drawn in windows, which are cross-faded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.conditioning.rhythm_prior import own_numbers
+from ecggen.core.beats import LARGEST_GAIN, Beats, rendered
+from ecggen.generators.hearts.code import HeartCode, QuantileMap
+from ecggen.generators.hearts.features import ConditionFeatures
+from ecggen.generators.hearts.rectified_flow import Velocity, integrate
+from ecggen.generators.hearts.residual import (
+    CHANNELS,
+    FOLDED,
+    LEADS,
+    LEVELS,
+    LOCAL,
+    Whitening,
+    beat_channels,
+    folded,
+    nearest_beat,
+    unfolded,
+)
+from ecggen.generators.hearts.rhythm import NUMBERS, Rhythm, RhythmModel, rhythm_numbers
+from ecggen.networks.adaptive import AdaptiveConvolutions, AdaptiveMLP
+
+HEART_RATE = list(METADATA).index("heart_rate")
+RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
+"""Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
+OVERLAP = 200
+"""Samples in which windows of the residual are cross-faded."""
+
+
+@dataclass(frozen=True)
+class Hearts:
+    """Median beats of a batch: (batch, 8, time) in mV, normal and ectopic."""
+
+    normal: Tensor
+    ectopic: Tensor
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step of drawing is conditioned on.
+
+    Attributes:
+        features: (batch, feature) text and metadata.
+        numbers: (batch, ``NUMBERS``) numbers of the rhythm.
+        seed: Random seed.
+        indices: Index of each record.
+    """
+
+    features: Tensor
+    numbers: Tensor
+    seed: int
+    indices: Sequence[int]
+
+    def normal(self, stream: int, *shape: int) -> Tensor:
+        """Standard normal numbers (batch, *shape) of one random stream of each record."""
+        drawn = [own_numbers(self.seed, index, stream).standard_normal(shape, np.float32) for index in self.indices]
+        return torch.from_numpy(np.stack(drawn)).to(self.features)
+
+    def __getitem__(self, mask: Tensor) -> Given:
+        rows = mask.nonzero()[:, 0].tolist()
+        return Given(self.features[rows], self.numbers[rows], self.seed, [self.indices[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class HeartSizes:
+    """Sizes of a heart-first model.
+
+    Attributes:
+        samples: Length of a residual that is drawn at once; a multiple of ``FOLDED``.
+        fs: Sampling rate in Hz.
+        components: Principal components of a median beat.
+        width: Units of the network of median beats.
+        blocks: Its residual blocks.
+        rhythm_width: Units of the rhythm model.
+        levels_width: Units of the network of levels.
+        residual_width: Channels of the residual's network.
+        dilations: Dilation of each of its blocks.
+    """
+
+    samples: int = 1000
+    fs: float = 100.0
+    components: int = 192
+    width: int = 448
+    blocks: int = 6
+    rhythm_width: int = 96
+    levels_width: int = 256
+    residual_width: int = 160
+    dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32)
+
+
+class HeartFirst(nn.Module):
+    """Models of rhythm, median beats, levels and residual.
+
+    Args:
+        sizes: Sizes of the networks, and length and rate of a window.
+    """
+
+    def __init__(self, sizes: HeartSizes):
+        super().__init__()
+        self.samples, self.fs = sizes.samples, sizes.fs
+        self.features = ConditionFeatures()
+        size = self.features.size
+        self.rhythm = RhythmModel(size, sizes.rhythm_width)
+        self.code = HeartCode(sizes.components, sizes.fs)
+        known = size + NUMBERS
+        self.heart = AdaptiveMLP(self.code.size, known + 1 + self.code.size, sizes.width, sizes.blocks, dropout=0.05)
+        self.level_map = QuantileMap(LEVELS)
+        self.levels = AdaptiveMLP(LEVELS, known + LEADS, sizes.levels_width, dropout=0.1)
+        self.whitening = Whitening(sizes.samples, sizes.fs)
+        self.residual = AdaptiveConvolutions(
+            CHANNELS, LOCAL, known + LEADS + LEVELS, sizes.residual_width, sizes.dilations
+        )
+
+    def amplitudes(self, hearts: Tensor) -> Tensor:
+        """Logarithm of the root mean square of each lead around the R peak, (batch, 8), of median beats."""
+        return (hearts[..., self.code.around].square().mean(-1).sqrt() + 0.01).log()
+
+    @torch.no_grad()
+    def draw(
+        self,
+        condition: Condition,
+        seed: int,
+        indices: Sequence[int],
+        guidance_scale: float = 1.0,
+        num_steps: int = 8,
+        clean: bool = False,
+    ) -> Tensor:
+        """Eight leads (batch, 8, time) in mV of a condition without leads and PPG.
+
+        Args:
+            condition: Text and metadata, at the rate of the model and of any length.
+            seed: Random seed.
+            indices: Index of each record; it depends on the seed and the index only.
+            guidance_scale: Scale of classifier-free guidance of the median beats.
+            num_steps: Steps of Heun's method.
+            clean: Leave the residual out: no noise, and no waves that are independent of the beats.
+        """
+        seconds, features = condition.samples / self.fs, self.features(condition)
+        known = condition.metadata_mask[:, HEART_RATE].tolist()
+        rates = condition.metadata[:, HEART_RATE].tolist()
+        rhythms = self.rhythm.draw(
+            features,
+            [rate if one else None for rate, one in zip(rates, known, strict=True)],
+            seconds,
+            [own_numbers(seed, index, RHYTHM) for index in indices],
+        )
+        numbers = torch.from_numpy(np.stack([rhythm_numbers(one, seconds) for one in rhythms])).to(features)
+        given = Given(features, numbers, seed, indices)
+        hearts = self.draw_hearts(given, guidance_scale, num_steps)
+        return self.render(given, rhythms, hearts, condition.samples, num_steps, clean)
+
+    def draw_hearts(self, given: Given, guidance_scale: float = 1.0, num_steps: int = 8) -> Hearts:
+        """Normal and ectopic median beats; ectopic ones are drawn where the rhythm has any, else they are zero."""
+        normal = self._code(given, None, HEART, guidance_scale, num_steps)
+        has, ectopic = given.numbers[:, 3] > 0, torch.zeros(len(normal), *self.code.shape).to(normal)
+        if bool(has.any()):
+            ectopic[has] = self.code.decode(self._code(given[has], normal[has], ECTOPIC, guidance_scale, num_steps))
+        return Hearts(self.code.decode(normal), ectopic)
+
+    def heart_condition(self, features: Tensor, numbers: Tensor, normal: Tensor | None) -> Tensor:
+        """Condition of the code of a median beat; of an ectopic one if the code of the ``normal`` one is given."""
+        kind = features.new_full((len(features), 1), float(normal is not None))
+        other = features.new_zeros(len(features), self.code.size) if normal is None else normal
+        return torch.cat([features, numbers, kind, other], 1)
+
+    def _code(self, given: Given, normal: Tensor | None, stream: int, guidance_scale: float, num_steps: int) -> Tensor:
+        known = self.heart_condition(given.features, given.numbers, normal)
+        plain = self.heart_condition(torch.zeros_like(given.features), given.numbers, normal)
+        velocity = guided(self.heart, known, plain, guidance_scale)
+        return integrate(velocity, given.normal(stream, self.code.size), num_steps)
+
+    def render(
+        self,
+        given: Given,
+        rhythms: Sequence[Rhythm],
+        hearts: Hearts,
+        samples: int,
+        num_steps: int = 8,
+        clean: bool = False,
+    ) -> Tensor:
+        """Draw gains and residual of some hearts with their rhythms, and render (batch, 8, samples) in mV."""
+        known = torch.cat([given.features, given.numbers, self.amplitudes(hearts.normal)], 1)
+        code = integrate(lambda x, time: self.levels(x, time, known), given.normal(LEVEL, LEVELS), num_steps)
+        levels, known = self.level_map.decode(code), torch.cat([known, code], 1)
+        both = zip(hearts.normal.cpu().double().numpy(), hearts.ectopic.cpu().double().numpy(), rhythms, strict=True)
+        beats = [
+            Beats(normal, ectopic, rhythm.times, rhythm.types, np.zeros((len(rhythm.times), LEADS)))
+            for normal, ectopic, rhythm in both
+        ]
+        whole = max(samples, self.samples)
+        plain = np.stack([rendered(one, whole, self.fs) for one in beats])
+        total, weights = torch.zeros(len(beats), LEADS, whole), torch.zeros(whole)
+        gains = [np.zeros((len(one.times), LEADS)) for one in beats]
+        for window, first in enumerate(_starts(whole, self.samples)):
+            part = slice(first, first + self.samples)
+            moved = [replace(one, times=one.times - first / self.fs) for one in rhythms]
+            noise = given.normal(SEQUENCE + window, CHANNELS, self.samples // FOLDED)
+            residual, gain = self._residual(plain[..., part], moved, levels, known, noise, num_steps)
+            fade = _fade(self.samples, first == 0, first + self.samples == whole)
+            total[..., part] += fade.sqrt() * residual  # powers add, because windows are independent
+            weights[part] += fade
+            for own, found, rhythm in zip(gains, gain, moved, strict=True):
+                inside = (rhythm.times >= 0) & (rhythm.times < self.samples / self.fs)
+                own[inside] = found[inside]
+        wave = np.stack(
+            [rendered(replace(one, gains=gain), whole, self.fs) for one, gain in zip(beats, gains, strict=True)]
+        )
+        found = torch.from_numpy(wave).float()
+        return (found if clean else found + total / weights.sqrt())[..., :samples]
+
+    def _residual(
+        self, plain: np.ndarray, rhythms: Sequence[Rhythm], levels: Tensor, known: Tensor, noise: Tensor, num_steps: int
+    ) -> tuple[Tensor, list[np.ndarray]]:
+        """Residual of one window (batch, 8, time) in mV, and the gains (beat, 8) of the beats of each record."""
+        bands, size = levels[:, :-LEADS].unflatten(1, (LEADS, -1)), levels[:, -LEADS:].exp()
+        along = torch.from_numpy(np.stack([beat_channels(one, self.samples, self.fs) for one in rhythms]))
+        white = self.whitening(torch.from_numpy(plain).to(levels), bands)
+        local = torch.cat([folded(white), along.to(levels)], 1)
+        drawn = integrate(lambda x, time: self.residual(x, time, local, known), noise, num_steps)
+        residual = self.whitening.restore(unfolded(drawn[:, :-LEADS]), bands).cpu()
+        steps = (drawn[:, -LEADS:] * size[:, :, None]).cpu().numpy().clip(-LARGEST_GAIN, LARGEST_GAIN)
+        return residual, [
+            _of_beats(one, rhythm.times, self.samples, self.fs) for one, rhythm in zip(steps, rhythms, strict=True)
+        ]
+
+
+def _of_beats(steps: np.ndarray, times: np.ndarray, samples: int, fs: float) -> np.ndarray:
+    """Mean of (channel, step) over the steps nearest to each beat, (beat, channel); zero where there are none."""
+    owner = np.eye(len(times))[nearest_beat(times, samples, fs)]
+    return (owner.T @ steps.T) / np.maximum(owner.sum(0), 1)[:, None]
+
+
+def _starts(whole: int, samples: int) -> list[int]:
+    """First samples of windows that cover ``whole`` samples and overlap by ``OVERLAP`` or more."""
+    return sorted({*range(0, whole - samples, samples - OVERLAP), whole - samples})
+
+
+def _fade(samples: int, at_start: bool, at_end: bool) -> Tensor:
+    """Weights of a window: linear ramps over ``OVERLAP``, none at the ends of the record."""
+    rise = ((torch.arange(samples) + 0.5) / OVERLAP).clamp(max=1)
+    one = torch.ones(samples)
+    return (one if at_start else rise) * (one if at_end else rise.flip(0))
+
+
+def guided(network: AdaptiveMLP, known: Tensor, plain: Tensor, scale: float) -> Velocity:
+    """Velocity with classifier-free guidance (Ho & Salimans 2022)."""
+
+    def velocity(x: Tensor, time: Tensor) -> Tensor:
+        conditional = network(x, time, known)
+        return conditional if scale == 1.0 else torch.lerp(network(x, time, plain), conditional, scale)
+
+    return velocity

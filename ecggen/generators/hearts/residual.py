@@ -1,0 +1,140 @@
+"""Residual model: what the beats of a record do not explain, and how much each beat's amplitude differs.
+
+A residual is described by the levels of its leads in some frequency bands, and by a sequence from which these levels
+and the correlations of the leads are removed, so that it is nearly white. A rectified flow draws the levels; another
+one draws the sequence, together with the gains of the beats, given the rendered beats, the levels, text and metadata.
+The sequence shows fibrillatory waves, bursts of muscle noise and what beats differ in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecggen.core.ecg import INDEPENDENT_LEADS
+from ecggen.generators.hearts.rhythm import Rhythm
+
+LEADS = len(INDEPENDENT_LEADS)
+EDGES = (0.025, 0.475, 1.175, 2.375, 5.225, 10.525, 17.525, 27.525, 39.975, 50.0)
+"""Edges in Hz of the bands whose levels are described."""
+BANDS = len(EDGES) - 1
+LEVELS = LEADS * (BANDS + 1)
+"""Size of a description: bands and gains of each lead."""
+QUIETEST = 1e-4
+"""Smallest level in mV."""
+SMALLEST_GAIN = 0.003
+FOLDED = 5
+"""Samples of a step of the sequence."""
+SOFT = 1.5
+"""Number of standard deviations above which the sequence is compressed."""
+LOCAL = FOLDED * LEADS + 4
+"""Channels of the condition along time."""
+CHANNELS = FOLDED * LEADS + LEADS
+
+
+class Whitening(nn.Module):
+    """Removes levels and correlations of the leads from residuals of one length, and restores them.
+
+    Args:
+        samples: Length of a residual; a multiple of ``FOLDED``.
+        fs: Sampling rate in Hz.
+    """
+
+    white: Tensor
+    colour: Tensor
+    scale: Tensor
+    cosines: Tensor
+    weights: Tensor
+    band: Tensor
+
+    def __init__(self, samples: int = 1000, fs: float = 100.0):
+        super().__init__()
+        self.samples = samples
+        self.register_buffer("white", torch.eye(LEADS).repeat(samples, 1, 1))
+        self.register_buffer("scale", torch.ones(1))
+        at = torch.arange(samples, dtype=torch.float64)
+        cosines = torch.cos(np.pi / samples * at[:, None] * (at + 0.5)) * np.sqrt(2 / samples)
+        cosines[0] /= np.sqrt(2)
+        self.register_buffer("cosines", cosines.float(), persistent=False)  # orthonormal DCT-II
+        frequencies = at.numpy() * fs / (2 * samples)
+        band = np.searchsorted(EDGES, frequencies, "right") - 1
+        self.register_buffer("band", torch.from_numpy(np.where(band < BANDS, band, -1)), persistent=False)
+        middles = np.log(np.sqrt(np.array(EDGES[:-1]) * np.array(EDGES[1:])))
+        knots = np.interp(np.log(np.maximum(frequencies, 1e-3)), middles, np.arange(BANDS))
+        weights = np.maximum(0, 1 - np.abs(knots[:, None] - np.arange(BANDS)))
+        self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
+
+    def levels(self, residual: Tensor) -> Tensor:
+        """Logarithm of the root mean square of each lead and band, (batch, 8, band), of (batch, 8, time) in mV."""
+        power = (residual @ self.cosines.T).square()
+        found = [power[..., self.band == band].mean(-1) for band in range(BANDS)]
+        return 0.5 * torch.stack(found, -1).clamp(min=QUIETEST**2).log()
+
+    def forward(self, residual: Tensor, levels: Tensor) -> Tensor:
+        """White sequence (batch, 8, time)."""
+        flat = (residual @ self.cosines.T) / (levels @ self.weights.T).exp() * (self.band >= 0)
+        flat = torch.einsum("kij,bjk->bik", self.white, flat)
+        return SOFT * torch.asinh(flat @ self.cosines / SOFT) / self.scale
+
+    def restore(self, sequence: Tensor, levels: Tensor) -> Tensor:
+        """Residual (batch, 8, time) in mV of a white sequence."""
+        white = SOFT * torch.sinh((sequence * self.scale / SOFT).clamp(-4, 4))
+        inverse = torch.linalg.inv(self.white)
+        flat = torch.einsum("kij,bjk->bik", inverse, white @ self.cosines.T) * (self.band >= 0)
+        return (flat * (levels @ self.weights.T).exp()) @ self.cosines
+
+    def fit(self, residuals: Sequence[Tensor]) -> None:
+        """Set the correlations of the leads and the scale from batches of training residuals."""
+        total, count = torch.zeros(self.samples, LEADS, LEADS), 0
+        for part in residuals:
+            flat = (part @ self.cosines.T) / (self.levels(part) @ self.weights.T).exp()
+            total += torch.einsum("bik,bjk->kij", flat, flat)
+            count += len(part)
+        covariance = _smooth(total / count)
+        values, vectors = torch.linalg.eigh(covariance)
+        self.white.copy_(vectors @ torch.diag_embed(values.clamp(min=1e-4).rsqrt()) @ vectors.transpose(1, 2))
+        self.scale.fill_(1.0)
+        self.scale.fill_(float(torch.cat([self(part, self.levels(part)) for part in residuals[:4]]).std()))
+
+
+def _smooth(covariance: Tensor) -> Tensor:
+    """Moving average over frequency (frequency, 8, 8), of a fifth of an octave at least."""
+    sums = torch.cumsum(torch.cat([torch.zeros_like(covariance[:1]), covariance]), 0)
+    at = torch.arange(len(covariance))
+    reach = (2 + at // 10).clamp(max=25)
+    first, last = (at - reach).clamp(min=1), (at + reach + 1).clamp(max=len(covariance))
+    averaged = (sums[last] - sums[first]) / (last - first)[:, None, None]
+    averaged[0] = averaged[1]
+    return averaged
+
+
+def folded(sequence: Tensor) -> Tensor:
+    """(batch, 8, time) to (batch, 8 · ``FOLDED``, step)."""
+    return sequence.unflatten(-1, (-1, FOLDED)).permute(0, 1, 3, 2).flatten(1, 2)
+
+
+def unfolded(steps: Tensor) -> Tensor:
+    """The inverse of ``folded``."""
+    return steps.unflatten(1, (LEADS, FOLDED)).permute(0, 1, 3, 2).flatten(2)
+
+
+def nearest_beat(times: np.ndarray, samples: int, fs: float) -> np.ndarray:
+    """(step,) index of the beat that is nearest to each step."""
+    centers = (np.arange(samples // FOLDED) + 0.5) * FOLDED / fs
+    return np.abs(centers[:, None] - times).argmin(1)
+
+
+def beat_channels(rhythm: Rhythm, samples: int, fs: float) -> np.ndarray:
+    """(4, step): time since the last beat and to the next one in s, type of the nearest beat, and nearness to it."""
+    centers = (np.arange(samples // FOLDED) + 0.5) * FOLDED / fs
+    after = np.searchsorted(rhythm.times, centers)
+    bounded = np.concatenate([[-9.0], rhythm.times, [samples / fs + 9.0]])
+    since, to = centers - bounded[after], bounded[after + 1] - centers
+    if not len(rhythm.times):
+        return np.stack([np.full_like(since, 1.5), np.full_like(to, 1.5), 0 * since, 0 * since])
+    kind = rhythm.types[nearest_beat(rhythm.times, samples, fs)]
+    near = np.exp(-((np.minimum(since, to) / 0.05) ** 2))
+    return np.stack([np.minimum(since, 1.5), np.minimum(to, 1.5), kind, near])

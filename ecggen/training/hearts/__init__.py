@@ -1,0 +1,1 @@
+"""Training of the heart-first model (``ecggen.generators.hearts``)."""

@@ -1,0 +1,311 @@
+"""Stages of the training of a heart-first model: code, median beats, rhythm, levels and residual.
+
+Each stage writes its weights to the folder of the run when it is finished; an interrupted run continues in the stage
+in which it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ecggen.conditioning import text_encoder
+from ecggen.core import config
+from ecggen.core.errors import InputError
+from ecggen.data import Pack
+from ecggen.data.pack import MICROVOLT
+from ecggen.generators.hearts.model import HeartFirst
+from ecggen.generators.hearts.rectified_flow import velocity_error
+from ecggen.generators.hearts.residual import (
+    LEADS,
+    SMALLEST_GAIN,
+    Whitening,
+    beat_channels,
+    folded,
+    nearest_beat,
+)
+from ecggen.generators.hearts.rhythm import RR_RANGE, rhythm_numbers
+from ecggen.training.hearts.decomposition import Decomposition, decomposed
+from ecggen.training.hearts.examples import Examples, examples
+from ecggen.training.hearts.fitting import Schedule, fit
+
+MOST_BEATS = 40
+"""Most RR intervals of a record from which the rhythm is learnt."""
+LARGEST_GAIN = 4.0
+"""Largest gain of a beat, in units of the record's gain size, that the residual's network sees."""
+ECTOPIC_WEIGHT = 1.5
+PART = 128
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Options of the table [hearts] of a training config.
+
+    Attributes:
+        heart: Schedule of the model of median beats.
+        rhythm: Schedule of the rhythm model.
+        levels: Schedule of the model of levels.
+        residual: Schedule of the residual's network.
+        whitening_records: Records from which the correlations of the leads are estimated.
+        text: Pretrained text encoder.
+        seed: Random seed.
+        train_folds: Training folds.
+    """
+
+    heart: Schedule = field(default_factory=lambda: Schedule(6000, 320, 1e-3, 0.9985))
+    rhythm: Schedule = field(default_factory=lambda: Schedule(2500, 256, 2e-3, 0.995, 0.05))
+    levels: Schedule = field(default_factory=lambda: Schedule(2500, 256))
+    residual: Schedule = field(default_factory=lambda: Schedule(2500, 48, 2e-3))
+    whitening_records: int = 4000
+    text: str = "text_encoder"
+    seed: int = 0
+    train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the stages are trained on.
+
+    Attributes:
+        pack: The packed data set.
+        found: Its decomposition.
+        examples: Its conditions.
+        rows: Usable training records.
+        numbers: (record, 4) ``rhythm_numbers``.
+    """
+
+    pack: Pack
+    found: Decomposition
+    examples: Examples
+    rows: np.ndarray
+    numbers: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        """Duration of a record."""
+        return self.pack.preprocessor.seconds
+
+    def known(self, rows: np.ndarray, rng: np.random.Generator | None) -> Tensor:
+        """Features of text and metadata, and rhythm numbers, (row, feature)."""
+        numbers = torch.from_numpy(self.numbers[rows].astype(np.float32))
+        return torch.cat([self.examples.features(rows, rng), numbers], 1)
+
+
+Report = Callable[[str, float], None]
+
+
+def read(path: Path | str, overrides: Sequence[str] = ()) -> Plan | None:
+    """The table [hearts] of a training config; None if it has none.
+
+    Raises:
+        InputError: If it has an unknown or invalid key, or the generator has no heart-first model.
+    """
+    values = config.read_toml(path, overrides)
+    if "hearts" not in values:
+        return None
+    if "hearts" not in values.get("model", {}):
+        raise InputError(
+            f"{path} has a table [hearts]", "a table hearts was expected in [model]", "add hearts = {} to [model]"
+        )
+    return config.build(Plan, values["hearts"], f"[hearts] of {path}")
+
+
+def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | None, report: Report) -> None:
+    """Train all stages of ``model`` in place.
+
+    Args:
+        model: The model.
+        pack: Packed data set.
+        plan: Options.
+        out: Folder of the run, with finished stages and the state of the current one.
+        cache: Folder of the decomposition of the pack.
+        report: Called with the name of the stage and the share of it that is done.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    model.features.reader.load_state_dict(text_encoder.load(plan.text).state_dict())
+    material = prepared(model, pack, plan, cache, report)
+    for name, stage in STAGES.items():
+        file, part = out / f"{name}.safetensors", _part(model, name)
+        if file.is_file():
+            part.load_state_dict(load_file(file))
+            continue
+        stage(model, material, plan, out / f"{name}.state", lambda share, _=0.0, name=name: report(name, share))
+        save_file({key: value.contiguous() for key, value in part.state_dict().items()}, file)
+    model.eval()
+
+
+def prepared(model: HeartFirst, pack: Pack, plan: Plan, cache: Path | None, report: Report) -> Material:
+    """Decompose the records of a pack, and compute the features of their texts."""
+    found = decomposed(pack, cache, lambda share: report("decomposition", share))
+    known = examples(pack, model.features, plan.seed, lambda share: report("texts", share))
+    rows = pack.rows(plan.train_folds)
+    rows = rows[found.usable[rows]]
+    seconds = pack.preprocessor.seconds
+    numbers = np.stack([rhythm_numbers(found.rhythm(row), seconds) for row in range(len(pack))])
+    return Material(pack, found, known, rows, numbers)
+
+
+def _part(model: HeartFirst, stage: str) -> nn.Module:
+    """The part of the model that a stage trains."""
+    names = {"levels": ("level_map", "levels"), "heart": ("heart",)}.get(stage, (stage,))
+    return nn.ModuleDict({name: getattr(model, name) for name in names})
+
+
+def fit_code(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """Principal components and quantiles of median beats."""
+    rows = material.rows
+    ectopic = rows[material.found.has_ectopic[rows]]
+    beats = np.concatenate([material.found.median[rows], material.found.ectopic[ectopic]])
+    model.code.fit(torch.from_numpy(beats))
+    progress(1.0)
+
+
+def fit_heart(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """The model of median beats, normal and ectopic."""
+    found, rows = material.found, material.rows
+    normal = model.code.encode(torch.from_numpy(np.array(found.median)))
+    ectopic = model.code.encode(torch.from_numpy(np.array(found.ectopic)))
+    # Rows of ectopic beats follow those of normal ones.
+    both = np.concatenate([rows, len(found) + rows[found.has_ectopic[rows]]])
+    weights = material.examples.weights[both % len(found)] * np.where(both < len(found), 1.0, ECTOPIC_WEIGHT)
+
+    def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        at, is_ectopic = chosen % len(found), torch.from_numpy(chosen >= len(found))[:, None]
+        known = torch.cat(
+            [
+                material.known(at, rng),
+                is_ectopic.float(),
+                torch.where(is_ectopic, normal[at], torch.zeros(())),
+            ],
+            1,
+        )
+        target = torch.where(is_ectopic, ectopic[at], normal[at])
+        with torch.autocast("cpu", torch.bfloat16):
+            return velocity_error(lambda x, time: network(x, time, known), target).mean()
+
+    fit(model.heart, loss, both, weights, plan.heart, plan.seed, state, progress)
+
+
+def fit_rhythm(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """The rhythm model."""
+    log_mean, ratios, types, mask = _sequences(material)
+    rows = material.rows[mask[material.rows].sum(1) >= 3]
+
+    def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        longest = int(mask[chosen].sum(1).max())
+        parts = (log_mean[chosen], ratios[chosen, :longest], types[chosen, : longest + 1], mask[chosen, :longest])
+        losses = network.loss(material.examples.features(chosen, rng), *parts)  # type: ignore[operator]
+        return torch.stack(list(losses.values())).sum()
+
+    fit(model.rhythm, loss, rows, material.examples.weights[rows], plan.rhythm, plan.seed, state, progress)
+
+
+def _sequences(material: Material) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean RR, ratios, types and mask of all records, as ``RhythmModel.loss`` takes them."""
+    count = len(material.found)
+    log_mean, ratios = np.zeros(count, np.float32), np.zeros((count, MOST_BEATS), np.float32)
+    types, mask = np.zeros((count, MOST_BEATS + 1), np.int64), np.zeros((count, MOST_BEATS), bool)
+    for row in range(count):
+        rhythm = material.found.rhythm(row)
+        inside = (rhythm.times >= 0) & (rhythm.times < material.seconds)
+        gaps, kinds = np.diff(rhythm.times[inside]).clip(*RR_RANGE), rhythm.types[inside]
+        if len(gaps) < 3:
+            continue
+        most = min(len(gaps), MOST_BEATS)
+        log_mean[row] = np.log(gaps.mean())
+        ratios[row, :most] = np.log(gaps[:most] / gaps.mean())
+        types[row, : most + 1], mask[row, :most] = kinds[: most + 1], True
+    return torch.from_numpy(log_mean), torch.from_numpy(ratios), torch.from_numpy(types), torch.from_numpy(mask)
+
+
+def fit_whitening(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """Correlations of the leads in the residual."""
+    rng = np.random.default_rng(plan.seed)
+    rows = np.sort(rng.permutation(material.rows)[: plan.whitening_records])
+    model.whitening.fit([_residual(material, rows[at : at + PART]) for at in range(0, len(rows), PART)])
+    progress(1.0)
+
+
+def _residual(material: Material, rows: np.ndarray) -> Tensor:
+    return torch.from_numpy(material.found.residual[rows].astype(np.float32) / MICROVOLT)
+
+
+def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """Quantiles of the levels, and their model."""
+    levels = torch.from_numpy(_levels(model.whitening, material))
+    model.level_map.fit(levels[material.rows])
+    code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
+
+    def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        known = torch.cat([material.known(chosen, rng), sizes[chosen]], 1)
+        return velocity_error(lambda x, time: network(x, time, known), code[chosen]).mean()
+
+    weights = material.examples.weights[material.rows]
+    fit(model.levels, loss, material.rows, weights, plan.levels, plan.seed, state, progress)
+
+
+def _levels(whitening: Whitening, material: Material) -> np.ndarray:
+    """Levels of bands and logarithms of gain sizes of all records, (record, ``LEVELS``)."""
+    found = []
+    for start in range(0, len(material.found), PART):
+        rows = np.arange(start, min(start + PART, len(material.found)))
+        bands = whitening.levels(_residual(material, rows)).flatten(1).numpy()
+        sizes = np.stack([_gain_size(material.found.beats(row).gains) for row in rows.tolist()])
+        found.append(np.concatenate([bands, sizes], 1))
+    return np.concatenate(found).astype(np.float32)
+
+
+def _gain_size(gains: np.ndarray) -> np.ndarray:
+    """Logarithm of the root mean square of the gains (beat, 8) of the measured beats, (8,)."""
+    measured = gains[np.abs(gains).sum(1) > 0]
+    if len(measured) < 2:
+        return np.full(LEADS, np.log(0.03))
+    return np.log(np.sqrt((measured**2).mean(0)) + SMALLEST_GAIN)
+
+
+def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """The network of the residual and the gains."""
+    levels = torch.from_numpy(_levels(model.whitening, material))
+    code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
+
+    def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        known = torch.cat([material.known(chosen, rng), sizes[chosen], code[chosen]], 1)
+        target, local = _steps(model.whitening, material, chosen, levels[chosen])
+        with torch.autocast("cpu", torch.bfloat16):
+            return velocity_error(lambda x, time: network(x, time, local, known), target).mean()
+
+    weights = material.examples.weights[material.rows]
+    fit(model.residual, loss, material.rows, weights, plan.residual, plan.seed, state, progress)
+
+
+def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """White residual and gains (row, ``CHANNELS``, step), and the condition along time (row, ``LOCAL``, step)."""
+    fs, samples = material.pack.preprocessor.fs, material.pack.preprocessor.samples
+    residual = _residual(material, rows)
+    whole = torch.from_numpy(material.pack.signal[rows].astype(np.float32) / MICROVOLT)
+    bands, size = levels[:, :-LEADS].unflatten(1, (LEADS, -1)), levels[:, -LEADS:].exp().numpy()
+    gains, along = [], []
+    for place, row in enumerate(rows.tolist()):
+        beats, rhythm = material.found.beats(row), material.found.rhythm(row)
+        own = beats.gains[nearest_beat(rhythm.times, samples, fs)] / size[place]
+        gains.append(own.T.clip(-LARGEST_GAIN, LARGEST_GAIN))
+        along.append(beat_channels(rhythm, samples, fs))
+    target = torch.cat([folded(whitening(residual, bands)), torch.from_numpy(np.stack(gains)).float()], 1)
+    local = torch.cat([folded(whitening(whole - residual, bands)), torch.from_numpy(np.stack(along)).float()], 1)
+    return target, local
+
+
+STAGES = {
+    "code": fit_code,
+    "heart": fit_heart,
+    "rhythm": fit_rhythm,
+    "whitening": fit_whitening,
+    "levels": fit_levels,
+    "residual": fit_residual,
+}

@@ -1,0 +1,212 @@
+"""Heart-first generation: laws of the drawn records, and of the maps between records and codes."""
+
+import numpy as np
+import pytest
+import torch
+
+from ecggen import Condition
+from ecggen.core.beats import ABNORMAL, NORMAL
+from ecggen.core.ecg import INDEPENDENT_LEADS
+from ecggen.core.rhythm import heart_rate, r_peaks
+from ecggen.core.simulate import simulate
+from ecggen.generators import checkpoint, registry
+from ecggen.generators.hearts.code import HeartCode, QuantileMap
+from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, HeartSizes, _fade, _starts
+from ecggen.generators.hearts.residual import BANDS, LEADS, Whitening, folded, nearest_beat, unfolded
+from ecggen.generators.hearts.rhythm import Rhythm, rhythm_numbers
+from ecggen.metrics.functional.variability import aligned_beats, variance_split
+
+SMALL = {"components": 12, "width": 16, "blocks": 1, "rhythm_width": 8, "levels_width": 8, "residual_width": 8,
+         "dilations": [1, 2]}  # fmt: skip
+
+
+def qrs(sizes: torch.Tensor) -> torch.Tensor:
+    """Median beats (batch, 8, 96) with a QRS of given sizes (batch, 8), narrow and biphasic."""
+    time = (torch.arange(96) - 40) / 100
+    wave = torch.exp(-((time / 0.02) ** 2) / 2) - 0.4 * torch.exp(-(((time - 0.05) / 0.02) ** 2) / 2)
+    return sizes[..., None] * wave
+
+
+@pytest.fixture(scope="module")
+def generator():
+    """A flow whose heart-first model has random weights, but draws QRS complexes and nearly regular rhythms."""
+    torch.manual_seed(0)
+    made = registry.generator("flow", {"hearts": SMALL}, "[model]").eval()
+    for parameter in made.heart_first.parameters():
+        if parameter.requires_grad:
+            parameter.data.add_(0.02 * torch.randn_like(parameter))
+    sizes = torch.randn(500, 8, generator=torch.Generator().manual_seed(1)).mul(0.2).exp()
+    made.heart_first.code.fit(qrs(sizes))
+    rhythm = made.heart_first.rhythm
+    with torch.no_grad():  # nearly regular beats, all of them normal
+        rhythm.kind.bias.copy_(torch.tensor([9.0, -9.0]))
+        rhythm.gap[-1].weight.zero_()
+        rhythm.gap[-1].bias.copy_(torch.tensor([0.0] * 10 + [-3.0] * 5))
+    levels = made.heart_first.level_map.quantiles
+    levels.copy_(torch.linspace(-0.1, 0.1, levels.shape[1]).repeat(len(levels), 1) - 5.5)  # a quiet residual
+    return made
+
+
+def test_a_record_depends_on_the_seed_and_its_index_only(generator):
+    condition = Condition(text=["AF", "no AF", "sinus rhythm"], heart_rate=[90, None, 60], seconds=12, fs=250)
+    together = generator.sample(condition, seed=4)
+    alone = generator.sample(condition[1:2], seed=4, first=1)
+    assert torch.allclose(together.signal[1], alone.signal[0], atol=1e-3)  # 1 µV: sums of another batch
+    assert not torch.allclose(together.signal[1], generator.sample(condition, seed=5).signal[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 10.0, 25.0])
+def test_records_have_the_requested_length_and_rate(generator, seconds):
+    ecg = generator.generate(n=2, seconds=seconds, fs=200, heart_rate=75)
+    assert ecg.signal.shape == (2, 12, round(200 * seconds)) and bool(ecg.signal.isfinite().all())
+    assert ecg.law_residual().max() < 1e-5
+
+
+def test_the_requested_heart_rate_is_drawn(generator):
+    for rate in (45.0, 80.0, 150.0):
+        ecg = generator.generate(n=3, seconds=20, fs=100, heart_rate=rate)
+        measured = [heart_rate(peaks) for peaks in r_peaks(ecg)]
+        assert np.abs(np.array(measured) - rate).max() < 0.03 * rate, measured
+
+
+def test_beats_of_a_record_resemble_each_other_and_those_of_two_draws_do_not(generator):
+    ecg = generator.generate("sinus rhythm", n=12, seconds=10, fs=100, heart_rate=70)
+    parts = variance_split(aligned_beats(ecg), groups=[0] * 12)
+    at_qrs = slice(110, 150)
+    assert parts["between"][:, at_qrs].mean() > 5 * parts["within"][:, at_qrs].mean()
+
+
+def test_no_seam_is_left_where_windows_meet(generator):
+    """The residual has the same power in the overlap of two windows as elsewhere."""
+    drawn = [generator.generate(n=8, seconds=26, fs=100, heart_rate=60, seed=seed) for seed in range(3)]
+    bare = [
+        generator.heart_first.draw(
+            generator.preprocessor.condition(Condition(n=8, seconds=26, fs=100, heart_rate=60)),
+            seed,
+            range(8),
+            clean=True,
+        )
+        for seed in range(3)
+    ]
+    residual = torch.cat([one.pick(*INDEPENDENT_LEADS).signal - wave for one, wave in zip(drawn, bare, strict=True)])
+    starts = _starts(2600, 1000)
+    border = residual[..., starts[1] : starts[1] + OVERLAP].std()
+    assert 0.85 < float(border / residual[..., 300:700].std()) < 1.15
+
+
+def test_windows_cover_the_record_and_their_weights_never_vanish():
+    for whole in (1000, 1001, 1850, 2600, 36000):
+        starts, weights = _starts(whole, 1000), torch.zeros(whole)
+        for first in starts:
+            weights[first : first + 1000] += _fade(1000, first == 0, first + 1000 == whole)
+        assert starts[-1] == whole - 1000 and weights.min() > 0.4
+
+
+def test_a_mixed_batch_draws_what_each_record_draws_alone(generator):
+    leads = simulate(1, seconds=10, fs=100, seed=2).pick("I")
+    mixed = Condition.cat([Condition(leads), Condition(text="AF", seconds=10, fs=100)])
+    both = generator.sample(mixed, seed=1)
+    assert torch.allclose(both.signal[0, 0], leads.signal[0, 0], atol=1e-5)  # the observed lead is returned
+    alone = generator.sample(Condition(text="AF", seconds=10, fs=100), seed=1, first=1)
+    assert torch.allclose(both.signal[1], alone.signal[0], atol=1e-5)
+
+
+def test_sampling_options_reach_the_heart_first_model(generator):
+    assert "8 steps" in generator.generate("AF", n=1, seconds=5).provenance.model
+    changed = generator.with_sampling(num_steps=3, guidance_scale=2.5)
+    assert "3 steps, guidance scale 2.5" in changed.generate("AF", n=1, seconds=5).provenance.model
+    one, other = (generator.generate("AF", n=1, seconds=5, guidance_scale=scale) for scale in (1.0, 4.0))
+    assert not torch.allclose(one.signal, other.signal, atol=1e-4)
+
+
+def test_draws_of_a_reconstruction_from_text_are_those_of_sample(generator):
+    condition = Condition(text="AF", n=2, seconds=6, fs=100)
+    found = generator.reconstruct(condition, num_draws=4, seed=3)
+    drawn = generator.sample(condition.repeat(4), seed=3)
+    assert torch.allclose(found.draws.signal, drawn.signal, atol=1e-5)
+    assert (found.lower.signal <= found.upper.signal).all()
+
+
+def test_saved_and_loaded_it_draws_the_same(generator, tmp_path):
+    checkpoint.save(generator, tmp_path / "flow")
+    loaded = checkpoint.load(tmp_path / "flow")
+    assert torch.equal(loaded.generate("AF", n=1).signal, generator.generate("AF", n=1).signal)
+
+
+def test_a_pulse_or_a_lead_is_not_drawn_heart_first(generator, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the heart-first model was used")
+
+    monkeypatch.setattr(HeartFirst, "draw", refuse)
+    leads = simulate(1, seconds=10, fs=100, seed=2).pick("I")
+    generator.sample(Condition(leads), seed=1)
+    generator.translate(torch.sin(2 * torch.pi * 1.2 * torch.arange(1250) / 125), fs=125)
+    with pytest.raises(AssertionError):
+        generator.generate("AF", n=1)
+
+
+def test_codes_are_standard_normal_and_decode_to_the_median_beats():
+    sizes = torch.randn(3000, 8, generator=torch.Generator().manual_seed(2)).mul(0.3).exp()
+    code = HeartCode(8)
+    code.fit(qrs(sizes))
+    numbers = code.encode(qrs(sizes))
+    varied = numbers.std(0) > 0.1
+    assert (numbers[:, varied].std(0) - 1).abs().max() < 0.05 and numbers[:, varied].mean(0).abs().max() < 0.05
+    usual = (numbers.abs() < 3).all(1)  # others are clipped
+    assert (code.decode(numbers) - qrs(sizes))[usual].abs().max() < 0.03 and usual.float().mean() > 0.9
+
+
+def test_numbers_beyond_the_training_data_are_clipped():
+    quantiles = QuantileMap(1)
+    quantiles.fit(torch.randn(2000, 1, generator=torch.Generator().manual_seed(0)))
+    assert quantiles.decode(torch.tensor([[50.0]])).item() < 5
+    assert quantiles.encode(torch.tensor([[50.0]])).item() == pytest.approx(3.2)
+
+
+def test_whitening_is_undone_and_makes_coloured_residuals_white():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(64, LEADS, 1000, generator=generator)
+    mixed = torch.einsum("ij,bjt->bit", torch.randn(LEADS, LEADS, generator=generator), noise).cumsum(-1) * 0.01
+    mixed = mixed - mixed.mean(-1, keepdim=True)
+    whitening = Whitening()
+    whitening.fit([mixed[:32], mixed[32:]])
+    levels = whitening.levels(mixed)
+    white = whitening(mixed, levels)
+    assert levels.shape == (64, LEADS, BANDS)
+    assert float((whitening.restore(white, levels) - mixed).abs().max() / mixed.std()) < 1e-2
+    correlations = torch.corrcoef(white.transpose(0, 1).flatten(1)) - torch.eye(LEADS)
+    assert correlations.abs().max() < 0.1
+    lagged = (white[..., 1:] * white[..., :-1]).mean() / white.square().mean()
+    assert abs(float(lagged)) < 0.1
+
+
+def test_folding_is_undone():
+    wave = torch.randn(2, LEADS, 50)
+    assert torch.equal(unfolded(folded(wave)), wave) and folded(wave).shape == (2, 40, 10)
+
+
+def test_numbers_of_a_rhythm():
+    bigeminy = Rhythm(np.cumsum([0.0, *[0.6, 1.4] * 5]), np.array([NORMAL, ABNORMAL] * 5 + [NORMAL]))
+    log_mean, irregularity, share, has = rhythm_numbers(bigeminy, 20.0)
+    assert np.exp(log_mean) == pytest.approx(1.0, abs=0.05) and np.exp(irregularity) == pytest.approx(0.8, abs=0.05)
+    assert share == pytest.approx(5 / 11) and has == 1.0
+
+
+def test_each_step_belongs_to_its_nearest_beat():
+    assert nearest_beat(np.array([1.0, 2.0]), 300, 100.0).tolist() == [0] * 30 + [1] * 30
+
+
+def test_ectopic_beats_are_drawn_where_the_rhythm_has_any(generator):
+    model = generator.heart_first
+    features, numbers = torch.zeros(3, model.features.size), torch.zeros(3, 4)
+    numbers[1, 2:] = torch.tensor([0.3, 1.0])
+    hearts = model.draw_hearts(Given(features, numbers, 0, range(3)))
+    assert not hearts.ectopic[[0, 2]].any() and hearts.ectopic[1].abs().max() > 0.05
+
+
+def test_an_untrained_flow_draws_standard_normal_codes():
+    model = HeartFirst(HeartSizes(**SMALL)).eval()
+    given = Given(torch.zeros(400, model.features.size), torch.zeros(400, 4), 0, range(400))
+    with torch.no_grad():
+        codes = model._code(given, None, HEART, 1.0, 20)
+    assert (codes.std(0) - 1).abs().max() < 0.15 and codes.mean(0).abs().max() < 0.2
