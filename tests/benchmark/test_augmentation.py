@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ecggen import InputError, data, write
 from ecggen.augment import classical
 from ecggen.augment.augmenter import Augmenter
-from ecggen.benchmark.augmentation import gains, measurement, plot, training_sets, trials
+from ecggen.benchmark.augmentation import gains, measurement, plot, records, training_sets, trials
 from ecggen.benchmark.partial_results import Cells
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
@@ -24,6 +24,8 @@ from ecggen.metrics.functional import bootstrap
 from ecggen.metrics.utility import logistic, redraws, tstr
 from ecggen.metrics.utility.labelled import Labelled
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
+from ecggen.metrics.utility.small_network import ConvolutionalNetwork
+from ecggen.training import trainer
 from evaluation.scripts import tables
 
 HEARTS = simulate(6, seed=4).pick(*INDEPENDENT_LEADS)
@@ -215,7 +217,7 @@ def test_gains_over_no_added_records_and_over_the_best_without_a_generator():
 @pytest.fixture(autouse=True)
 def few_kernels(monkeypatch):
     """A tenth of the convolutions, which is enough to separate heart rates."""
-    monkeypatch.setattr(trials, "RandomConvolutions", lambda: RandomConvolutions(kernels=60))
+    monkeypatch.setattr(records, "RandomConvolutions", lambda seed: RandomConvolutions(kernels=60, seed=seed))
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +305,29 @@ def test_variations_are_made_of_the_subsets_own_records(folder, tmp_path, monkey
         assert len(rows) == 1 and pack.index.fold[rows[0]] == 1 and set(asked.codes) == {pack.index.codes[rows[0]]}
 
 
+def test_only_the_requested_arms_are_added_and_a_network_can_be_trained(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "ConvolutionalNetwork", lambda seed: ConvolutionalNetwork(seed, steps=60))
+    pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
+    arms = ["any change", "mixup", "oversampling", "synthetic"]
+    settings = {"arms": arms, "downstream": "network", "repeats": 1, "fractions": [1.0], "shares": [1.0]}
+    protocol = measurement.Protocol(**SMALL | settings)
+    model = baseline("nearest")
+    model.fit(pack, pack.rows([1]))
+    about, found = measurement.run(protocol, pack, model, lambda what, share: None)
+    assert [point["arm"] for point in found["points"]] == ["nothing", *arms]
+    assert about["downstream"] == "convolutional network (seed 0), 60 steps with 64 records"
+    assert found["points"][0]["auroc"] > 0.9, "slow and fast rates are separated"
+    assert found["transfer"]["synthetic"]["tstr"]["auroc"] > 0.8
+
+
+def test_a_part_has_the_patients_on_which_a_generator_was_trained(folder, tmp_path):
+    pack = data.pack(data.recordings(folder), Preprocessor(), tmp_path / "cache")
+    protocol = measurement.Protocol(**SMALL | {"n": 0, "part": 0.5})
+    study = trials.Study(protocol, pack, baseline("nearest"), lambda what, share: None, Cells())
+    expected = trainer.subset_of_patients(pack, pack.rows([1]), 0.5)
+    assert len(expected) == 30 and all(set(rows) == set(expected) for rows in study.rows)
+
+
 def test_the_plot_has_every_fraction_and_model():
     def point(fraction, arm, share, auroc):
         about = {"fraction": fraction, "arm": arm, "share": share, "auroc": auroc}
@@ -327,6 +352,9 @@ def test_the_plot_has_every_fraction_and_model():
     assert max(figure.axes[0].lines[1].get_xdata()) == pytest.approx(130, abs=5), "where the records ended"
     heights = [np.ptp(axis.get_ylim()) for axis in figure.axes[:2]]
     assert heights[0] == pytest.approx(heights[1])
+    without = {"points": [one for one in points if one["arm"] in ("nothing", "synthetic")]}
+    figure = plot.plot({"settings": {"fractions": [0.1, 1.0]}, "scores": {"a@1": without}})
+    assert not figure.axes[0].texts and len(figure.legends[0].get_texts()) == 2, "no classical augmentation"
 
 
 @pytest.mark.parametrize(
@@ -335,6 +363,10 @@ def test_the_plot_has_every_fraction_and_model():
         ({"fractions": [0.0]}, "fractions above 0"),
         ({"shares": [0.0, 1.0]}, "shares above 0"),
         ({"labels": "colours"}, "labels 'colours'"),
+        ({"part": 0.0}, "a fraction above 0"),
+        ({"arms": ["synthetic", "magic"]}, "'synthetic' and others of noise"),
+        ({"arms": ["noise"]}, "'synthetic' and others of noise"),
+        ({"downstream": "oracle"}, "one of random convolutions, network"),
     ],
 )
 def test_invalid_settings_are_rejected(change, message):

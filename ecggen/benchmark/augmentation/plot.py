@@ -69,14 +69,16 @@ def _panel(axis: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     plain = next(point for point in points if point["arm"] == NOTHING)
     best = _best_classical(points)
     axis.axhline(plain["auroc"], color=INK, linewidth=0.8, dashes=(5, 3), label="real records only")
-    curves = [name for name in LINES if name == BEST_CLASSICAL or any(point["arm"] == name for point in points)]
+    arms = {name: best if name == BEST_CLASSICAL else name for name in LINES}
+    curves = [name for name, arm in arms.items() if any(point["arm"] == arm for point in points)]
     for place, name in enumerate(curves):
-        arm = best if name == BEST_CLASSICAL else name
+        arm = arms[name]
         _line(axis, name, [point for point in points if point["arm"] == arm], plain, place)
     axis.set_title(f"{plain['n_real']:,} real records", fontsize=9.5, loc="left")
-    axis.annotate(
-        f"best classical: {best}", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=7.5, color=INK
-    )
+    if best:
+        axis.annotate(
+            f"best classical: {best}", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=7.5, color=INK
+        )
     axis.set_xticks([0, *sorted({round(100 * point["share"]) for point in points if point["share"]})])
     axis.tick_params(labelsize=8)
     axis.grid(axis="y", color="#e6e8ec", linewidth=0.7)
@@ -101,9 +103,9 @@ def _line(axis: Axes, name: str, points: Sequence[Mapping[str, Any]], plain: Map
 
 
 def _best_classical(points: Sequence[Mapping[str, Any]]) -> str:
-    """The classical waveform augmentation with the highest AUROC at any share."""
+    """The classical waveform augmentation with the highest AUROC at any share; "" if none was measured."""
     candidates = [point for point in points if point["arm"] in CLASSICAL and point["arm"] not in REPEATED]
-    return max(candidates, key=lambda point: point["auroc"])["arm"]
+    return max(candidates, key=lambda point: point["auroc"])["arm"] if candidates else ""
 
 
 def _same_height(axes: Sequence[Axes]) -> None:

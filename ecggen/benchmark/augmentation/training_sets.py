@@ -25,6 +25,8 @@ REPEATED = ("oversampling", "repeats")
 which weakens the regularisation of the regression."""
 CLASSICAL = (*classical.KINDS, MIXED, ANY, *REPEATED)
 """All arms without a generator."""
+GENERATED = ("synthetic", "variations")
+"""Arms of generated records: from text and metadata, and variations of given records."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +68,33 @@ def shells(patients: Sequence[str], labels: np.ndarray, fractions: Sequence[floa
 
 
 def augmented(
-    real: Labelled, ecg: ECG, laps: int, downstream: Downstream, seed: int, first: int
+    real: Labelled, ecg: ECG, arms: Sequence[str], laps: int, downstream: Downstream, seed: int, first: int
 ) -> dict[str, Labelled]:
     """Records by classical augmentation, ``laps`` for each real one, by arm.
 
     Args:
         real: The records of a shell.
         ecg: Their ECGs.
+        arms: Some of ``CLASSICAL``; the others are not made.
         laps: Number of augmented versions of each record.
         downstream: The classifier, which prepares its inputs.
         seed: Seed of the augmentation.
         first: Number of the shell's first augmented record, which determines the random numbers.
     """
-    found: dict[str, list[Labelled]] = {name: [] for name in (*classical.KINDS, MIXED, ANY)}
+    found: dict[str, list[Labelled]] = {name: [] for name in (*classical.KINDS, MIXED, ANY) if name in arms}
+    kinds = [kind for kind in classical.KINDS if kind in arms or ANY in arms]
     for lap in range(laps):
         numbers = range(first + lap * len(real), first + (lap + 1) * len(real))
-        changed = [downstream.prepare(classical.augment(kind, ecg, seed, numbers)) for kind in classical.KINDS]
-        picked = np.random.default_rng((seed, first, lap)).integers(len(changed), size=len(real))
-        mixed, labels = classical.mix(ecg, real.labels, seed, numbers)
-        for kind, inputs in zip(classical.KINDS, changed, strict=True):
-            found[kind].append(_like(real, inputs))
-        found[ANY].append(_like(real, np.stack(changed)[picked, np.arange(len(real))]))
-        found[MIXED].append(Labelled(downstream.prepare(mixed).astype(np.float32), labels, real.patients))
+        changed = {kind: downstream.prepare(classical.augment(kind, ecg, seed, numbers)) for kind in kinds}
+        for kind in kinds:
+            if kind in found:
+                found[kind].append(_like(real, changed[kind]))
+        if ANY in found:
+            picked = np.random.default_rng((seed, first, lap)).integers(len(kinds), size=len(real))
+            found[ANY].append(_like(real, np.stack([*changed.values()])[picked, np.arange(len(real))]))
+        if MIXED in found:
+            mixed, labels = classical.mix(ecg, real.labels, seed, numbers)
+            found[MIXED].append(Labelled(downstream.prepare(mixed).astype(np.float32), labels, real.patients))
     return {name: joined(parts) for name, parts in found.items()}
 
 

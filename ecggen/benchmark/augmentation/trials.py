@@ -7,7 +7,6 @@ not depend on a generator are shared by all models.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -22,26 +21,25 @@ import torch
 from ecggen.augment.augmenter import Augmenter, Drawn, Rules, limits_of
 from ecggen.benchmark.augmentation.gains import NOTHING, Fit, as_cell, as_fits
 from ecggen.benchmark.augmentation.protocol import Protocol, Report
-from ecggen.benchmark.augmentation.training_sets import CLASSICAL, Shell, augmented, joined, shells, training_set
+from ecggen.benchmark.augmentation.records import DOWNSTREAM, data_hash, inputs_of, labelled, labels_of
+from ecggen.benchmark.augmentation.training_sets import GENERATED, Shell, augmented, joined, shells, training_set
 from ecggen.benchmark.generation import chosen
 from ecggen.benchmark.partial_results import Arrays, Cells
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
+from ecggen.data.pack import subset_of_patients
 from ecggen.data.population import LABELS, Population
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.utility.labelled import Labelled, usable
-from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 from ecggen.metrics.utility.tstr import train_and_predict
 
-GENERATED = ("synthetic", "variations")
-"""Arms of generated records: from text and metadata, and variations of given records."""
 VERSION = 1
 """Version of the content of a cell."""
 OF_DRAWS = ("strength", "classifier", "quantile", "tries", "drawn_test")
 """Settings that affect generated records only."""
-OF_ALL = ("redraws", "repeats")
+OF_ALL = ("redraws", "repeats", "arms")
 """Settings that affect no cell."""
 
 
@@ -59,15 +57,16 @@ class Study:
 
     def __init__(self, protocol: Protocol, pack: Pack, generator: Generator, report: Report, cells: Cells):
         self.protocol, self.pack, self.generator, self.report, self.cells = protocol, pack, generator, report, cells
-        self.downstream = RandomConvolutions()
+        self.downstream = DOWNSTREAM[protocol.downstream](0)
         self.classifier = pretrained.load(protocol.classifier, "classifier") if protocol.classifier else None
         self.fractions = sorted({*protocol.fractions})
         self.laps = math.ceil(max(protocol.shares))
         seeds = range(protocol.seed, protocol.seed + protocol.repeats)
-        self.rows = [chosen(pack, protocol.train_folds, protocol.n, seed) for seed in seeds]
+        part = subset_of_patients(pack, chosen(pack, protocol.train_folds, 0, protocol.seed), protocol.part)
+        self.rows = [np.sort(np.random.default_rng(seed).permutation(part)[: protocol.n or None]) for seed in seeds]
         self.test_rows = chosen(pack, protocol.folds, protocol.n_test, protocol.seed)
-        self._implying = LABELS[protocol.labels]()
-        self.names = [*self._implying]
+        self._labels = LABELS[protocol.labels]()
+        self.names = [*self._labels]
         sets = {f"training (repeat {at})": self.labels(rows) for at, rows in enumerate(self.rows, 1)}
         kept, self.left_out = usable(sets | {"test": self.labels(self.test_rows)}, self.names)
         self.names = [self.names[place] for place in kept]
@@ -76,21 +75,26 @@ class Study:
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """(record, label) of 0 and 1 of the records at ``rows``."""
-        code_sets = [set(codes.split()) for codes in self.pack.index.codes.iloc[rows]]
-        return np.array([[bool(codes & self._implying[name]) for name in self.names] for codes in code_sets], float)
+        return labels_of(self.pack, rows, {name: self._labels[name] for name in self.names})
 
     def labelled(self, inputs: np.ndarray, rows: np.ndarray) -> Labelled:
         """Inputs with the labels and patients of ``rows``; a generated record has those of its condition's source."""
-        return Labelled(inputs, self.labels(rows), tuple(self.pack.index.patient.iloc[rows]))
+        return labelled(self.pack, inputs, rows, {name: self._labels[name] for name in self.names})
 
     def real_records(self, rows: np.ndarray) -> Labelled:
         """The real records at ``rows``."""
-        return self.labelled(self.downstream.prepare(self.pack.ecg(rows)).astype(np.float32), rows)
+        return self.labelled(inputs_of(self.pack, rows, self.downstream), rows)
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The arms of ``GENERATED`` that the generator supports."""
-        return GENERATED if self.generator.varies else GENERATED[:1]
+        """The requested arms of ``GENERATED`` that the generator supports."""
+        supported = GENERATED if self.generator.varies else GENERATED[:1]
+        return tuple(arm for arm in supported if arm in self.protocol.arms)
+
+    @property
+    def plain_arms(self) -> tuple[str, ...]:
+        """The requested arms without a generator."""
+        return tuple(arm for arm in self.protocol.arms if arm not in GENERATED)
 
     @property
     def classifier_name(self) -> str:
@@ -112,18 +116,14 @@ class Study:
         }
         drawing = {
             "model": self.generator.name,
-            "sampling": str(self.generator.sampling),
+            "sampling": str(self.generator.sampling_from_text),
             "classifier": self.classifier_name,
         }
         return about | (drawing if drawn else {})
 
     @cached_property
     def _data(self) -> str:
-        """Hash of the pack: its index, and samples of a subset of its records."""
-        digest = hashlib.sha256(repr(self.pack.preprocessor).encode())
-        digest.update(self.pack.index.to_csv(index=False).encode())
-        digest.update(np.ascontiguousarray(self.pack.signal[:: max(1, len(self.pack) // 64)]).tobytes())
-        return digest.hexdigest()[:16]
+        return data_hash(self.pack)
 
     @cached_property
     def drawn_test(self) -> Labelled:
@@ -189,17 +189,19 @@ class Trial:
     def fits(self, at: int) -> list[Fit]:
         """Classifiers of every arm for the subset number ``at``."""
         study, name = self.study, f"{self.study.fractions[at]:g}-{self.repeat}"
-        plain = [(NOTHING, 0.0), *product(CLASSICAL, study.protocol.shares)]
+        plain = [(NOTHING, 0.0), *product(study.plain_arms, study.protocol.shares)]
         made = [*product(study.arms, study.protocol.shares)]
+        own, all_ = study.depends() | {"arms": study.plain_arms}, study.depends(True) | {"arms": study.arms}
         cells = (
-            study.cells.of(f"plain-{name}", study.depends(), lambda: self._fitted(self._changed[: at + 1], plain)),
-            study.cells.of(f"generated-{name}", study.depends(True), lambda: self._fitted(self._made[: at + 1], made)),
+            study.cells.of(f"plain-{name}", own, lambda: self._fitted(self._changed[: at + 1], plain)),
+            study.cells.of(f"generated-{name}", all_, lambda: self._fitted(self._made[: at + 1], made)),
         )
         return [fit for cell in cells for fit in as_fits(cell)]
 
     def transfers(self) -> Arrays:
         """Probabilities of classifiers trained on all real records, or on equally many generated ones alone."""
-        return self.study.cells.of(f"transfer-{self.repeat}", self.study.depends(True), self._transferred)
+        depends = self.study.depends(True) | {"arms": self.study.arms}
+        return self.study.cells.of(f"transfer-{self.repeat}", depends, self._transferred)
 
     def generation_cells(self) -> list[tuple[str, Arrays]]:
         """Arm and cell of all generated records."""
@@ -217,7 +219,8 @@ class Trial:
         for at, (rows, real) in enumerate(zip(self.rows, self._real, strict=True)):
             self.study.report("classical augmentation", at / len(self.rows))
             ecg = self.study.pack.ecg(rows)
-            changed = augmented(real, ecg, self.study.laps, self.study.downstream, self.seed, self._first(at))
+            wanted, laps = self.study.plain_arms, self.study.laps
+            changed = augmented(real, ecg, wanted, laps, self.study.downstream, self.seed, self._first(at))
             found.append(Shell(real, changed))
         return found
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from scipy.stats import kurtosis
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ecggen.core import rhythm
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
@@ -25,6 +23,7 @@ from ecggen.metrics.functional.beats import rr_statistics
 from ecggen.metrics.functional.bootstrap import redrawn
 from ecggen.metrics.functional.ranking import auroc
 from ecggen.metrics.functional.variability import aligned_beats, beat_variability
+from ecggen.metrics.utility import small_network
 from ecggen.metrics.utility.random_convolutions import RandomConvolutions
 
 RATE = 100.0
@@ -38,7 +37,6 @@ Less regularisation and a smaller stride than for diagnoses: differences between
 """
 EPOCHS = 40
 """Passes over the training records of the small network."""
-BATCH = 64
 LEAST = 40
 """Fewest records of each set in the training half and in the test half."""
 
@@ -160,50 +158,11 @@ def _by_random_convolutions(train: Tensor, truth: np.ndarray, seed: int) -> Call
     return lambda test: probability(features.prepare(_as_ecg(test)))[:, 0]
 
 
-class _Network(nn.Module):
-    """A small convolutional network: (record, 8, time) → (record,) logit."""
-
-    def __init__(self, width: int = 32):
-        super().__init__()
-        sizes = (len(INDEPENDENT_LEADS), width, width, 2 * width, 2 * width)
-        self.layers = nn.ModuleList(nn.Conv1d(a, b, 7, stride=2, padding=3) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes[1:])
-        self.head = nn.Linear(4 * width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x / 0.25
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = F.relu(norm(layer(x)))
-        return self.head(torch.cat([x.mean(-1), x.amax(-1)], 1))[:, 0]
-
-
 def _by_network(train: Tensor, truth: np.ndarray, seed: int) -> Callable[[Tensor], np.ndarray]:
-    """A small network, trained with random shifts in time."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _Network()
-    target = torch.from_numpy(truth).float()
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
-    steps = EPOCHS * -(-len(train) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    crop = train.shape[-1] * 4 // 5
-    for _ in range(EPOCHS):
-        for rows in torch.randperm(len(train), generator=generator).split(BATCH):
-            first = int(torch.randint(train.shape[-1] - crop + 1, (1,), generator=generator))
-            loss = F.binary_cross_entropy_with_logits(network(train[rows, :, first : first + crop]), target[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    network.eval()
-
-    def score(test: Tensor) -> np.ndarray:
-        with torch.no_grad():
-            parts = [network(part) for part in test.split(4 * BATCH)]
-        return torch.cat(parts).double().numpy()
-
-    return score
+    """A small network."""
+    targets = torch.from_numpy(truth[:, None]).float()
+    logits = small_network.trained(train, targets, EPOCHS * -(-len(train) // small_network.BATCH), seed)
+    return lambda test: logits(test)[:, 0].double().numpy()
 
 
 def simple_features(ecg: ECG, peaks: Sequence[np.ndarray] | None = None) -> dict[str, np.ndarray]:
