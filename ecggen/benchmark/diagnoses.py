@@ -7,6 +7,9 @@ requested statement against all other draws. The reference is the AUROC on real 
 of records per statement where available: the mix of classes must be the same, because a diagnosis is harder to separate
 from other diagnoses than from normal ECGs.
 
+The classifier does not tell why a draw shows a statement. So the textbook criterion of each statement is evaluated as
+well: the share of draws that meet it, requested and not, beside that of real records with the statement and without.
+
 ``python -m ecggen.benchmark.diagnoses --results FILE --checkpoint NAME`` writes the result to a checkpoint's folder.
 """
 
@@ -16,7 +19,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,9 @@ from ecggen.data.population import Population, Request, condition
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Classifier, labels, targets
 from ecggen.generators.base import Generator
+from ecggen.metrics.criteria.measurements import measure
+from ecggen.metrics.criteria.rules import CRITERIA, criteria_met
+from ecggen.metrics.criteria.scores import criteria_agreement
 from ecggen.metrics.functional.bootstrap import redrawn
 from ecggen.metrics.functional.ranking import auroc
 from ecggen.networks import storage
@@ -60,6 +66,10 @@ DEFINITIONS = {
     "verdict": f"{CAN}: (auroc − 0.5) / (real − 0.5) is at least {REACHED[CAN]:g}, and as_probable {AS_PROBABLE:g}; "
     f"{PARTLY}: the first is at least {REACHED[PARTLY]:g}, with an interval of auroc above 0.5; {NOT_MEASURED}: too "
     f"few records, or real below {KNOWN:g}",
+    "criterion": "share of the records that meet the statement's textbook criterion (rule): draws that were requested "
+    "to show it (requested) and others, real records of the same mix with the statement (real) and without; of "
+    "statements with least_real records in each; usable: the shares of real records differ by .25 or more; ratio: mean "
+    "over the usable ones of requested / real, at most 1",
 }
 
 
@@ -138,9 +148,12 @@ def run(protocol: Protocol, pack: Pack, generator: Generator, report: Report) ->
         targets([" ".join(requested[row].codes) for row in usable]),
         tuple(pack.index.patient.iloc[train[requested[row].like]] for row in usable),
     )
-    real = _held_out(classifier, pack, balanced_rows(pack, held, protocol))
+    rows = balanced_rows(pack, held, protocol)
+    real = _held_out(classifier, pack, rows)
     training = targets(pack.index.codes.iloc[train].tolist()).sum(0)
     found = compared(synthetic, real, training, protocol)
+    usable_requests = [requested[row] for row in usable]
+    add_criteria(found, drawn[torch.from_numpy(usable)], usable_requests, pack, rows, protocol, report)
     about = {"definitions": DEFINITIONS, "n": len(requested), "patients": len(set(real.patients))}
     return about, {
         "classifier": classifier.name,
@@ -304,6 +317,41 @@ def overall(classes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     count = {one: sum(entry["verdict"] == one for entry in classes) for one in VERDICTS}
     mean = {name: _short(np.mean([one[name] for one in measured])) for name in ("auroc", "real") if measured}
     return {"verdicts": count, "classes": len(measured), **mean}
+
+
+def add_criteria(
+    found: dict[str, Any],
+    drawn: ECG,
+    requested: Sequence[Request],
+    pack: Pack,
+    rows: np.ndarray,
+    protocol: Protocol,
+    report: Report,
+) -> None:
+    """Add ``criterion`` to the statements that have one: the shares of records that meet it; and a summary.
+
+    Args:
+        found: Scores of all classes, as from ``compared``, to be extended.
+        drawn: The draws.
+        requested: Their requests.
+        pack: Holds the real records.
+        rows: Rows of the real records.
+        protocol: Settings, with the fewest real records.
+        report: Called with the step and the share done.
+    """
+    report("criteria of draws", 0.0)
+    index, rules = pack.index.iloc[rows], {one.code: one.rule for one in CRITERIA}
+    sex = np.array([{"M": 0.0, "F": 1.0}.get(one.sex or "", np.nan) for one in requested])
+    met = criteria_met(measure(drawn, sex=sex))
+    report("criteria of real records", 0.5)
+    real = criteria_met(measure(pack.ecg(rows), sex=index.sex.to_numpy(float)))
+    codes = [" ".join(one.codes) for one in requested]
+    shares = criteria_agreement(met, codes, real, index.codes.tolist(), protocol.least_real)
+    for code, one in shares.items():
+        rounded = {name: _short(value) for name, value in asdict(one).items()}
+        found["statements"][code]["criterion"] = {"rule": rules[code], **rounded, "usable": one.separates}
+    usable = [one.ratio for one in shares.values() if one.separates]
+    found["overall"]["criteria"] = {"statements": len(usable), "ratio": _short(np.mean(usable)) if usable else None}
 
 
 def _short(value: Any) -> Any:

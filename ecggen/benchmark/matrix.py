@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,42 @@ def find(name: str | Path) -> Path:
     raise InputError(f"there is no protocol {str(name)!r}", f"a file, or one of {', '.join(shipped())} was expected")
 
 
-def place(out: Path, protocol: Path) -> Path:
-    """Path of a protocol's results: ``out`` itself if it is a JSON file, else a file in the folder ``out``."""
-    return out if out.suffix == ".json" else out / f"{protocol.stem}.json"
+@dataclass(frozen=True)
+class Task:
+    """A protocol with the folders of recordings that it is run on.
+
+    Attributes:
+        file: The protocol file.
+        folders: The folders.
+        name: Name of its results: that of the protocol, followed by the archive's if each archive is scored alone.
+    """
+
+    file: Path
+    folders: tuple[Path, ...]
+    name: str
 
 
-def cells_of(out: Path, protocol: Path) -> Path:
-    """Folder of a protocol's partial results, next to its results; an interrupted run continues from them."""
-    return place(out, protocol).parent / f"{place(out, protocol).stem}_cells"
+def tasks(files: Sequence[Path], folders: Sequence[Path]) -> list[Task]:
+    """The tasks of protocols: one for each archive other than PTB-XL if ``data = "outside"``, else one."""
+    found = []
+    for file in files:
+        others = protocols.outside(folders) if config.read_toml(file).get("data") == "outside" else []
+        for other in others:
+            used = tuple(folder for folder in folders if folder == other or folder not in others)
+            found.append(Task(file, used, f"{file.stem}_{protocols.archive_name(other)}"))
+        if not others:
+            found.append(Task(file, tuple(folders), file.stem))
+    return found
+
+
+def place(out: Path, task: Task) -> Path:
+    """Path of a task's results: ``out`` itself if it is a JSON file, else a file in the folder ``out``."""
+    return out if out.suffix == ".json" else out / f"{task.name}.json"
+
+
+def cells_of(out: Path, task: Task) -> Path:
+    """Folder of a task's partial results, next to its results; an interrupted run continues from them."""
+    return place(out, task).parent / f"{place(out, task).stem}_cells"
 
 
 def cells(protocol: Path, models: Sequence[str]) -> list[str]:
@@ -76,21 +105,21 @@ def done(results: Path, model: str) -> bool:
 
 
 def run(
-    files: Sequence[Path],
+    todo: Sequence[Task],
     models: Sequence[str],
     out: Path,
-    score: Callable[[Path, str], dict[str, Any]],
+    score: Callable[[Task, str], dict[str, Any]],
     report: Callable[[str], None],
     overwrite: bool = False,
     options: str = "",
 ) -> list[str]:
-    """Score each model by each protocol; returns the error messages of those that could not be scored.
+    """Score each model by each task; returns the error messages of those that could not be scored.
 
     Args:
-        files: Protocol files.
+        todo: Protocols with their folders.
         models: Checkpoints and baselines.
         out: Folder of the results.
-        score: Runs one protocol on one model, as ``benchmark.run.run``.
+        score: Runs one task on one model, as ``benchmark.run.run``.
         report: Called with each combination when it starts or is skipped.
         overwrite: Compute existing scores again.
         options: Changes of the protocol that were requested; existing scores may have been computed without them.
@@ -99,20 +128,20 @@ def run(
         InputError: If ``options`` would be ignored, because a model was scored already.
     """
     failed = []
-    for file in files:
-        for model in cells(file, models):
-            target = place(out, file)
+    for task in todo:
+        for model in cells(task.file, models):
+            target = place(out, task)
             if done(target, model) and not overwrite:
                 if options:
                     found = f"{model} has been scored in {target} already, and {options} was given"
                     raise InputError(found, do="pass --overwrite to score it again, or another --out")
-                report(f"{file.stem}, {model}: scored already")
+                report(f"{task.name}, {model}: scored already")
                 continue
-            report(f"{file.stem}, {model}")
+            report(f"{task.name}, {model}")
             try:
-                keep(score(file, model), target)
+                keep(score(task, model), target)
             except InputError as error:
-                failed.append(f"{file.stem}, {model}: {error}")
+                failed.append(f"{task.name}, {model}: {error}")
                 report(failed[-1])
     return failed
 

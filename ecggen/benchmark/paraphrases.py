@@ -18,14 +18,12 @@ from ecggen.core.errors import InputError
 from ecggen.evaluators import pretrained
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional import condition_fidelity
+from ecggen.report.negations import ALLOWED
 from ecggen.report.scores import FAIL, PASS, WARN
 
 USUAL = ("NORM", "AFIB", "IMI", "ASMI", "LVH", "CLBBB", "CRBBB", "1AVB", "STACH", "SBRAD", "PVC", "PACE")
 """Statements with different changes of rhythm, conduction, QRS, ST and T."""
 
-
-DENIED = (0.02, 0.10)
-"""Largest mean probability after a negation above that without a text, for "pass" and for "warn"."""
 KEPT = (0.8, 0.5)
 """Smallest share of what the description gains over no text that other versions gain, for "pass" and for "warn"."""
 
@@ -89,7 +87,7 @@ def verdicts(mean: Mapping[str, float]) -> dict[str, str]:
         {'denial': 'fail', 'paraphrase': 'pass'}
     """
     excess = mean["denial"] - mean["nothing"]
-    found = {"denial": PASS if excess <= DENIED[0] else WARN if excess <= DENIED[1] else FAIL}
+    found = {"denial": PASS if excess <= ALLOWED[0] else WARN if excess <= ALLOWED[1] else FAIL}
     gained = max(mean["said"] - mean["nothing"], 1e-9)
     for version in ("paraphrase", "sentence", "combined", "german", "swedish"):
         if version in mean:

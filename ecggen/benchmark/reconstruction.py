@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecggen.benchmark.preserved_diagnoses import RECORDED, PreservedDiagnoses
-from ecggen.benchmark.subgroups import by_group
+from ecggen.benchmark.subgroups import by_group, by_hospital
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
@@ -38,7 +38,8 @@ class Protocol:
 
     Attributes:
         kind: "reconstruction".
-        data: The data set: "ptb-xl", or "outside" for recordings of other hospitals, with baselines fitted on PTB-XL.
+        data: The data set: "ptb-xl", or "outside" for recordings of other hospitals: the first window of each record is
+            scored, baselines are fitted on PTB-XL.
         given: Given leads.
         train_folds: Training folds of the baselines.
         folds: Folds that are scored.
@@ -69,9 +70,11 @@ DEFINITIONS = {
     "r": "mean over records and scored leads of Pearson's r",
     "rmse_mv": "mean over scored leads of the root of the mean squared error over records and time, mV",
     "coverage": "share of true samples inside the prediction interval",
+    "width_mv": "mean over records, time and scored leads of the width of the prediction interval, mV",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
     "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
+    "hospitals": "scores of the records of each hospital; no interval with fewer than ten patients",
     "preserved": "macro AUROC of the classifier's five superclasses on the twelve leads, measured ones included",
 }
 CRPS_RECORDS, CRPS_DRAWS = 128, 16
@@ -102,13 +105,19 @@ def by_record(predicted: np.ndarray, true: np.ndarray, given: Sequence[str]) -> 
     return r, mean_squared_error(predicted[:, rows], true[:, rows])
 
 
-def score_baseline(baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray, train: Pack) -> dict:
-    """A baseline fitted on the training folds of ``train``, scored on ``rows`` of ``pack``."""
+def score_baseline(
+    baseline: Baseline, pack: Pack, protocol: Protocol, rows: np.ndarray, train: Pack, hospitals: Sequence[str] = ()
+) -> dict:
+    """A baseline fitted on the training folds of ``train``, scored on ``rows`` of ``pack``, and by their hospitals."""
     started = time.perf_counter()
     baseline.fit(train, train.rows(protocol.train_folds), protocol.given)
     true = pack.ecg(rows).signal.numpy()
     predicted = baseline.predict(true[:, [INDEPENDENT_LEADS.index(lead) for lead in protocol.given]])
-    scores = score(predicted, true, protocol.given, pack.index.patient.iloc[rows].tolist(), protocol.seed)
+    patients = pack.index.patient.iloc[rows].tolist()
+    scores = score(predicted, true, protocol.given, patients, protocol.seed)
+    if hospitals:
+        r, squared = by_record(predicted, true, protocol.given)
+        scores["hospitals"] = by_hospital({"r": r, "squared": squared}, hospitals, patients, protocol.seed)
     return scores | {"seconds": time.perf_counter() - started}
 
 
@@ -119,6 +128,7 @@ def score_generator(
     protocol: Protocol,
     rows: np.ndarray,
     progress: Callable[[float], None] | None = None,
+    hospitals: Sequence[str] = (),
 ) -> dict:
     """A generator's point estimate, prediction interval and single draws, scored on ``rows``.
 
@@ -129,8 +139,9 @@ def score_generator(
         protocol: Settings.
         rows: Rows that are scored.
         progress: Called with the fraction done.
+        hospitals: Hospital of each row; none for no scores by hospital.
     """
-    estimates, singles, truths, covered = [], [], [], []
+    estimates, singles, truths, covered, widths = [], [], [], [], []
     preserved = PreservedDiagnoses(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
@@ -161,6 +172,7 @@ def score_generator(
         # Resampling can make the ends of a very narrow interval cross.
         ends = np.minimum(predicted[2], predicted[3]), np.maximum(predicted[2], predicted[3])
         covered.append(coverage(*ends, true))
+        widths.append((ends[1] - ends[0]).mean(-1))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
@@ -168,9 +180,14 @@ def score_generator(
     estimate, single = np.concatenate(estimates), np.concatenate(singles)
     scores = score(estimate, true, protocol.given, patients, protocol.seed)
     errors = by_record(estimate, true, protocol.given)
+    free = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(protocol.given)]
+    inside, width = (np.concatenate(values)[:, free] for values in (covered, widths))
+    if hospitals:
+        measures = {"r": errors[0], "squared": errors[1], "coverage": inside, "width_mv": width}
+        scores["hospitals"] = by_hospital(measures, hospitals, patients, protocol.seed)
     return scores | {
         "groups": by_group(*errors, pack.index.iloc[rows], patients, protocol.seed),
-        "interval": _interval(np.concatenate(covered), protocol, patients),
+        "interval": _interval(inside, width, protocol, patients),
         "single_draw": score(single, true, protocol.given, patients, protocol.seed)
         | {"variance": _variance(single, true, protocol.given)},
         "ranked": _crps(generator, read, protocol, rows, patients),
@@ -223,14 +240,15 @@ def _crps(
     }
 
 
-def _interval(covered: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
-    """Coverage of the prediction interval from coverages (record, 8), overall and by lead."""
+def _interval(covered: np.ndarray, width: np.ndarray, protocol: Protocol, patients: Sequence[str]) -> dict:
+    """Coverage (also by lead) and width of the prediction interval, from those of each (record, scored lead)."""
     leads = free_leads(protocol.given)
-    covered = covered[:, [INDEPENDENT_LEADS.index(lead) for lead in leads]]
     return {
         "level": protocol.level,
         "coverage": float(covered.mean()),
         "coverage_interval": patient_interval(covered, patients, protocol.seed),
+        "width_mv": float(width.mean()),
+        "width_mv_interval": patient_interval(width, patients, protocol.seed),
         "per_lead": {lead: float(covered[:, i].mean()) for i, lead in enumerate(leads)},
     }
 

@@ -10,18 +10,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecggen import data
 from ecggen.benchmark import diagnoses, generation, memorisation, panels, paraphrases, reconstruction, translation
 from ecggen.benchmark.augmentation import measurement as augmentation
+from ecggen.benchmark.augmentation import rare
 from ecggen.benchmark.partial_results import Cells
 from ecggen.core import config
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
-from ecggen.data.sources import DATABASE, bidmc
+from ecggen.data.challenges import hospital
+from ecggen.data.sources import DATABASE, PAIRED, archive
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import baseline, baselines
-from ecggen.io import read
 from ecggen.io.results import commit
 from ecggen.metrics.functional.waveform import free_leads
 from ecggen.report.build import CHAPTERS
@@ -30,6 +33,7 @@ DATA = {
     "ptb-xl": "a PTB-XL folder, or any folder of twelve-lead recordings",
     "outside": "a folder of twelve-lead recordings that are not PTB-XL",
     "bidmc": "a folder with PPGs, as BIDMC",
+    "cinc2015": "a folder with PPGs, the Challenge 2015",
 }
 """Values of a protocol's ``data``."""
 
@@ -107,7 +111,7 @@ def run(
         Job(settings, str(path), folder, generator, with_baselines, limit, cache, report, kept, tuple(folders)),
     )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
-    how = generator.sampling
+    how = generator.sampling if "given" in settings or kind == "translation" else generator.sampling_from_text
     sampling = None if how is None else asdict(how.used("given" in settings, kind not in WORDLESS))
     scores = {name: score | made for name, score in scores.items()}
     scores[generator.name] |= {"sampling": sampling}
@@ -123,16 +127,30 @@ def folder_for(kind: str, folders: Sequence[Path]) -> Path:
     if kind not in DATA:
         raise InputError(f"the protocol's data is {kind!r}", f"one of {', '.join(DATA)} was expected")
     if kind == "outside":
-        others = [folder for folder in folders if not (folder / DATABASE).is_file()]
+        others = outside(folders)
         if len(others) == 1:
             return others[0]
-        raise InputError(f"{len(others)} of the folders are not PTB-XL", f"{DATA[kind]} was expected")
+        found = f"{len(others)} of the folders hold twelve-lead recordings that are not PTB-XL"
+        raise InputError(found, f"{DATA[kind]} was expected")
     if len(folders) == 1:
         return folders[0]
-    for folder in folders:
-        if (kind == "bidmc") == (folder.is_dir() and not (folder / DATABASE).is_file() and bool(bidmc(folder))):
-            return folder
-    raise InputError(f"none of {len(folders)} folders has data of the kind {kind}", f"{DATA[kind]} was expected")
+    held = [archive(folder) for folder in folders]
+    if kind in held:
+        return folders[held.index(kind)]
+    plain = next((folder for folder, name in zip(folders, held, strict=True) if name not in PAIRED), None)
+    if kind in PAIRED or plain is None:
+        raise InputError(f"none of {len(folders)} folders has data of the kind {kind}", f"{DATA[kind]} was expected")
+    return plain
+
+
+def outside(folders: Sequence[Path]) -> list[Path]:
+    """The folders for ``data = "outside"``: twelve-lead recordings that are not PTB-XL."""
+    return [folder for folder in folders if archive(folder) not in ("ptb-xl", *PAIRED)]
+
+
+def archive_name(folder: Path) -> str:
+    """Name of an archive in the name of its results: as in ``ARCHIVES``, or the name of the folder."""
+    return archive(folder) or folder.resolve().name
 
 
 def opened(
@@ -166,10 +184,10 @@ def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: If protocol, records or settings (except the number of draws) differ.
     """
-    for what in ("protocol", "n", "patients", "settings"):
-        ours, theirs = results[what], earlier.get(what)
+    for what in ("protocol", "archive", "n", "patients", "settings"):
+        ours, theirs = results.get(what), earlier.get(what)
         if what == "settings":  # a setting that was added later had its default before
-            ours = {name: value for name, value in ours.items() if name in (theirs or {})}
+            ours = {name: value for name, value in (ours or {}).items() if name in (theirs or {})}
             ours, theirs = ({**part, "draws": 0} for part in (ours, theirs or {}))
         if json.dumps(ours) != json.dumps(theirs):
             raise InputError(f"the {what} of the earlier results is {theirs}", f"{ours} was expected, as now")
@@ -179,12 +197,12 @@ def added(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
 
 def reading(recordings: Sequence[data.Recording], pack: data.Pack) -> Callable[[int], ECG]:
     """A function that reads the original recording of a row of a pack."""
-    paths = {recording.name: recording.path for recording in recordings}
+    by_name = {recording.name: recording for recording in recordings}
 
     def recording_of(row: int) -> ECG:
         about = pack.index.iloc[row]
         start, seconds = float(about["start"]), pack.preprocessor.seconds
-        return read(paths[about["name"]], start=start, seconds=seconds, check=False, allow_contradiction=True)
+        return by_name[about["name"]].read(start, seconds)
 
     return recording_of
 
@@ -197,7 +215,7 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     pack = data.pack(
         recordings, generator.preprocessor, job.cache, lambda share: job.report("packing recordings", share)
     )
-    rows = pack.rows(protocol.folds)[: job.limit or protocol.limit or None]
+    rows, hospitals = _scored(job, pack, protocol)
     if not len(rows):
         found = f"folds {list(protocol.folds)} of {job.folder} have no record"
         raise InputError(found, "records to score were expected")
@@ -207,9 +225,9 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     if job.with_baselines and train is not None:
         for plain in baselines():
             job.report(plain.name, 0.0)
-            scores[plain.name] = reconstruction.score_baseline(plain, pack, protocol, rows, train)
+            scores[plain.name] = reconstruction.score_baseline(plain, pack, protocol, rows, train, hospitals)
     scores[generator.name] = reconstruction.score_generator(
-        generator, recording_of, pack, protocol, rows, lambda share: job.report(generator.name, share)
+        generator, recording_of, pack, protocol, rows, lambda share: job.report(generator.name, share), hospitals
     )
     about = {
         "settings": asdict(protocol),
@@ -218,7 +236,23 @@ def _reconstruction(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         "n": len(rows),
         "patients": int(pack.index.patient.iloc[rows].nunique()),
     }
+    if protocol.data == "outside":
+        about |= {"archive": archive_name(job.folder), "left_out": pack.left_out}
     return about, scores
+
+
+def _scored(job: Job, pack: data.Pack, protocol: reconstruction.Protocol) -> tuple[np.ndarray, list[str]]:
+    """The rows that are scored, and their hospitals if the archive has several.
+
+    For ``data = "outside"``, the first window of each record is scored, so that long records do not count more.
+    """
+    rows = pack.rows(protocol.folds)
+    hospitals = np.array([hospital(name) for name in pack.index.name], object)
+    if protocol.data == "outside":
+        own = hospitals[rows] == "PTB-XL"  # it is part of the Challenge 2021
+        rows = rows[(pack.index.start.to_numpy(float)[rows] == 0) & ~own]
+    rows = rows[: job.limit or protocol.limit or None]
+    return rows, hospitals[rows].tolist() if archive(job.folder) == "cinc2021" else []
 
 
 def _training_pack(job: Job, pack: data.Pack, protocol: reconstruction.Protocol) -> data.Pack | None:
@@ -295,6 +329,7 @@ KINDS = {
     "generation": _generation,
     "wording": _wording,
     "augmentation": lambda job: _of_pack(job, augmentation, Cells(job.kept)),
+    "rare_statements": lambda job: _of_pack(job, rare, Cells(job.kept)),
     "diagnoses": lambda job: _of_pack(job, diagnoses),
     "memorisation": lambda job: _of_pack(job, memorisation),
 }

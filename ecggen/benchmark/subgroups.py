@@ -1,4 +1,4 @@
-"""Reconstruction error by subgroup: r and RMSE by sex, age and diagnosis."""
+"""Reconstruction error by subgroup: by sex, age and diagnosis, and by hospital for an archive of several hospitals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ecggen.report.sections.subgroups import AGES
 
 FEWEST = 20
 """Fewest records of a reported group."""
+FEWEST_PATIENTS = 10
+"""Fewest patients of a hospital for which an interval is given."""
 MOST_STATEMENTS = 24
 """Number of reported statements, the most frequent ones."""
 
@@ -53,4 +55,43 @@ def by_group(
                 "r_interval": patient_interval(r[member], own, seed),
                 "rmse_mv": float(np.sqrt(squared[member].mean(0)).mean()),
             }
+    return found
+
+
+def by_hospital(
+    measures: Mapping[str, np.ndarray], hospitals: Sequence[str], patients: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Scores of the records of each hospital, the largest first; empty if no hospital is known.
+
+    Args:
+        measures: (record, lead) of "r", "squared" (mean squared error in mV²), and of "coverage" and "width_mv" if the
+            model has an interval.
+        hospitals: Hospital of each record; "" for an unknown one.
+        patients: Patient of each record.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        For each hospital: n, patients, each measure and its 95 % interval over patients; the interval is None with
+        fewer than ``FEWEST_PATIENTS`` patients.
+    """
+    of, people = np.array(hospitals, object), np.array(patients, object)
+    names = sorted(set(hospitals) - {""}, key=lambda name: -int((of == name).sum()))
+    return {name: _scores(measures, of == name, people, seed) for name in names}
+
+
+def _scores(measures: Mapping[str, np.ndarray], member: np.ndarray, people: np.ndarray, seed: int) -> dict[str, Any]:
+    """Scores of the records of one hospital."""
+    own = people[member].tolist()
+    enough = len(set(own)) >= FEWEST_PATIENTS
+    found: dict[str, Any] = {"n": int(member.sum()), "patients": len(set(own))}
+    for measure, values in measures.items():
+        part = values[member]
+        if measure == "squared":
+            found["rmse_mv"] = float(np.sqrt(part.mean(0)).mean())
+            found["rmse_mv_interval"] = (
+                patient_interval(part, own, seed, statistic=lambda means: np.sqrt(means).mean(1)) if enough else None
+            )
+        else:
+            found[measure] = float(part.mean())
+            found[f"{measure}_interval"] = patient_interval(part, own, seed) if enough else None
     return found

@@ -2,8 +2,11 @@
 
 The input is the PPG of each window as recorded, with the recorder's timing. The delay between R peak and pulse is
 unknown to the model (pulse transit time and delays of the recorder). So time-dependent scores are computed twice: as
-generated, and after removal of one constant delay per recording. A window without detected beats counts as an error;
-none is dropped.
+generated, and after removal of one constant delay per recording.
+
+No window is dropped. Where the PPG has no pulse or lead II no R peak, every R peak of the other side is an error, and
+the error of the heart rate is the whole rate of the other side. So noise and detached sensors lower every score. The
+windows whose PPG and recorded lead II have the same rate are therefore scored on their own as well.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +29,7 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY
 from ecggen.data import Recording
-from ecggen.data.bidmc import LEAD, Pair, read_pair
+from ecggen.data.bidmc import LEAD, Pair, read_pair, read_signals
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.beats import TOLERANCES, beat_counts, heart_rate_errors
 from ecggen.metrics.functional.beats import f1_of_counts as f1
@@ -39,10 +43,15 @@ COMPARABLE = 0.9
 because in windows of 10 s a delay of 0.5 s loses one beat in twenty at the ends."""
 MARGIN = 0.3
 """Seconds at both ends of a window in which R peaks are not counted, because they may be cut off."""
+SAME_RATE = 5.0
+"""Largest difference of two heart rates per minute that counts as the same."""
 
 DEFINITIONS = {
     "heart_rate_error": "per minute, |drawn − true| of the mean rate between first and last R peak of a window; where "
     "no rate is found in one of the two, the whole rate of the other",
+    "within_5": f"share of windows whose error of the heart rate is at most {SAME_RATE:g} per minute",
+    "same_rate": "all scores on the windows in which the rates of the PPG's pulses and of the recorded lead II differ "
+    f"by at most {SAME_RATE:g} per minute",
     "no_rate": "share of windows in whose drawn lead fewer than two R peaks are found",
     "delays": f"s, drawn − true R peaks, one constant a recording, |delay| ≤ {LONGEST_DELAY:g} s; the most frequent "
     "difference (Gaussian kernel, 20 ms); of those about as frequent one that a pulse usually has; null without peaks",
@@ -64,7 +73,7 @@ class Protocol:
 
     Attributes:
         kind: "translation".
-        data: The data set, "bidmc".
+        data: The data set: "bidmc" or "cinc2015".
         train_folds: Training folds of the baselines.
         folds: Folds that are scored.
         seconds: Length of the windows in s, which do not overlap.
@@ -110,18 +119,26 @@ class Windows:
     def __len__(self) -> int:
         return len(self.lead)
 
+    @cached_property
+    def same_rate(self) -> np.ndarray:
+        """(window,) whether PPG and lead II both have a heart rate, and nearly the same one."""
+        rates = [heart_rate(peaks) for peaks in r_peaks(self.lead)]
+        pulses = [heart_rate(pulse_rises(one, self.ppg_fs)) for one in self.ppg[:, 0].numpy()]
+        pairs = zip(rates, pulses, strict=True)
+        return np.array([a is not None and b is not None and abs(a - b) <= SAME_RATE for a, b in pairs], bool)
+
 
 def windows(recording: Recording, preprocessor: Preprocessor, seconds: float) -> Windows:
     """All complete windows of a paired recording."""
-    pair = read_pair(recording.path)
-    size = round(seconds * pair.ecg.fs)
-    count = pair.ecg.samples // size
+    ecg, ppg = read_signals(recording.path)
+    size = round(seconds * ecg.fs)
+    count = ecg.samples // size
     if not count:
-        raise InputError(f"{recording.name} lasts {pair.ecg.seconds:.2f} s", f"at least {seconds:g} s were expected")
-    lead = pair.ecg.signal[0, :, : count * size].reshape(count, 1, size)
-    ppg = pair.ppg[: count * size].reshape(count, 1, size)
-    truth = preprocessor.ecg(ECG(lead, (LEAD,), pair.ecg.fs))
-    return Windows(recording.name, recording.patient, ppg, pair.ecg.fs, truth)
+        raise InputError(f"{recording.name} lasts {ecg.seconds:.2f} s", f"at least {seconds:g} s were expected")
+    lead = ecg.signal[0, :, : count * size].reshape(count, 1, size)
+    pulses = ppg[: count * size].reshape(count, 1, size)
+    truth = preprocessor.ecg(ECG(lead, (LEAD,), ecg.fs))
+    return Windows(recording.name, recording.patient, pulses, ecg.fs, truth)
 
 
 class Translator(ABC):
@@ -161,7 +178,7 @@ class PulseBeats(Translator):
         """Average the beats of each recording, then the recordings; taper the ends of the beat."""
         start, size = round(self.before * preprocessor.fs), round((self.before + self.after) * preprocessor.fs)
         beats = []
-        for pair in pairs:
+        for pair in pairs:  # a pair has beats, because its delay was found
             lead = preprocessor.ecg(pair.ecg)
             at = np.round(r_peaks(lead)[0] * lead.fs).astype(int)[:, None] - start + np.arange(size)
             at = at[(at[:, 0] >= 0) & (at[:, -1] < lead.samples)]
@@ -222,12 +239,12 @@ def run(
             f"{len(training)} in {list(protocol.train_folds)}",
             "some in both were expected, as in BIDMC",
         )
-    known = _limited([windows(one, preprocessor, protocol.seconds) for one in scored], protocol.limit)
+    known, left_out = _windows(scored, preprocessor, protocol)
     translators: list[Translator] = []
     if with_baselines:
         report("reading training recordings", 0.0)
         beats = PulseBeats()
-        beats.fit([read_pair(recording.path) for recording in training], preprocessor)
+        beats.fit(_pairs(training), preprocessor)
         translators += [Zero(), beats]
     if generator is not None:
         translators.append(FromGenerator(generator, protocol.draws, protocol.seed))
@@ -241,8 +258,47 @@ def run(
         "n": sum(map(len, known)),
         "recordings": [one.name for one in known],
         "patients": len({one.patient for one in known}),
+        "same_rate": sum(int(one.same_rate.sum()) for one in known),
+        "left_out": left_out,
     }
     return about, scores
+
+
+def _windows(
+    recordings: Sequence[Recording], preprocessor: Preprocessor, protocol: Protocol
+) -> tuple[list[Windows], dict[str, str]]:
+    """The windows of recordings, and those that cannot be read with the reason.
+
+    Raises:
+        InputError: If none can be read.
+    """
+    known, left_out = [], {}
+    for recording in recordings:
+        try:
+            known.append(windows(recording, preprocessor, protocol.seconds))
+        except InputError as error:
+            left_out[recording.name] = str(error)
+    if not known:
+        found = f"none of {len(recordings)} recordings can be used; the first: {next(iter(left_out.values()))}"
+        raise InputError(found, "recordings with a PPG and lead II were expected")
+    return _limited(known, protocol.limit), left_out
+
+
+def _pairs(recordings: Sequence[Recording]) -> list[Pair]:
+    """The pairs of recordings, without those that cannot be read or have no beats in common.
+
+    Raises:
+        InputError: If there is none.
+    """
+    pairs, reason = [], ""
+    for recording in recordings:
+        try:
+            pairs.append(read_pair(recording.path))
+        except InputError as error:
+            reason = str(error)
+    if not pairs:
+        raise InputError(f"none of {len(recordings)} training recordings can be used; the last: {reason}")
+    return pairs
 
 
 def score(
@@ -268,7 +324,13 @@ def score(
         report(translator.name, done / len(known))
     patients = [one.patient for one in known for _ in range(len(one))]
     joined = {name: np.concatenate(values) for name, values in rows.items()}
-    return _summary(joined, patients, seed) | {"delays": delays, "n": first, "seconds": drawing}
+    same = np.concatenate([one.same_rate for one in known])
+    scores = _summary(joined, patients, seed)
+    if same.any():
+        own = [patient for patient, chosen in zip(patients, same, strict=True) if chosen]
+        part = _summary({name: value[same] for name, value in joined.items()}, own, seed)
+        scores["same_rate"] = part | {"n": int(same.sum()), "patients": len(set(own))}
+    return scores | {"delays": delays, "n": first, "seconds": drawing}
 
 
 def constant_delay(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float | None:
@@ -341,6 +403,8 @@ def _summary(values: dict[str, np.ndarray], patients: Sequence[str], seed: int) 
             "median": float(np.median(values["rate"])),
             "mean": float(values["rate"].mean()),
             "mean_interval": patient_interval(values["rate"], patients, seed),
+            "within_5": float((values["rate"] <= SAME_RATE).mean()),
+            "within_5_interval": patient_interval((values["rate"] <= SAME_RATE).astype(float), patients, seed),
         },
         "no_rate": float(values["no_rate"].mean()),
     }
@@ -365,7 +429,7 @@ def _limited(known: list[Windows], limit: int) -> list[Windows]:
     for one in known:
         count = min(len(one), limit - sum(map(len, kept)))
         if count > 0:
-            kept.append(Windows(one.name, one.patient, one.ppg[:count], one.ppg_fs, one.lead[:count]))
+            kept.append(replace(one, ppg=one.ppg[:count], lead=one.lead[:count]))
     return kept
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from ecggen.cli import console
+from ecggen.cli.jobs import findings
 from ecggen.cli.jobs.augmentation import COLUMNS, FORMATS, Folder, Job, fill, plot_first_records, summary
 from ecggen.cli.jobs.generation import PLOT_FORMATS, SAMPLED
 from ecggen.cli.options import Cache, GuidanceScale, Json, Model, NumSteps, Resume, Seed, Shard, Text
@@ -121,7 +122,11 @@ def augment(
             console.warn(warning)
         draw = _drawing(augmenter, originals, strength)
         fill(folder, draw, generator.name, seed, lambda done: stage("generating", done))
-    about = folder.close(summary(folder.rows()) | {"plots": plot_first_records(folder, plot_format)})
+    about = summary(folder.rows())
+    about["criteria_warnings"] = findings.shortfalls(about["criteria"])
+    for warning in _first(about["criteria_warnings"]):
+        console.warn(warning)
+    about = folder.close(about | {"plots": plot_first_records(folder, plot_format)})
     place({out / "README.txt": readme(about).encode()})
     if as_json:
         console.print_json(about | {"folder": str(out)})
@@ -145,7 +150,7 @@ def describe(
     from ecggen.augment.requests import digest
     from ecggen.generators.checkpoint import licence
 
-    sampling = {name: getattr(generator.sampling, name, None) for name in SAMPLED}
+    sampling = {name: getattr(generator.sampling_from_text, name, None) for name in SAMPLED}
     return {
         "what": "SYNTHETIC electrocardiograms; not for diagnosis",
         "ecggen": __version__,
@@ -179,9 +184,17 @@ def as_text(about: dict[str, Any], out: Path) -> str:
         f"attempts:  {about['draws']} draws; refused: {refused or 'none'}",
         *([given_up] if about["given_up"] else []),
         *(f"note:      {note}" for note in about["notes"]),
+        *_lines(about["criteria"]),
         *(["plots:     " + ", ".join(about["plots"])] if about["plots"] else []),
     ]
     return "\n".join(lines)
+
+
+def _lines(found: dict[str, dict[str, Any]], most: int = 8) -> list[str]:
+    """The first lines on criteria, of the most frequently requested statements, and the number of the others."""
+    ordered = dict(sorted(found.items(), key=lambda one: -one[1]["requested"]))
+    more = [f"… and {len(found) - most} more criteria, see augment.json"] if len(found) > most else []
+    return [*findings.as_lines(ordered)[:most], *more]
 
 
 def readme(about: dict[str, Any]) -> str:

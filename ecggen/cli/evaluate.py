@@ -19,11 +19,14 @@ def evaluate(
     protocol: Annotated[
         str | None,
         Argument(
-            help="Protocol: one_lead, three_leads, ppg, text, wording, unconditional, augmentation, diagnoses, "
+            help="Protocol: one_lead, three_leads, one_lead_outside, three_leads_outside, ppg, ppg_icu, text, wording, "
+            "unconditional, augmentation, augmentation_rare, augmentation_network, augmentation_same_part, diagnoses, "
             "memorisation, or a TOML file."
         ),
     ] = None,
-    data: Annotated[list[Path] | None, Option(help="Folder of PTB-XL, BIDMC or any recordings; repeatable.")] = None,
+    data: Annotated[
+        list[Path] | None, Option(help="Folder of PTB-XL, another archive or any recordings; repeatable.")
+    ] = None,
     out: Annotated[Path, Option(help="Folder of the results, or one JSON file.")] = Path("results"),
     model: Annotated[
         list[str] | None,
@@ -46,10 +49,11 @@ def evaluate(
 ) -> None:
     """Run a benchmark protocol on generators and baselines.
 
-    Results of several models are collected in one JSON file per protocol. Finished evaluations are not repeated, so an
-    interrupted run continues where it stopped. Reconstruction protocols score the generated leads, translation
-    protocols lead II generated from a PPG. Generation protocols use the sections of the quality report. The
-    augmentation protocol trains classifiers with and without synthetic records. Intervals are 95 % over patients.
+    Results of several models are collected in one JSON file per protocol; one_lead_outside and three_leads_outside have
+    one file per archive. Finished evaluations are not repeated, so an interrupted run continues where it stopped.
+    Reconstruction protocols score the generated leads, translation protocols lead II generated from a PPG. Generation
+    protocols use the sections of the quality report. The augmentation protocol trains classifiers with and without
+    synthetic records. Intervals are 95 % over patients.
     """
     from ecggen.benchmark import matrix
     from ecggen.benchmark import run as protocols
@@ -68,21 +72,21 @@ def evaluate(
         "--guidance-scale": guidance_scale,
     }
     options = ", ".join(name for name, value in given.items() if value is not None)
+    todo = matrix.tasks(files, data or [])
     with console.stages(quiet=as_json) as report:
 
-        def score(file: Path, which: str) -> dict[str, Any]:
-            with_baselines = baselines and not matrix.place(out, file).exists()
-            kept = matrix.cells_of(out, file)
-            return protocols.run(
-                file, data or [], which, with_baselines, limit, cache, report, changes, num_steps, guidance_scale, kept
-            )
+        def score(task: matrix.Task, which: str) -> dict[str, Any]:
+            with_baselines = baselines and not matrix.place(out, task).exists()
+            kept = matrix.cells_of(out, task)
+            changed = (changes, num_steps, guidance_scale)
+            return protocols.run(task.file, task.folders, which, with_baselines, limit, cache, report, *changed, kept)
 
-        failed = matrix.run(files, models, out, score, lambda what: report(what, 0.0), overwrite, options)
-    for file in files:
-        if matrix.place(out, file).is_file():
-            results = json.loads(matrix.place(out, file).read_text(encoding="utf-8"))
-            _plot(results, matrix.place(out, file))
-            _print(results, matrix.place(out, file), as_json)
+        failed = matrix.run(todo, models, out, score, lambda what: report(what, 0.0), overwrite, options)
+    for target in (matrix.place(out, task) for task in todo):
+        if target.is_file():
+            results = json.loads(target.read_text(encoding="utf-8"))
+            _plot(results, target)
+            _print(results, target, as_json)
     if failed:
         raise InputError(f"{len(failed)} could not be scored: {'; '.join(failed)}")
 
@@ -115,12 +119,21 @@ def _reconstruction(results: dict[str, Any]) -> Table:
 
     given = ", ".join(results["settings"]["given"])
     rows = Table(title=f"{results['protocol']}: {given} given, {results['n']} records, 95 % intervals over patients")
-    for column in ("", "r", "RMSE (mV)", "coverage", "seconds"):
+    for column in ("", "r", "RMSE (mV)", "coverage", "width (mV)", "seconds"):
         rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
-        coverage = f"{score['interval']['coverage']:.3f}" if "interval" in score else ""
-        rows.add_row(name, _within(score, "r"), _within(score, "rmse_mv"), coverage, f"{score['seconds']:.0f}")
+        interval = score.get("interval", {})
+        parts = [f"{interval[key]:.3f}" if key in interval else "" for key in ("coverage", "width_mv")]
+        rows.add_row(name, _within(score, "r"), _within(score, "rmse_mv"), *parts, f"{score['seconds']:.0f}")
+        for hospital, one in score.get("hospitals", {}).items():
+            parts = [f"{one[key]:.3f}" if key in one else "" for key in ("coverage", "width_mv")]
+            rows.add_row(f"  {hospital}, n {one['n']}", *(_maybe(one, key) for key in ("r", "rmse_mv")), *parts, "")
     return rows
+
+
+def _maybe(score: dict[str, Any], measure: str) -> str:
+    """A score, with its interval if it has one."""
+    return _within(score, measure) if score[f"{measure}_interval"] else f"{score[measure]:.3f}"
 
 
 def _translation(results: dict[str, Any]) -> Table:
@@ -235,6 +248,29 @@ def _augmentation(results: dict[str, Any]) -> Table:
     return rows
 
 
+def _rare_statements(results: dict[str, Any]) -> Table:
+    """AUPRC of rare statements: mean over the statements, gains by added records, and statements with a difference."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    note = "gains in thousandths with 95 % intervals over the test patients"
+    title = (
+        f"{results['protocol']}: mean AUPRC of {len(results['labels'])} rare statements, {results['n']} real records"
+    )
+    rows = Table(title=title, caption=note, box=SIMPLE)
+    for column in ("added", "AUPRC", "gain", "better", "worse"):
+        rows.add_column(column, justify="left" if column == "added" else "right")
+    for name, score in results["scores"].items():
+        for arm, one in score["arms"].items():
+            cells = [f"{name.split('@')[0]}: {arm}" if arm == "synthetic" else arm, f"{one['auprc']:.3f}"]
+            if "gain" in one:
+                value, low, high = (1000 * part for part in (one["gain"], *one["gain_interval"]))
+                cells += [f"{value:+.0f} ({low:+.0f} to {high:+.0f})", str(len(one["above"])), str(len(one["below"]))]
+            rows.add_row(*cells)
+        rows.add_section()
+    return rows
+
+
 def _gained(point: dict[str, Any]) -> list[str]:
     """The line of an arm: its AUROC and its gains."""
     cells = [f"  {point['arm']}, {point['share']:.0%}", f"{point['auroc']:.3f}"]
@@ -254,11 +290,13 @@ def _diagnoses(results: dict[str, Any]) -> Table:
     from ecggen.augment.capabilities import VERDICTS
 
     rows = Table(title=f"{results['protocol']}: {results['settings']['n']} ECGs requested per statement")
-    for column in ("", *VERDICTS, "mean AUROC", "on real records"):
+    for column in ("", *VERDICTS, "mean AUROC", "on real records", "criteria met / real"):
         rows.add_column(column, justify="left" if not column else "right")
     for name, score in results["scores"].items():
         found = score["overall"]["statements"]
         areas = [f"{found[key]:.3f}" if key in found else "" for key in ("auroc", "real")]
+        ratio = score["overall"].get("criteria", {}).get("ratio")
+        areas.append("" if ratio is None else f"{ratio:.2f}")
         rows.add_row(name, *(str(found["verdicts"][verdict]) for verdict in VERDICTS), *areas)
     return rows
 
@@ -287,6 +325,7 @@ TABLES = {
     "generation": _generation,
     "wording": _wording,
     "augmentation": _augmentation,
+    "rare_statements": _rare_statements,
     "diagnoses": _diagnoses,
     "memorisation": _memorisation,
 }

@@ -1,4 +1,4 @@
-"""BIDMC (Pimentel et al. 2016): recordings with a PPG and an ECG, in the published CSV or WFDB format.
+"""Recordings with a PPG and an ECG: BIDMC (Pimentel et al. 2016) in the published CSV or WFDB format, and CinC 2015.
 
 Only lead II of the ECG is read. The chest position of BIDMC's lead V is not documented, and AVR is missing in some
 recordings. The monitor's gains are nominal: AVR and II do not share a calibration, so leads derived from both would be
@@ -53,13 +53,26 @@ class Pair:
 
 
 def read_pair(path: Path | str) -> Pair:
-    """Read lead II and the PPG of a file, and estimate the delay between them.
+    """Read lead II and the PPG of a file (as ``read_signals``), and estimate the delay between them.
+
+    Raises:
+        InputError: As ``read_signals``, and if no beats are found to estimate the delay from.
+    """
+    ecg, ppg = read_signals(path)
+    try:
+        return Pair(ecg, ppg, _delay(ecg, ppg.double().numpy()))
+    except InputError as error:
+        raise InputError(f"{Path(path).name}: {error.found}", error.expected, error.do) from error
+
+
+def read_signals(path: Path | str) -> tuple[ECG, Tensor]:
+    """Read lead II (one record) and the PPG (time,) of a file, at the same sampling rate and of the same length.
 
     Gaps of up to 0.2 s are interpolated linearly. With longer gaps, the longest part without a gap is used.
 
     Raises:
-        InputError: If lead II or the PPG is missing or ambiguous, if less than ``SHORTEST`` seconds are without a gap,
-            or if no beats are found to estimate the delay from.
+        InputError: If lead II or the PPG is missing or ambiguous, or if less than ``SHORTEST`` seconds are without a
+            gap.
     """
     path = Path(path)
     try:
@@ -75,7 +88,7 @@ def read_pair(path: Path | str) -> Pair:
             )
         lead, ppg = waves[:, first:last]
         ecg = ECG(torch.from_numpy((lead * scale)[None].astype(np.float32)), (LEAD,), fs)
-        return Pair(ecg, torch.from_numpy(ppg.astype(np.float32)), _delay(ecg, ppg))
+        return ecg, torch.from_numpy(ppg.astype(np.float32))
     except InputError as error:
         raise InputError(f"{path.name}: {error.found}", error.expected, error.do) from error
 

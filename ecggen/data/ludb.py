@@ -8,6 +8,7 @@ before the first mark and after the last mark of a lead must be ignored.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,52 @@ import torch
 
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.core.errors import InputError
+from ecggen.data.pack import Recording, fold_of
 
 WAVES = {"p": "P", "N": "QRS", "t": "T"}
 """Symbols of the waves in LUDB's annotation files."""
 RATE = 500.0
 MICROVOLT = 1000.0  # digital steps per mV
+
+
+class Record(Recording):
+    """A record of LUDB; its digital values are read as microvolts, because the gains of its header are wrong."""
+
+    def read(self, start: float = 0.0, seconds: float | None = None) -> ECG:
+        """The twelve leads in mV, from ``start`` for ``seconds``."""
+        leads, _ = _decoded(self.path.with_suffix(""))
+        return leads.crop(start, seconds)
+
+
+def files(folder: Path) -> list[Path]:
+    """The headers of LUDB's records in the order of their numbers; empty for any other folder.
+
+    LUDB is recognised by numbered records with an annotation file for each lead, in ``data/`` or in the folder itself.
+    """
+    for place in (folder / "data", folder):
+        found = [file for file in place.glob("*.hea") if file.stem.isdecimal() and file.with_suffix(".avf").is_file()]
+        if found:
+            return sorted(found, key=lambda file: int(file.stem))
+    return []
+
+
+def recordings(folder: Path) -> list[Recording]:
+    """The records of LUDB, one a patient, with age and sex from their headers; the fold is a hash of the number."""
+    return [_recording(file) for file in files(folder)]
+
+
+def _recording(file: Path) -> Record:
+    """A record with the age and the sex that its header states."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    age, sex = (re.search(rf"# *<{what}>: *({form})", text) for what, form in (("age", r"\d+"), ("sex", "[MF]")))
+    return Record(
+        name=file.stem,
+        path=file,
+        patient=file.stem,
+        fold=fold_of(file.stem),
+        age=float(age[1]) if age else None,
+        sex=float("MF".index(sex[1])) if sex else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -68,16 +110,31 @@ def read(folder: Path | str) -> Marked:
         raise InputError(f"{folder} holds no data/*.hea", "the folder of LUDB was expected", "see physionet.org/ludb")
     signals, marks, rhythms = [], [], []
     for stem in stems:
+        leads, comments = _decoded(stem)
+        signals.append(leads)
+        marks.append([_lead(wfdb.rdann(str(stem), lead.lower())) for lead in STANDARD_LEADS])
+        named = (line.partition("Rhythm:")[2] for line in comments)
+        rhythms.append(next((rhythm.strip(" .") for rhythm in named if rhythm), ""))
+    return Marked([stem.name for stem in stems], ECG.cat(signals), marks, rhythms)
+
+
+def _decoded(stem: Path) -> tuple[ECG, list[str]]:
+    """The twelve leads of a record in standard order, and the comments of its header.
+
+    Raises:
+        InputError: If its files cannot be decoded, or lack a lead.
+    """
+    import wfdb
+
+    try:
         record = wfdb.rdrecord(str(stem), physical=False)
         assert isinstance(record, wfdb.Record)
         names = [name.lower() for name in record.sig_name or ()]
         order = [names.index(lead.lower()) for lead in STANDARD_LEADS]
-        signals.append(np.asarray(record.d_signal).T[order] / MICROVOLT)
-        marks.append([_lead(wfdb.rdann(str(stem), lead.lower())) for lead in STANDARD_LEADS])
-        comments = (line.partition("Rhythm:")[2] for line in record.comments or ())
-        rhythms.append(next((rhythm.strip(" .") for rhythm in comments if rhythm), ""))
-    ecg = ECG(torch.as_tensor(np.stack(signals), dtype=torch.float32), STANDARD_LEADS, RATE)
-    return Marked([stem.name for stem in stems], ecg, marks, rhythms)
+        signal = torch.as_tensor(np.asarray(record.d_signal).T[order] / MICROVOLT, dtype=torch.float32)
+    except (OSError, ValueError, IndexError, TypeError) as error:  # wfdb has no error of its own
+        raise InputError(f"{stem.name} cannot be decoded", "a record of LUDB was expected", "fetch it again") from error
+    return ECG(signal[None], STANDARD_LEADS, RATE), record.comments or []
 
 
 def _lead(annotation) -> LeadMarks:

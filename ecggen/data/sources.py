@@ -1,14 +1,16 @@
-"""Finding the recordings of a folder: PTB-XL, MIMIC-IV-ECG or BIDMC as published, or any folder of recordings."""
+"""Finding the recordings of a folder: an archive as published (``ARCHIVES``), or any folder of recordings."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas
 
 from ecggen.core.errors import InputError
+from ecggen.data import challenges, ludb
 from ecggen.data.mimic_iv_ecg import LISTED, mimic_iv_ecg
 from ecggen.data.pack import FOLDS, Recording, fold_of
 from ecggen.io import About, records
@@ -18,7 +20,7 @@ DATABASE = "ptbxl_database.csv"
 
 
 def recordings(folder: Path | str) -> list[Recording]:
-    """The recordings of a folder: PTB-XL and MIMIC-IV-ECG (recognised by their tables), BIDMC, or any other.
+    """The recordings of a folder: those of an archive that is recognised by its files, or any other.
 
     Raises:
         InputError: If there is no such folder, or no recording in it.
@@ -26,15 +28,21 @@ def recordings(folder: Path | str) -> list[Recording]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "a PTB-XL folder or a folder of recordings was expected")
-    if (folder / DATABASE).is_file():
-        found = ptb_xl(folder)
-    elif (folder / LISTED).is_file():
-        found = mimic_iv_ecg(folder)
-    else:
-        found = bidmc(folder) or plain(folder)
+    found = ARCHIVES.get(archive(folder), plain)(folder)
     if not found:
         raise InputError(f"{folder} holds no recording", "WFDB, CSV or npz files were expected")
     return found
+
+
+def archive(folder: Path) -> str:
+    """The archive that a folder holds, a key of ``ARCHIVES``; "" for any other folder."""
+    if (folder / DATABASE).is_file():
+        return "ptb-xl"
+    if (folder / LISTED).is_file():
+        return "mimic-iv-ecg"
+    if ludb.files(folder):
+        return "ludb"
+    return challenges.year(folder) or ("bidmc" if _bidmc_files(folder) else "")
 
 
 def ptb_xl(folder: Path) -> list[Recording]:
@@ -136,10 +144,7 @@ def bidmc(folder: Path) -> list[Recording]:
     may come from one patient, who stays in one fold: sorted patients are assigned to the folds in turn. Metadata are
     read from ``…_Fix.txt`` or from the comments of a WFDB header. Without either, each recording is its own patient.
     """
-    inner = folder / "bidmc_csv"
-    places = [(folder, "bidmc_[0-9]*_Signals.csv"), (inner, "bidmc_[0-9]*_Signals.csv"), (folder, "bidmc[0-9]*.hea")]
-    files = next(filter(None, (sorted(place.glob(pattern)) for place, pattern in places)), [])
-    files = [file for file in files if not file.stem.endswith("n")]  # bidmc01n holds the monitor's numbers
+    files = _bidmc_files(folder)
     names = [f"bidmc_{re.sub('[^0-9]', '', file.stem)}" for file in files]
     about = [_about(file, name) for file, name in zip(files, names, strict=True)]
     subject = r"matched wdb ID: *(\w+)|/matched/(\w+)"
@@ -157,6 +162,13 @@ def bidmc(folder: Path) -> list[Recording]:
         )
         for name, file, patient, text in zip(names, files, patients, about, strict=True)
     ]
+
+
+def _bidmc_files(folder: Path) -> list[Path]:
+    inner = folder / "bidmc_csv"
+    places = [(folder, "bidmc_[0-9]*_Signals.csv"), (inner, "bidmc_[0-9]*_Signals.csv"), (folder, "bidmc[0-9]*.hea")]
+    files = next(filter(None, (sorted(place.glob(pattern)) for place, pattern in places)), [])
+    return [file for file in files if not file.stem.endswith("n")]  # bidmc01n holds the monitor's numbers
 
 
 def _about(file: Path, name: str) -> str:
@@ -185,3 +197,17 @@ def plain(folder: Path) -> list[Recording]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         found.append(Recording(name=name, path=path, patient=name, fold=fold_of(name)))
     return found
+
+
+ARCHIVES: dict[str, Callable[[Path], list[Recording]]] = {
+    "ptb-xl": ptb_xl,
+    "mimic-iv-ecg": mimic_iv_ecg,
+    "ludb": ludb.recordings,
+    "cinc2011": challenges.challenge_2011,
+    "cinc2015": challenges.challenge_2015,
+    "cinc2021": plain,
+    "bidmc": bidmc,
+}
+"""Archives that are recognised by their files, with the function that finds their recordings."""
+PAIRED = ("bidmc", "cinc2015")
+"""Archives of recordings with lead II and a PPG."""

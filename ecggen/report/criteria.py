@@ -8,15 +8,13 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 from ecggen.metrics.criteria.rules import CRITERIA
-from ecggen.metrics.criteria.scores import LEAST, Agreement, criteria_agreement
+from ecggen.metrics.criteria.scores import LEAST, LOW, Agreement, criteria_agreement
 from ecggen.metrics.functional.bootstrap import redrawn
 from ecggen.report.requested import RequestedSet
 from ecggen.report.scores import FAIL, PASS, WARN, Score, Table
 
 PASS_FROM, WARN_FROM = 0.90, 0.75
 """Mean share of the real share for "pass" and for "warn"."""
-LOW = 0.5
-"""Share of the real share below which a statement is named in the note."""
 REDRAWS = 200
 DELINEATOR = "ecggen.evaluators.delineator"
 

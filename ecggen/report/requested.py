@@ -55,6 +55,11 @@ class RequestedSet:
         """The requested statements; parsed from the texts if no codes are known."""
         return self.set.codes if any(self.set.codes) else condition_fidelity.statements_in_texts(self.set.texts)
 
+    @cached_property
+    def stated(self) -> tuple[np.ndarray, np.ndarray]:
+        """(record, statement) of bool: statements that the texts affirm, and those that they deny."""
+        return condition_fidelity.affirmed_and_denied(self.set.texts)
+
     def rows(self, known: Sequence[bool] | np.ndarray) -> tuple[np.ndarray, list[str]]:
         """Rows where ``known`` is true, and their patients."""
         rows = np.flatnonzero(np.asarray(known, bool))

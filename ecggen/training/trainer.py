@@ -33,6 +33,7 @@ from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
+from ecggen.data.pack import subset_of_patients
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator
 from ecggen.generators.sampling import Noise
@@ -410,13 +411,6 @@ def cropped(batch: Batch, seconds: float, rng: np.random.Generator) -> Batch:
         # Pulses follow their beats: keep beats up to 1 s before the crop.
         beats=tuple(beats[(beats >= begin - 1) & (beats < end)] - begin for beats in batch.beats),
     )
-
-
-def subset_of_patients(pack: Pack, rows: np.ndarray, share: float) -> np.ndarray:
-    """Rows of a fraction of the patients; subsets are nested, i.e. each is contained in those of larger fractions."""
-    patients = pack.index.patient.iloc[rows].to_numpy()
-    names = np.random.default_rng(0).permutation(np.unique(patients))
-    return rows[np.isin(patients, names[: max(1, round(share * len(names)))])]
 
 
 def vary_text(batch: Batch, probability: float, rng: np.random.Generator) -> Batch:

@@ -2,6 +2,7 @@
 
     python -m evaluation.scripts.criteria --ptb-xl FOLDER --ludb FOLDER --out evaluation/results/criteria.json
 
+The shares of PTB-XL are also written to ``ecggen/metrics/criteria/real_records.json``, which the package reads.
 PTB-XL's statements were made by cardiologists and a device, not by these rules; a rule decides by one threshold where a
 reader weighs many signs. The rules were compared with folds 1 to 8 while they were written; fold 9 was used once, for
 the result. LUDB's diagnoses are mapped to statements by their words.
@@ -22,6 +23,7 @@ from ecggen.core.ecg import ECG
 from ecggen.data import ludb
 from ecggen.io import read
 from ecggen.io.results import commit, store
+from ecggen.metrics.criteria import real_records
 from ecggen.metrics.criteria.measurements import measure
 from ecggen.metrics.criteria.rules import CRITERIA, criteria_met
 
@@ -74,6 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "sets": {name: _agreement(*found) for name, found in sets.items()},
     }
     store(results, given.out, overwrite=True)
+    store(shares(results), real_records.FILE, overwrite=True)
+
+
+def shares(results: dict[str, Any]) -> dict[str, Any]:
+    """Shares of the records of PTB-XL with and without each statement that meet its criterion."""
+    found = results["sets"]["ptb-xl"]
+    each = {
+        code: {"n": one["n"], "having": one["sensitivity"], "lacking": round(1 - one["specificity"], 3)}
+        for code, one in found["statements"].items()
+    }
+    about = {"data": f"PTB-XL, fold {', '.join(map(str, results['folds']))}", "n": found["n"]}
+    return about | {key: results[key] for key in ("commit", "date")} | {"statements": each}
 
 
 def _ptb_xl(folder: Path) -> tuple[dict[str, np.ndarray], list[set[str]]]:

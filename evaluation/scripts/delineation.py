@@ -164,13 +164,13 @@ def finder(parts: list[tuple[np.ndarray, Waves]]) -> Finder:
     return found
 
 
-def out_of_fold(marked: ludb.Marked, run: Path) -> Finder:
-    """Marks of each record by the network that was trained without its fold."""
+def out_of_fold(marked: ludb.Marked, run: Path) -> list[tuple[np.ndarray, Waves]]:
+    """Record numbers of each fold, and their waves by the network that was trained without them."""
     folds, parts = fold_of(marked.names), []
     for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
         parts.append((rows, delineate(marked.ecg[torch.from_numpy(rows)], network=load(run / f"fold{fold}"))))
-    return finder(parts)
+    return parts
 
 
 def neurokit2(file: Path, marked: ludb.Marked) -> tuple[Finder, dict[str, Any]]:
@@ -201,7 +201,8 @@ def speed(records: int = 256) -> dict[str, Any]:
 def measure(data: Path, run: Path | None, others: Path | None, diagnosed: Path | None) -> dict[str, Any]:
     """All published figures of the delineator."""
     marked = ludb.read(data)
-    found = out_of_fold(marked, run) if run else finder([(np.arange(len(marked.names)), delineate(marked.ecg))])
+    every = [(np.arange(len(marked.names)), delineate(marked.ecg))] if run is None else out_of_fold(marked, run)
+    found = finder(every)
     result: dict[str, Any] = {
         "data": f"LUDB 1.0.1, {len(marked.names)} of its 200 records, twelve leads each",
         "records": marked.names,

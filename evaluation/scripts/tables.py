@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from ecggen.augment.capabilities import VERDICTS
 from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
-from evaluation.scripts import gap_tables, quality_tables
+from evaluation.scripts import augmentation_tables, gap_tables, outside_tables, quality_tables
 from evaluation.scripts.deciding import JOBS, best_for_jobs, groups_of, preserved, reconstructed_of, uncertainty
 from evaluation.scripts.pulse_tables import pulse_rates, waveforms
 from evaluation.scripts.table_parts import made, read, stamp, table, within
@@ -248,53 +248,6 @@ def _bracketed(score: dict[str, Any] | None, digits: int) -> str:
     return f"{score['value']:.{digits}f}{within}"
 
 
-def _augmentation(results: Path) -> str:
-    """Gain of synthetic records by number of real ones, over no augmentation and over the best without a generator."""
-    found = read(results, "augmentation")
-    rows, transfers = [], []
-    for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
-        rows += [[made(which, score), *_fraction(score["points"], best)] for best in score["best_without_generator"]]
-        transfers += [[made(which, score), arm, *_transfer(moved)] for arm, moved in score["transfer"].items()]
-    added = [f"{arm}{over}" for arm in ("synthetic", "variations") for over in (": gain", ": gain over the best")]
-    head = ["model", "real records", "AUROC without augmentation", "best without a generator: gain", *added]
-    areas = ["model", "synthetic records", "TRTR", "TSTR", "TRTS", "TSTR / TRTR"]
-    settings = found["settings"]
-    about = f"{settings['repeats']} repeats, tested on {found['n_test']} records of {found['patients']} patients"
-    about += "; AUROC, gains in thousandths"
-    return f"{table(head, rows)}\n\n{table(areas, transfers)}\n\n*{about}; {stamp(found)}*"
-
-
-def _fraction(points: Sequence[dict[str, Any]], best: dict[str, Any]) -> list[str]:
-    """Cells for one number of real records: none added, best without a generator, synthetic records, variations."""
-    at = {(point["arm"], point["share"]): point for point in points if point["fraction"] == best["fraction"]}
-    plain, top = next(point for point in at.values() if "n_real" in point), at[best["arm"], best["share"]]
-    gain = f"{top['arm']}, +{top['share']:.0%}: {_changed(top, 'gain')}" if top is not plain else "none"
-    cells = [f"{plain['n_real']:,}", f"{plain['auroc']:.3f}", gain]
-    for arm in ("synthetic", "variations"):
-        point = at.get((arm, 2.0))
-        if point is None:
-            cells += ["", ""]
-        else:
-            cells += [f"+{point['n_added']:,}: {_changed(point, 'gain')}", _above_zero(point)]
-    return cells
-
-
-def _above_zero(point: dict[str, Any]) -> str:
-    """Gain over the best without a generator, and the number of repeats with a gain over no augmentation."""
-    return f"{_changed(point, 'over_best')}; gain in {point['seeds_above']} repeats"
-
-
-def _changed(point: dict[str, Any], what: str) -> str:
-    """A difference in thousandths with its interval."""
-    value, low, high = (1000 * one for one in (point[what], *point[f"{what}_interval"]))
-    return f"{value:+.0f} ({low:+.0f} to {high:+.0f})"
-
-
-def _transfer(moved: dict[str, Any]) -> list[str]:
-    """Train and test on real or synthetic records."""
-    return [*(f"{moved[key]['auroc']:.3f}" for key in ("trtr", "tstr", "trts")), within(moved, "tstr_over_trtr")]
-
-
 def _diagnoses(results: Path) -> str:
     """Numbers of statements by verdict for each model, with the best and the worst statements."""
     found = read(results, "diagnoses")
@@ -303,8 +256,10 @@ def _diagnoses(results: Path) -> str:
         about, classes = score["overall"]["statements"], _measured(score["statements"])
         counts = [str(about["verdicts"][verdict]) for verdict in VERDICTS]
         few = [", ".join(f"{code} {one['auroc']:.2f}" for code, one in part) for part in (classes[:6], classes[-6:])]
-        rows.append([made(which, score), f"{about['auroc']:.3f}", f"{about['real']:.3f}", *counts, *few])
+        met = [f"{score['overall']['criteria']['ratio']:.2f}"] if "criteria" in score["overall"] else []
+        rows.append([made(which, score), f"{about['auroc']:.3f}", f"{about['real']:.3f}", *counts, *few, *met])
     head = ["model", "mean AUROC", "real records", *VERDICTS, "highest AUROC", "lowest AUROC"]
+    head += ["criteria met / real"] if any("criteria" in one["overall"] for one in found["scores"].values()) else []
     return table(head, rows) + f"\n\n*{found['settings']['n']} ECGs per statement, {stamp(found)}*"
 
 
@@ -330,12 +285,23 @@ def _diagnoses_of(results: Path, model: str) -> str:
             requested, real = one["probability"]["requested"], one["real_probability"]["requested"]
             cells = [within({**one, "auroc_interval": one["interval"]}, "auroc", 2), f"{one['real']:.2f}"]
             label = name if kind == "statements" else f"superclass {name}"
-            rows.append([label, *cells, f"{requested:.2f} / {real:.2f}", f"{one['training']}", one["verdict"]])
+            met = [_criterion(one.get("criterion"))] if "criteria" in score["overall"] else []
+            rows.append([label, *cells, f"{requested:.2f} / {real:.2f}", *met, f"{one['training']}", one["verdict"]])
     unknown = [f"{code} ({one['why']})" for code, one in score["statements"].items() if "auroc" not in one]
-    head = ["class", "AUROC, synthetic", "real", "mean probability, synthetic / real", "training records", "verdict"]
+    criterion = ["criterion met, requested / real / real without it"] if "criteria" in score["overall"] else []
+    probability = "mean probability, synthetic / real"
+    head = ["class", "AUROC, synthetic", "real", probability, *criterion, "training records", "verdict"]
     left_out = f"\n\nNot measured: {'; '.join(unknown)}." if unknown else ""
     about = f"{found['settings']['n']} ECGs per statement, seed {found['settings']['seed']}, {score['classifier']}"
     return table(head, rows) + left_out + f"\n\n*{about}, commit `{score['commit']}`, {score['date']}*"
+
+
+def _criterion(found: dict[str, Any] | None) -> str:
+    """Shares of records that meet a criterion; in brackets where it does not separate real records."""
+    if not found:
+        return "–"
+    shares = " / ".join(f"{100 * found[name]:.0f} %" for name in ("requested", "real", "real_without"))
+    return shares if found["usable"] else f"({shares})"
 
 
 def _memorisation(results: Path) -> str:
@@ -409,17 +375,24 @@ def _memorisation_of(results: Path, model: str) -> str:
 
 
 def _wording(results: Path) -> str:
-    """Probability that the classifier gives to a finding, by the wording of the request."""
+    """Probability of a finding, by classifier and criterion, and the verdict on negation, by the wording."""
     found = read(results, "wording")
-    columns = {"said": "description", "paraphrase": "paraphrase", "denial": "negation", "nothing": "no text"}
-    rows = [
-        [made(which, score), *(f"{score['mean'][one]:.2f}" for one in columns)]
-        for which, score in found["scores"].items()
-    ]
-    examples = ("CLBBB", "AFIB", "IMI", "LVH")
-    for row, score in zip(rows, found["scores"].values(), strict=True):
-        row += [f"{score['each'][code]['said']:.2f} / {score['each'][code]['nothing']:.2f}" for code in examples]
-    head = ["model", *columns.values(), *(f"{code}: description / no text" for code in examples)]
+    columns = {
+        "said": "description",
+        "paraphrase": "paraphrase",
+        "sentence": "in a sentence",
+        "combined": "with another finding",
+        "german": "German",
+        "swedish": "Swedish",
+        "denial": "negation",
+        "nothing": "no text",
+    }
+    rows = []
+    for which, score in found["scores"].items():
+        mean, verdict = score["mean"], score["verdicts"]["denial"]
+        cells = [f"{mean[one]:.2f} ({mean[f'criterion_{one}']:.2f})" for one in columns]
+        rows.append([made(which, score), *cells, f"{verdict}: +{mean['denial_above_nothing']:.2f}"])
+    head = ["model", *columns.values(), "negation above no text"]
     return table(head, rows) + f"\n\n*{stamp(found)}*"
 
 
@@ -453,6 +426,45 @@ def _delineation(results: Path) -> str:
     about = f"{len(found['records'])} records of LUDB, twelve leads, within {found['tolerance_ms']:.0f} ms"
     speed = f"{found['speed']['records_per_second']:.0f} records per second on one thread"
     return table(head, rows) + f"\n\n*{about}; {speed}; commit `{found['commit']}`, {found['date']}*"
+
+
+def _report_cost(results: Path) -> str:
+    """Elapsed and processor time of each section of a quality report, and its memory."""
+    found = read(results, "report_cost")
+    steps = sorted(found["steps"].items(), key=lambda item: -item[1]["cpu_seconds"])
+    rows = [
+        [name.replace("_", "-"), f"{one['seconds']:.0f}", f"{one['cpu_seconds']:.0f}"]
+        for name, one in steps
+        if one["cpu_seconds"] >= 1
+    ]
+    rows.append(["all", f"{found['seconds']:.0f}", f"{found['cpu_seconds']:.0f}"])
+    sizes = ", ".join(f"{size} {name}" for name, size in found["n"].items())
+    about = f"{sizes} records; peak memory {found['peak_mb'] / 1000:.1f} GB; {found['threads']} threads"
+    head = ["section", "elapsed (s)", "processor time (s)"]
+    return table(head, rows) + f"\n\n*{about}; commit `{found['commit']}`, {found['date']}*"
+
+
+def _delineation_by_rhythm(results: Path) -> str:
+    """QRS and P waves by rhythm and kind of beat, for the delineator and NeuroKit2, and pacing spikes."""
+    found = read(results, "delineation_by_rhythm")
+    rows = []
+    for group, ours in found["ecggen"].items():
+        theirs = found["neurokit2"]["groups"][group]
+        cells = [f"{ours['records']}", f"{ours['beats']}", *_of_beats(ours), *_of_beats(theirs)]
+        rows.append([group, *cells])
+    columns = ("QRS duration (ms)", "P found", "false P per beat")
+    head = ["beats", "records", "n, all leads", *columns, *(f"NeuroKit2: {column}" for column in columns)]
+    spiked = "; ".join(f"{one['with_spikes']} of {one['records']} {name}" for name, one in found["spikes"].items())
+    about = f"n {found['n']} records of LUDB, {found['scored']}; predicted minus expert duration, mean ± SD; records "
+    about += f"with pacing spikes: {spiked}"
+    return table(head, rows) + f"\n\n*{about}; commit `{found['commit']}`, {found['date']}*"
+
+
+def _of_beats(found: dict[str, Any]) -> list[str]:
+    """Error of the QRS duration, P waves found and false P waves of a group of beats."""
+    p = "–" if found["p_found"] is None else f"{100 * found['p_found']:.1f} %"
+    mean, deviation = found["duration_ms"]
+    return [f"{mean:+.1f} ± {deviation:.1f}", p, f"{found['false_p']:.3f}"]
 
 
 def _marked(found: dict[str, float]) -> tuple[str, str, str]:
@@ -522,15 +534,21 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "one_lead": lambda results: _reconstruction(results, "one_lead"),
     "three_leads": lambda results: _reconstruction(results, "three_leads"),
     "ppg": _translation,
+    "outside": outside_tables.archives,
+    "hospitals": outside_tables.hospitals,
+    "ppg_icu": outside_tables.ppgs,
     "waveforms": waveforms,
     "pulse_rates": pulse_rates,
     "classifier": _classifier,
     "wording": _wording,
     "delineation": _delineation,
+    "delineation_by_rhythm": _delineation_by_rhythm,
+    "report_cost": _report_cost,
     "criteria": _criteria,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
-    "augmentation": _augmentation,
+    "augmentation": augmentation_tables.augmentation,
+    "augmentation_rare": augmentation_tables.rare_statements,
     "from_words": lambda results: _generation(results, "text"),
     "unconditional": lambda results: _generation(results, "unconditional"),
     "appearance": lambda results: _generation(results, "appearance"),

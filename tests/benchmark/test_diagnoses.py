@@ -146,6 +146,18 @@ def test_a_conditional_model_can_generate_the_statements(pack):
     }
 
 
+def test_criteria_of_draws_are_beside_those_of_real_records(pack):
+    _, found = scores(pack, HeartRateGenerator())
+    fast = found["statements"]["STACH"]["criterion"]
+    assert fast["rule"].startswith("rate > 100, regular") and fast["usable"]
+    assert min(fast["requested"], fast["real"]) > 0.5 and fast["not_requested"] == fast["real_without"] == 0
+    assert (fast["n_requested"], fast["n_real"]) == (24, found["statements"]["STACH"]["real_records"])
+    assert found["overall"]["criteria"]["ratio"] > 0.7 and found["overall"]["criteria"]["statements"] >= 1
+    assert "criterion" not in found["statements"]["AFIB"] and "criterion" not in found["superclasses"]["MI"]
+    _, other = scores(pack, HeartRateGenerator(conditional=False))
+    assert other["overall"]["criteria"]["ratio"] < 0.7 and "criterion" in other["statements"]["STACH"]
+
+
 def test_an_unconditional_model_cannot_generate_the_statements(pack):
     _, found = scores(pack, HeartRateGenerator(conditional=False))
     one = found["statements"]["STACH"]

@@ -163,11 +163,12 @@ def test_a_protocol_uses_the_folder_with_its_data(folder, tmp_path):
     (bidmc / "bidmc_01_Signals.csv").write_text("Time [s], PLETH, II,\n0,0,0\n")
     assert run.folder_for("bidmc", [folder, bidmc]) == bidmc
     assert run.folder_for("ptb-xl", [bidmc, folder]) == folder
-    with pytest.raises(InputError, match="one of ptb-xl, outside, bidmc was expected"):
+    with pytest.raises(InputError, match="one of ptb-xl, outside, bidmc, cinc2015 was expected"):
         run.folder_for("mimic", [folder])
-    assert run.folder_for("outside", [folder, bidmc]) == bidmc  # any folder that is not PTB-XL
-    with pytest.raises(InputError, match="0 of the folders are not PTB-XL"):
-        run.folder_for("outside", [folder])
+    with pytest.raises(InputError, match="none of 2 folders has data of the kind cinc2015"):
+        run.folder_for("cinc2015", [folder, bidmc])
+    with pytest.raises(InputError, match="0 of the folders hold twelve-lead recordings that are not PTB-XL"):
+        run.folder_for("outside", [folder, bidmc])
 
 
 def test_every_shipped_protocol_has_data_and_seed():
@@ -178,6 +179,6 @@ def test_every_shipped_protocol_has_data_and_seed():
     for file in found.values():
         settings = config.read_toml(file)
         assert settings["data"] in run.DATA and settings["kind"] in run.KINDS and "seed" in settings
-        assert 10 not in settings["folds"] or settings["data"] in ("bidmc", "outside"), (
+        assert 10 not in settings["folds"] or settings["data"] in ("bidmc", "cinc2015", "outside"), (
             "PTB-XL's fold 10 is never scored"
         )

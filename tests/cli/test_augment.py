@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pandas
 import pytest
 import torch
@@ -94,6 +95,22 @@ def test_records_of_the_class_are_listed_in_the_table(augment, tmp_path):
     first = read(tmp_path / "out" / f"{table.filename_lr[0]}.hea")
     assert first.provenance is not None and len(first.provenance.generated) == 12
     assert first.provenance.seed == 0 and "SYNTHETIC" in (tmp_path / "out" / "README.txt").read_text()
+
+
+def test_criteria_of_the_requested_statements_are_listed_and_warned_of(augment, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "ecggen.metrics.criteria.rules.criteria_met", lambda measured: {"AFIB": np.arange(len(measured)) < 1}
+    )
+    monkeypatch.setattr("ecggen.metrics.criteria.rules.CODES", ("AFIB",))
+    code, text, error = augment(tmp_path / "out", "--class", "AFIB", "-n", 9)
+    assert code == 0 and "criterion: atrial fibrillation: 1 of 9 meet it (no P wave in most beats" in text
+    assert "warning: AFIB: 1 of 9 records (11 %) meet its criterion" in error
+    rows = listed(tmp_path / "out")
+    assert {row["statements"] for row in rows} == {"AFIB"}
+    assert [row["criteria_met"] for row in rows] == ["AFIB", *[""] * 8]
+    about = json.loads((tmp_path / "out" / "augment.json").read_text())
+    assert about["criteria"]["AFIB"]["requested"] == 9 and about["criteria"]["AFIB"]["met"] == 1
+    assert len(about["criteria_warnings"]) == 1
 
 
 def test_no_report_and_no_number_of_a_patient_is_passed_on(augment, tmp_path):

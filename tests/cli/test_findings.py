@@ -43,3 +43,37 @@ def test_the_summary_counts_requested_and_met():
     found = findings.summary(rows)
     assert {code: (one["requested"], one["met"]) for code, one in found.items()} == {"1AVB": (2, 1), "CLBBB": (1, 1)}
     assert findings.as_lines(found)[0] == "criterion: first degree AV block: 1 of 2 meet it (PR > 200 ms)"
+
+
+def counted(code, requested, met):
+    return findings.summary(
+        [{"statements": code, "criteria_met": code if row < met else ""} for row in range(requested)]
+    )
+
+
+def test_the_summary_names_the_share_of_real_records():
+    assert 0.8 < counted("CLBBB", 4, 1)["CLBBB"]["real"] < 1
+    assert counted("SVTAC", 4, 1)["SVTAC"]["real"] is None, "three records of fold 9"
+
+
+@pytest.mark.parametrize(
+    ("code", "requested", "met", "warned"),
+    [
+        ("CLBBB", 20, 2, True),
+        ("CLBBB", 20, 9, False),
+        ("CLBBB", 7, 0, False),  # too few
+        ("AMI", 20, 0, False),  # the criterion does not separate real records
+        ("SVTAC", 20, 0, False),  # real records are not known
+    ],
+)
+def test_a_criterion_that_far_fewer_records_meet_is_warned_of(code, requested, met, warned):
+    lines = findings.shortfalls(counted(code, requested, met))
+    assert bool(lines) == warned
+    if warned:
+        assert lines[0].startswith(f"{code}: {met} of {requested} records (10 %) meet its criterion (QRS ≥ 120 ms, ")
+        assert lines[0].endswith("of real records with this statement, 89 % do")
+
+
+def test_statements_of_requests_that_have_no_criterion_are_left_out():
+    ecg = simulate(2, heart_rate=48, fs=250, seed=1)
+    assert findings.statements_met(ecg, [("SBRAD", "DIG"), ("DIG",)], ["F", None]) == [("SBRAD", "SBRAD"), ("", "")]

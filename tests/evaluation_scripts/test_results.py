@@ -6,6 +6,9 @@ import re
 import pytest
 from conftest import ROOT
 
+from ecggen.metrics.criteria import real_records
+from evaluation.scripts import criteria
+
 RESULTS = ROOT / "evaluation" / "results"
 FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
 PROTOCOLS = [name for name, results in FILES.items() if "protocol" in results]
@@ -46,7 +49,7 @@ def test_all_protocols_and_scores_are_found():
 def test_the_header_agrees_with_the_newest_score(name):
     results = FILES[name]
     newest = results["scores"][results["model"]]
-    assert results["protocol"] == name
+    assert "_".join([results["protocol"], *filter(None, [results.get("archive")])]) == name
     for key in ("commit", "date", "cores"):
         assert results[key] == newest[key], f"{key} of {name}.json is not that of {results['model']}"
     assert results["date"] == max(score["date"] for score in results["scores"].values())
@@ -77,3 +80,7 @@ def test_results_of_scripts_name_their_weights_commit_and_date(name):
 def test_each_experiment_has_n_commit_and_date():
     for name, found in FILES["experiments"]["experiments"].items():
         assert found["n"] > 0 and COMMIT.fullmatch(found["commit"]) and DATE.fullmatch(found["date"]), name
+
+
+def test_the_shares_of_real_records_in_the_package_are_those_of_the_validation():
+    assert json.loads(real_records.FILE.read_text(encoding="utf-8")) == criteria.shares(FILES["criteria"])

@@ -20,6 +20,7 @@ from ecggen.networks.delineation import CLASSES, Delineator, probabilities
 from ecggen.training import delineator as delineator_training
 from ecggen.training import delineator_crops
 from evaluation.scripts import delineation as scoring
+from evaluation.scripts import delineation_by_rhythm as rhythm
 
 FOLDER = ROOT / "checkpoints" / "delineator"
 
@@ -296,3 +297,46 @@ def test_training_is_deterministic_given_the_seed(ecgs):
     one, other = (delineator_training.train(at, answer, at[:1], seed=5, epochs=1) for _ in range(2))
     for name, weight in one.state_dict().items():
         torch.testing.assert_close(weight, other.state_dict()[name])
+
+
+BEATS = [[at - 0.05, at, at + 0.05] for at in (1.0, 2.0, 3.0, 3.6, 5.0, 6.0)]
+"""Six beats of 100 ms, the fourth premature."""
+
+
+def beats_by_rhythm(qrs, p, name="Sinus rhythm", paced=False, expert_p=()):
+    expert = {"P": np.array(expert_p, float).reshape(-1, 3), "QRS": np.array(BEATS), "T": np.zeros((0, 3))}
+    truth = ludb.Marked(["1"], noise(1), [[ludb.LeadMarks(expert, 0.5, 6.5)] * 12], [name])
+    ours = {"QRS": np.array(qrs, float).reshape(-1, 3), "P": np.array(p, float).reshape(-1, 3)}
+    said = ["BIpolar ventricular pacing"] if paced else []
+    return rhythm.by_rhythm(lambda row, lead, wave: ours[wave], truth, [said])
+
+
+def test_perfect_marks_of_each_kind_of_beat():
+    p = [[at - 0.2, at - 0.15, at - 0.1] for _, at, _ in BEATS]
+    found = beats_by_rhythm(BEATS, p, expert_p=p)
+    assert set(found) == {"sinus rhythm, QRS < 120 ms", "premature, QRS < 120 ms"}
+    assert [one["beats"] for one in found.values()] == [4 * 12, 12]
+    for one in found.values():
+        assert (one["qrs_found"], one["p_found"], one["false_p"], one["expert_p"]) == (1, 1, 0, 1)
+        assert one["duration_ms"] == one["onset_ms"] == [0, 0]
+
+
+def test_false_p_waves_in_fibrillation_are_counted_per_beat():
+    """One in the third beat; the one before the first beat is not scored."""
+    found = beats_by_rhythm(BEATS, [[0.6, 0.7, 0.8], [2.5, 2.6, 2.7]], "Atrial fibrillation")["atrial fibrillation"]
+    assert (found["false_p"], found["p_found"], found["beats"]) == (0.2, None, 60)
+
+
+def test_errors_of_paced_and_missed_beats():
+    early = [[onset - 0.02, peak, offset] for onset, peak, offset in BEATS[:-1]]
+    found = beats_by_rhythm(early, [], "", paced=True)
+    assert set(found) == {"paced"} and found["paced"]["qrs_found"] == 0.8
+    assert found["paced"]["onset_ms"] == [-20, 0] and found["paced"]["duration_ms"] == [20, 0]
+    assert beats_by_rhythm([], [], "", paced=True)["paced"]["duration_ms"] is None
+
+
+def test_wide_beats_are_wide_in_most_leads():
+    leads = np.concatenate([np.array(BEATS)] * 3 + [np.add(BEATS, [-0.05, 0, 0.05])] * 2)
+    assert (rhythm.durations(np.array(BEATS)[:, 1], leads) < rhythm.WIDE).all()
+    wide = np.concatenate([leads, np.add(BEATS, [-0.05, 0, 0.05]), np.add(BEATS, [-0.05, 0, 0.05])])
+    assert (rhythm.durations(np.array(BEATS)[:, 1], wide) >= rhythm.WIDE).all()

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.rhythm import contradiction, heart_rate, pulse_delay, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY, simulate, simulate_ppg, simulated_peaks
 from ecggen.data.bidmc import Pair, read_pair
+from ecggen.data.pack import fold_of
 from ecggen.generators import checkpoint
 from ecggen.io.ppg import PPG, read_ppg
 from ecggen.io.pulse_checks import lean
@@ -357,6 +359,26 @@ def test_records_without_beats_are_counted():
     assert nothing["heart_rate_error"]["mean"] == pytest.approx(72, abs=1) and nothing["no_rate"] == 1
     assert nothing["delay_removed"]["f1_150"] == 0 and nothing["delays"] == {"one": None, "two": None}
     assert nothing["as_drawn"]["rmse_z"] == pytest.approx(1)
+    assert nothing["heart_rate_error"]["within_5"] == 0 and nothing["same_rate"]["n"] == 12
+
+
+def test_windows_without_a_reference_count_as_errors_and_are_told_apart():
+    """Two of twelve windows have no R peak in lead II, one has a flat PPG."""
+    whole, damaged = simulated_windows()
+    lead, ppg = damaged.lead.signal.clone(), damaged.ppg.clone()
+    lead[:2], ppg[2] = 0, 0
+    damaged = replace(damaged, lead=replace(damaged.lead, signal=lead), ppg=ppg)
+    assert damaged.same_rate.tolist() == [False, False, False, True, True, True]
+    copy = translation.score(Copies(), [whole, damaged], Preprocessor(), 0)
+    assert copy["heart_rate_error"]["within_5"] == 1 and copy["as_drawn"]["f1_50"] == 1, "no R peak on either side"
+    beats = translation.PulseBeats()
+    beats.beat = np.exp(-0.5 * ((np.arange(70) - 25) / 2) ** 2)
+    drawn = translation.score(beats, [whole, damaged], Preprocessor(), 0)
+    assert drawn["n"] == 12 and drawn["heart_rate_error"]["within_5"] == pytest.approx(9 / 12)
+    assert drawn["heart_rate_error"]["mean"] == pytest.approx(72 * 3 / 12, abs=1), "the whole rate of the other side"
+    assert drawn["delay_removed"]["f1_150"] < 0.95 < drawn["same_rate"]["delay_removed"]["f1_150"]
+    same = drawn["same_rate"]
+    assert (same["n"], same["patients"], same["heart_rate_error"]["within_5"]) == (9, 2, 1)
 
 
 def test_beats_are_matched_one_to_one_except_at_the_ends():
@@ -442,6 +464,26 @@ def test_translation_protocol(run, model, tmp_path):
     assert beats["delay_removed"]["f1_50"] > 0.95 > 0.2 > beats["as_drawn"]["f1_50"]
     assert beats["delays"]["bidmc_02"] == pytest.approx(0.457 - PULSE_DELAY, abs=0.03)
     assert "6 windows of 2 recordings" in " ".join(printed.split())
+
+
+def test_the_protocol_of_intensive_care_scores_readable_records_of_two_folds(run, model, tmp_path):
+    names = [f"{kind}{number}l" for kind in "abftv" for number in range(100, 112)]
+    training = next(name for name in names if fold_of(name) <= 8)
+    scored = [name for name in names if fold_of(name) > 8][:2]
+    for name in (training, scored[0]):
+        header = wfdb_copy(REGULAR, tmp_path, name)
+        header.write_text(header.read_text().replace(",", ""))  # the names of the Challenge have no comma
+    wfdb.wrsamp(
+        scored[1], 125, ["NU", "mV"], ["PLETH", "II"], p_signal=np.random.default_rng(0).normal(size=(1000, 2)),
+        fmt=["16"] * 2, write_dir=str(tmp_path),
+    )  # fmt: skip
+    out = tmp_path / "scores.json"
+    code, _, err = run("evaluate", "ppg_icu", "--data", tmp_path, "--model", model, "--out", out)
+    assert code == 0, err
+    results = json.loads(out.read_text())
+    assert results["recordings"] == scored[:1] and (results["n"], results["same_rate"]) == (3, 3)
+    assert list(results["left_out"]) == scored[1:] and "at least 10 s" in results["left_out"][scored[1]]
+    assert results["scores"]["mean beat at each pulse"]["heart_rate_error"]["within_5"] == 1
 
 
 def test_unknown_kind_of_protocol(tmp_path):

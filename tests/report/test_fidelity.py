@@ -234,3 +234,76 @@ def test_figures_are_small_and_have_a_caption():
     for figure in found.figures:
         assert figure.svg.startswith("<svg") and len(figure.svg) < 150_000 and len(figure.caption) > 60
     assert any(row[0] == "MI" for row in found.tables[0].rows)
+
+
+TEXTS = (
+    "no atrial fibrillation",
+    "kein Vorhofflimmern",
+    "sinus bradycardia",
+    "",
+    "atrial fibrillation",
+    "Vorhofflimmern",
+)
+"""Two texts that deny atrial fibrillation, two that are silent on it, and two that affirm it."""
+
+
+def texts_set(denied, least=N):
+    """Records of ``TEXTS`` in turn; ``denied`` is the probability of atrial fibrillation where the text denies it."""
+    texts = [TEXTS[i % 6] for i in range(N)]
+    texts = [text if i < least or i % 6 > 1 else "" for i, text in enumerate(texts)]
+    found = measured_set(requested_set("generated", 2, codes=("",) * N, texts=tuple(texts)), True)
+    shows = np.array([0.9 if text in TEXTS[4:] else 0.05 for text in texts])
+    shows[[text in TEXTS[:2] for text in texts]] = denied
+    probability = np.full((N, len(labels())), 0.05)
+    probability[:, list(labels()).index("AFIB")] = shows
+    found.__dict__["predictions"] = Predictions(probability[:, :4], probability, shows, shows)
+    found.__dict__["criteria"] = {"AFIB": np.random.default_rng(0).random(N) < shows, "SBRAD": np.zeros(N, bool)}
+    return found
+
+
+def negated(measured):
+    made = section.fidelity(Cohorts(measured, measured_set(requested_set("real", 1), True)))
+    return made, {
+        score.name.partition(": ")[2].partition(" ")[0]: score
+        for score in made.scores
+        if score.name.startswith("negated")
+    }
+
+
+def test_a_finding_shown_after_its_negation_fails():
+    made, found = negated(texts_set(denied=0.5))
+    assert set(found) == {"probability", "share"}
+    assert {one.verdict for one in found.values()} == {"fail"} and made.verdict == "fail"
+    assert found["probability"].value == pytest.approx(0.45) and found["share"].value > 0.3
+    assert all(one.interval[0] <= one.value <= one.interval[1] and one.definition for one in found.values())
+    assert found["probability"].n_synthetic == 40
+    tables = {table.title: table for table in made.tables}
+    assert tables["Negated findings"].rows[0][:5] == ["AFIB", "40", "50 %", "5 %", "90 %"]
+    wordings = {row[0]: row[1] for row in tables["Affirmed findings by wording"].rows}
+    assert wordings["English, one finding"].startswith("+0.") and "German, one finding" in wordings
+
+
+def test_a_negation_that_is_followed_passes():
+    _, found = negated(texts_set(denied=0.05))
+    assert {one.verdict for one in found.values()} == {"pass"}
+    _, found = negated(texts_set(denied=0.02))
+    assert found["probability"].value < 0 and found["probability"].verdict == "pass"
+
+
+def test_negations_of_few_texts_are_not_measured():
+    made, _ = negated(texts_set(denied=0.5, least=12))
+    score = next(one for one in made.scores if one.name == "negated findings")
+    assert score.verdict == "not measured" and "denied in 8 texts while 8 are silent" in score.note
+
+
+def test_texts_without_a_negation_have_no_such_score():
+    made, found = negated(measured_set(requested_set("generated", 2), True))
+    assert not found and "Negated findings" not in [table.title for table in made.tables]
+
+
+def test_a_text_affirms_and_denies():
+    affirmed, denied = condition_fidelity.affirmed_and_denied(["LBBB, no atrial fibrillation", " "])
+    codes = np.array(statements.codes())
+    assert set(codes[affirmed[0]]) == {"CLBBB"} and set(codes[denied[0]]) == {"AFIB"}
+    assert not affirmed[1].any() and not denied[1].any()
+    assert all(one.shape == (0, len(codes)) for one in condition_fidelity.affirmed_and_denied([]))

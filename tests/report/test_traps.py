@@ -26,6 +26,7 @@ from ecggen.report.render import figures
 from ecggen.report.scores import FAIL, NOT_MEASURED, PASS, WARN
 from ecggen.report.sections.amplitude import amplitude
 from ecggen.report.sections.distribution import distribution
+from ecggen.report.sections.fidelity import fidelity
 from ecggen.report.sections.intervals_and_beats import intervals
 from ecggen.report.sections.memorisation import memorisation
 from ecggen.report.sections.rhythm import rhythm
@@ -186,6 +187,20 @@ def beats_without_variation(new: Signal, _: Signal, rng) -> Signal:
     return _of_beats(new, make).astype(np.float32)
 
 
+def one_stretched_beat(new: Signal, _: Signal, rng) -> Signal:
+    """The second complete beat of each record is twice as wide about its R peak, as no other of its beats."""
+
+    def make(one, edges):
+        first, last = edges[2:4] if len(edges) > 3 else edges[:2]
+        peak = first + int(np.abs(one[:, first:last]).sum(0).argmax())
+        time = peak + (np.arange(first, last) - peak) / 2
+        made = one.copy()
+        made[:, first:last] = [np.interp(time, np.arange(one.shape[1]), lead) for lead in one]
+        return made
+
+    return _of_beats(new, make).astype(np.float32)
+
+
 def long_pr(new: Signal, _: Signal, rng) -> Signal:
     """P waves 70 ms earlier than in the other sets."""
     with pytest.MonkeyPatch.context() as patch:
@@ -230,6 +245,8 @@ TRAPS = [
          "amplitudes vary within records, where they should vary between them; RR and intervals are as before"),
     Trap(beats_without_variation, {"variability"}, {"amplitude", "intervals", "distribution"}, set(),
          "no heart repeats itself exactly; the mean of the beats has less noise, too"),
+    Trap(one_stretched_beat, {"variability"}, {"distribution"}, set(),
+         "one beat of each record is unlike the others; medians of beats and RR are as before"),
     Trap(long_pr, {"intervals"}, {"distribution"}, set(),
          "only the P waves have moved"),
     Trap(few_patients, {"distribution"}, {"amplitude", "rhythm", "intervals", "variability"}, {"memorisation"},
@@ -270,6 +287,49 @@ def test_the_variance_is_found_where_it_is(pool):
     ratios = {score.name: score for score in found.scores if score.name.endswith("/ real")}
     assert ratios["variance within records / real"].verdict == FAIL
     assert ratios["variance between records / real"].verdict in (PASS, WARN)
+
+
+def fibrillating(n: int, seed: int) -> ECG:
+    """Records without P waves and with irregular RR intervals."""
+
+    def irregular(seconds, rate, rng):
+        steps = 60 / rate * np.clip(1 + 0.25 * rng.standard_normal(int(2 * seconds * rate / 60) + 2), 0.6, 1.8)
+        return 0.4 * rng.random() + np.cumsum(steps) - steps[0]
+
+    centre, width, _ = simulation.WAVES["P"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(simulation.WAVES, "P", (centre, width, (0.0, 0.0, 0.0)))
+        patch.setattr(simulation, "_peaks", irregular)
+        return records(n, seed)
+
+
+def with_p_waves(ecg: ECG) -> ECG:
+    """The records with a P wave 160 ms before each R peak."""
+    times = np.arange(ecg.samples) / ecg.fs
+    vector = 0.12 * LEAD_MATRIX @ simulation.DOWER @ np.array([0.45, 0.9, 0.1])
+    waves = [np.exp(-0.5 * ((times - peaks[:, None] + 0.16) / 0.022) ** 2).sum(0) for peaks in r_peaks(ecg)]
+    added = vector[:, None] * np.stack(waves)[:, None]
+    return replace(ecg, signal=ecg.signal + torch.as_tensor(added, dtype=torch.float32))
+
+
+def half_fibrillating(source: str, seed: int, change: Callable[[ECG], ECG] = lambda ecg: ecg) -> MeasuredSet:
+    """60 records with atrial fibrillation, to which ``change`` is applied, and 60 with sinus rhythm."""
+    ecg = ECG.cat([change(fibrillating(60, seed)), records(60, seed + 1)])
+    made = as_set(ecg, [f"{source} {row}" for row in range(len(ecg))], source)
+    return MeasuredSet(replace(made, codes=("AFIB",) * 60 + ("SR",) * 60), None)
+
+
+def test_p_waves_in_atrial_fibrillation_fail_the_criteria():
+    """Of the other sections, only the intervals count P waves."""
+    training = half_fibrillating("training", 31)
+    for change, failing, may in ((lambda ecg: ecg, set(), set()), (with_p_waves, {"fidelity"}, {"intervals"})):
+        cohorts = Cohorts(half_fibrillating("new", 41, change), training, seed=3)
+        made = {one.key: one for one in (section(cohorts) for section in (*SECTIONS, fidelity))}
+        shown = {key: one.verdict for key, one in made.items()}
+        assert failing <= {key for key, verdict in shown.items() if verdict == FAIL} <= failing | may, shown
+        assert {verdict for key, verdict in shown.items() if key not in failing | may} == {PASS}, shown
+    (score,) = [score for score in made["fidelity"].scores if score.verdict == FAIL]
+    assert score.name.startswith("diagnostic criteria") and score.note.endswith("AFIB")
 
 
 def test_copies_are_found_without_held_out_records(pool):

@@ -17,6 +17,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecggen.cli.jobs.findings import statements_met
+from ecggen.cli.jobs.findings import summary as criteria_summary
 from ecggen.cli.jobs.results import rounded
 from ecggen.cli.jobs.resuming import mark_of, part_of, same_job, shard_of
 from ecggen.core.errors import InputError
@@ -42,6 +44,8 @@ COLUMNS = {
     "attempts": "number of draws",
     "refused": "reasons for refused draws, separated by |",
     "probability": "the classifier's probability of the requested class",
+    "statements": "those of codes that have a diagnostic criterion; blank if every attempt was refused",
+    "criteria_met": "those of them whose criterion the record meets",
     "model": "name of the checkpoint and the first digits of the SHA-256 of its weights",
     "seed": "seed of the job",
     "synthetic": "True for every record of this table",
@@ -134,8 +138,15 @@ class Folder:
         """Requests of this part that have no line in the table yet."""
         return [self.job.requests[index] for index in self.part if index not in self.lines]
 
-    def add(self, drawn: Drawn, model: str, seed: int) -> None:
-        """Write a record and its line, or only the line of a record that was given up."""
+    def add(self, drawn: Drawn, model: str, seed: int, findings: tuple[str, str] = ("", "")) -> None:
+        """Write a record and its line, or only the line of a record that was given up.
+
+        Args:
+            drawn: The record.
+            model: Name of the generator.
+            seed: Seed of the job.
+            findings: Its requested statements with a criterion, and those whose criterion it meets.
+        """
         from ecggen.core.rhythm import heart_rate, r_peaks
         from ecggen.data.prompts import format_cell
 
@@ -149,6 +160,7 @@ class Folder:
         values |= {"attempts": drawn.attempts, "refused": " | ".join(drawn.refused), "model": model, "seed": seed}
         probability = None if drawn.probability is None else round(drawn.probability, 4)
         values |= {"probability": probability, "synthetic": True}
+        values |= dict(zip(("statements", "criteria_met"), findings, strict=True))
         if ecg is not None and number is not None:
             self._write(number, drawn)
             values["heart_rate_measured"] = rounded(heart_rate(r_peaks(ecg)[0]))
@@ -243,14 +255,28 @@ def fill(folder: Folder, draw: Callable[[Sequence[Request]], list[Drawn]], model
 
     missing = {request.index for request in folder.missing()}
     for start in sorted({index // BLOCK * BLOCK for index in missing}):
-        for drawn in draw(folder.job.requests[start : start + BLOCK]):
-            if drawn.requested.index in missing:
-                folder.add(drawn, model, seed)
+        block = [
+            drawn for drawn in draw(folder.job.requests[start : start + BLOCK]) if drawn.requested.index in missing
+        ]
+        for drawn, findings in zip(block, _findings(block), strict=True):
+            folder.add(drawn, model, seed, findings)
         report(len(folder.lines) / len(folder.part))
 
 
+def _findings(block: Sequence[Drawn]) -> list[tuple[str, str]]:
+    """Requested statements with a criterion, and those that are met, of each record; none of those given up."""
+    from ecggen.core.ecg import ECG
+
+    kept = [drawn for drawn in block if drawn.ecg is not None]
+    if not kept:
+        return [("", "")] * len(block)
+    ecgs = ECG.cat([drawn.ecg for drawn in kept if drawn.ecg is not None])
+    found = iter(statements_met(ecgs, [one.requested.codes for one in kept], [one.requested.sex for one in kept]))
+    return [("", "") if drawn.ecg is None else next(found) for drawn in block]
+
+
 def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """Numbers of records per class, of draws, and of refused draws by reason."""
+    """Numbers of records per class, of draws, of refused draws by reason, and of records that meet criteria."""
     written = [row for row in rows if row["ecg_id"]]
     reasons = Counter(why for row in rows for why in row["refused"].split(" | ") if why)
     draws = sum(int(row["attempts"]) for row in rows)
@@ -262,6 +288,7 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
         "accepted_share": rounded(len(written) / draws) if draws else None,
         "sought": dict(Counter(row["sought"] for row in written if row["sought"]).most_common()),
         "statements": dict(Counter(code for row in written for code in row["codes"].split()).most_common()),
+        "criteria": criteria_summary(written),
     }
 
 

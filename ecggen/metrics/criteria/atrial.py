@@ -62,15 +62,17 @@ def _between(times: np.ndarray, beats: RecordBeats) -> np.ndarray:
 
 
 def _explained(waves: np.ndarray, times: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """(lead, frequency) share of the variance of (lead, time) that sine and cosine of each frequency explain."""
+    """(lead, frequency) share of the variance of (lead, time) that sine and cosine of each frequency explain.
+
+    Least squares with a constant: the normal equations of the two centred regressors, for all frequencies at once.
+    """
     waves = waves - waves.mean(1, keepdims=True)
-    found = np.zeros((len(waves), len(frequencies)))
-    total = np.maximum((waves**2).sum(1), 1e-12)
-    for at, frequency in enumerate(frequencies):
-        phase = 2 * np.pi * frequency * times
-        basis, _ = np.linalg.qr(np.stack([np.ones_like(times), np.cos(phase), np.sin(phase)], 1))
-        found[:, at] = ((waves @ basis[:, 1:]) ** 2).sum(1) / total
-    return found
+    phase = 2 * np.pi * frequencies[:, None] * times
+    cos, sin = (wave - wave.mean(1, keepdims=True) for wave in (np.cos(phase), np.sin(phase)))
+    a, b = waves @ cos.T, waves @ sin.T
+    cc, ss, cs = (cos**2).sum(1), (sin**2).sum(1), (cos * sin).sum(1)
+    explained = (a**2 * ss - 2 * a * b * cs + b**2 * cc) / np.maximum(cc * ss - cs**2, 1e-12)
+    return explained / np.maximum((waves**2).sum(1, keepdims=True), 1e-12)
 
 
 def spikes(ecg: ECG, beats: Sequence[RecordBeats]) -> np.ndarray:

@@ -11,6 +11,8 @@ LEAST = 8
 """Fewest records with a statement for its share to be compared, in each set."""
 SEPARATES = 0.25
 """Smallest difference of the shares of real records with and without a statement for its rule to be used."""
+LOW = 0.5
+"""Share of the real share below which requested records meet a criterion far too rarely."""
 
 
 @dataclass(frozen=True)

@@ -156,11 +156,27 @@ def statements_in_texts(texts: Sequence[str]) -> tuple[str, ...]:
         >>> statements_in_texts(["atrial fibrillation", ""])
         ('AFIB', '')
     """
+    present, _ = affirmed_and_denied(texts)
+    codes = np.array(statements.codes(), object)
+    return tuple(" ".join(codes[row]) for row in present)
+
+
+def affirmed_and_denied(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Statements that each text affirms and denies, as decoded by the shipped text encoder: (text, 71) of bool each.
+
+    Example:
+        >>> affirmed, denied = affirmed_and_denied(["sinus rhythm, no atrial fibrillation", ""])
+        >>> at = statements.codes().index("AFIB")
+        >>> affirmed[:, at].tolist(), denied[:, at].tolist()
+        ([False, False], [True, False])
+    """
     from ecggen.conditioning import text_encoder
 
-    present = text_encoder.load("text_encoder").read(texts)[1].numpy() > 0.5
-    codes = np.array(statements.codes(), object)
-    return tuple(" ".join(codes[row]) if text.strip() else "" for row, text in zip(present, texts, strict=True))
+    if not len(texts):
+        return np.zeros((0, len(statements.codes())), bool), np.zeros((0, len(statements.codes())), bool)
+    _, affirmed, denied = text_encoder.load("text_encoder").read(texts)
+    filled = np.array([bool(text.strip()) for text in texts])[:, None]
+    return (affirmed.numpy() > 0.5) & filled, (denied.numpy() > 0.5) & filled
 
 
 def text_retrieval(

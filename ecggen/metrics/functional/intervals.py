@@ -103,8 +103,15 @@ def _median_over_beats(values: np.ndarray, beats: np.ndarray, axis: int = -1) ->
     count = np.isfinite(values).sum(axis)
     enough = count >= np.maximum(1, SHARE_OF_BEATS * beats.reshape(-1, *[1] * (count.ndim - 1)))
     found = np.full(count.shape, np.nan)
-    found[enough] = np.nanmedian(values[enough], -1) if enough.any() else []
+    found[enough] = _median(values[enough], count[enough]) if enough.any() else []
     return found
+
+
+def _median(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Median (row,) of the ``count`` finite values in each row of (row, beat); much faster than ``np.nanmedian``."""
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), -1)  # NaN last
+    middle = [np.take_along_axis(ordered, at[:, None], -1)[:, 0] for at in ((count - 1) // 2, count // 2)]
+    return (middle[0] + middle[1]) / 2
 
 
 def _amplitudes(

@@ -19,6 +19,7 @@ from ecggen.evaluators.classifier import labels, targets
 from ecggen.metrics.functional import condition_fidelity
 from ecggen.metrics.functional.bootstrap import resampled_interval
 from ecggen.metrics.functional.ranking import auroc
+from ecggen.report import negations
 from ecggen.report.criteria import criteria
 from ecggen.report.inputs.cohort import LEAST, Cohorts
 from ecggen.report.references import attempt
@@ -52,6 +53,7 @@ def fidelity(cohorts: Cohorts) -> Section:
     section.notes.append(f"Real records for the floors: {reference.measured_set.all.source}.")
     _add_labels(section, requested, reference)
     _add_criteria(section, requested, reference)
+    _add_negations(section, requested)
     if "heart rate" in kinds:
         section.figures.append(requested_figures.heart_rates(*_rates(requested)[2:]))
     return section
@@ -284,6 +286,19 @@ def _add_criteria(section: Section, requested: RequestedSet, reference: Requeste
         return
     section.scores.append(score)
     section.tables.append(table)
+
+
+def _add_negations(section: Section, requested: RequestedSet) -> None:
+    """Add scores and tables of negated findings, if a text denies a finding."""
+    if not negations.has_denials(requested):
+        return
+    try:
+        scores, tables = negations.negations(requested)
+    except InputError as error:
+        section.scores.append(not_measured("negated findings", str(error)))
+        return
+    section.scores += scores
+    section.tables += tables
 
 
 def _classifier(requested: RequestedSet) -> str:

@@ -1,0 +1,139 @@
+"""Tables of scores inside and outside of the training archive: reconstruction, and translation of PPGs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.scripts.table_parts import made, read, table, within
+
+GIVEN = {"one_lead": "from I", "three_leads": "from II, V1, V5"}
+"""The reconstruction protocols, and what they are given."""
+ARCHIVES = {
+    "": "PTB-XL, fold 9 (inside)",
+    "cinc2021": "CinC 2021, five sources",
+    "ludb": "LUDB",
+    "cinc2011": "CinC 2011, phones",
+}
+"""Archives with results, the training archive first."""
+BASELINES = ("training mean", "nearest training record", "linear regression, 41 lags of ±0.4 s")
+LAGGED = BASELINES[-1]
+MODELS = ("vae", "gan", "flow", "diffusion")
+MEASURES = ("r", "RMSE (mV)", "coverage", "width (mV)")
+
+
+def archives(results: Path) -> str:
+    """r, RMSE, coverage and width of the 90 % interval of baselines and generators on each archive."""
+    rows, found = [], {}
+    for archive, label in ARCHIVES.items():
+        files = {name: _read(results, name, archive) for name in GIVEN}
+        found |= {(archive, name): file for name, file in files.items() if file}
+        scores = [file["scores"] if file else {} for file in files.values()]
+        for at, which in enumerate(_order(scores, BASELINES)):
+            cells = [cell for one in scores for cell in _cells(one.get(which))]
+            rows.append([label if at == 0 else "", made(which, _first(scores, which)), *cells])
+    return table(_head("archive"), rows) + f"\n\n*{_stamp(found)}*"
+
+
+def hospitals(results: Path) -> str:
+    """The same for each source of CinC 2021, with the best baseline."""
+    files = {name: file for name in GIVEN if (file := _read(results, name, "cinc2021"))}
+    scores = [file["scores"] for file in files.values()]
+    rows = []
+    for hospital, about in scores[0][LAGGED]["hospitals"].items():
+        for at, which in enumerate(_order(scores, (LAGGED,))):
+            cells = [cell for one in scores for cell in _cells(one.get(which, {}).get("hospitals", {}).get(hospital))]
+            label = f"{hospital}, {about['patients']} {'record' if about['patients'] == 1 else 'records'}"
+            rows.append([label if at == 0 else "", made(which, _first(scores, which)), *cells])
+    found = {("cinc2021", name): file for name, file in files.items()}
+    return table(_head("source"), rows) + f"\n\n*no interval with fewer than ten records; {_stamp(found)}*"
+
+
+def ppgs(results: Path) -> str:
+    """Heart rate, R peaks and waveform of lead II from the PPGs of both archives."""
+    bidmc, icu = read(results, "ppg"), read(results, "ppg_icu")
+    parts = {
+        f"BIDMC, {_sizes(bidmc)} (inside)": (bidmc, None),
+        f"CinC 2015, {_sizes(icu)}": (icu, None),
+        f"CinC 2015, {icu['same_rate']} of these windows: PPG and ECG have the same rate": (icu, "same_rate"),
+    }
+    rows = []
+    for label, (file, part) in parts.items():
+        for at, which in enumerate(_order([file["scores"]], ("zero", "mean beat at each pulse"))):
+            score = file["scores"][which]
+            rows.append([label if at == 0 else "", made(which, score), *_translated(score[part] if part else score)])
+    head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)"]
+    head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r"]
+    return table(head, rows) + f"\n\n*{_stamp({('', 'BIDMC'): bidmc, ('', 'CinC 2015'): icu})}*"
+
+
+def _translated(score: dict[str, Any]) -> list[str]:
+    rate, moved = score["heart_rate_error"], score["delay_removed"]
+    near = within(rate, "within_5", 2) if "within_5" in rate else ""
+    low, high = rate["mean_interval"]
+    return [near, f"{rate['mean']:.1f} ({low:.1f}–{high:.1f})", *(within(moved, one, 2) for one in PEAKS)]
+
+
+PEAKS = ("f1_50", "f1_150", "r")
+
+
+def _sizes(found: dict[str, Any]) -> str:
+    return f"{found['n']} windows of {len(found['recordings'])} records"
+
+
+def _read(results: Path, name: str, archive: str) -> dict[str, Any] | None:
+    """Results of a reconstruction protocol on an archive; None if it was not measured."""
+    stem = f"{name}_outside_{archive}" if archive else name
+    return read(results, stem) if (results / f"{stem}.json").is_file() else None
+
+
+def _order(scores: Sequence[dict[str, Any]], baselines: Sequence[str]) -> list[str]:
+    """The models with scores: some baselines, then generators."""
+    names = dict.fromkeys(name for one in scores for name in one)
+    generators = [name for model in MODELS for name in names if name.startswith(f"{model}@")]
+    return [*(name for name in baselines if name in names), *generators]
+
+
+def _first(scores: Sequence[dict[str, Any]], which: str) -> dict[str, Any]:
+    return next(one[which] for one in scores if which in one)
+
+
+def _head(first: str) -> list[str]:
+    return [first, "model", *(f"{given}: {measure}" for given in GIVEN.values() for measure in MEASURES)]
+
+
+def _cells(score: dict[str, Any] | None) -> list[str]:
+    """r, RMSE, coverage and width, with intervals where there are any; empty where not measured."""
+    if score is None:
+        return [""] * len(MEASURES)
+    values = score | score.get("interval", {})
+    return [_bracketed(values, measure) for measure in ("r", "rmse_mv", "coverage", "width_mv")]
+
+
+def _bracketed(values: dict[str, Any], measure: str) -> str:
+    if measure not in values:
+        return ""
+    return within(values, measure, 2) if values.get(f"{measure}_interval") else f"{values[measure]:.2f}"
+
+
+def _stamp(found: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """n of each archive, seed, and weights, commit and date of each run."""
+    sizes = dict.fromkeys(_size(archive or name, file) for (archive, name), file in found.items())
+    runs = {
+        f"{name}, commit `{score['commit']}`, {score['date']}": None
+        for file in found.values()
+        for name, score in file["scores"].items()
+        if "@" in name
+    }
+    seeds = {str(file["settings"]["seed"]) for file in found.values()}
+    return f"{'; '.join(sizes)}; seed {_joined(seeds)}; {'; '.join(runs)}"
+
+
+def _size(name: str, file: dict[str, Any]) -> str:
+    label = "PTB-XL" if name in GIVEN else ARCHIVES.get(name, name).partition(",")[0]
+    return f"{label} n {file['n']}"
+
+
+def _joined(values: Iterable[str]) -> str:
+    return ", ".join(sorted(values))
