@@ -428,6 +428,18 @@ def _delineation(results: Path) -> str:
     return table(head, rows) + f"\n\n*{about}; {speed}; commit `{found['commit']}`, {found['date']}*"
 
 
+def _report_cost(results: Path) -> str:
+    """Processor time of each section of a quality report, and its memory."""
+    found = read(results, "report_cost")
+    steps = sorted(found["steps"].items(), key=lambda item: -item[1]["cpu_seconds"])
+    rows = [[name.replace("_", "-"), f"{one['cpu_seconds']:.0f}"] for name, one in steps if one["cpu_seconds"] >= 1]
+    rows.append(["all", f"{found['cpu_seconds']:.0f}"])
+    sizes = ", ".join(f"{size} {name}" for name, size in found["n"].items())
+    about = f"n {sizes}, seed {found['seed']}; {found['threads']} thread; peak memory {found['peak_mb'] / 1000:.1f} GB"
+    head = ["section", "processor time (s)"]
+    return table(head, rows) + f"\n\n*{about}; commit `{found['commit']}`, {found['date']}*"
+
+
 def _delineation_by_rhythm(results: Path) -> str:
     """QRS and P waves by rhythm and kind of beat, for the delineator and NeuroKit2, and pacing spikes."""
     found = read(results, "delineation_by_rhythm")
@@ -527,6 +539,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "wording": _wording,
     "delineation": _delineation,
     "delineation_by_rhythm": _delineation_by_rhythm,
+    "report_cost": _report_cost,
     "criteria": _criteria,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
