@@ -10,7 +10,6 @@ interval before it and 55 % of the one after it, so that neighbouring beats do n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -268,8 +267,3 @@ def correlations(beats: np.ndarray, reference: np.ndarray) -> np.ndarray:
     a = (beats - beats.mean(-1, keepdims=True)).reshape(len(beats), -1)
     b = (reference - reference.mean(-1, keepdims=True)).ravel()
     return a @ b / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b), 1e-12)
-
-
-def decompose_all(signal: np.ndarray, fs: float, peaks: Sequence[np.ndarray]) -> list[tuple[Beats, np.ndarray]]:
-    """``decompose`` for each record of (record, lead, time)."""
-    return [decompose(one, fs, at) for one, at in zip(signal, peaks, strict=True)]

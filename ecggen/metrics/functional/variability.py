@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import CubicSpline
 from scipy.stats import norm
 
 from ecggen.core import rhythm
+from ecggen.core.beats import best_shifts, correlations, cut_from
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 
@@ -94,34 +94,10 @@ def _aligned(signal: np.ndarray, fs: float, peaks: np.ndarray) -> AlignedBeats:
     middle = len(shifts) // 2
     chosen = np.full(len(peaks), middle)
     for _ in range(ROUNDS):
-        beats = _cut(long, chosen, len(times))
-        chosen = _best_shifts(long, np.median(beats, 0), len(shifts))
-    beats = _cut(long, chosen, len(times))
-    return AlignedBeats(beats, _correlations(beats, np.median(beats, 0)) < ECTOPIC, peaks + shifts[chosen])
-
-
-def _cut(long: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:
-    """(beat, lead, size): ``long`` (beat, lead, …) from ``first`` (beat,)."""
-    at = first[:, None] + np.arange(size)
-    return np.take_along_axis(long, at[:, None], -1)
-
-
-def _best_shifts(long: np.ndarray, reference: np.ndarray, shifts: int) -> np.ndarray:
-    """(beat,) first sample of the part of each beat that correlates with ``reference`` (lead, time) most."""
-    size = reference.shape[-1]
-    centred = reference - reference.mean(-1, keepdims=True)
-    products = np.einsum("blsi,li->bs", sliding_window_view(long, size, -1)[:, :, :shifts], centred)
-    sums, squares = (np.cumsum(np.pad(one, ((0, 0), (0, 0), (1, 0))), -1) for one in (long, long**2))
-    totals, energy = (one[..., size : size + shifts] - one[..., :shifts] for one in (sums, squares))
-    norms = np.sqrt(np.maximum((energy - totals**2 / size).sum(1), 1e-18))
-    return (products / norms).argmax(1)
-
-
-def _correlations(beats: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """(beat,) correlation of (beat, lead, time) with (lead, time) over all leads, each without its mean."""
-    a = (beats - beats.mean(-1, keepdims=True)).reshape(len(beats), -1)
-    b = (reference - reference.mean(-1, keepdims=True)).ravel()
-    return a @ b / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b), 1e-12)
+        beats = cut_from(long, chosen, len(times))
+        chosen = best_shifts(long, np.median(beats, 0), len(shifts))
+    beats = cut_from(long, chosen, len(times))
+    return AlignedBeats(beats, correlations(beats, np.median(beats, 0)) < ECTOPIC, peaks + shifts[chosen])
 
 
 def beat_variability(
