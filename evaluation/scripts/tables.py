@@ -545,6 +545,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
     "augmentation": augmentation_tables.augmentation,
     "augmentation_rare": augmentation_tables.rare_statements,
+    "augmentation_network": partial(augmentation_tables.augmentation, name="augmentation_network"),
     "from_words": lambda results: _generation(results, "text"),
     "unconditional": lambda results: _generation(results, "unconditional"),
     "appearance": lambda results: _generation(results, "appearance"),
