@@ -10,13 +10,26 @@ from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint, registry
-from ecggen.generators.hearts.code import HeartCode, QuantileMap
+from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, HeartSizes, _fade, _starts
-from ecggen.generators.hearts.residual import BANDS, LEADS, Whitening, folded, nearest_beat, unfolded
-from ecggen.generators.hearts.rhythm import Rhythm, rhythm_numbers
+from ecggen.generators.hearts.quantiles import QuantileMap
+from ecggen.generators.hearts.residual import (
+    BANDS,
+    LEADS,
+    LEVELS,
+    Levels,
+    Whitening,
+    envelope,
+    excess,
+    folded,
+    nearest_beat,
+    unfolded,
+)
+from ecggen.generators.hearts.rhythm import ECTOPIC, NUMBERS, SHARE, Rhythm, RhythmModel, rhythm_numbers
 from ecggen.metrics.functional.variability import aligned_beats, variance_split
 
-SMALL = {"components": 12, "width": 16, "blocks": 1, "rhythm_width": 8, "levels_width": 8, "residual_width": 8,
+SMALL = {"components": 12, "latents": 10, "code_width": 16, "width": 16, "blocks": 1, "rhythm_width": 8,
+         "levels_width": 8, "residual_width": 8,
          "dilations": [1, 2]}  # fmt: skip
 
 
@@ -145,15 +158,36 @@ def test_a_pulse_or_a_lead_is_not_drawn_heart_first(generator, monkeypatch):
         generator.generate("AF", n=1)
 
 
-def test_codes_are_standard_normal_and_decode_to_the_median_beats():
+def test_before_training_codes_are_principal_components_and_decode_to_the_median_beats():
     sizes = torch.randn(3000, 8, generator=torch.Generator().manual_seed(2)).mul(0.3).exp()
-    code = HeartCode(8)
+    code = HeartCode(10, 10, 16)
     code.fit(qrs(sizes))
-    numbers = code.encode(qrs(sizes))
-    varied = numbers.std(0) > 0.1
-    assert (numbers[:, varied].std(0) - 1).abs().max() < 0.05 and numbers[:, varied].mean(0).abs().max() < 0.05
-    usual = (numbers.abs() < 3).all(1)  # others are clipped
-    assert (code.decode(numbers) - qrs(sizes))[usual].abs().max() < 0.03 and usual.float().mean() > 0.9
+    with torch.no_grad():
+        mean, deviation = code.posterior(qrs(sizes))
+        found = code.decode(mean)
+    assert mean.shape == deviation.shape == (3000, code.size) and float(deviation[:, -1].max()) == 0.0
+    amplitude = mean[:, -1]
+    assert abs(float(amplitude.mean())) < 1e-3 and float(amplitude.std()) == pytest.approx(1, abs=1e-3)
+    usual = (mean.abs() < 3).all(1)  # larger ones are compressed
+    assert (found - qrs(sizes))[usual].abs().max() < 0.03 and usual.float().mean() > 0.9
+
+
+def test_training_the_autoencoder_reduces_its_loss_below_that_of_principal_components():
+    generator = torch.Generator().manual_seed(3)
+    time = (torch.arange(96) - 40) / 100
+    at, width = 0.06 * torch.randn(2000, 1, generator=generator), 0.02 + 0.03 * torch.rand(2000, 1, generator=generator)
+    beats = torch.exp(-(((time - at) / width) ** 2) / 2)[:, None] * torch.linspace(0.5, 1.5, 8)[:, None]
+    code = HeartCode(24, 4, 64)
+    code.fit(beats)
+    optimizer, losses = torch.optim.Adam(code.autoencoder.parameters(), 3e-3), []
+    for _ in range(150):
+        rows = torch.randint(0, 2000, (128,), generator=generator)
+        loss = code.loss(beats[rows], torch.randn(128, 4, generator=generator)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-10:]) < losses[0] - 0.05
 
 
 def test_numbers_beyond_the_training_data_are_clipped():
@@ -169,7 +203,7 @@ def test_whitening_is_undone_and_makes_coloured_residuals_white():
     mixed = torch.einsum("ij,bjt->bit", torch.randn(LEADS, LEADS, generator=generator), noise).cumsum(-1) * 0.01
     mixed = mixed - mixed.mean(-1, keepdim=True)
     whitening = Whitening()
-    whitening.fit([mixed[:32], mixed[32:]])
+    whitening.fit([mixed[:32], mixed[32:]], torch.randn(100, LEADS, generator=generator))
     levels = whitening.levels(mixed)
     white = whitening(mixed, levels)
     assert levels.shape == (64, LEADS, BANDS)
@@ -180,6 +214,32 @@ def test_whitening_is_undone_and_makes_coloured_residuals_white():
     assert abs(float(lagged)) < 0.1
 
 
+def test_gains_are_made_uncorrelated_and_restored():
+    generator = torch.Generator().manual_seed(4)
+    gains = torch.randn(5000, 1, generator=generator) + 0.5 * torch.randn(5000, LEADS, generator=generator)
+    whitening = Whitening()
+    whitening.fit([torch.randn(8, LEADS, 1000, generator=generator)], gains)
+    white = whitening.white_gains(gains)
+    assert (white.T @ white / 5000 - torch.eye(LEADS)).abs().max() < 0.01
+    assert torch.allclose(whitening.restore_gains(white), gains, atol=1e-4)
+
+
+def test_the_envelope_of_a_residual_has_its_excess_near_the_beats():
+    rng, times = np.random.default_rng(0), np.arange(0.5, 10, 0.9)
+    found = torch.linspace(-1, 1.5, LEADS)
+    shape = envelope(found[None], [times], 1000, 100.0)[0]
+    assert torch.allclose(shape[:, 50], found.exp(), rtol=1e-4) and torch.allclose(shape[:, 95], torch.ones(LEADS))
+    measured = excess(rng.standard_normal((LEADS, 1000)) * shape.numpy(), times, 100.0)
+    assert np.abs(measured - found.numpy()).max() < 0.2
+    assert np.array_equal(excess(np.ones((LEADS, 1000)), np.array([]), 100.0), np.zeros(LEADS))
+
+
+def test_levels_are_split_into_their_parts():
+    levels = Levels.of(torch.arange(2.0 * LEVELS).reshape(2, LEVELS) * 1e-3)
+    assert levels.bands.shape == (2, LEADS, BANDS) and levels.excess.shape == levels.gains.shape == (2, LEADS)
+    assert levels.bands[0, 1, 0] == pytest.approx(BANDS * 1e-3) and bool((levels.gains >= 1).all())
+
+
 def test_folding_is_undone():
     wave = torch.randn(2, LEADS, 50)
     assert torch.equal(unfolded(folded(wave)), wave) and folded(wave).shape == (2, 40, 10)
@@ -187,9 +247,39 @@ def test_folding_is_undone():
 
 def test_numbers_of_a_rhythm():
     bigeminy = Rhythm(np.cumsum([0.0, *[0.6, 1.4] * 5]), np.array([NORMAL, ABNORMAL] * 5 + [NORMAL]))
-    log_mean, irregularity, share, has = rhythm_numbers(bigeminy, 20.0)
+    log_mean, irregularity, share, has, spread = rhythm_numbers(bigeminy, 20.0)
+    assert np.exp(spread) == pytest.approx(0.4, abs=0.05)
     assert np.exp(log_mean) == pytest.approx(1.0, abs=0.05) and np.exp(irregularity) == pytest.approx(0.8, abs=0.05)
     assert share == pytest.approx(5 / 11) and has == 1.0
+
+
+def test_drawn_numbers_agree_with_each_other_and_with_the_requested_rate():
+    torch.manual_seed(0)
+    model = RhythmModel(3, 8).eval()
+    with torch.no_grad():
+        drawn = torch.cat([model.draw_numbers(torch.zeros(1, 3), 75.0, np.random.default_rng(k)) for k in range(60)])
+    assert drawn.shape == (60, NUMBERS) and torch.allclose(drawn[:, 0].exp(), torch.tensor(0.8))
+    assert set(drawn[:, ECTOPIC].tolist()) == {0.0, 1.0}
+    assert bool(((drawn[:, SHARE] > 0) == (drawn[:, ECTOPIC] > 0)).all()) and float(drawn[:, SHARE].max()) < 1
+
+
+def test_the_rhythm_model_learns_alternation():
+    """Bigeminy: long and short intervals take turns, and each beat after a short one is abnormal."""
+    torch.manual_seed(0)
+    model, features = RhythmModel(2, 16, 0.0), torch.zeros(64, 2)
+    ratios = torch.log(torch.tensor([0.7, 1.3])).repeat(64, 6) + 0.01 * torch.randn(64, 12)
+    types, mask = torch.tensor([0, 1]).repeat(64, 7)[:, :13], torch.ones(64, 12, dtype=torch.bool)
+    numbers = torch.tensor([[0.0, np.log(0.6), 0.46, 1.0, np.log(0.3)]]).repeat(64, 1)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(250):
+        loss = torch.stack(list(model.loss(features, numbers.float(), ratios, types, mask).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    (rhythm,) = model.eval().draw(torch.zeros(1, 2), [60.0], 12.0, [np.random.default_rng(1)])
+    assert np.abs(np.diff(rhythm.types)).mean() > 0.9
+    gaps, short = np.diff(rhythm.times), rhythm.types[1:] == ABNORMAL
+    assert gaps[short].max() < 0.85 < 1.1 < gaps[~short].min()
 
 
 def test_each_step_belongs_to_its_nearest_beat():
@@ -198,15 +288,15 @@ def test_each_step_belongs_to_its_nearest_beat():
 
 def test_ectopic_beats_are_drawn_where_the_rhythm_has_any(generator):
     model = generator.heart_first
-    features, numbers = torch.zeros(3, model.features.size), torch.zeros(3, 4)
-    numbers[1, 2:] = torch.tensor([0.3, 1.0])
+    features, numbers = torch.zeros(3, model.features.size), torch.zeros(3, NUMBERS)
+    numbers[1, SHARE], numbers[1, ECTOPIC] = 0.3, 1.0
     hearts = model.draw_hearts(Given(features, numbers, 0, range(3)))
     assert not hearts.ectopic[[0, 2]].any() and hearts.ectopic[1].abs().max() > 0.05
 
 
 def test_an_untrained_flow_draws_standard_normal_codes():
     model = HeartFirst(HeartSizes(**SMALL)).eval()
-    given = Given(torch.zeros(400, model.features.size), torch.zeros(400, 4), 0, range(400))
+    given = Given(torch.zeros(400, model.features.size), torch.zeros(400, NUMBERS), 0, range(400))
     with torch.no_grad():
         codes = model._code(given, None, HEART, 1.0, 20)
     assert (codes.std(0) - 1).abs().max() < 0.15 and codes.mean(0).abs().max() < 0.2

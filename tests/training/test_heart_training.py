@@ -19,10 +19,19 @@ from ecggen.training.hearts.examples import VERSIONS, sampling_weights, versions
 from ecggen.training.hearts.fitting import Schedule, fit
 
 SIZES = HeartSizes(
-    400, components=6, width=8, blocks=1, rhythm_width=8, levels_width=8, residual_width=8, dilations=(1,)
+    400,
+    components=6,
+    latents=4,
+    code_width=8,
+    width=8,
+    blocks=1,
+    rhythm_width=8,
+    levels_width=8,
+    residual_width=8,
+    dilations=(1,),
 )
 SHORT = Schedule(steps=3, batch=8)
-PLAN = stages.Plan(SHORT, SHORT, SHORT, SHORT, whitening_records=20)
+PLAN = stages.Plan(SHORT, SHORT, SHORT, SHORT, SHORT, whitening_records=20)
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +180,15 @@ def test_the_command_trains_and_saves_a_heart_first_model(run, tmp_path):
         write(simulate(1, seconds=4, seed=i), tmp_path / "data" / f"{i}.hea")
     schedule = "{ steps = 2, batch = 4 }"
     lines = ['generator = "flow"', "[model]", "widths = [8, 16, 16]", "blocks = [1, 1, 2]", "width = 16", "folded = 5"]
-    sizes = (
-        "samples = 400, components = 6, width = 8, blocks = 1, rhythm_width = 8, levels_width = 8, residual_width = 8"
-    )
-    lines += [f"hearts = {{ {sizes}, dilations = [1] }}", "[preprocessing]", "seconds = 4", "[training]", "epochs = 0"]
-    lines += ["[hearts]", *(f"{name} = {schedule}" for name in ("heart", "rhythm", "levels", "residual"))]
+    sizes = "samples = 400, components = 6, latents = 4, code_width = 8, width = 8, blocks = 1, rhythm_width = 8"
+    lines += [
+        f"hearts = {{ {sizes}, levels_width = 8, residual_width = 8, dilations = [1] }}",
+        "[preprocessing]",
+        "seconds = 4",
+        "[training]",
+        "epochs = 0",
+    ]
+    lines += ["[hearts]", *(f"{name} = {schedule}" for name in ("code", "heart", "rhythm", "levels", "residual"))]
     config = tmp_path / "hearts.toml"
     config.write_text("\n".join(lines) + "\n")
     options = ("--data", tmp_path / "data", "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--quiet")

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.rhythm_prior import own_numbers
 from ecggen.core.beats import LARGEST_GAIN, Beats, rendered
-from ecggen.generators.hearts.code import HeartCode, QuantileMap
+from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
+from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.rectified_flow import Velocity, integrate
 from ecggen.generators.hearts.residual import (
     CHANNELS,
@@ -26,18 +27,23 @@ from ecggen.generators.hearts.residual import (
     LEADS,
     LEVELS,
     LOCAL,
+    Levels,
     Whitening,
     beat_channels,
+    envelope,
     folded,
     nearest_beat,
     unfolded,
 )
+from ecggen.generators.hearts.rhythm import ECTOPIC as HAS_ECTOPIC
 from ecggen.generators.hearts.rhythm import NUMBERS, Rhythm, RhythmModel, rhythm_numbers
 from ecggen.networks.adaptive import AdaptiveConvolutions, AdaptiveMLP
 
 HEART_RATE = list(METADATA).index("heart_rate")
 RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
 """Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
+CHANGES = 8
+"""Numbers that say how a median beat was changed in training; zero for drawn ones."""
 OVERLAP = 200
 """Samples in which windows of the residual are cross-faded."""
 
@@ -84,6 +90,8 @@ class HeartSizes:
         samples: Length of a residual that is drawn at once; a multiple of ``FOLDED``.
         fs: Sampling rate in Hz.
         components: Principal components of a median beat.
+        latents: Latents of its autoencoder.
+        code_width: Units of the autoencoder.
         width: Units of the network of median beats.
         blocks: Its residual blocks.
         rhythm_width: Units of the rhythm model.
@@ -95,8 +103,10 @@ class HeartSizes:
     samples: int = 1000
     fs: float = 100.0
     components: int = 192
-    width: int = 448
-    blocks: int = 6
+    latents: int = 64
+    code_width: int = 384
+    width: int = 384
+    blocks: int = 4
     rhythm_width: int = 96
     levels_width: int = 256
     residual_width: int = 160
@@ -116,9 +126,11 @@ class HeartFirst(nn.Module):
         self.features = ConditionFeatures()
         size = self.features.size
         self.rhythm = RhythmModel(size, sizes.rhythm_width)
-        self.code = HeartCode(sizes.components, sizes.fs)
+        self.code = HeartCode(sizes.components, sizes.latents, sizes.code_width, sizes.fs)
         known = size + NUMBERS
-        self.heart = AdaptiveMLP(self.code.size, known + 1 + self.code.size, sizes.width, sizes.blocks, dropout=0.05)
+        self.heart = AdaptiveMLP(
+            self.code.size, known + CHANGES + 1 + self.code.size, sizes.width, sizes.blocks, dropout=0.05
+        )
         self.level_map = QuantileMap(LEVELS)
         self.levels = AdaptiveMLP(LEVELS, known + LEADS, sizes.levels_width, dropout=0.1)
         self.whitening = Whitening(sizes.samples, sizes.fs)
@@ -147,7 +159,8 @@ class HeartFirst(nn.Module):
             seed: Random seed.
             indices: Index of each record; it depends on the seed and the index only.
             guidance_scale: Scale of classifier-free guidance of the median beats.
-            num_steps: Steps of Heun's method.
+            num_steps: Steps of Heun's method for the median beats; half of them for the residual, of which more steps
+                only cost time.
             clean: Leave the residual out: no noise, and no waves that are independent of the beats.
         """
         seconds, features = condition.samples / self.fs, self.features(condition)
@@ -167,14 +180,15 @@ class HeartFirst(nn.Module):
     def draw_hearts(self, given: Given, guidance_scale: float = 1.0, num_steps: int = 8) -> Hearts:
         """Normal and ectopic median beats; ectopic ones are drawn where the rhythm has any, else they are zero."""
         normal = self._code(given, None, HEART, guidance_scale, num_steps)
-        has, ectopic = given.numbers[:, 3] > 0, torch.zeros(len(normal), *self.code.shape).to(normal)
+        has, ectopic = given.numbers[:, HAS_ECTOPIC] > 0, torch.zeros(len(normal), *self.code.shape).to(normal)
         if bool(has.any()):
             ectopic[has] = self.code.decode(self._code(given[has], normal[has], ECTOPIC, guidance_scale, num_steps))
         return Hearts(self.code.decode(normal), ectopic)
 
     def heart_condition(self, features: Tensor, numbers: Tensor, normal: Tensor | None) -> Tensor:
         """Condition of the code of a median beat; of an ectopic one if the code of the ``normal`` one is given."""
-        kind = features.new_full((len(features), 1), float(normal is not None))
+        kind = features.new_zeros(len(features), CHANGES + 1)
+        kind[:, -1] = float(normal is not None)
         other = features.new_zeros(len(features), self.code.size) if normal is None else normal
         return torch.cat([features, numbers, kind, other], 1)
 
@@ -196,7 +210,7 @@ class HeartFirst(nn.Module):
         """Draw gains and residual of some hearts with their rhythms, and render (batch, 8, samples) in mV."""
         known = torch.cat([given.features, given.numbers, self.amplitudes(hearts.normal)], 1)
         code = integrate(lambda x, time: self.levels(x, time, known), given.normal(LEVEL, LEVELS), num_steps)
-        levels, known = self.level_map.decode(code), torch.cat([known, code], 1)
+        levels, known = Levels.of(self.level_map.decode(code)), torch.cat([known, code], 1)
         both = zip(hearts.normal.cpu().double().numpy(), hearts.ectopic.cpu().double().numpy(), rhythms, strict=True)
         beats = [
             Beats(normal, ectopic, rhythm.times, rhythm.types, np.zeros((len(rhythm.times), LEADS)))
@@ -210,7 +224,8 @@ class HeartFirst(nn.Module):
             part = slice(first, first + self.samples)
             moved = [replace(one, times=one.times - first / self.fs) for one in rhythms]
             noise = given.normal(SEQUENCE + window, CHANNELS, self.samples // FOLDED)
-            residual, gain = self._residual(plain[..., part], moved, levels, known, noise, num_steps)
+            steps = max(1, num_steps // 2)
+            residual, gain = self._residual(plain[..., part], moved, levels, known, noise, steps)
             fade = _fade(self.samples, first == 0, first + self.samples == whole)
             total[..., part] += fade.sqrt() * residual  # powers add, because windows are independent
             weights[part] += fade
@@ -224,25 +239,26 @@ class HeartFirst(nn.Module):
         return (found if clean else found + total / weights.sqrt())[..., :samples]
 
     def _residual(
-        self, plain: np.ndarray, rhythms: Sequence[Rhythm], levels: Tensor, known: Tensor, noise: Tensor, num_steps: int
+        self, plain: np.ndarray, rhythms: Sequence[Rhythm], levels: Levels, known: Tensor, noise: Tensor, num_steps: int
     ) -> tuple[Tensor, list[np.ndarray]]:
         """Residual of one window (batch, 8, time) in mV, and the gains (beat, 8) of the beats of each record."""
-        bands, size = levels[:, :-LEADS].unflatten(1, (LEADS, -1)), levels[:, -LEADS:].exp()
         along = torch.from_numpy(np.stack([beat_channels(one, self.samples, self.fs) for one in rhythms]))
-        white = self.whitening(torch.from_numpy(plain).to(levels), bands)
-        local = torch.cat([folded(white), along.to(levels)], 1)
+        white = self.whitening(torch.from_numpy(plain).to(noise), levels.bands)
+        local = torch.cat([folded(white), along.to(noise)], 1)
         drawn = integrate(lambda x, time: self.residual(x, time, local, known), noise, num_steps)
-        residual = self.whitening.restore(unfolded(drawn[:, :-LEADS]), bands).cpu()
-        steps = (drawn[:, -LEADS:] * size[:, :, None]).cpu().numpy().clip(-LARGEST_GAIN, LARGEST_GAIN)
-        return residual, [
-            _of_beats(one, rhythm.times, self.samples, self.fs) for one, rhythm in zip(steps, rhythms, strict=True)
+        flat = self.whitening.restore(unfolded(drawn[:, :-LEADS]), levels.bands)
+        residual = flat * envelope(levels.excess, [one.times for one in rhythms], self.samples, self.fs)
+        steps = self.whitening.restore_gains(drawn[:, -LEADS:].transpose(1, 2)) * levels.gains[:, None]
+        gains = steps.cpu().numpy().clip(-LARGEST_GAIN, LARGEST_GAIN)
+        return residual.cpu(), [
+            _of_beats(one, rhythm.times, self.samples, self.fs) for one, rhythm in zip(gains, rhythms, strict=True)
         ]
 
 
 def _of_beats(steps: np.ndarray, times: np.ndarray, samples: int, fs: float) -> np.ndarray:
-    """Mean of (channel, step) over the steps nearest to each beat, (beat, channel); zero where there are none."""
+    """Mean of (step, channel) over the steps nearest to each beat, (beat, channel); zero where there are none."""
     owner = np.eye(len(times))[nearest_beat(times, samples, fs)]
-    return (owner.T @ steps.T) / np.maximum(owner.sum(0), 1)[:, None]
+    return (owner.T @ steps) / np.maximum(owner.sum(0), 1)[:, None]
 
 
 def _starts(whole: int, samples: int) -> list[int]:

@@ -1,14 +1,16 @@
 """Residual model: what the beats of a record do not explain, and how much each beat's amplitude differs.
 
-A residual is described by the levels of its leads in some frequency bands, and by a sequence from which these levels
-and the correlations of the leads are removed, so that it is nearly white. A rectified flow draws the levels; another
-one draws the sequence, together with the gains of the beats, given the rendered beats, the levels, text and metadata.
-The sequence shows fibrillatory waves, bursts of muscle noise and what beats differ in.
+A residual is described by its levels (the excess near the R peaks and the level in some frequency bands, for each
+lead, with the size of the gains) and by a sequence from which these levels and the correlations of the leads are
+removed, so that it is nearly white. A rectified flow draws the levels; another one draws the sequence, together with
+the gains of the beats, given the rendered beats, the levels, text and metadata. The sequence shows fibrillatory waves,
+bursts of muscle noise and what beats differ in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,8 +23,11 @@ LEADS = len(INDEPENDENT_LEADS)
 EDGES = (0.025, 0.475, 1.175, 2.375, 5.225, 10.525, 17.525, 27.525, 39.975, 50.0)
 """Edges in Hz of the bands whose levels are described."""
 BANDS = len(EDGES) - 1
-LEVELS = LEADS * (BANDS + 1)
-"""Size of a description: bands and gains of each lead."""
+LEVELS = LEADS * (BANDS + 2)
+"""Size of a description: bands, excess near the R peaks and size of the gains of each lead."""
+NEAR, FAR, REACH = 0.03, 0.08, 0.055
+"""Distance to an R peak in s: largest of what is near it, smallest of what is far, and scale of the envelope."""
+LARGEST_EXCESS = 2.0
 QUIETEST = 1e-4
 """Smallest level in mV."""
 SMALLEST_GAIN = 0.003
@@ -44,7 +49,7 @@ class Whitening(nn.Module):
     """
 
     white: Tensor
-    colour: Tensor
+    gain_roots: Tensor
     scale: Tensor
     cosines: Tensor
     weights: Tensor
@@ -54,6 +59,7 @@ class Whitening(nn.Module):
         super().__init__()
         self.samples = samples
         self.register_buffer("white", torch.eye(LEADS).repeat(samples, 1, 1))
+        self.register_buffer("gain_roots", torch.eye(LEADS))
         self.register_buffer("scale", torch.ones(1))
         at = torch.arange(samples, dtype=torch.float64)
         cosines = torch.cos(np.pi / samples * at[:, None] * (at + 0.5)) * np.sqrt(2 / samples)
@@ -86,8 +92,23 @@ class Whitening(nn.Module):
         flat = torch.einsum("kij,bjk->bik", inverse, white @ self.cosines.T) * (self.band >= 0)
         return (flat * (levels @ self.weights.T).exp()) @ self.cosines
 
-    def fit(self, residuals: Sequence[Tensor]) -> None:
-        """Set the correlations of the leads and the scale from batches of training residuals."""
+    def white_gains(self, gains: Tensor) -> Tensor:
+        """Uncorrelated gains (…, 8) of gains in units of their size."""
+        return gains @ torch.linalg.inv(self.gain_roots)
+
+    def restore_gains(self, gains: Tensor) -> Tensor:
+        """The inverse of ``white_gains``."""
+        return gains @ self.gain_roots
+
+    def fit(self, residuals: Sequence[Tensor], gains: Tensor) -> None:
+        """Set the correlations of the leads and the scale.
+
+        Args:
+            residuals: Batches of training residuals, divided by their envelopes.
+            gains: (beat, 8) gains in units of their size.
+        """
+        values, vectors = torch.linalg.eigh(gains.T @ gains / len(gains))
+        self.gain_roots.copy_(vectors @ torch.diag(values.clamp(min=1e-3).sqrt()) @ vectors.T)
         total, count = torch.zeros(self.samples, LEADS, LEADS), 0
         for part in residuals:
             flat = (part @ self.cosines.T) / (self.levels(part) @ self.weights.T).exp()
@@ -119,6 +140,59 @@ def folded(sequence: Tensor) -> Tensor:
 def unfolded(steps: Tensor) -> Tensor:
     """The inverse of ``folded``."""
     return steps.unflatten(1, (LEADS, FOLDED)).permute(0, 1, 3, 2).flatten(2)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Parts of descriptions (batch, ``LEVELS``).
+
+    Attributes:
+        bands: (batch, 8, band) logarithm of the root mean square in each band, of the residual over its envelope.
+        excess: (batch, 8) logarithm of the envelope at the R peaks.
+        gains: (batch, 8) size of the gains.
+    """
+
+    bands: Tensor
+    excess: Tensor
+    gains: Tensor
+
+    @staticmethod
+    def of(levels: Tensor) -> Levels:
+        """The parts of ``levels``."""
+        bands, excess, gains = levels.split([LEADS * BANDS, LEADS, LEADS], 1)
+        return Levels(bands.unflatten(1, (LEADS, BANDS)), excess, gains.exp())
+
+
+def excess(residual: np.ndarray, times: np.ndarray, fs: float) -> np.ndarray:
+    """(8,) logarithm of the root mean square of a residual (8, time) near the R peaks over that far from them.
+
+    Example:
+        >>> quiet = np.ones((8, 500))
+        >>> quiet[:, 195:206] = 3.0
+        >>> excess(quiet, np.array([2.0]), 100.0).round(2)[0].item()
+        1.1
+    """
+    distance = _distance(times, residual.shape[1], fs)
+    near, far = distance <= NEAR, distance >= FAR
+    if not near.any() or not far.any():
+        return np.zeros(len(residual))
+    near_power, far_power = ((residual[:, part] ** 2).mean(1) + QUIETEST**2 for part in (near, far))
+    return (0.5 * np.log(near_power / far_power)).clip(-LARGEST_EXCESS, LARGEST_EXCESS)
+
+
+def envelope(excess: Tensor, times: Sequence[np.ndarray], samples: int, fs: float) -> Tensor:
+    """(batch, 8, samples) envelopes: one far from the R peaks (``times`` in s), and e to the ``excess`` at them."""
+    near = np.stack([np.exp(-((_distance(one, samples, fs) / REACH) ** 4)) for one in times])
+    return (excess[..., None] * torch.from_numpy(near).to(excess)[:, None]).exp()
+
+
+def _distance(times: np.ndarray, samples: int, fs: float) -> np.ndarray:
+    """(sample,) distance in s to the nearest beat; large where there is none."""
+    if not len(times):
+        return np.full(samples, 9.0)
+    at = np.arange(samples) / fs
+    place = np.searchsorted(times, at).clip(1, max(1, len(times) - 1))
+    return np.minimum(np.abs(at - times[place - 1]), np.abs(at - times[np.minimum(place, len(times) - 1)]))
 
 
 def nearest_beat(times: np.ndarray, samples: int, fs: float) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Rhythm model: RR intervals and the type of each beat, given text, metadata and heart rate.
 
-The mean RR interval is drawn from a mixture of log-normal distributions. A recurrent network then draws beat by beat
-the type of the next beat and the interval to it, as a mixture of normal distributions of the logarithm of the interval
-over the mean. It sees all earlier beats, so that bigeminy, pauses after premature beats, respiratory sinus arrhythmia
-and the irregularity of atrial fibrillation continue as they began.
+What sums a rhythm up is drawn first, one number after the other, each from a mixture of normal distributions: the mean
+RR interval, whether there are ectopic beats and how many, the standard deviation of the intervals and that of their
+differences. A recurrent network then draws beat by beat the type of the next beat and the interval to it, as a mixture
+of normal distributions of the logarithm of the interval over the mean. It sees these numbers and all earlier beats, so
+that bigeminy, pauses after premature beats, respiratory sinus arrhythmia and the irregularity of atrial fibrillation
+have the size that they have in records and continue as they began.
 """
 
 from __future__ import annotations
@@ -22,13 +24,18 @@ TYPES = 2
 MIXTURE = 5
 NARROWEST = 0.003
 """Smallest standard deviation of the logarithm of an interval: the resolution of R peaks."""
-NARROWEST_MEAN = 0.02
 STEADIEST = 0.005
 """Offset of the irregularity before its logarithm."""
 RR_RANGE = (0.22, 3.5)
 """Shortest and longest RR interval in s."""
-NUMBERS = 4
+MEAN_RANGE = (0.3, 2.0)
+"""Shortest and longest mean RR interval in s that is drawn."""
+NUMBERS = 5
 """Size of ``rhythm_numbers``."""
+SHARE, ECTOPIC = 2, 3
+"""Places of the share of ectopic beats, and of whether there are any."""
+NARROWEST_NUMBERS = (0.02, 0.05, 0.02, 0.0, 0.05)
+"""Smallest standard deviation with which each number is drawn."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,15 @@ class Rhythm:
 
 
 def rhythm_numbers(rhythm: Rhythm, seconds: float) -> np.ndarray:
-    """Logarithms of mean RR interval in s and irregularity, share of ectopic beats, and whether there are any.
+    """Logarithm of the mean RR interval in s, that of the irregularity, share of ectopic beats, whether there are any,
+    and logarithm of the standard deviation of the intervals.
 
-    The irregularity is the root mean square of successive differences over the mean.
+    The irregularity is the root mean square of successive differences; it and the deviation are relative to the mean.
 
     Example:
         >>> regular = Rhythm(np.arange(10.0), np.zeros(10, int))
         >>> rhythm_numbers(regular, 10.0).round(2).tolist()
-        [0.0, -5.3, 0.0, 0.0]
+        [0.0, -5.3, 0.0, 0.0, -5.3]
     """
     inside = (rhythm.times >= 0) & (rhythm.times < seconds)
     times, types = rhythm.times[inside], rhythm.types[inside]
@@ -60,14 +68,15 @@ def rhythm_numbers(rhythm: Rhythm, seconds: float) -> np.ndarray:
         times, types = rhythm.times, rhythm.types
     gaps = np.diff(times)
     if len(gaps) < 2:
-        return np.array([np.log(0.8), np.log(0.03), 0.0, 0.0])
+        return np.array([np.log(0.8), np.log(0.03), 0.0, 0.0, np.log(0.03)])
     irregularity = np.sqrt(np.mean(np.diff(gaps) ** 2)) / gaps.mean()
-    share = np.mean(types == ABNORMAL)
-    return np.array([np.log(gaps.mean()), np.log(irregularity + STEADIEST), share, float(share > 0)])
+    share, spread = np.mean(types == ABNORMAL), gaps.std() / gaps.mean()
+    logs = np.log(gaps.mean()), np.log(irregularity + STEADIEST), np.log(spread + STEADIEST)
+    return np.array([logs[0], logs[1], share, float(share > 0), logs[2]])
 
 
 class RhythmModel(nn.Module):
-    """Mixture density networks of the mean RR interval and of each beat.
+    """Mixture density networks of the numbers of a rhythm and of each beat.
 
     Args:
         features: Size of the features of text and metadata.
@@ -78,26 +87,27 @@ class RhythmModel(nn.Module):
     def __init__(self, features: int, width: int = 96, dropout: float = 0.2):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.mean = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
-        self.embed = nn.Sequential(nn.Linear(features + 1, width), nn.SiLU())
+        self.numbers = nn.ModuleList(
+            nn.Sequential(nn.Linear(features + NUMBERS, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
+            for _ in range(NUMBERS)
+        )
+        self.embed = nn.Sequential(nn.Linear(features + NUMBERS, width), nn.SiLU())
         self.recurrent = nn.GRU(width + 2 + TYPES, width, batch_first=True)
         self.kind = nn.Linear(width, TYPES)
         self.gap = nn.Sequential(nn.Linear(width + TYPES, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
 
-    def loss(
-        self, features: Tensor, log_mean: Tensor, ratios: Tensor, types: Tensor, mask: Tensor
-    ) -> dict[str, Tensor]:
+    def loss(self, features: Tensor, numbers: Tensor, ratios: Tensor, types: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Negative log-likelihoods.
 
         Args:
             features: (batch, feature).
-            log_mean: (batch,) logarithm of the mean RR interval in s.
+            numbers: (batch, ``NUMBERS``) ``rhythm_numbers``.
             ratios: (batch, gap) logarithm of each interval over the mean.
             types: (batch, gap + 1) type of each beat.
             mask: (batch, gap) bool, False beyond the last interval.
         """
         features = self.dropout(features)
-        hidden, _ = self.recurrent(self._inputs(features, log_mean, ratios, types))
+        hidden, _ = self.recurrent(self._inputs(features, numbers, ratios, types))
         weight = mask.float()
         first = F.cross_entropy(self.kind(hidden[:, 0]), types[:, 0])
         logits = self.kind(hidden[:, 1:]).transpose(1, 2)
@@ -105,14 +115,24 @@ class RhythmModel(nn.Module):
         mixture = self.gap(torch.cat([hidden[:, 1:], F.one_hot(types[:, 1:], TYPES).to(hidden)], -1))
         gap = -(_log_density(mixture, ratios, NARROWEST) * weight).sum() / weight.sum()
         return {
-            "mean": -_log_density(self.mean(features), log_mean, NARROWEST_MEAN).mean(),
+            "numbers": torch.stack([self._number_loss(place, features, numbers) for place in ORDER]).sum(),
             "type": kind + first / mask.sum(1).float().mean(),
             "gap": gap,
         }
 
-    def _inputs(self, features: Tensor, log_mean: Tensor, ratios: Tensor, types: Tensor) -> Tensor:
+    def _number_loss(self, place: int, features: Tensor, numbers: Tensor) -> Tensor:
+        """Negative log-likelihood of a number, given those before it in ``ORDER``."""
+        found = self.numbers[place](torch.cat([features, numbers * _before(place).to(numbers)], 1))
+        if place == ECTOPIC:
+            return F.binary_cross_entropy_with_logits(found[:, 0], numbers[:, place])
+        value = _unbounded(numbers[:, place]) if place == SHARE else numbers[:, place]
+        density = _log_density(found, value, NARROWEST_NUMBERS[place])
+        has = numbers[:, ECTOPIC] if place == SHARE else torch.ones_like(density)
+        return -(density * has).sum() / has.sum().clamp(min=1)
+
+    def _inputs(self, features: Tensor, numbers: Tensor, ratios: Tensor, types: Tensor) -> Tensor:
         """(batch, gap + 1, …): a start, then for each beat the interval before it (0 for the first) and its type."""
-        known = self.embed(torch.cat([features, log_mean[:, None]], 1))
+        known = self.embed(torch.cat([features, numbers], 1))
         before = F.pad(ratios, (2, 0))[:, : types.shape[1]]  # start, first beat, then intervals
         kinds = F.pad(F.one_hot(types, TYPES).to(known), (0, 0, 1, 0))[:, : types.shape[1]]
         start = torch.zeros_like(before)
@@ -141,12 +161,26 @@ class RhythmModel(nn.Module):
             for row, (rate, rng) in enumerate(zip(rates, rngs, strict=True))
         ]
 
+    def draw_numbers(self, features: Tensor, rate: float | None, rng: np.random.Generator) -> Tensor:
+        """``rhythm_numbers`` (1, ``NUMBERS``) of a record with ``features`` (1, feature)."""
+        numbers = features.new_zeros(1, NUMBERS)
+        for place in ORDER:
+            found = self.numbers[place](torch.cat([features, numbers], 1))[0]
+            if place == ECTOPIC:
+                numbers[0, place] = float(rng.random() < torch.sigmoid(found[0]))
+                continue
+            value = _mixture_draw(found, NARROWEST_NUMBERS[place], rng)
+            if place == SHARE:
+                value = float(torch.sigmoid(torch.tensor(value))) * float(numbers[0, ECTOPIC])
+            numbers[0, place] = value
+            if place == 0:
+                low, high = np.log(MEAN_RANGE)
+                numbers[0, 0] = float(np.clip(value, low, high) if rate is None else np.log(60 / rate))
+        return numbers
+
     def _one(self, features: Tensor, rate: float | None, seconds: float, rng: np.random.Generator) -> Rhythm:
-        log_mean = _mixture_draw(self.mean(features)[0], NARROWEST_MEAN, rng)
-        if rate is not None:
-            log_mean = float(np.log(60 / rate))
-        mean = float(np.clip(np.exp(log_mean), *RR_RANGE))
-        known = self.embed(torch.cat([features, features.new_full((1, 1), np.log(mean))], 1))
+        numbers = self.draw_numbers(features, rate, rng)
+        mean, known = float(numbers[0, 0].exp()), self.embed(torch.cat([features, numbers], 1))
         state, before, kind, types, gaps = None, 0.0, None, [], []
         while kind is None or sum(gaps) * mean < seconds + 2 * (BEFORE + AFTER) + 2 * mean:
             along = known.new_zeros(1, 2 + TYPES)
@@ -165,6 +199,21 @@ class RhythmModel(nn.Module):
             types.append(following)
             kind = following
         return _placed(np.array(gaps) * mean, np.array(types), None if rate is None else mean, seconds, rng)
+
+
+ORDER = (0, ECTOPIC, SHARE, 4, 1)
+"""Places of ``rhythm_numbers`` in the order in which they are drawn."""
+
+
+def _before(place: int) -> Tensor:
+    """(``NUMBERS``,) one for the numbers that are drawn before ``place``."""
+    known = torch.zeros(NUMBERS)
+    known[list(ORDER[: ORDER.index(place)])] = 1.0
+    return known
+
+
+def _unbounded(share: Tensor) -> Tensor:
+    return torch.logit(share.clamp(0.01, 0.99))
 
 
 def _placed(gaps: np.ndarray, types: np.ndarray, mean: float | None, seconds: float, rng) -> Rhythm:

@@ -1,4 +1,4 @@
-"""Stages of the training of a heart-first model: code, median beats, rhythm, levels and residual.
+"""Stages of the training of a heart-first model: code and model of median beats, rhythm, levels and residual.
 
 Each stage writes its weights to the folder of the run when it is finished; an interrupted run continues in the stage
 in which it stopped.
@@ -25,12 +25,16 @@ from ecggen.generators.hearts.rectified_flow import velocity_error
 from ecggen.generators.hearts.residual import (
     LEADS,
     SMALLEST_GAIN,
+    Levels,
     Whitening,
     beat_channels,
+    envelope,
+    excess,
     folded,
     nearest_beat,
 )
 from ecggen.generators.hearts.rhythm import RR_RANGE, rhythm_numbers
+from ecggen.training.hearts.changes import changed
 from ecggen.training.hearts.decomposition import Decomposition, decomposed
 from ecggen.training.hearts.examples import Examples, examples
 from ecggen.training.hearts.fitting import Schedule, fit
@@ -39,6 +43,8 @@ MOST_BEATS = 40
 """Most RR intervals of a record from which the rhythm is learnt."""
 LARGEST_GAIN = 4.0
 """Largest gain of a beat, in units of the record's gain size, that the residual's network sees."""
+USUAL_GAIN = 0.03
+"""Size of the gains of a record in which they are not measured."""
 ECTOPIC_WEIGHT = 1.5
 PART = 128
 
@@ -48,6 +54,7 @@ class Plan:
     """Options of the table [hearts] of a training config.
 
     Attributes:
+        code: Schedule of the autoencoder of median beats.
         heart: Schedule of the model of median beats.
         rhythm: Schedule of the rhythm model.
         levels: Schedule of the model of levels.
@@ -58,6 +65,7 @@ class Plan:
         train_folds: Training folds.
     """
 
+    code: Schedule = field(default_factory=lambda: Schedule(3000, 320))
     heart: Schedule = field(default_factory=lambda: Schedule(6000, 320, 1e-3, 0.9985))
     rhythm: Schedule = field(default_factory=lambda: Schedule(2500, 256, 2e-3, 0.995, 0.05))
     levels: Schedule = field(default_factory=lambda: Schedule(2500, 256))
@@ -77,7 +85,7 @@ class Material:
         found: Its decomposition.
         examples: Its conditions.
         rows: Usable training records.
-        numbers: (record, 4) ``rhythm_numbers``.
+        numbers: (record, ``NUMBERS``) ``rhythm_numbers``.
     """
 
     pack: Pack
@@ -158,59 +166,73 @@ def _part(model: HeartFirst, stage: str) -> nn.Module:
 
 
 def fit_code(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
-    """Principal components and quantiles of median beats."""
-    rows = material.rows
-    ectopic = rows[material.found.has_ectopic[rows]]
-    beats = np.concatenate([material.found.median[rows], material.found.ectopic[ectopic]])
-    model.code.fit(torch.from_numpy(beats))
-    progress(1.0)
+    """Principal components of median beats, normal and ectopic, and the autoencoder."""
+    found, (rows, weights) = material.found, _median_beats(material)
+    ectopic = found.ectopic[rows[rows >= len(found)] - len(found)]
+    model.code.fit(torch.from_numpy(np.concatenate([found.median[rows[rows < len(found)]], ectopic])))
+
+    def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        beats, _ = changed(_chosen(found, chosen), rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            return network.loss(beats, torch.randn(len(beats), network.size - 1)).mean()  # type: ignore[operator]
+
+    fit(model.code, loss, rows, weights, plan.code, plan.seed, state, progress)
 
 
 def fit_heart(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """The model of median beats, normal and ectopic."""
-    found, rows = material.found, material.rows
-    normal = model.code.encode(torch.from_numpy(np.array(found.median)))
-    ectopic = model.code.encode(torch.from_numpy(np.array(found.ectopic)))
-    # Rows of ectopic beats follow those of normal ones.
-    both = np.concatenate([rows, len(found) + rows[found.has_ectopic[rows]]])
-    weights = material.examples.weights[both % len(found)] * np.where(both < len(found), 1.0, ECTOPIC_WEIGHT)
+    found, (rows, weights) = material.found, _median_beats(material)
+
+    def drawn(beats: Tensor) -> Tensor:
+        mean, deviation = model.code.posterior(beats)
+        return mean + deviation * torch.randn_like(mean)
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
         at, is_ectopic = chosen % len(found), torch.from_numpy(chosen >= len(found))[:, None]
-        known = torch.cat(
-            [
-                material.known(at, rng),
-                is_ectopic.float(),
-                torch.where(is_ectopic, normal[at], torch.zeros(())),
-            ],
-            1,
-        )
-        target = torch.where(is_ectopic, ectopic[at], normal[at])
+        beats, changes = changed(_chosen(found, chosen), rng)
+        with torch.no_grad():
+            target, normal = drawn(beats), drawn(_chosen(found, at))
+        other = torch.where(is_ectopic, normal, torch.zeros(()))
+        known = torch.cat([material.known(at, rng), changes, is_ectopic.float(), other], 1)
         with torch.autocast("cpu", torch.bfloat16):
             return velocity_error(lambda x, time: network(x, time, known), target).mean()
 
-    fit(model.heart, loss, both, weights, plan.heart, plan.seed, state, progress)
+    fit(model.heart, loss, rows, weights, plan.heart, plan.seed, state, progress)
+
+
+def _median_beats(material: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of all median beats and their sampling weights; those of ectopic beats follow those of normal ones."""
+    count, rows = len(material.found), material.rows
+    numbers = np.concatenate([rows, count + rows[material.found.has_ectopic[rows]]])
+    return numbers, material.examples.weights[numbers % count] * np.where(numbers < count, 1.0, ECTOPIC_WEIGHT)
+
+
+def _chosen(found: Decomposition, numbers: np.ndarray) -> Tensor:
+    """Median beats (beat, 8, time) of numbers as in ``_median_beats``."""
+    at, ectopic = numbers % len(found), (numbers >= len(found))[:, None, None]
+    return torch.from_numpy(np.where(ectopic, found.ectopic[at], found.median[at]))
 
 
 def fit_rhythm(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """The rhythm model."""
-    log_mean, ratios, types, mask = _sequences(material)
+    ratios, types, mask = _sequences(material)
+    numbers = torch.from_numpy(material.numbers).float()
     rows = material.rows[mask[material.rows].sum(1) >= 3]
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
         longest = int(mask[chosen].sum(1).max())
-        parts = (log_mean[chosen], ratios[chosen, :longest], types[chosen, : longest + 1], mask[chosen, :longest])
-        losses = network.loss(material.examples.features(chosen, rng), *parts)  # type: ignore[operator]
+        parts = (ratios[chosen, :longest], types[chosen, : longest + 1], mask[chosen, :longest])
+        losses = network.loss(material.examples.features(chosen, rng), numbers[chosen], *parts)  # type: ignore[operator]
         return torch.stack(list(losses.values())).sum()
 
     fit(model.rhythm, loss, rows, material.examples.weights[rows], plan.rhythm, plan.seed, state, progress)
 
 
-def _sequences(material: Material) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean RR, ratios, types and mask of all records, as ``RhythmModel.loss`` takes them."""
+def _sequences(material: Material) -> tuple[Tensor, Tensor, Tensor]:
+    """Ratios, types and mask of all records, as ``RhythmModel.loss`` takes them."""
     count = len(material.found)
-    log_mean, ratios = np.zeros(count, np.float32), np.zeros((count, MOST_BEATS), np.float32)
-    types, mask = np.zeros((count, MOST_BEATS + 1), np.int64), np.zeros((count, MOST_BEATS), bool)
+    ratios, mask = np.zeros((count, MOST_BEATS), np.float32), np.zeros((count, MOST_BEATS), bool)
+    types = np.zeros((count, MOST_BEATS + 1), np.int64)
     for row in range(count):
         rhythm = material.found.rhythm(row)
         inside = (rhythm.times >= 0) & (rhythm.times < material.seconds)
@@ -218,22 +240,47 @@ def _sequences(material: Material) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if len(gaps) < 3:
             continue
         most = min(len(gaps), MOST_BEATS)
-        log_mean[row] = np.log(gaps.mean())
         ratios[row, :most] = np.log(gaps[:most] / gaps.mean())
         types[row, : most + 1], mask[row, :most] = kinds[: most + 1], True
-    return torch.from_numpy(log_mean), torch.from_numpy(ratios), torch.from_numpy(types), torch.from_numpy(mask)
+    return torch.from_numpy(ratios), torch.from_numpy(types), torch.from_numpy(mask)
 
 
 def fit_whitening(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
-    """Correlations of the leads in the residual."""
+    """Correlations of the leads in the residual and in the gains."""
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(material.rows)[: plan.whitening_records])
-    model.whitening.fit([_residual(material, rows[at : at + PART]) for at in range(0, len(rows), PART)])
+    parts = [_flat(material, rows[at : at + PART]) for at in range(0, len(rows), PART)]
+    gains = np.concatenate([_gains(material.found.beats(row).gains)[0] for row in rows.tolist()])
+    model.whitening.fit(parts, torch.from_numpy(gains).float())
     progress(1.0)
 
 
 def _residual(material: Material, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(material.found.residual[rows].astype(np.float32) / MICROVOLT)
+
+
+def _flat(material: Material, rows: np.ndarray) -> Tensor:
+    """Residuals (row, 8, time) in mV over their envelopes."""
+    residual, fs = _residual(material, rows), material.pack.preprocessor.fs
+    return residual / _envelope(material, rows, torch.from_numpy(_excess(material, rows, fs)).float())
+
+
+def _excess(material: Material, rows: np.ndarray, fs: float) -> np.ndarray:
+    residual = _residual(material, rows).numpy()
+    times = [material.found.rhythm(row).times for row in rows.tolist()]
+    return np.stack([excess(one, beats, fs) for one, beats in zip(residual, times, strict=True)])
+
+
+def _envelope(material: Material, rows: np.ndarray, found: Tensor) -> Tensor:
+    times = [material.found.rhythm(row).times for row in rows.tolist()]
+    return envelope(found, times, material.pack.preprocessor.samples, material.pack.preprocessor.fs)
+
+
+def _gains(gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gains (beat, 8) over their size, clipped, and the size (8,): the root mean square over the measured beats."""
+    measured = gains[np.abs(gains).sum(1) > 0]
+    size = np.sqrt((measured**2).mean(0)) + SMALLEST_GAIN if len(measured) > 1 else np.full(LEADS, USUAL_GAIN)
+    return (gains / size).clip(-LARGEST_GAIN, LARGEST_GAIN), size
 
 
 def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
@@ -251,22 +298,14 @@ def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, p
 
 
 def _levels(whitening: Whitening, material: Material) -> np.ndarray:
-    """Levels of bands and logarithms of gain sizes of all records, (record, ``LEVELS``)."""
-    found = []
+    """Levels of all records, (record, ``LEVELS``)."""
+    found, fs = [], material.pack.preprocessor.fs
     for start in range(0, len(material.found), PART):
         rows = np.arange(start, min(start + PART, len(material.found)))
-        bands = whitening.levels(_residual(material, rows)).flatten(1).numpy()
-        sizes = np.stack([_gain_size(material.found.beats(row).gains) for row in rows.tolist()])
-        found.append(np.concatenate([bands, sizes], 1))
+        bands = whitening.levels(_flat(material, rows)).flatten(1).numpy()
+        sizes = np.stack([np.log(_gains(material.found.beats(row).gains)[1]) for row in rows.tolist()])
+        found.append(np.concatenate([bands, _excess(material, rows, fs), sizes], 1))
     return np.concatenate(found).astype(np.float32)
-
-
-def _gain_size(gains: np.ndarray) -> np.ndarray:
-    """Logarithm of the root mean square of the gains (beat, 8) of the measured beats, (8,)."""
-    measured = gains[np.abs(gains).sum(1) > 0]
-    if len(measured) < 2:
-        return np.full(LEADS, np.log(0.03))
-    return np.log(np.sqrt((measured**2).mean(0)) + SMALLEST_GAIN)
 
 
 def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
@@ -276,7 +315,7 @@ def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path,
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
         known = torch.cat([material.known(chosen, rng), sizes[chosen], code[chosen]], 1)
-        target, local = _steps(model.whitening, material, chosen, levels[chosen])
+        target, local = _steps(model.whitening, material, chosen, Levels.of(levels[chosen]))
         with torch.autocast("cpu", torch.bfloat16):
             return velocity_error(lambda x, time: network(x, time, local, known), target).mean()
 
@@ -284,21 +323,21 @@ def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path,
     fit(model.residual, loss, material.rows, weights, plan.residual, plan.seed, state, progress)
 
 
-def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: Tensor) -> tuple[Tensor, Tensor]:
+def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: Levels) -> tuple[Tensor, Tensor]:
     """White residual and gains (row, ``CHANNELS``, step), and the condition along time (row, ``LOCAL``, step)."""
     fs, samples = material.pack.preprocessor.fs, material.pack.preprocessor.samples
     residual = _residual(material, rows)
     whole = torch.from_numpy(material.pack.signal[rows].astype(np.float32) / MICROVOLT)
-    bands, size = levels[:, :-LEADS].unflatten(1, (LEADS, -1)), levels[:, -LEADS:].exp().numpy()
     gains, along = [], []
-    for place, row in enumerate(rows.tolist()):
-        beats, rhythm = material.found.beats(row), material.found.rhythm(row)
-        own = beats.gains[nearest_beat(rhythm.times, samples, fs)] / size[place]
-        gains.append(own.T.clip(-LARGEST_GAIN, LARGEST_GAIN))
+    for row in rows.tolist():
+        rhythm = material.found.rhythm(row)
+        gains.append(_gains(material.found.beats(row).gains)[0][nearest_beat(rhythm.times, samples, fs)])
         along.append(beat_channels(rhythm, samples, fs))
-    target = torch.cat([folded(whitening(residual, bands)), torch.from_numpy(np.stack(gains)).float()], 1)
-    local = torch.cat([folded(whitening(whole - residual, bands)), torch.from_numpy(np.stack(along)).float()], 1)
-    return target, local
+    flat = whitening(residual / _envelope(material, rows, levels.excess), levels.bands)
+    white_gains = whitening.white_gains(torch.from_numpy(np.stack(gains)).float()).transpose(1, 2)
+    target = torch.cat([folded(flat), white_gains], 1)
+    beats = folded(whitening(whole - residual, levels.bands))
+    return target, torch.cat([beats, torch.from_numpy(np.stack(along)).float()], 1)
 
 
 STAGES = {
