@@ -187,14 +187,14 @@ class Generator(nn.Module, ABC):
         """
         if num_steps is None and guidance_scale is None:
             return self
-        if self.sampling is None:
+        if self.sampling is None and self.heart_first is None:
             raise InputError(
                 f"{self.name} draws in one pass: it has no steps and no guidance",
                 "neither was expected",
                 "leave num_steps and guidance_scale out, or choose flow or diffusion",
             )
         changed = copy.copy(self)
-        changed.sampling = self.sampling.changed(num_steps, guidance_scale)
+        changed.sampling = None if self.sampling is None else self.sampling.changed(num_steps, guidance_scale)
         changed.heart_sampling = self.heart_sampling.changed(num_steps, guidance_scale)
         return changed
 

@@ -27,6 +27,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ecggen.generators.hearts.diffused import DiffusedHearts
+from ecggen.generators.hearts.model import HeartFirst, HeartSizes
 from ecggen.generators.latent import Beginning, Known, LatentGenerator, Predict
 from ecggen.networks.latent import spread_times
 
@@ -62,6 +64,7 @@ class Diffusion(LatentGenerator):
         prior: Weight of the Kullback–Leibler divergence of the autoencoder's posterior from the standard normal.
         text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
+        hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Diffusion(LatentGenerator):
         prior: float = 1e-4,
         text: str = "",
         beats: Sequence[int] = (),
+        hearts: HeartSizes | None = None,
     ):
         super().__init__(
             widths,
@@ -114,6 +118,7 @@ class Diffusion(LatentGenerator):
             beats,
         )
         self.straight, self.sampler = straight, sampler
+        self.heart_first = None if hearts is None else HeartFirst(hearts, DiffusedHearts)
 
     def _denoiser_error(self, latent: Tensor, known: Known) -> Tensor:
         """Squared error of the velocity at random times of the schedule."""

@@ -28,6 +28,8 @@ from ecggen.conditioning.encoder import BEATS, LATENT_LEVEL, MIXTURE, Read, Read
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Draws, Generator
+from ecggen.generators.hearts.adversarial import AdversarialHearts
+from ecggen.generators.hearts.model import HeartFirst, HeartSizes
 from ecggen.generators.sampling import Noise
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
@@ -56,6 +58,7 @@ class GAN(Generator):
         fidelity: Weight of the ranked probability score relative to the adversarial loss.
         text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
+        hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
 
     def __init__(
@@ -73,9 +76,11 @@ class GAN(Generator):
         fidelity: float = 60.0,
         text: str = "",
         beats: Sequence[int] = (),
+        hearts: HeartSizes | None = None,
     ):
         super().__init__()
         self.steps, self.noise, self.fidelity = 2 * folded, noise, fidelity
+        self.heart_first = None if hearts is None else HeartFirst(hearts, AdversarialHearts)
         self.reader = Reader(widths, blocks, width, whole, along, folded, text, beats)
         pooled = 2 * widths[-1] + width
         self.artist = Artist(widths[LATENT_LEVEL], pooled, units, layers, noise, self.steps)

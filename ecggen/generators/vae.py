@@ -37,6 +37,8 @@ from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Draws, Generator
+from ecggen.generators.hearts.model import HeartFirst, HeartSizes
+from ecggen.generators.hearts.two_stage import TwoStageHearts
 from ecggen.generators.sampling import Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
@@ -62,6 +64,7 @@ class VAE(Generator):
         middle: Weight of the squared error of the decoded prior mean, the deterministic prediction; 0 for none.
         text: Folder of a language model used as text encoder; "" for ``WordEncoder``.
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
+        hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
 
     def __init__(
@@ -77,9 +80,11 @@ class VAE(Generator):
         middle: float = 0.0,
         text: str = "",
         beats: Sequence[int] = (),
+        hearts: HeartSizes | None = None,
     ):
         super().__init__()
         self.weights = divergence, posterior, middle
+        self.heart_first = None if hearts is None else HeartFirst(hearts, TwoStageHearts)
         self.reader = Reader(widths, blocks, width, whole, along, steps, text, beats)
         self.read_truth = Down(len(INDEPENDENT_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)

@@ -74,11 +74,15 @@ class AdaptiveMLP(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """Velocity at ``x`` (batch, size)."""
+        return self.network(x, time, condition) + normal_velocity(x, time)
+
+    def network(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        """Output of the network alone, (batch, size): what the data have beyond a standard normal distribution."""
         common, hidden = self.modulation(self.embed(condition, time)), self.enter(x)
         for block, own in zip(self.blocks, self.constants, strict=True):
             shift, scale, gate = (common + own).chunk(3, -1)
             hidden = hidden + (1 + gate) * block(self.norm(hidden) * (1 + scale) + shift)
-        return self.leave(self.norm(hidden)).float() + normal_velocity(x, time)
+        return self.leave(self.norm(hidden)).float()
 
 
 class AdaptiveConvolutions(nn.Module):

@@ -142,6 +142,10 @@ class HeartCode(nn.Module):
         information = 0.5 * (mean.square() + spread.exp() - spread - 1).sum(1)
         return EVIDENCE * error.log() + information / shape[0].numel()
 
+    def shape_of(self, code: Tensor) -> Tensor:
+        """Weighted shapes (batch, 8, time) of codes, as a discriminator sees them."""
+        return self._decoded(code[:, :-1])
+
     def _split(self, hearts: Tensor) -> tuple[Tensor, Tensor]:
         """Beats of amplitude one, and the logarithm of the amplitude (batch,)."""
         size = hearts[..., self.around].square().mean((1, 2)).sqrt().clamp(min=LEAST)

@@ -7,7 +7,7 @@ length has one rhythm and one pair of median beats; only the residual is drawn i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,9 @@ from ecggen.conditioning.rhythm_prior import own_numbers
 from ecggen.core.beats import LARGEST_GAIN, Beats, rendered
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
+from ecggen.generators.hearts.heart_model import HeartModel
 from ecggen.generators.hearts.quantiles import QuantileMap
-from ecggen.generators.hearts.rectified_flow import Velocity, integrate
+from ecggen.generators.hearts.rectified_flow import RectifiedHearts, integrate
 from ecggen.generators.hearts.residual import (
     CHANNELS,
     FOLDED,
@@ -118,9 +119,10 @@ class HeartFirst(nn.Module):
 
     Args:
         sizes: Sizes of the networks, and length and rate of a window.
+        kind: Makes the model of median beats from the sizes of code, condition and layers, and the number of blocks.
     """
 
-    def __init__(self, sizes: HeartSizes):
+    def __init__(self, sizes: HeartSizes, kind: Callable[[int, int, int, int], HeartModel] = RectifiedHearts):
         super().__init__()
         self.samples, self.fs = sizes.samples, sizes.fs
         self.features = ConditionFeatures()
@@ -128,9 +130,7 @@ class HeartFirst(nn.Module):
         self.rhythm = RhythmModel(size, sizes.rhythm_width)
         self.code = HeartCode(sizes.components, sizes.latents, sizes.code_width, sizes.fs)
         known = size + NUMBERS
-        self.heart = AdaptiveMLP(
-            self.code.size, known + CHANGES + 1 + self.code.size, sizes.width, sizes.blocks, dropout=0.05
-        )
+        self.heart = kind(self.code.size, known + CHANGES + 1 + self.code.size, sizes.width, sizes.blocks)
         self.level_map = QuantileMap(LEVELS)
         self.levels = AdaptiveMLP(LEVELS, known + LEADS, sizes.levels_width, dropout=0.1)
         self.whitening = Whitening(sizes.samples, sizes.fs)
@@ -195,8 +195,7 @@ class HeartFirst(nn.Module):
     def _code(self, given: Given, normal: Tensor | None, stream: int, guidance_scale: float, num_steps: int) -> Tensor:
         known = self.heart_condition(given.features, given.numbers, normal)
         plain = self.heart_condition(torch.zeros_like(given.features), given.numbers, normal)
-        velocity = guided(self.heart, known, plain, guidance_scale)
-        return integrate(velocity, given.normal(stream, self.code.size), num_steps)
+        return self.heart.sample(given.normal(stream, self.heart.noise), known, plain, guidance_scale, num_steps)
 
     def render(
         self,
@@ -271,13 +270,3 @@ def _fade(samples: int, at_start: bool, at_end: bool) -> Tensor:
     rise = ((torch.arange(samples) + 0.5) / OVERLAP).clamp(max=1)
     one = torch.ones(samples)
     return (one if at_start else rise) * (one if at_end else rise.flip(0))
-
-
-def guided(network: AdaptiveMLP, known: Tensor, plain: Tensor, scale: float) -> Velocity:
-    """Velocity with classifier-free guidance (Ho & Salimans 2022)."""
-
-    def velocity(x: Tensor, time: Tensor) -> Tensor:
-        conditional = network(x, time, known)
-        return conditional if scale == 1.0 else torch.lerp(network(x, time, plain), conditional, scale)
-
-    return velocity

@@ -1,4 +1,4 @@
-"""Rectified flow (Liu et al. 2023, arXiv 2209.03003): loss of a velocity, and Heun's method from noise to data."""
+"""Rectified flow (Liu et al. 2023, arXiv 2209.03003) and the model of median beats of ``flow``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from ecggen.generators.hearts.heart_model import HeartModel
+from ecggen.networks.adaptive import AdaptiveMLP
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Velocity at (batch, …) and times (batch,), from data (0) to noise (1)."""
@@ -38,3 +41,30 @@ def integrate(velocity: Velocity, noise: Tensor, num_steps: int) -> Tensor:
             moved = x + (then - now) / 2 * (first + second)
         x = moved
     return x
+
+
+class RectifiedHearts(AdaptiveMLP, HeartModel):
+    """Rectified flow of codes.
+
+    Args:
+        size: Size of a code.
+        condition: Size of what is known.
+        width: Units of a layer.
+        blocks: Residual blocks.
+    """
+
+    def __init__(self, size: int, condition: int, width: int, blocks: int):
+        super().__init__(size, condition, width, blocks, dropout=0.05)
+        self.noise = size
+
+    def loss(self, code: Tensor, known: Tensor, shape_of: Callable[[Tensor], Tensor]) -> Tensor:
+        return velocity_error(lambda x, time: self(x, time, known), code).mean(1)
+
+    def sample(
+        self, noise: Tensor, known: Tensor, plain: Tensor, guidance_scale: float = 1.0, num_steps: int = 8
+    ) -> Tensor:
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            conditional = self(x, time, known)
+            return conditional if guidance_scale == 1 else torch.lerp(self(x, time, plain), conditional, guidance_scale)
+
+        return integrate(velocity, noise, num_steps)

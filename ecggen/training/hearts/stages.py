@@ -20,6 +20,7 @@ from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.pack import MICROVOLT
+from ecggen.generators import checkpoint
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.rectified_flow import velocity_error
 from ecggen.generators.hearts.residual import (
@@ -61,6 +62,8 @@ class Plan:
         residual: Schedule of the residual's network.
         whitening_records: Records from which the correlations of the leads are estimated.
         text: Pretrained text encoder.
+        shared: Checkpoint with a heart-first model of which all parts but the model of median beats are used; "" to
+            train them.
         seed: Random seed.
         train_folds: Training folds.
     """
@@ -72,6 +75,7 @@ class Plan:
     residual: Schedule = field(default_factory=lambda: Schedule(2500, 48, 2e-3))
     whitening_records: int = 4000
     text: str = "text_encoder"
+    shared: str = ""
     seed: int = 0
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
 
@@ -138,7 +142,11 @@ def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | No
     out.mkdir(parents=True, exist_ok=True)
     model.features.reader.load_state_dict(text_encoder.load(plan.text).state_dict())
     material = prepared(model, pack, plan, cache, report)
+    if plan.shared:
+        _copy_shared(plan.shared, model)
     for name, stage in STAGES.items():
+        if plan.shared and name != "heart":
+            continue
         file, part = out / f"{name}.safetensors", _part(model, name)
         if file.is_file():
             part.load_state_dict(load_file(file))
@@ -146,6 +154,16 @@ def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | No
         stage(model, material, plan, out / f"{name}.state", lambda share, _=0.0, name=name: report(name, share))
         save_file({key: value.contiguous() for key, value in part.state_dict().items()}, file)
     model.eval()
+
+
+def _copy_shared(name: str, model: HeartFirst) -> None:
+    """Use all parts of the heart-first model of a checkpoint but the model of median beats."""
+    other = checkpoint.load(name).heart_first
+    if other is None:
+        raise InputError(f"checkpoint {name} has no heart-first model", "one was expected, as shared = names it")
+    for stage in STAGES:
+        if stage != "heart":
+            _part(model, stage).load_state_dict(_part(other, stage).state_dict())
 
 
 def prepared(model: HeartFirst, pack: Pack, plan: Plan, cache: Path | None, report: Report) -> Material:
@@ -195,7 +213,7 @@ def fit_heart(model: HeartFirst, material: Material, plan: Plan, state: Path, pr
         other = torch.where(is_ectopic, normal, torch.zeros(()))
         known = torch.cat([material.known(at, rng), changes, is_ectopic.float(), other], 1)
         with torch.autocast("cpu", torch.bfloat16):
-            return velocity_error(lambda x, time: network(x, time, known), target).mean()
+            return network.loss(target, known, model.code.shape_of).mean()  # type: ignore[operator]
 
     fit(model.heart, loss, rows, weights, plan.heart, plan.seed, state, progress)
 
