@@ -15,7 +15,7 @@ from typer import Option
 from ecggen.cli import console
 from ecggen.cli.jobs import findings
 from ecggen.cli.jobs.generation import COLUMNS, SAMPLED, Folder, Job, plot_first_records, write_records
-from ecggen.cli.jobs.prompts import prior_notes, truncation_notes
+from ecggen.cli.jobs.prompts import prior_notes, read_words, truncation_notes
 from ecggen.cli.options import (
     Age,
     GuidanceScale,
@@ -61,6 +61,9 @@ def generate(
     ] = "png",
     overwrite: Overwrite = False,
     resume: Resume = False,
+    strict: Annotated[
+        bool, Option(help="Refuse a prompt with words that are not understood or values outside of the training data.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Generate twelve-lead ECGs from text and metadata, or unconditionally.
@@ -80,12 +83,16 @@ def generate(
         raise InputError("both --prompts and a prompt were given", expected, "omit one of them")
     given = [single] if prompts is None else read_prompts(prompts, n)
     parsed, parse_notes = zip(*map(parse_prompt, given), strict=True)
+    understood, doubts = read_words(parsed)
+    if strict and doubts:
+        raise InputError(doubts[0], "only what the models have learnt was expected", "leave --strict or the words out")
     job = Job(parsed, seconds, fs, seed, format_, plot_format)
     part = job.part(shard)
     generator = checkpoint.load(model).with_sampling(num_steps, guidance_scale)
     notes = [*dict.fromkeys(note for each in parse_notes for note in each), *truncation_notes(parsed, generator)]
-    notes += prior_notes(parsed, generator)
-    folder = Folder(out, job, shard, describe(job, generator, storage.find(model), notes))
+    notes += [*prior_notes(parsed, generator), *doubts]
+    about = describe(job, generator, storage.find(model), notes) | {"understood": understood}
+    folder = Folder(out, job, shard, about)
     folder.open(overwrite, resume)
     with console.progress("generating", quiet=as_json) as share:
         write_records(generator, job, folder, share)
@@ -179,6 +186,7 @@ def _request_lines(about: dict[str, Any], job: Job, most: int) -> list[str]:
         how = f", {Sampling(**sampling).describe(observed=False, text_or_metadata=True)}"
     return [
         *_first((f"condition: {prompt.describe()}" for prompt in job.prompts), most),
+        *_first((f"understood: {found}" for found in about.get("understood", {}).values()), most),
         f"model:     {about['model']}{how}, seed {job.seed}",
         *_first((f"note:      {note}" for note in about["notes"]), most),
     ]
