@@ -7,13 +7,13 @@ encoder, and by the encoder's summary. Its weights are not trained further, so t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from ecggen.conditioning import statements
+from ecggen.conditioning import statements, text_encoder
 from ecggen.conditioning.condition import METADATA, Condition
-from ecggen.conditioning.text_encoder import Reader
 
 USED = ("age", "sex")
 """Metadata among the features; the heart rate determines the rhythm."""
@@ -23,28 +23,34 @@ class ConditionFeatures(nn.Module):
     """Features (batch, ``size``) of text, age and sex; zero where masked.
 
     Args:
-        width: Width of the text encoder.
+        text: Checkpoint of the text encoder, which is read at the first text and is not among the weights.
+        width: Its width.
     """
 
-    def __init__(self, width: int = 128):
+    def __init__(self, text: str = "text_encoder", width: int = 128):
         super().__init__()
-        self.reader = Reader(width).requires_grad_(False)
+        self.text = text
         self.text_size = width + 2 * len(statements.codes()) + 1
         self.size = self.text_size + 2 * len(USED)
 
     @torch.no_grad()
     def of_texts(self, texts: Sequence[str]) -> Tensor:
         """(text, text_size): summary, probabilities of affirmed and of negated statements, and a constant."""
-        summary, said, denied = self.reader.read(texts)
+        summary, said, denied = _reader(self.text).read(texts)
         return torch.cat([summary, said, denied, torch.ones_like(said[:, :1])], 1).clone()
 
     def forward(self, condition: Condition) -> Tensor:
         text = torch.zeros(len(condition), self.text_size, device=condition.metadata.device)
         given = condition.text_mask.nonzero()[:, 0].tolist()
         if given:
-            text[given] = self.of_texts([condition.text[row] for row in given])
+            text[given] = self.of_texts([condition.text[row] for row in given]).to(text)
         places = [list(METADATA).index(name) for name in USED]
         return torch.cat([text, scaled(condition.metadata[:, places], condition.metadata_mask[:, places])], 1)
+
+
+@lru_cache(2)
+def _reader(name: str) -> text_encoder.Reader:
+    return text_encoder.load(name).requires_grad_(False)
 
 
 def scaled(metadata: Tensor, mask: Tensor) -> Tensor:

@@ -99,6 +99,7 @@ class HeartSizes:
         levels_width: Units of the network of levels.
         residual_width: Channels of the residual's network.
         dilations: Dilation of each of its blocks.
+        text: Checkpoint of the text encoder.
     """
 
     samples: int = 1000
@@ -112,6 +113,7 @@ class HeartSizes:
     levels_width: int = 256
     residual_width: int = 160
     dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32)
+    text: str = "text_encoder"
 
 
 class HeartFirst(nn.Module):
@@ -125,7 +127,7 @@ class HeartFirst(nn.Module):
     def __init__(self, sizes: HeartSizes, kind: Callable[[int, int, int, int], HeartModel] = RectifiedHearts):
         super().__init__()
         self.samples, self.fs = sizes.samples, sizes.fs
-        self.features = ConditionFeatures()
+        self.features = ConditionFeatures(sizes.text)
         size = self.features.size
         self.rhythm = RhythmModel(size, sizes.rhythm_width)
         self.code = HeartCode(sizes.components, sizes.latents, sizes.code_width, sizes.fs)

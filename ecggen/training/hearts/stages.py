@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ecggen.conditioning import text_encoder
 from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
@@ -61,7 +60,6 @@ class Plan:
         levels: Schedule of the model of levels.
         residual: Schedule of the residual's network.
         whitening_records: Records from which the correlations of the leads are estimated.
-        text: Pretrained text encoder.
         shared: Checkpoint with a heart-first model of which all parts but the model of median beats are used; "" to
             train them.
         seed: Random seed.
@@ -74,7 +72,6 @@ class Plan:
     levels: Schedule = field(default_factory=lambda: Schedule(2500, 256))
     residual: Schedule = field(default_factory=lambda: Schedule(2500, 48, 2e-3))
     whitening_records: int = 4000
-    text: str = "text_encoder"
     shared: str = ""
     seed: int = 0
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -140,7 +137,6 @@ def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | No
         report: Called with the name of the stage and the share of it that is done.
     """
     out.mkdir(parents=True, exist_ok=True)
-    model.features.reader.load_state_dict(text_encoder.load(plan.text).state_dict())
     material = prepared(model, pack, plan, cache, report)
     if plan.shared:
         _copy_shared(plan.shared, model)
