@@ -1,8 +1,9 @@
 """Storage of networks: a folder with safetensors weights and JSON files, written atomically, without code.
 
-Weights that are identical to those of another checkpoint, such as a condition encoder that several generators share,
-need not be stored twice (``share``): config.json then names the other checkpoint in the same parent folder and the hash
-of all weights.
+Weights of a heart-first model lie in a file of their own, so that a hash tells whether the others have changed. Weights
+that are identical to those of another checkpoint, such as a condition encoder that several generators share, need not
+be stored twice (``share``): config.json then names the other checkpoint in the same parent folder and the hash of all
+weights of the file.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ T = TypeVar("T", bound=nn.Module)
 WEIGHTS, METADATA = "model.safetensors", {"format": "pt"}
 RENAMED = {"judge": "classifier", "pair": "ecg_text", "text": "text_encoder"}
 """Names of shipped checkpoints in release 0.1; they work for one release, with a warning."""
-REST = "rest"
-"""Key in config.json for the name of the checkpoint with the remaining weights, and the hash of all weights."""
+HEARTS, PREFIX = "hearts.safetensors", "heart_first."
+"""File of the weights of a heart-first model, and what their names begin with."""
+FILES = {WEIGHTS: "rest", HEARTS: "rest_of_hearts"}
+"""Files of weights, and the key in config.json for the checkpoint with the remaining weights of each and the hash of
+all weights of the file."""
 
 
 def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str = "", half: bool = False) -> Path:
     """Write the weights of a network and JSON files to a folder, atomically; an existing folder is replaced.
 
     Args:
-        network: Its ``state_dict`` is written to model.safetensors.
+        network: Its ``state_dict`` is written to model.safetensors and, for a heart-first model, to hearts.safetensors.
         folder: Output folder.
         files: Contents of the JSON files by name.
         card: Text of README.md; an existing card is kept if this is empty. Golden files are kept as well.
@@ -53,7 +57,10 @@ def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str 
         weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if half:
             weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-        save_file(weights, making / WEIGHTS, metadata=METADATA)
+        for file in FILES:
+            part = {name: value for name, value in weights.items() if _file_of(name) == file}
+            if part or file == WEIGHTS:
+                save_file(part, making / file, metadata=METADATA)
         for kept in [folder / "README.md", *folder.glob("golden*.json")]:
             if kept.is_file():
                 shutil.copy(kept, making / kept.name)
@@ -101,14 +108,20 @@ def tensors(folder: Path, names: Iterable[str]) -> dict[str, Tensor]:
     Raises:
         InputError: If the other checkpoint is missing or has changed.
     """
-    own = load_file(folder / WEIGHTS)
-    rest = _rest(folder)
+    wanted = list(names)
+    files = [file for file in FILES if file == WEIGHTS or (folder / file).is_file()]
+    return {key: value for file in files for key, value in _joined(folder, file, wanted).items()}
+
+
+def _joined(folder: Path, file: str, names: Iterable[str]) -> dict[str, Tensor]:
+    """All weights of one file of a checkpoint."""
+    own, rest = load_file(folder / file), _rest(folder, file)
     if rest is None:
         return own
     name, whole = rest
     sibling = folder.parent / name
     other = sibling if (sibling / "config.json").is_file() else find(name)
-    shared = load_file(other / WEIGHTS)
+    shared = load_file(other / file) if (other / file).is_file() else {}
     joined = own | {key: shared[key] for key in names if key in shared and key not in own}
     if _hash(joined) != whole:
         raise InputError(
@@ -132,17 +145,24 @@ def share(folder: Path, other: Path) -> Path:
     Raises:
         InputError: If ``other`` is in another parent folder, or one of them is not complete.
     """
-    if other.resolve().parent != folder.resolve().parent or other == folder or _rest(other) or _rest(folder):
+    complete = not any(_rest(each, file) for each in (folder, other) for file in FILES)
+    if other.resolve().parent != folder.resolve().parent or other == folder or not complete:
         raise InputError(
             f"{folder} cannot share weights with {other}", "two complete checkpoints in one parent folder were expected"
         )
-    weights, others = load_file(folder / WEIGHTS), load_file(other / WEIGHTS)
-    own = {key: value for key, value in weights.items() if key not in others or not _same(value, others[key])}
-    about = read_json(folder / "config.json") | {REST: {"of": other.name, "weights": weights_hash(folder)}}
+    about, kept = read_json(folder / "config.json"), {}
+    for file, key in FILES.items():
+        if not ((folder / file).is_file() and (other / file).is_file()):
+            continue
+        weights, others = load_file(folder / file), load_file(other / file)
+        own = {name: value for name, value in weights.items() if name not in others or not _same(value, others[name])}
+        if len(own) < len(weights):
+            kept[file], about[key] = own, {"of": other.name, "weights": _digest(folder, file)}
     with _replacing(folder) as making:
         shutil.copytree(folder, making, dirs_exist_ok=True)
         write_json(making / "config.json", about)
-        save_file(own, making / WEIGHTS, metadata=METADATA)
+        for file, own in kept.items():
+            save_file(own, making / file, metadata=METADATA)
     return folder
 
 
@@ -160,15 +180,21 @@ def _replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _rest(folder: Path) -> tuple[str, str] | None:
-    """Name of the checkpoint with the remaining weights, and the hash of all; None if the folder is complete."""
-    rest = read_json(folder / "config.json").get(REST)
+def _file_of(name: str) -> str:
+    """The file of a weight."""
+    return HEARTS if name.startswith(PREFIX) else WEIGHTS
+
+
+def _rest(folder: Path, file: str) -> tuple[str, str] | None:
+    """Checkpoint with the remaining weights of a file, and the hash of all; None if the file is complete."""
+    key = FILES[file]
+    rest = read_json(folder / "config.json").get(key)
     if rest is None:
         return None
     name, weights = (rest.get("of"), rest.get("weights")) if isinstance(rest, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(weights, str) or name.strip(".") != Path(name).name:
         raise InputError(
-            f"{folder / 'config.json'} has the entry rest {rest!r}", "name and hash of a checkpoint were expected"
+            f"{folder / 'config.json'} has the entry {key} {rest!r}", "name and hash of a checkpoint were expected"
         )
     return name, weights
 
@@ -184,12 +210,21 @@ def _hash(weights: Mapping[str, Tensor]) -> str:
 
 
 def weights_hash(folder: Path) -> str:
-    """First twelve digits of the SHA-256 of the weights, including those shared with another checkpoint."""
-    rest = _rest(folder) if (folder / "config.json").is_file() else None
+    """First twelve digits of the SHA-256 of the weights, including those shared with another checkpoint.
+
+    With a heart-first model, a plus and the digits of its weights follow: draws without leads and PPG depend on these,
+    all others on the former.
+    """
+    return "+".join(_digest(folder, file) for file in FILES if file == WEIGHTS or (folder / file).is_file())
+
+
+def _digest(folder: Path, file: str) -> str:
+    """First twelve digits of the SHA-256 of one file of weights, if it were complete."""
+    rest = _rest(folder, file) if (folder / "config.json").is_file() else None
     if rest is not None:
         return rest[1]
-    with (folder / WEIGHTS).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    with (folder / file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
 
 
 def find(name: str | Path) -> Path:

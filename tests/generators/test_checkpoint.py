@@ -184,6 +184,46 @@ def test_shared_weights_are_stored_once(pair):
     assert (folder / "model.safetensors").stat().st_size == size
 
 
+HEARTS = {"components": 6, "latents": 4, "code_width": 8, "width": 8, "blocks": 1, "rhythm_width": 8,
+          "levels_width": 8, "residual_width": 8, "dilations": [1]}  # fmt: skip
+
+
+def with_hearts(name: str):
+    """An untrained generator with a heart-first model."""
+    torch.manual_seed(0)
+    made = registry.generator(name, dict(tiny(name).config) | {"hearts": HEARTS}, "[model]")
+    made.preprocessor = tiny(name).preprocessor
+    return made.eval()
+
+
+def test_hearts_lie_in_a_file_of_their_own_and_leave_the_hash_of_the_rest(tmp_path):
+    plain, hearts = tiny("flow"), with_hearts("flow")
+    hearts.load_state_dict(hearts.state_dict() | plain.state_dict())
+    folders = [checkpoint.save(one, tmp_path / name) for one, name in ((plain, "plain"), (hearts, "hearts"))]
+    hashes = [storage.weights_hash(folder) for folder in folders]
+    assert hashes[1].split("+")[0] == hashes[0] and len(hashes[1].split("+")) == 2
+    assert not (folders[0] / storage.HEARTS).exists()
+    loaded = checkpoint.load(folders[1])
+    assert loaded.name == f"hearts@{hashes[1]}"
+    assert all(torch.equal(value, hearts.state_dict()[key]) for key, value in loaded.state_dict().items())
+
+
+def test_generators_share_all_parts_of_a_heart_first_model_but_their_own(tmp_path):
+    flow, vae = with_hearts("flow"), with_hearts("vae")
+    common = {key: value for key, value in flow.state_dict().items() if key.startswith("heart_first.")}
+    own = vae.state_dict()
+    same = {key: value for key, value in common.items() if key in own and value.shape == own[key].shape}
+    vae.load_state_dict(own | same)
+    folders = [checkpoint.save(one, tmp_path / name) for one, name in ((vae, "vae"), (flow, "flow"))]
+    before, size = checkpoint.load(folders[0]), (folders[0] / storage.HEARTS).stat().st_size
+    after = checkpoint.load(storage.share(*folders))
+    assert (folders[0] / storage.HEARTS).stat().st_size < 0.7 * size and after.name == before.name
+    assert all(torch.equal(value, before.state_dict()[key]) for key, value in after.state_dict().items())
+    (folders[1] / storage.HEARTS).unlink()
+    with pytest.raises(InputError, match="do not have the hash"):
+        checkpoint.load(folders[0])
+
+
 def test_a_partial_checkpoint_is_refused_if_the_other_one_changed(pair, tmp_path):
     folder, other_folder = storage.share(*pair), pair[1]
     moved = tmp_path / "elsewhere" / "other"
