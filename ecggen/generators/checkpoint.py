@@ -128,21 +128,32 @@ def copy_weights(name: str | Path, generator: Any) -> list[str]:
 def golden_answer(generator: Any, golden: dict[str, Any]) -> list[list[float]]:
     """Draw of ``generator`` for the condition of a golden file, at its samples: twelve lists in mV.
 
-    The condition is simulated, so that the file is small and contains no patient data.
+    The condition is a text, or leads that are simulated, so that the file is small and contains no patient data.
     """
-    leads = simulate(1, seconds=golden["seconds"], fs=golden["fs"], seed=golden["heart"]).pick(*golden["given"])
-    ecg = generator.sample(Condition(leads), seed=golden["seed"])
+    seconds, fs = golden["seconds"], golden["fs"]
+    if "text" in golden:
+        condition = Condition(text=golden["text"], seconds=seconds, fs=fs)
+    else:
+        condition = Condition(simulate(1, seconds=seconds, fs=fs, seed=golden["heart"]).pick(*golden["given"]))
+    ecg = generator.sample(condition, seed=golden["seed"])
     return ecg.signal[0, :, :: golden["every"]].tolist()
 
 
-def write_golden(folder: Path | str) -> Path:
-    """Write ``golden.json`` with the current draw of the checkpoint in ``folder``."""
+def write_golden(folder: Path | str) -> list[Path]:
+    """Write ``golden.json`` with the current draw of the checkpoint in ``folder`` for a lead, and, with a heart-first
+    model, ``golden_hearts.json`` with that for a text."""
     folder = Path(folder)
-    golden = {"heart": 5, "fs": 250, "seconds": 10, "given": ["I"], "seed": 1, "every": 125, "tolerance_mv": 0.002}
-    answer = golden_answer(load(folder), golden)
-    golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
-    storage.write_json(folder / "golden.json", golden)
-    return folder / "golden.json"
+    generator = load(folder)
+    common = {"fs": 250, "seconds": 10, "seed": 1, "every": 125}
+    files = {"golden.json": {"heart": 5, **common, "given": ["I"], "tolerance_mv": 0.002}}
+    if generator.heart_first is not None:
+        text = "atrial fibrillation with premature ventricular complexes, 74-year-old woman"
+        files["golden_hearts.json"] = {"text": text, **common, "tolerance_mv": 0.02}
+    for name, golden in files.items():
+        answer = golden_answer(generator, golden)
+        golden["answer_mv"] = [[round(value, 5) for value in lead] for lead in answer]
+        storage.write_json(folder / name, golden)
+    return [folder / name for name in files]
 
 
 def licence(folder: Path) -> str:

@@ -135,7 +135,9 @@ def test_every_config_can_be_built(path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "checkpoints").glob("*/golden.json")), ids=lambda path: path.parent.name
+    "path",
+    sorted(file for name in ("golden.json", "golden_hearts.json") for file in (ROOT / "checkpoints").glob(f"*/{name}")),
+    ids=lambda path: f"{path.parent.name}/{path.name}",
 )
 def test_shipped_checkpoints_replay_their_golden_file(path):
     golden = json.loads(path.read_text())
