@@ -15,6 +15,8 @@ from ecggen.core.simulate import simulate
 from ecggen.data import challenges, ludb
 from ecggen.data.pack import fold_of
 from ecggen.data.sources import archive
+from ecggen.report.inputs.discovery import list_entries
+from ecggen.report.inputs.open import FileDefaults
 
 GAINS = (1716, 1206, 1229, 1368, 1368, 698, 1372, 1572, 2259, 2317, 2074, 1457)
 """Wrong gains in the header of LUDB's record 1, in steps per mV."""
@@ -51,6 +53,13 @@ def test_ludb_is_read_in_microvolts_despite_its_gains(tmp_path):
     assert torch.equal(ludb.read(folder).ecg[:1].signal, found.signal)
     wrong = read(second.path, check=False, allow_contradiction=True)
     assert float((wrong.signal - true.signal).abs().max()) > 0.1
+
+
+def test_a_report_reads_ludb_with_right_gains(tmp_path):
+    found = list_entries(ludb_folder(tmp_path), FileDefaults())
+    assert [entry.name for entry in found] == ["2", "10"] and found[0].patient
+    (record,) = found[0].load()
+    assert torch.equal(record.ecg.signal, ludb.read(tmp_path).ecg[0].signal)
 
 
 def test_the_pack_of_ludb_has_right_gains(tmp_path):

@@ -178,8 +178,14 @@ def of_standard(leads: tuple[str, ...], axes: tuple[int, int]) -> tuple[str, ...
 
 
 def _plain(folder: Path, defaults: FileDefaults) -> list[Entry]:
-    """Every recording in a folder."""
-    return [Entry(one.name, partial(_records, one.path, one.name, defaults, {})) for one in data.recordings(folder)]
+    """Every recording in a folder; those of a known archive are read as it needs (``Recording.read``)."""
+    return [_entry(one, defaults) for one in data.recordings(folder)]
+
+
+def _entry(one: data.Recording, defaults: FileDefaults) -> Entry:
+    if type(one).read is data.Recording.read:
+        return Entry(one.name, partial(_records, one.path, one.name, defaults, {}))
+    return Entry(one.name, lambda: [Record(one.name, one.read(), one.patient)], one.patient)
 
 
 def _database(folder: Path, defaults: FileDefaults, folds: Sequence[int]) -> list[Entry]:
