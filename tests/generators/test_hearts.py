@@ -1,17 +1,20 @@
 """Heart-first generation: laws of the drawn records, and of the maps between records and codes."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from ecggen import Condition
-from ecggen.core.beats import ABNORMAL, NORMAL
+from ecggen.core.beats import ABNORMAL, NORMAL, decompose, rendered
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.code import HeartCode
-from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, HeartSizes, _fade, _starts
+from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, Hearts, HeartSizes, _fade, _starts
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.residual import (
     BANDS,
@@ -23,6 +26,7 @@ from ecggen.generators.hearts.residual import (
     excess,
     folded,
     nearest_beat,
+    unexplained,
     unfolded,
 )
 from ecggen.generators.hearts.rhythm import ECTOPIC, NUMBERS, SHARE, Rhythm, RhythmModel, rhythm_numbers
@@ -300,3 +304,28 @@ def test_an_untrained_flow_draws_standard_normal_codes():
     with torch.no_grad():
         codes = model._code(given, None, HEART, 1.0, 20)
     assert (codes.std(0) - 1).abs().max() < 0.15 and codes.mean(0).abs().max() < 0.2
+
+
+def test_a_drawn_residual_has_no_part_along_the_beats(generator):
+    """Gains and shifts are drawn by themselves; what the residual would add to them is taken out."""
+    ecg = simulate(1, seconds=10, fs=100, heart_rate=70, seed=0).pick(*INDEPENDENT_LEADS).signal[0].double().numpy()
+    beats, _ = decompose(ecg, 100.0, np.arange(0.5, 10, 60 / 70))
+    along = rendered(beats, 1000, 100.0)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(along.shape)
+    left = unexplained(0.2 * along + noise, beats, 100.0)
+    assert np.abs(left).max() < 0.2 * np.abs(along).max() / 3 and 0.7 < left.std() / noise.std() < 1.3
+    jittered = replace(beats, times=beats.times + 0.004)
+    moved = rendered(jittered, 1000, 100.0) - along
+    assert np.square(unexplained(moved, beats, 100.0)).sum() < 0.2 * np.square(moved).sum()
+
+
+def test_the_level_bias_is_subtracted_from_the_levels_asked_for(generator):
+    model = copy.deepcopy(generator.heart_first)
+    given = Given(torch.zeros(4, model.features.size), torch.zeros(4, NUMBERS), 0, range(4))
+    rhythms = [Rhythm(np.arange(-0.5, 11, 0.8), np.zeros(15, int))] * 4
+    hearts = Hearts(qrs(torch.ones(4, 8)), torch.zeros(4, 8, 96))
+    code = torch.zeros(4, LEVELS)
+    _, before = model.draw_residual(given, rhythms, hearts, code, 1000)
+    model.level_bias[: LEADS * BANDS] = float(np.log(2))
+    _, after = model.draw_residual(given, rhythms, hearts, code, 1000)
+    assert float(after.std() / before.std()) == pytest.approx(0.5, abs=0.05)

@@ -31,7 +31,7 @@ SIZES = HeartSizes(
     dilations=(1,),
 )
 SHORT = Schedule(steps=3, batch=8)
-PLAN = stages.Plan(SHORT, SHORT, SHORT, SHORT, SHORT, whitening_records=20)
+PLAN = stages.Plan(SHORT, SHORT, SHORT, SHORT, SHORT, whitening_records=20, calibration_records=8)
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ from ecggen.generators.hearts.residual import (
     envelope,
     folded,
     nearest_beat,
+    unexplained,
     unfolded,
 )
 from ecggen.generators.hearts.rhythm import ECTOPIC as HAS_ECTOPIC
@@ -124,6 +125,8 @@ class HeartFirst(nn.Module):
         kind: Makes the model of median beats from the sizes of code, condition and layers, and the number of blocks.
     """
 
+    level_bias: Tensor
+
     def __init__(self, sizes: HeartSizes, kind: Callable[[int, int, int, int], HeartModel] = RectifiedHearts):
         super().__init__()
         self.samples, self.fs = sizes.samples, sizes.fs
@@ -134,6 +137,7 @@ class HeartFirst(nn.Module):
         known = size + NUMBERS
         self.heart = kind(self.code.size, known + CHANGES + 1 + self.code.size, sizes.width, sizes.blocks)
         self.level_map = QuantileMap(LEVELS)
+        self.register_buffer("level_bias", torch.zeros(LEVELS))
         self.levels = AdaptiveMLP(LEVELS, known + LEADS, sizes.levels_width, dropout=0.1)
         self.whitening = Whitening(sizes.samples, sizes.fs)
         self.residual = AdaptiveConvolutions(
@@ -211,33 +215,44 @@ class HeartFirst(nn.Module):
         """Draw gains and residual of some hearts with their rhythms, and render (batch, 8, samples) in mV."""
         known = torch.cat([given.features, given.numbers, self.amplitudes(hearts.normal)], 1)
         code = integrate(lambda x, time: self.levels(x, time, known), given.normal(LEVEL, LEVELS), num_steps)
-        levels, known = Levels.of(self.level_map.decode(code)), torch.cat([known, code], 1)
+        beats, residual = self.draw_residual(given, rhythms, hearts, code, max(samples, self.samples), num_steps)
+        wave = torch.from_numpy(np.stack([rendered(one, residual.shape[-1], self.fs) for one in beats])).float()
+        return (wave if clean else wave + residual)[..., :samples]
+
+    def draw_residual(
+        self,
+        given: Given,
+        rhythms: Sequence[Rhythm],
+        hearts: Hearts,
+        code: Tensor,
+        samples: int,
+        num_steps: int = 8,
+    ) -> tuple[list[Beats], Tensor]:
+        """The beats with their gains, and residuals (batch, 8, samples) in mV, of some levels (batch, ``LEVELS``)."""
+        known = torch.cat([given.features, given.numbers, self.amplitudes(hearts.normal), code], 1)
+        levels = Levels.of(self.level_map.decode(code) - self.level_bias)
         both = zip(hearts.normal.cpu().double().numpy(), hearts.ectopic.cpu().double().numpy(), rhythms, strict=True)
         beats = [
             Beats(normal, ectopic, rhythm.times, rhythm.types, np.zeros((len(rhythm.times), LEADS)))
             for normal, ectopic, rhythm in both
         ]
-        whole = max(samples, self.samples)
-        plain = np.stack([rendered(one, whole, self.fs) for one in beats])
-        total, weights = torch.zeros(len(beats), LEADS, whole), torch.zeros(whole)
-        gains = [np.zeros((len(one.times), LEADS)) for one in beats]
-        for window, first in enumerate(_starts(whole, self.samples)):
+        plain = np.stack([rendered(one, samples, self.fs) for one in beats])
+        total, weights = torch.zeros(len(beats), LEADS, samples), torch.zeros(samples)
+        for window, first in enumerate(_starts(samples, self.samples)):
             part = slice(first, first + self.samples)
             moved = [replace(one, times=one.times - first / self.fs) for one in rhythms]
             noise = given.normal(SEQUENCE + window, CHANNELS, self.samples // FOLDED)
             steps = max(1, num_steps // 2)
-            residual, gain = self._residual(plain[..., part], moved, levels, known, noise, steps)
-            fade = _fade(self.samples, first == 0, first + self.samples == whole)
+            residual, gains = self._residual(plain[..., part], moved, levels, known, noise, steps)
+            fade = _fade(self.samples, first == 0, first + self.samples == samples)
             total[..., part] += fade.sqrt() * residual  # powers add, because windows are independent
             weights[part] += fade
-            for own, found, rhythm in zip(gains, gain, moved, strict=True):
+            for own, found, rhythm in zip(beats, gains, moved, strict=True):
                 inside = (rhythm.times >= 0) & (rhythm.times < self.samples / self.fs)
-                own[inside] = found[inside]
-        wave = np.stack(
-            [rendered(replace(one, gains=gain), whole, self.fs) for one, gain in zip(beats, gains, strict=True)]
-        )
-        found = torch.from_numpy(wave).float()
-        return (found if clean else found + total / weights.sqrt())[..., :samples]
+                own.gains[inside] = found[inside]
+        whole = (total / weights.sqrt()).double().numpy()
+        left = [unexplained(one, own, self.fs) for one, own in zip(whole, beats, strict=True)]
+        return beats, torch.from_numpy(np.stack(left)).float()
 
     def _residual(
         self, plain: np.ndarray, rhythms: Sequence[Rhythm], levels: Levels, known: Tensor, noise: Tensor, num_steps: int

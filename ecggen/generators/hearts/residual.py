@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 
+from ecggen.core.beats import BEFORE, RIDGE, Beats, own_parts
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.generators.hearts.rhythm import Rhythm
 
@@ -31,6 +33,8 @@ LARGEST_EXCESS = 2.0
 QUIETEST = 1e-4
 """Smallest level in mV."""
 SMALLEST_GAIN = 0.003
+FEWEST_SAMPLES = 8
+"""Fewest samples of a beat's part that are regarded in a residual."""
 FOLDED = 5
 """Samples of a step of the sequence."""
 SOFT = 1.5
@@ -212,3 +216,40 @@ def beat_channels(rhythm: Rhythm, samples: int, fs: float) -> np.ndarray:
     kind = rhythm.types[nearest_beat(rhythm.times, samples, fs)]
     near = np.exp(-((np.minimum(since, to) / 0.05) ** 2))
     return np.stack([np.minimum(since, 1.5), np.minimum(to, 1.5), kind, near])
+
+
+def unexplained(residual: np.ndarray, beats: Beats, fs: float) -> np.ndarray:
+    """A residual without what gains and shifts of the beats would explain, as ``decompose`` leaves it.
+
+    Args:
+        residual: (lead, time) in mV.
+        beats: The beats of the record; their gains are not regarded.
+        fs: Sampling rate in Hz.
+
+    Returns:
+        (lead, time): each beat's part has no projection on its median beat in any lead, and none on the slope of the
+        median beat over all leads.
+
+    Example:
+        >>> from ecggen.core.beats import rendered
+        >>> one = np.sin(np.linspace(0, 6, 96))[None]
+        >>> beats = Beats(one, 0 * one, np.array([0.5, 1.5]), np.zeros(2, int), np.zeros((2, 1)))
+        >>> again = unexplained(0.1 * rendered(beats, 200, 100.0), beats, 100.0)
+        >>> bool(np.abs(again).max() < 0.03)
+        True
+    """
+    left, samples = residual.copy(), residual.shape[1]
+    grid = np.arange(beats.median.shape[1]) / fs - BEFORE
+    curves = [CubicSpline(grid, one, axis=-1) for one in (beats.median, beats.ectopic)]
+    for at, kind, before, after in zip(beats.times, beats.types, *own_parts(beats.times), strict=True):
+        first = max(0, int(np.ceil((at - min(before, BEFORE)) * fs)))
+        last = min(samples, int(np.floor((at + min(after, grid[-1])) * fs)) + 1)
+        if last - first < FEWEST_SAMPLES:
+            continue
+        t, part = np.arange(first, last) / fs - at, left[:, first:last]
+        shape, slope = curves[kind](t), curves[kind](t, 1)
+        ideal = shape - shape.mean(1, keepdims=True)
+        gain = (part * ideal).sum(1) / ((ideal**2).sum(1) + len(t) * RIDGE**2)
+        part -= gain[:, None] * ideal
+        part -= (part * slope).sum() / max((slope**2).sum(), 1e-12) * slope
+    return left

@@ -1,4 +1,4 @@
-"""Stages of the training of a heart-first model: code and model of median beats, rhythm, levels and residual.
+"""Stages of the training of a heart-first model: code and model of median beats, rhythm, levels, residual, calibration.
 
 Each stage writes its weights to the folder of the run when it is finished; an interrupted run continues in the stage
 in which it stopped.
@@ -20,7 +20,7 @@ from ecggen.core.errors import InputError
 from ecggen.data import Pack
 from ecggen.data.pack import MICROVOLT
 from ecggen.generators import checkpoint
-from ecggen.generators.hearts.model import HeartFirst
+from ecggen.generators.hearts.model import Given, HeartFirst, Hearts
 from ecggen.generators.hearts.rectified_flow import velocity_error
 from ecggen.generators.hearts.residual import (
     LEADS,
@@ -33,7 +33,7 @@ from ecggen.generators.hearts.residual import (
     folded,
     nearest_beat,
 )
-from ecggen.generators.hearts.rhythm import RR_RANGE, rhythm_numbers
+from ecggen.generators.hearts.rhythm import NUMBERS, RR_RANGE, rhythm_numbers
 from ecggen.training.hearts.changes import changed
 from ecggen.training.hearts.decomposition import Decomposition, decomposed
 from ecggen.training.hearts.examples import Examples, examples
@@ -60,6 +60,7 @@ class Plan:
         levels: Schedule of the model of levels.
         residual: Schedule of the residual's network.
         whitening_records: Records from which the correlations of the leads are estimated.
+        calibration_records: Records for which residuals are drawn and compared with the levels asked for.
         shared: Checkpoint with a heart-first model of which all parts but the model of median beats are used; "" to
             train them.
         seed: Random seed.
@@ -72,6 +73,7 @@ class Plan:
     levels: Schedule = field(default_factory=lambda: Schedule(2500, 256))
     residual: Schedule = field(default_factory=lambda: Schedule(2500, 48, 2e-3))
     whitening_records: int = 4000
+    calibration_records: int = 512
     shared: str = ""
     seed: int = 0
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -174,9 +176,19 @@ def prepared(model: HeartFirst, pack: Pack, plan: Plan, cache: Path | None, repo
 
 
 def _part(model: HeartFirst, stage: str) -> nn.Module:
-    """The part of the model that a stage trains."""
+    """The part of the model that a stage trains; that of the calibration is a buffer."""
+    if stage == "calibration":
+        return _Bias(model)
     names = {"levels": ("level_map", "levels"), "heart": ("heart",)}.get(stage, (stage,))
     return nn.ModuleDict({name: getattr(model, name) for name in names})
+
+
+class _Bias(nn.Module):
+    """The buffer of a model that the calibration sets."""
+
+    def __init__(self, model: HeartFirst):
+        super().__init__()
+        self.register_buffer("level_bias", model.level_bias)
 
 
 def fit_code(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
@@ -299,7 +311,7 @@ def _gains(gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """Quantiles of the levels, and their model."""
-    levels = torch.from_numpy(_levels(model.whitening, material))
+    levels = torch.from_numpy(_levels(model.whitening, material, np.arange(len(material.found))))
     model.level_map.fit(levels[material.rows])
     code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
 
@@ -311,20 +323,20 @@ def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, p
     fit(model.levels, loss, material.rows, weights, plan.levels, plan.seed, state, progress)
 
 
-def _levels(whitening: Whitening, material: Material) -> np.ndarray:
-    """Levels of all records, (record, ``LEVELS``)."""
+def _levels(whitening: Whitening, material: Material, rows: np.ndarray) -> np.ndarray:
+    """Levels of some records, (record, ``LEVELS``)."""
     found, fs = [], material.pack.preprocessor.fs
-    for start in range(0, len(material.found), PART):
-        rows = np.arange(start, min(start + PART, len(material.found)))
-        bands = whitening.levels(_flat(material, rows)).flatten(1).numpy()
-        sizes = np.stack([np.log(_gains(material.found.beats(row).gains)[1]) for row in rows.tolist()])
-        found.append(np.concatenate([bands, _excess(material, rows, fs), sizes], 1))
+    for start in range(0, len(rows), PART):
+        part = rows[start : start + PART]
+        bands = whitening.levels(_flat(material, part)).flatten(1).numpy()
+        sizes = np.stack([np.log(_gains(material.found.beats(row).gains)[1]) for row in part.tolist()])
+        found.append(np.concatenate([bands, _excess(material, part, fs), sizes], 1))
     return np.concatenate(found).astype(np.float32)
 
 
 def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """The network of the residual and the gains."""
-    levels = torch.from_numpy(_levels(model.whitening, material))
+    levels = torch.from_numpy(_levels(model.whitening, material, np.arange(len(material.found))))
     code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -354,6 +366,36 @@ def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: L
     return target, torch.cat([beats, torch.from_numpy(np.stack(along)).float()], 1)
 
 
+def fit_calibration(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
+    """What drawn residuals have beyond the levels asked for, as the mean over training records; draws subtract it."""
+    model.eval()
+    model.level_bias.zero_()
+    rng, biases = np.random.default_rng(plan.seed), []
+    rows = np.sort(rng.permutation(material.rows)[: plan.calibration_records])
+    levels = torch.from_numpy(_levels(model.whitening, material, rows))
+    for start in range(0, len(rows), PART):
+        part = slice(start, start + PART)
+        biases.append(_realised(model, material, rows[part], levels[part]) - levels[part])
+        progress(min(1.0, (start + PART) / len(rows)))
+    model.level_bias.copy_(torch.cat(biases).mean(0))
+
+
+@torch.no_grad()
+def _realised(model: HeartFirst, material: Material, rows: np.ndarray, levels: Tensor) -> Tensor:
+    """Levels of the residuals that are drawn for the own beats and the own levels of some records."""
+    found, fs, samples = material.found, material.pack.preprocessor.fs, material.pack.preprocessor.samples
+    known = material.known(rows, None)
+    given = Given(known[:, :-NUMBERS], known[:, -NUMBERS:], 0, rows.tolist())
+    hearts = Hearts(*(torch.from_numpy(np.array(each[rows])) for each in (found.median, found.ectopic)))
+    rhythms = [found.rhythm(row) for row in rows.tolist()]
+    beats, residual = model.draw_residual(given, rhythms, hearts, model.level_map.encode(levels), samples)
+    times = [one.times for one in rhythms]
+    near = torch.from_numpy(np.stack([excess(one, at, fs) for one, at in zip(residual.numpy(), times, strict=True)]))
+    bands = model.whitening.levels(residual / envelope(near.float(), times, samples, fs)).flatten(1)
+    sizes = torch.from_numpy(np.stack([np.log(_gains(one.gains)[1]) for one in beats]))
+    return torch.cat([bands, near, sizes], 1).float()
+
+
 STAGES = {
     "code": fit_code,
     "heart": fit_heart,
@@ -361,4 +403,5 @@ STAGES = {
     "whitening": fit_whitening,
     "levels": fit_levels,
     "residual": fit_residual,
+    "calibration": fit_calibration,
 }
