@@ -325,7 +325,8 @@ def test_the_level_bias_is_subtracted_from_the_levels_asked_for(generator):
     rhythms = [Rhythm(np.arange(-0.5, 11, 0.8), np.zeros(15, int))] * 4
     hearts = Hearts(qrs(torch.ones(4, 8)), torch.zeros(4, 8, 96))
     code = torch.zeros(4, LEVELS)
-    _, before = model.draw_residual(given, rhythms, hearts, code, 1000)
-    model.level_bias[: LEADS * BANDS] = float(np.log(2))
-    _, after = model.draw_residual(given, rhythms, hearts, code, 1000)
+    with torch.no_grad():
+        _, before = model.draw_residual(given, rhythms, hearts, code, 1000)
+        model.level_bias[: LEADS * BANDS] = float(np.log(2))
+        _, after = model.draw_residual(given, rhythms, hearts, code, 1000)
     assert float(after.std() / before.std()) == pytest.approx(0.5, abs=0.05)
