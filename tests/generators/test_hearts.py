@@ -14,6 +14,7 @@ from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.code import HeartCode
+from ecggen.generators.hearts.features import ConditionFeatures
 from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, Hearts, HeartSizes, _fade, _starts
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.residual import (
@@ -330,3 +331,10 @@ def test_the_level_bias_is_subtracted_from_the_levels_asked_for(generator):
         model.level_bias[: LEADS * BANDS] = float(np.log(2))
         _, after = model.draw_residual(given, rhythms, hearts, code, 1000)
     assert float(after.std() / before.std()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_text_that_only_denies_counts_as_no_text():
+    features = ConditionFeatures()
+    bare, both, said = features.of_texts(["no atrial fibrillation", "normal ECG, no atrial fibrillation", "AF"])
+    assert not bare.any() and both.any() and said.any()
+    assert features.of_texts(["not a normal ECG"]).any()  # says that something is abnormal

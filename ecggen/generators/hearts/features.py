@@ -2,6 +2,7 @@
 
 A text is described by the statements that it affirms and negates, with their probabilities from the pretrained text
 encoder, and by the encoder's summary. Its weights are not trained further, so that a negation keeps its meaning.
+A text that only denies findings counts as no text: training texts never do so, and the models would draw what is named.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from ecggen.conditioning import statements, text_encoder
 from ecggen.conditioning.condition import METADATA, Condition
 
+CERTAIN = 0.5
+"""Probability from which on a statement counts as affirmed or negated."""
 USED = ("age", "sex")
 """Metadata among the features; the heart rate determines the rhythm."""
 
@@ -37,7 +40,11 @@ class ConditionFeatures(nn.Module):
     def of_texts(self, texts: Sequence[str]) -> Tensor:
         """(text, text_size): summary, probabilities of affirmed and of negated statements, and a constant."""
         summary, said, denied = _reader(self.text).read(texts)
-        return torch.cat([summary, said, denied, torch.ones_like(said[:, :1])], 1).clone()
+        found = torch.cat([summary, said, denied, torch.ones_like(said[:, :1])], 1).clone()
+        normal = statements.codes().index("NORM")
+        denied = torch.cat([denied[:, :normal], denied[:, normal + 1 :]], 1)
+        only_denied = (denied.amax(1) >= CERTAIN) & (said.amax(1) < CERTAIN)
+        return torch.where(only_denied[:, None], torch.zeros(()), found)
 
     def forward(self, condition: Condition) -> Tensor:
         text = torch.zeros(len(condition), self.text_size, device=condition.metadata.device)
