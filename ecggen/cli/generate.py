@@ -48,7 +48,7 @@ def generate(
     ] = None,
     seconds: Annotated[float, Option(help="Duration of a record in seconds.")] = 10.0,
     fs: Annotated[float, Option("--fs", help="Sampling rate in Hz.")] = 500.0,
-    model: Model = "diffusion",
+    model: Model = "flow",
     num_steps: NumSteps = None,
     guidance_scale: GuidanceScale = None,
     seed: Seed = 0,

@@ -12,7 +12,7 @@ from evaluation.scripts import criteria
 RESULTS = ROOT / "evaluation" / "results"
 FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
 PROTOCOLS = [name for name, results in FILES.items() if "protocol" in results]
-MODEL = re.compile(r"[a-z_]+@[0-9a-f]{12}")
+MODEL = re.compile(r"[a-z_]+@[0-9a-f]{12}(\+[0-9a-f]{12})?")
 COMMIT = re.compile(r"[0-9a-f]{12}\+?")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 BASELINES = {
