@@ -31,8 +31,8 @@ DOCS, CARDS, RESULTS = ROOT / "docs", ROOT / "checkpoints", ROOT / "evaluation" 
 FIGURES = ("conditions.png", "report.png", "augmentation.png", "augmented.png")
 """Figures of ``evaluation/results`` that the documentation shows."""
 MODELS = {
-    "flow": "Lead reconstruction, PPG to ECG, augmentation; the default of `reconstruct`, `translate` and `augment`",
-    "diffusion": "Text to ECG and unconditional generation; the default of `generate`",
+    "flow": "Lead reconstruction, PPG to ECG, augmentation; text to ECG; the default of all commands",
+    "diffusion": "Text to ECG and unconditional generation; second to `flow` in all",
     "vae": "Long recordings: one network pass instead of several sampler steps",
     "gan": "The fastest draws, also in one network pass",
     "classifier": "SCP statements, sex and age of an ECG; the features of FID, KID and PRDC",
@@ -41,7 +41,7 @@ MODELS = {
     "delineator": "Onset, peak and offset of P, QRS and T",
 }
 """The shipped checkpoints in the order of the page, and what each is best used for."""
-SHARED = {"diffusion": " + flow", "gan": " + flow"}
+SHARED = dict.fromkeys(("diffusion", "gan", "vae"), " + flow")
 """Checkpoints that need the weights of another folder."""
 _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FENCE = re.compile(r"^(```|~~~)")
@@ -62,7 +62,7 @@ the wheel. They are derived from PTB-XL and carry its licence, CC BY 4.0.
 {_overview()}
 
 *Scores: [benchmarks](../benchmarks/index.md), PTB-XL fold 9 unless stated otherwise. Time of one ECG (12 leads, 10 s,
-500 Hz) in batches of 64: given lead I / given text and metadata; {_speed_stamp()}. `gan` and `diffusion` share weights
+500 Hz) in batches of 64: given lead I / given text and metadata; {_speed_stamp()}. `gan`, `vae` and `diffusion` share weights
 with `flow`, `ecg_text` shares the architecture of `classifier` and `text_encoder`.*
 
 The sections below are the model cards, `checkpoints/NAME/README.md`.
@@ -135,7 +135,8 @@ def _overview() -> str:
     speed, rows = read(RESULTS, "sampling")["models"], []
     scores = _scores()
     for name, use in MODELS.items():
-        size = f"{(CARDS / name / 'model.safetensors').stat().st_size / 1e6:.1f} MB" + SHARED.get(name, "")
+        stored = sum(file.stat().st_size for file in (CARDS / name).glob("*.safetensors"))
+        size = f"{stored / 1e6:.1f} MB" + SHARED.get(name, "")
         timed = speed.get(name)
         time = "–"
         if timed:
