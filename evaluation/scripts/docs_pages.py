@@ -62,8 +62,8 @@ the wheel. They are derived from PTB-XL and carry its licence, CC BY 4.0.
 {_overview()}
 
 *Scores: [benchmarks](../benchmarks/index.md), PTB-XL fold 9 unless stated otherwise. Time of one ECG (12 leads, 10 s,
-500 Hz) in batches of 64: given lead I / given text and metadata; {_speed_stamp()}. `gan`, `vae` and `diffusion` share weights
-with `flow`, `ecg_text` shares the architecture of `classifier` and `text_encoder`.*
+500 Hz) in batches of 64: given lead I / given text and metadata; {_speed_stamp()}. `gan`, `vae` and `diffusion` share
+weights with `flow`, `ecg_text` shares the architecture of `classifier` and `text_encoder`.*
 
 The sections below are the model cards, `checkpoints/NAME/README.md`.
 """
