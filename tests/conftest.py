@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from ecggen import cli
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -14,6 +15,9 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import registry
 
 collect_ignore = ["samples", "tools"]  # programs and makers of samples, not tests
+
+settings.register_profile("fixed", derandomize=True)  # the same examples in every run
+settings.load_profile("fixed")
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
