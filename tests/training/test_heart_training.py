@@ -1,5 +1,7 @@
 """Training of the heart-first model: decomposition of a pack, wordings, stages, and continuing an interrupted run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,15 +10,18 @@ from torch import nn
 from ecggen import data, write
 from ecggen.conditioning import statements
 from ecggen.conditioning.preprocessing import Preprocessor
-from ecggen.core.beats import rendered
+from ecggen.core.beats import Beats, rendered
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.data.pack import MICROVOLT
 from ecggen.generators.hearts.model import HeartFirst, HeartSizes
-from ecggen.training.hearts import fitting, stages
+from ecggen.generators.hearts.residual import LEADS
+from ecggen.training.hearts import calibration, fitting, stages
+from ecggen.training.hearts.calibration import amplitude_variation
 from ecggen.training.hearts.decomposition import decomposed
 from ecggen.training.hearts.examples import VERSIONS, sampling_weights, versions
 from ecggen.training.hearts.fitting import Schedule, fit
+from ecggen.training.hearts.material import Material, prepared
 
 SIZES = HeartSizes(
     400,
@@ -197,3 +202,41 @@ def test_the_command_trains_and_saves_a_heart_first_model(run, tmp_path):
     assert "best checkpoint" in out and "loss plot" not in out
     code, _, err = run("generate", "--text", "AF", "--model", tmp_path / "run" / "checkpoint", "--out", tmp_path / "af")
     assert code == 0, err
+
+
+def test_amplitude_variation_is_that_of_the_gains():
+    shape = np.zeros((1, 96))
+    shape[0, 26:42] = np.hanning(16)
+    times, gains = np.arange(0.5, 9.5), 0.1 * np.array([[1.0], [-1], [1], [-1], [1], [-1], [1], [-1], [1]])
+    beats = Beats(shape, 0 * shape, times, np.zeros(9, int), gains)
+    found = amplitude_variation(rendered(beats, 1000, 100.0)[None], [beats], 100.0)
+    assert found[0, 0] == pytest.approx(gains.std(ddof=1), rel=0.1)
+    few = Beats(shape, 0 * shape, times[:2], np.zeros(2, int), gains[:2])
+    assert np.isnan(amplitude_variation(rendered(few, 1000, 100.0)[None], [few], 100.0)).all()
+
+
+def test_the_calibration_finds_how_much_too_large_gains_are_drawn(pack, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model, before = HeartFirst(SIZES), []
+    stages.train(model, pack, PLAN, tmp_path / "run", tmp_path / "cache", lambda name, share: None)
+    material = prepared(model, pack, range(10), 0, tmp_path / "cache", lambda name, share: None)
+
+    def signal(rows, factor):
+        """Records whose gains have a standard deviation of 0.05, multiplied by ``factor``."""
+        beats = material.beats(rows)
+        gains = [
+            0.05 * np.random.default_rng(row).standard_normal(one.gains.shape)
+            for row, one in zip(rows, beats, strict=True)
+        ]
+        scaled = [replace(one, gains=factor * own) for one, own in zip(beats, gains, strict=True)]
+        return torch.from_numpy(np.stack([rendered(one, 400, 100.0) for one in scaled])) + material.residual(rows)
+
+    def three_times_too_large(model, material, rows):
+        before.append(model.level_bias[-LEADS:].clone())
+        return signal(rows, 3 * torch.exp(before[0] - before[-1]).numpy())
+
+    monkeypatch.setattr(Material, "whole", lambda self, rows: signal(rows, 1.0))
+    monkeypatch.setattr(calibration, "_drawn", three_times_too_large)
+    calibration.calibrate(model, material, 16, 0, lambda share: None)
+    found = torch.exp(model.level_bias[-LEADS:] - before[0])
+    assert found.median().item() == pytest.approx(3, rel=0.1)

@@ -37,6 +37,8 @@ FEWEST_SAMPLES = 8
 """Fewest samples of a beat's part that are regarded in a residual."""
 FOLDED = 5
 """Samples of a step of the sequence."""
+SHIFTED = 0.06
+"""Distance to an R peak in s up to which a residual is searched for a time shift of the beat."""
 SOFT = 1.5
 """Number of standard deviations above which the sequence is compressed."""
 LOCAL = FOLDED * LEADS + 4
@@ -227,8 +229,8 @@ def unexplained(residual: np.ndarray, beats: Beats, fs: float) -> np.ndarray:
         fs: Sampling rate in Hz.
 
     Returns:
-        (lead, time): each beat's part has no projection on its median beat in any lead, and none on the slope of the
-        median beat over all leads.
+        (lead, time): each beat's part has no projection on its median beat in any lead, and around the R peak, beside
+        offset and trend of each lead, none on the slope of the median beat over all leads.
 
     Example:
         >>> from ecggen.core.beats import rendered
@@ -251,5 +253,15 @@ def unexplained(residual: np.ndarray, beats: Beats, fs: float) -> np.ndarray:
         ideal = shape - shape.mean(1, keepdims=True)
         gain = (part * ideal).sum(1) / ((ideal**2).sum(1) + len(t) * RIDGE**2)
         part -= gain[:, None] * ideal
-        part -= (part * slope).sum() / max((slope**2).sum(), 1e-12) * slope
+        part -= _shift(part, slope, np.abs(t) <= SHIFTED) * slope
     return left
+
+
+def _shift(part: np.ndarray, slope: np.ndarray, around: np.ndarray) -> float:
+    """Factor of ``slope`` (lead, time) in ``part`` by least squares, beside offset and trend of each lead."""
+    if around.sum() < FEWEST_SAMPLES:
+        return 0.0
+    line = np.vander(np.linspace(-1, 1, around.sum()), 2)
+    onto = line @ np.linalg.pinv(line)
+    near, steep = (one[:, around] - one[:, around] @ onto.T for one in (part, slope))
+    return float((near * steep).sum() / max((steep**2).sum(), 1e-12))

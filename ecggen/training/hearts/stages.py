@@ -6,7 +6,7 @@ in which it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,35 +18,28 @@ from torch import Tensor, nn
 from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.data import Pack
-from ecggen.data.pack import MICROVOLT
 from ecggen.generators import checkpoint
-from ecggen.generators.hearts.model import Given, HeartFirst, Hearts
+from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.rectified_flow import velocity_error
 from ecggen.generators.hearts.residual import (
-    LEADS,
-    SMALLEST_GAIN,
     Levels,
     Whitening,
     beat_channels,
     envelope,
-    excess,
     folded,
     nearest_beat,
 )
-from ecggen.generators.hearts.rhythm import NUMBERS, RR_RANGE, rhythm_numbers
+from ecggen.generators.hearts.rhythm import RR_RANGE
+from ecggen.training.hearts.calibration import calibrate
 from ecggen.training.hearts.changes import changed
-from ecggen.training.hearts.decomposition import Decomposition, decomposed
-from ecggen.training.hearts.examples import Examples, examples
+from ecggen.training.hearts.decomposition import Decomposition
 from ecggen.training.hearts.fitting import Schedule, fit
+from ecggen.training.hearts.levels import flattened, levels_of_records, parts, relative_gains
+from ecggen.training.hearts.material import Material, Report, prepared
 
 MOST_BEATS = 40
 """Most RR intervals of a record from which the rhythm is learnt."""
-LARGEST_GAIN = 4.0
-"""Largest gain of a beat, in units of the record's gain size, that the residual's network sees."""
-USUAL_GAIN = 0.03
-"""Size of the gains of a record in which they are not measured."""
 ECTOPIC_WEIGHT = 1.5
-PART = 128
 
 
 @dataclass(frozen=True)
@@ -79,38 +72,6 @@ class Plan:
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
-@dataclass(frozen=True)
-class Material:
-    """All that the stages are trained on.
-
-    Attributes:
-        pack: The packed data set.
-        found: Its decomposition.
-        examples: Its conditions.
-        rows: Usable training records.
-        numbers: (record, ``NUMBERS``) ``rhythm_numbers``.
-    """
-
-    pack: Pack
-    found: Decomposition
-    examples: Examples
-    rows: np.ndarray
-    numbers: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        """Duration of a record."""
-        return self.pack.preprocessor.seconds
-
-    def known(self, rows: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        """Features of text and metadata, and rhythm numbers, (row, feature)."""
-        numbers = torch.from_numpy(self.numbers[rows].astype(np.float32))
-        return torch.cat([self.examples.features(rows, rng), numbers], 1)
-
-
-Report = Callable[[str, float], None]
-
-
 def read(path: Path | str, overrides: Sequence[str] = ()) -> Plan | None:
     """The table [hearts] of a training config; None if it has none.
 
@@ -139,7 +100,7 @@ def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | No
         report: Called with the name of the stage and the share of it that is done.
     """
     out.mkdir(parents=True, exist_ok=True)
-    material = prepared(model, pack, plan, cache, report)
+    material = prepared(model, pack, plan.train_folds, plan.seed, cache, report)
     if plan.shared:
         _copy_shared(plan.shared, model)
     for name, stage in STAGES.items():
@@ -162,17 +123,6 @@ def _copy_shared(name: str, model: HeartFirst) -> None:
     for stage in STAGES:
         if stage != "heart":
             _part(model, stage).load_state_dict(_part(other, stage).state_dict())
-
-
-def prepared(model: HeartFirst, pack: Pack, plan: Plan, cache: Path | None, report: Report) -> Material:
-    """Decompose the records of a pack, and compute the features of their texts."""
-    found = decomposed(pack, cache, lambda share: report("decomposition", share))
-    known = examples(pack, model.features, plan.seed, lambda share: report("texts", share))
-    rows = pack.rows(plan.train_folds)
-    rows = rows[found.usable[rows]]
-    seconds = pack.preprocessor.seconds
-    numbers = np.stack([rhythm_numbers(found.rhythm(row), seconds) for row in range(len(pack))])
-    return Material(pack, found, known, rows, numbers)
 
 
 def _part(model: HeartFirst, stage: str) -> nn.Module:
@@ -247,8 +197,8 @@ def fit_rhythm(model: HeartFirst, material: Material, plan: Plan, state: Path, p
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
         longest = int(mask[chosen].sum(1).max())
-        parts = (ratios[chosen, :longest], types[chosen, : longest + 1], mask[chosen, :longest])
-        losses = network.loss(material.examples.features(chosen, rng), numbers[chosen], *parts)  # type: ignore[operator]
+        inputs = (ratios[chosen, :longest], types[chosen, : longest + 1], mask[chosen, :longest])
+        losses = network.loss(material.examples.features(chosen, rng), numbers[chosen], *inputs)  # type: ignore[operator]
         return torch.stack(list(losses.values())).sum()
 
     fit(model.rhythm, loss, rows, material.examples.weights[rows], plan.rhythm, plan.seed, state, progress)
@@ -275,43 +225,15 @@ def fit_whitening(model: HeartFirst, material: Material, plan: Plan, state: Path
     """Correlations of the leads in the residual and in the gains."""
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(material.rows)[: plan.whitening_records])
-    parts = [_flat(material, rows[at : at + PART]) for at in range(0, len(rows), PART)]
-    gains = np.concatenate([_gains(material.found.beats(row).gains)[0] for row in rows.tolist()])
-    model.whitening.fit(parts, torch.from_numpy(gains).float())
+    even = [flattened(material.residual(one), material.beats(one), material.fs)[1] for one in parts(rows)]
+    gains = np.concatenate([relative_gains(one.gains)[0] for one in material.beats(rows)])
+    model.whitening.fit(even, torch.from_numpy(gains).float())
     progress(1.0)
-
-
-def _residual(material: Material, rows: np.ndarray) -> Tensor:
-    return torch.from_numpy(material.found.residual[rows].astype(np.float32) / MICROVOLT)
-
-
-def _flat(material: Material, rows: np.ndarray) -> Tensor:
-    """Residuals (row, 8, time) in mV over their envelopes."""
-    residual, fs = _residual(material, rows), material.pack.preprocessor.fs
-    return residual / _envelope(material, rows, torch.from_numpy(_excess(material, rows, fs)).float())
-
-
-def _excess(material: Material, rows: np.ndarray, fs: float) -> np.ndarray:
-    residual = _residual(material, rows).numpy()
-    times = [material.found.rhythm(row).times for row in rows.tolist()]
-    return np.stack([excess(one, beats, fs) for one, beats in zip(residual, times, strict=True)])
-
-
-def _envelope(material: Material, rows: np.ndarray, found: Tensor) -> Tensor:
-    times = [material.found.rhythm(row).times for row in rows.tolist()]
-    return envelope(found, times, material.pack.preprocessor.samples, material.pack.preprocessor.fs)
-
-
-def _gains(gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gains (beat, 8) over their size, clipped, and the size (8,): the root mean square over the measured beats."""
-    measured = gains[np.abs(gains).sum(1) > 0]
-    size = np.sqrt((measured**2).mean(0)) + SMALLEST_GAIN if len(measured) > 1 else np.full(LEADS, USUAL_GAIN)
-    return (gains / size).clip(-LARGEST_GAIN, LARGEST_GAIN), size
 
 
 def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """Quantiles of the levels, and their model."""
-    levels = torch.from_numpy(_levels(model.whitening, material, np.arange(len(material.found))))
+    levels = levels_of_records(model.whitening, material, np.arange(len(material.found)))
     model.level_map.fit(levels[material.rows])
     code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
 
@@ -323,20 +245,9 @@ def fit_levels(model: HeartFirst, material: Material, plan: Plan, state: Path, p
     fit(model.levels, loss, material.rows, weights, plan.levels, plan.seed, state, progress)
 
 
-def _levels(whitening: Whitening, material: Material, rows: np.ndarray) -> np.ndarray:
-    """Levels of some records, (record, ``LEVELS``)."""
-    found, fs = [], material.pack.preprocessor.fs
-    for start in range(0, len(rows), PART):
-        part = rows[start : start + PART]
-        bands = whitening.levels(_flat(material, part)).flatten(1).numpy()
-        sizes = np.stack([np.log(_gains(material.found.beats(row).gains)[1]) for row in part.tolist()])
-        found.append(np.concatenate([bands, _excess(material, part, fs), sizes], 1))
-    return np.concatenate(found).astype(np.float32)
-
-
 def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """The network of the residual and the gains."""
-    levels = torch.from_numpy(_levels(model.whitening, material, np.arange(len(material.found))))
+    levels = levels_of_records(model.whitening, material, np.arange(len(material.found)))
     code, sizes = model.level_map.encode(levels), model.amplitudes(torch.from_numpy(np.array(material.found.median)))
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -351,49 +262,23 @@ def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path,
 
 def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: Levels) -> tuple[Tensor, Tensor]:
     """White residual and gains (row, ``CHANNELS``, step), and the condition along time (row, ``LOCAL``, step)."""
-    fs, samples = material.pack.preprocessor.fs, material.pack.preprocessor.samples
-    residual = _residual(material, rows)
-    whole = torch.from_numpy(material.pack.signal[rows].astype(np.float32) / MICROVOLT)
+    fs, samples = material.fs, material.pack.preprocessor.samples
+    residual, whole = material.residual(rows), material.whole(rows)
     gains, along = [], []
-    for row in rows.tolist():
-        rhythm = material.found.rhythm(row)
-        gains.append(_gains(material.found.beats(row).gains)[0][nearest_beat(rhythm.times, samples, fs)])
-        along.append(beat_channels(rhythm, samples, fs))
-    flat = whitening(residual / _envelope(material, rows, levels.excess), levels.bands)
+    for row, beats in zip(rows.tolist(), material.beats(rows), strict=True):
+        gains.append(relative_gains(beats.gains)[0][nearest_beat(beats.times, samples, fs)])
+        along.append(beat_channels(material.found.rhythm(row), samples, fs))
+    around = envelope(levels.excess, [one.times for one in material.beats(rows)], samples, fs)
+    flat = whitening(residual / around, levels.bands)
     white_gains = whitening.white_gains(torch.from_numpy(np.stack(gains)).float()).transpose(1, 2)
     target = torch.cat([folded(flat), white_gains], 1)
-    beats = folded(whitening(whole - residual, levels.bands))
-    return target, torch.cat([beats, torch.from_numpy(np.stack(along)).float()], 1)
+    explained = folded(whitening(whole - residual, levels.bands))
+    return target, torch.cat([explained, torch.from_numpy(np.stack(along)).float()], 1)
 
 
 def fit_calibration(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
-    """What drawn residuals have beyond the levels asked for, as the mean over training records; draws subtract it."""
-    model.eval()
-    model.level_bias.zero_()
-    rng, biases = np.random.default_rng(plan.seed), []
-    rows = np.sort(rng.permutation(material.rows)[: plan.calibration_records])
-    levels = torch.from_numpy(_levels(model.whitening, material, rows))
-    for start in range(0, len(rows), PART):
-        part = slice(start, start + PART)
-        biases.append(_realised(model, material, rows[part], levels[part]) - levels[part])
-        progress(min(1.0, (start + PART) / len(rows)))
-    model.level_bias.copy_(torch.cat(biases).mean(0))
-
-
-@torch.no_grad()
-def _realised(model: HeartFirst, material: Material, rows: np.ndarray, levels: Tensor) -> Tensor:
-    """Levels of the residuals that are drawn for the own beats and the own levels of some records."""
-    found, fs, samples = material.found, material.pack.preprocessor.fs, material.pack.preprocessor.samples
-    known = material.known(rows, None)
-    given = Given(known[:, :-NUMBERS], known[:, -NUMBERS:], 0, rows.tolist())
-    hearts = Hearts(*(torch.from_numpy(np.array(each[rows])) for each in (found.median, found.ectopic)))
-    rhythms = [found.rhythm(row) for row in rows.tolist()]
-    beats, residual = model.draw_residual(given, rhythms, hearts, model.level_map.encode(levels), samples)
-    times = [one.times for one in rhythms]
-    near = torch.from_numpy(np.stack([excess(one, at, fs) for one, at in zip(residual.numpy(), times, strict=True)]))
-    bands = model.whitening.levels(residual / envelope(near.float(), times, samples, fs)).flatten(1)
-    sizes = torch.from_numpy(np.stack([np.log(_gains(one.gains)[1]) for one in beats]))
-    return torch.cat([bands, near, sizes], 1).float()
+    """What draws have beyond what was asked for."""
+    calibrate(model, material, plan.calibration_records, plan.seed, progress)
 
 
 STAGES = {
