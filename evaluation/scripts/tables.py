@@ -62,7 +62,7 @@ def _translation(results: Path) -> str:
 def _translation_of(results: Path, model: str) -> str:
     """Table of a card: heart rate, R peaks and waveform of lead II translated from a PPG."""
     found = read(results, "ppg")
-    score = _of_weights(found, model)
+    score = _of_weights(found, model, hearts=False)
     if score is None:
         return "Not measured for these weights."
     rate, moved = score["heart_rate_error"], score["delay_removed"]
@@ -268,9 +268,15 @@ def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted(((name, one) for name, one in classes.items() if "auroc" in one), key=lambda item: -item[1]["auroc"])
 
 
-def _of_weights(found: dict[str, Any], model: str) -> dict[str, Any] | None:
-    """Scores of the current weights of a shipped checkpoint; None if not measured."""
-    return found["scores"].get(f"{model}@{storage.weights_hash(storage.find(model))}")
+def _of_weights(found: dict[str, Any], model: str, hearts: bool = True) -> dict[str, Any] | None:
+    """Scores of the current weights of a shipped checkpoint; None if not measured.
+
+    Without ``hearts``, the weights of its heart-first model may be others, as it does not draw from leads or a PPG.
+    """
+    own = f"{model}@{storage.weights_hash(storage.find(model))}"
+    if hearts:
+        return found["scores"].get(own)
+    return next((one for name, one in found["scores"].items() if name.split("+")[0] == own.split("+")[0]), None)
 
 
 def _diagnoses_of(results: Path, model: str) -> str:
