@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs lint types check wheel wheel-test clean
+.PHONY: demo serve test docs lint types check wheel wheel-test clean
 
 # Torch is pinned in constraints.txt; the CPU build is enough (see docs/getting-started.md).
 .venv/ready: pyproject.toml constraints.txt
@@ -14,6 +14,10 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/ecggen reconstruct tests/samples/apple_watch_lead_I.csv \
 		--truth tests/samples/00262_hr.hea --out demo --overwrite
+
+# The page for a browser; stop it with Ctrl+C.
+serve: .venv/ready
+	$(BIN)/ecggen serve
 
 test: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

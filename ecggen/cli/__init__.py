@@ -24,9 +24,10 @@ from ecggen.cli.options import of_command
 from ecggen.cli.plot import plot
 from ecggen.cli.reconstruct import reconstruct
 from ecggen.cli.report import report
-from ecggen.cli.train import train
-from ecggen.cli.train_evaluator import train_evaluator
-from ecggen.cli.train_text import train_text
+from ecggen.cli.serve import serve
+from ecggen.cli.training.train import train
+from ecggen.cli.training.train_evaluator import train_evaluator
+from ecggen.cli.training.train_text import train_text
 from ecggen.cli.translate import translate
 from ecggen.cli.turing import turing
 from ecggen.core.errors import InputError, InputWarning, spelled
@@ -51,6 +52,7 @@ for command in (
     evaluate,
     report,
     turing,
+    serve,
     train,
     train_text,
     train_evaluator,

@@ -151,8 +151,8 @@ def draw(
     strips = arrange(ecg.leads, layout, seconds, cabrera=cabrera)
     curves = [_curve(strip, part[:, ecg.leads.index(strip.lead)], ecg.fs, speed, gain) for strip in strips]
     baselines, height = _baselines(strips, curves, LAYOUTS[layout], gain)
-    # Room for the pulse before the traces. At least 150 mm, which the title and the stamp need at any speed.
-    left = 5 * math.ceil((PULSE_SECONDS * speed + 10) / 5)
+    left = trace_start(speed)
+    # At least 150 mm, which the title and the stamp need at any speed.
     width = max(150, 5 * math.ceil((left + PAGE_SECONDS * speed + EDGE) / 5))
     figure, axes = blank_page(width, height)
     for row, y in enumerate(baselines):
@@ -170,6 +170,16 @@ def draw(
     _foot(axes, caption, settings, ecg.provenance)
     figure.set_label("; ".join(ecg.provenance.lines()) if ecg.provenance else "")
     return figure
+
+
+def trace_start(speed: float = 25) -> int:
+    """Distance in mm from the left edge of the ruled field to the traces: room for the calibration pulse.
+
+    Example:
+        >>> trace_start()
+        15
+    """
+    return 5 * math.ceil((PULSE_SECONDS * speed + 10) / 5)
 
 
 def arrange(leads: Sequence[str], layout: str, seconds: float, *, cabrera: bool = False) -> list[Strip]:

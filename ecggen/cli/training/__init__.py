@@ -1,0 +1,1 @@
+"""Commands that train: generators, evaluators and the text encoder."""
