@@ -30,10 +30,12 @@ def serve(
     """
     if find_spec("nicegui") is None:
         raise InputError("the page needs NiceGUI, which is not installed", do="pip install 'ecggen[page]'")
+    from ecggen.benchmark.reader_study.answers import Study
     from ecggen.page.server import Settings, refuse_taken
     from ecggen.page.server import serve as run
 
-    settings = Settings(host, port, max_upload, study)
+    opened = None if study is None else Study.open(study)
+    settings = Settings(host, port, max_upload, opened)
     refuse_taken(settings)
     if not settings.local:
         console.warn(
@@ -42,5 +44,7 @@ def serve(
         )
     else:
         console.print_text("only this computer can open the page; nothing leaves it")
+    if opened is not None and opened.key_is_near:
+        console.warn(f"the key lies in {study}: keep it where readers cannot open it")
     console.print_text(f"page: http://{host if settings.local else 'THIS-COMPUTER'}:{port} (stop with Ctrl+C)")
     run(settings, browser)

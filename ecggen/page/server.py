@@ -10,9 +10,12 @@ from pathlib import Path
 from nicegui import app, ui
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from ecggen.benchmark.reader_study.answers import Study
 from ecggen.core.errors import InputError
-from ecggen.page import generate, reconstruct
+from ecggen.page import generate, reading, reconstruct, report, translate
+from ecggen.page.quiz import LEVELS
 from ecggen.page.session import LARGEST_UPLOAD, Session
+from ecggen.page.teach import Quiz
 
 STYLE = Path(__file__).with_name("page.css")
 ICON = (
@@ -29,13 +32,13 @@ class Settings:
         host: Address to listen on.
         port: Port to listen on.
         limit: Largest upload in MB.
-        study: Folder of a reader study.
+        study: A reader study.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     limit: int = LARGEST_UPLOAD
-    study: Path | None = None
+    study: Study | None = None
 
     @property
     def local(self) -> bool:
@@ -110,13 +113,31 @@ def root(settings: Settings):
         tabs = {
             "Reconstruct": lambda: reconstruct.tab(session, settings.limit),
             "Generate": lambda: generate.tab(session),
+            "Translate": lambda: translate.tab(session, settings.limit),
+            "Report": lambda: report.tab(session, settings.limit, local=settings.local),
+            "Teach": lambda: Quiz(session, *_question()),
+            "Reader study": lambda: reading.tab(settings.study),
         }
+        wanted = _asked("tab")
+        first = wanted if wanted in tabs else "Reader study" if settings.study else "Reconstruct"
         with ui.tabs().props('no-caps align="left" outside-arrows mobile-arrows').classes("w-full") as bar:
             for name in tabs:
                 ui.tab(name)
-        with ui.tab_panels(bar, value="Reconstruct").classes("w-full").props("keep-alive"):
+        with ui.tab_panels(bar, value=first).classes("w-full").props("keep-alive"):
             for name, tab in tabs.items():
                 with ui.tab_panel(name).classes("px-0"):
                     tab()
 
     return build
+
+
+def _asked(name: str) -> str:
+    """A value of the address that the visitor opened; "" without one."""
+    request = ui.context.client.request
+    return request.query_params.get(name, "") if request else ""
+
+
+def _question() -> tuple[str, int]:
+    """Level and number of the question in the address."""
+    level, number = _asked("level"), _asked("question")
+    return level if level in LEVELS else "rhythm", int(number) if number.isdecimal() and len(number) < 10 else 0

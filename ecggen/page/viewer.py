@@ -99,6 +99,10 @@ class Viewer:
             self.ecg.pick(*leads), layout=self.layout, cabrera=self.cabrera, start=self.start, title=title, **bounds
         )
 
+    def mark(self) -> None:
+        """Mark the waves of every beat."""
+        self.marking.set_value(True)
+
     def refresh(self) -> None:
         """Draw the page again."""
         figure = self.figure()
@@ -159,9 +163,8 @@ class Viewer:
         with ui.row().classes("items-center gap-4 w-full controls"):
             ui.select(LAYOUTS, label="Layout", value=self.layout, on_change=self._changed("layout")).classes("w-48")
             ui.switch("Cabrera", on_change=self._changed("cabrera"))
-            ui.switch("Mark waves" if shown.bands is None else "Mark beats", value=self.marked).on_value_change(
-                self._changed("marked")
-            )
+            self.marking = ui.switch("Mark waves" if shown.bands is None else "Mark beats", value=self.marked)
+            self.marking.on_value_change(self._changed("marked"))
             if shown.draws is not None:
                 with ui.column().classes("gap-0 w-64"):
                     label = ui.label("Point estimate with interval")

@@ -1,0 +1,163 @@
+"""The tab Translate: a PPG becomes an ECG with the same beats, whose uncertainty is marked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from nicegui import ui
+
+from ecggen.conditioning import condition as conditions
+from ecggen.conditioning.consistency import follow_measured_rate
+from ecggen.core.errors import InputWarning
+from ecggen.core.rhythm import heart_rate, pulses, r_peaks
+from ecggen.generators.reconstruction import Reconstruction
+from ecggen.io.metadata import About
+from ecggen.io.ppg import PPG, read_ppg
+from ecggen.page import marks
+from ecggen.page.controls import MODELS, Condition, Recording, message, model, run_job
+from ecggen.page.examples import PPGS
+from ecggen.page.jobs import Job
+from ecggen.page.session import Session
+from ecggen.page.viewer import Shown, Viewer
+
+LIMIT = (
+    "All leads are synthetic. A PPG shows when the heart beats and hardly how: the beats follow the pulses, the form "
+    "is a plausible one. The delay from R peak to pulse is not known, so the whole ECG may be early or late by a "
+    "constant. Not for diagnosis."
+)
+LONGEST = 60.0
+"""Seconds of a PPG that the page translates."""
+
+
+def tab(session: Session, limit: int) -> None:
+    """Build the tab."""
+    with ui.element("div").classes("two"):
+        with ui.column().classes("card gap-2"):
+            recording = Recording(session, PPGS, limit=limit)
+            channel = ui.input("Channel, if not PLETH, PPG or BVP").classes("w-full")
+            condition = Condition()
+            with ui.expansion("Settings").classes("w-full"):
+                name = ui.select(MODELS, label="Model", value="flow").classes("w-full")
+                num_draws = ui.number("Draws", value=16, min=2, max=64, precision=0).classes("w-full")
+                seed = ui.number("Seed", value=0, precision=0).classes("w-full")
+            button = ui.button("Translate to an ECG").classes("w-full").props("no-caps")
+        with ui.column().classes("gap-2 w-full min-w-0"):
+            area, result = ui.column().classes("w-full"), ui.column().classes("w-full")
+            with result:
+                ui.label("Choose an example or drop a file, then press the button.").classes("small")
+
+    async def translate() -> None:
+        result.clear()
+        given = condition.values()
+
+        def work(job: Job) -> tuple[str, PPG, Reconstruction]:
+            path = recording.path()
+            chosen = (channel.value or "").strip() or None
+            ppg = read_ppg(path, channel=chosen, heart_rate=given["heart_rate"], **recording.options())
+            if ppg.seconds > LONGEST:
+                ppg = read_ppg(path, channel=chosen, seconds=LONGEST, **recording.options())
+                rest = f"the page takes the first {LONGEST:g} s; ecggen translate takes all"
+                warnings.warn(rest, InputWarning, stacklevel=2)
+            generator = model(name.value)
+            wanted = conditions.Condition(ppg=ppg, **given, fs=generator.preprocessor.fs)
+            wanted, notes = follow_measured_rate(wanted, generator.preprocessor)
+            for note in [*ppg.notes, *notes]:
+                warnings.warn(note, InputWarning, stacklevel=2)
+            options = {"num_draws": int(num_draws.value or 16), "seed": int(seed.value or 0)}
+            return path.stem, ppg, generator.reconstruct(wanted, **options, progress=job.progress)
+
+        button.disable()
+        try:
+            made = await run_job(session, area, work, "translating")
+        finally:
+            button.enable()
+        if made is not None:
+            with result:
+                show(session, *made, About(age=given["age"], sex=given["sex"]))
+
+    button.on_click(translate)
+
+
+def show(session: Session, name: str, ppg: PPG, found: Reconstruction, about: About) -> None:
+    """The ECG with marked beats above the PPG."""
+    assert found.draws is not None
+    beats = marks.beats_of_draws(r_peaks(found.mean.pick("II"))[0], r_peaks(found.draws.pick("II")))
+    with ui.row().classes("gap-2"):
+        ui.label(f"recorded: PPG ({ppg.origin})").classes("recorded")
+        ui.label("generated: all twelve leads").classes("made")
+    Viewer(
+        session,
+        Shown(name, found.mean, found.lower, found.upper, found.level, found.draws, about, marks.beat_bands(beats)),
+    )
+    plot(ppg)
+    with ui.column().classes("card w-full"):
+        ui.label("How far can this be trusted?").classes("head").props('role="heading" aria-level="2"')
+        ui.label(in_words(beats, len(found.draws)))
+        ui.label(LIMIT)
+        origin = found.mean.provenance
+        ui.label(f"Model {origin.model if origin else ''}, {found.num_draws} draws.").classes("small")
+
+
+def in_words(beats: Sequence[marks.Beat], draws: int) -> str:
+    """The uncertainty of the beats in a sentence.
+
+    Example:
+        >>> in_words([marks.Beat(1.0, 0.01, 1.0), marks.Beat(2.0, 0.02, 0.5)], 16)
+        '2 beats. 1 of them is in fewer than nine of ten draws (red, with the share of the 16 draws). Two standard \
+deviations of the time of a beat are 30 ms in the median (a mark to each side).'
+    """
+    if not beats:
+        return "No beats were found in the ECG: do not use it."
+    spreads = [beat.spread for beat in beats if np.isfinite(beat.spread)]
+    doubtful = sum(beat.share < 0.9 for beat in beats)
+    words = {0: "Every one is in at least nine of ten draws.", 1: "1 of them is"}
+    some = words.get(doubtful, f"{doubtful} of them are")
+    if doubtful:
+        some += f" in fewer than nine of ten draws (red, with the share of the {draws} draws)."
+    width = f"{2000 * np.median(spreads):.0f} ms in the median" if spreads else "not known"
+    return (
+        f"{len(beats)} beats. {some} Two standard deviations of the time of a beat are {width} (a mark to each side)."
+    )
+
+
+def plot(ppg: PPG) -> None:
+    """The PPG with its pulses; it can be zoomed."""
+    wave = ppg.longest_part.numpy()
+    found = pulses(wave, ppg.fs)
+    rate = heart_rate(found.rises)
+    times = np.arange(len(wave)) / ppg.fs
+    at = np.interp(found.rises, times, wave)
+    line = [[round(float(x), 3), round(float(y), 3)] for x, y in zip(times, wave, strict=True)]
+    dots = [[round(float(x), 3), round(float(y), 3)] for x, y in zip(found.rises, at, strict=True)]
+    with ui.column().classes("card w-full gap-1"):
+        ui.label("PPG" if rate is None else f"PPG, {rate:.0f} pulses per minute").classes("head")
+        if found.doubt:
+            message(found.doubt)
+        chart = ui.echart(
+            {
+                "animation": False,
+                "grid": {"left": 36, "right": 12, "top": 12, "bottom": 76},
+                "tooltip": {"trigger": "axis"},
+                "xAxis": {
+                    "type": "value",
+                    "name": "s",
+                    "max": round(float(times[-1]), 1),
+                    "axisLine": {"onZero": False},
+                },
+                "yAxis": {"type": "value", "show": False, "scale": True},
+                "dataZoom": [{"type": "slider", "end": min(100.0, 1000 / max(ppg.seconds, 10))}, {"type": "inside"}],
+                "series": [
+                    {
+                        "type": "line",
+                        "data": line,
+                        "showSymbol": False,
+                        "color": "#16181d",
+                        "lineStyle": {"width": 1.2},
+                    },
+                    {"type": "scatter", "data": dots, "symbolSize": 7, "color": "#1f6fb5"},
+                ],
+            }
+        )
+        chart.classes("w-full h-56").props('role="img" aria-label="PPG with the steepest rise of each pulse"')
