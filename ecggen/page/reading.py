@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from nicegui import ui
 
@@ -92,7 +93,7 @@ def _show(sheet: Sheet, place: ui.column) -> None:
                 _show(sheet, place)
 
             for answer in ANSWERS:
-                ui.button(answer.capitalize(), on_click=lambda answer=answer: given(answer)).props("no-caps size=lg")
+                ui.button(answer.capitalize(), on_click=partial(given, answer)).props("no-caps size=lg")
 
 
 def _end(sheet: Sheet) -> None:

@@ -65,8 +65,9 @@ def tab(session: Session, limit: int) -> None:
                 warnings.warn(
                     f"the page takes the first {LONGEST:g} s; ecggen reconstruct takes all", InputWarning, stacklevel=2
                 )
-            options = {"num_draws": int(num_draws.value or 32), "seed": int(seed.value or 0)}
-            return path.stem, model(name.value).reconstruct(ecg, **given, **options, progress=job.progress)
+            draws, number = int(num_draws.value or 32), int(seed.value or 0)
+            found = model(name.value).reconstruct(ecg, **given, num_draws=draws, seed=number, progress=job.progress)
+            return path.stem, found
 
         button.disable()
         try:

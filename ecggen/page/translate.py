@@ -65,8 +65,9 @@ def tab(session: Session, limit: int) -> None:
             wanted, notes = follow_measured_rate(wanted, generator.preprocessor)
             for note in [*ppg.notes, *notes]:
                 warnings.warn(note, InputWarning, stacklevel=2)
-            options = {"num_draws": int(num_draws.value or 16), "seed": int(seed.value or 0)}
-            return path.stem, ppg, generator.reconstruct(wanted, **options, progress=job.progress)
+            draws, number = int(num_draws.value or 16), int(seed.value or 0)
+            found = generator.reconstruct(wanted, num_draws=draws, seed=number, progress=job.progress)
+            return path.stem, ppg, found
 
         button.disable()
         try:

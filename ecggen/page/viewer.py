@@ -90,13 +90,19 @@ class Viewer:
     def figure(self):
         """The page as it is shown."""
         leads = [lead for lead in self.shown.ecg.leads if lead in self.leads]
-        bounds = {}
+        lower = upper = None
         if self.draw == 0 and self.shown.lower is not None and self.shown.upper is not None:
-            bounds = {"lower": self.shown.lower.pick(*leads), "upper": self.shown.upper.pick(*leads)}
-            bounds["level"] = self.shown.level
+            lower, upper = self.shown.lower.pick(*leads), self.shown.upper.pick(*leads)
         title = self.shown.name if self.draw == 0 else f"{self.shown.name}, draw {self.draw}"
         return viz.draw(
-            self.ecg.pick(*leads), layout=self.layout, cabrera=self.cabrera, start=self.start, title=title, **bounds
+            self.ecg.pick(*leads),
+            lower=lower,
+            upper=upper,
+            level=None if lower is None else self.shown.level,
+            layout=self.layout,
+            cabrera=self.cabrera,
+            start=self.start,
+            title=title,
         )
 
     def mark(self) -> None:
@@ -116,7 +122,7 @@ class Viewer:
         parts = [marks.as_svg(self._bands(), self.height - HEAD - FOOT, self.start)] if self.marked else []
         ends = [*self.points, *([self.cursor] if len(self.points) == 1 and self.cursor else [])]
         if len(ends) == 2:
-            callipers = Callipers(*ends)
+            callipers = Callipers(ends[0], ends[1])
             parts.append(callipers.svg())
             self.reading.set_text(callipers.text())
         elif self.cursor and not self.points:
@@ -214,7 +220,6 @@ class Viewer:
             elif len(self.leads) > 1:
                 self.leads.remove(lead)
             else:
-                event.sender.set_value(True)
                 ui.notify("At least one lead is shown.")
                 return
             self.refresh()
@@ -228,7 +233,8 @@ class Viewer:
             except InputError as error:
                 ui.notify(str(error), type="negative", multi_line=True, timeout=0, close_button="Close")
             else:
-                ui.download.content(path.read_bytes(), path.name)
+                if path is not None:  # None if the server is being stopped
+                    ui.download.content(path.read_bytes(), path.name)
 
         return save
 

@@ -1,0 +1,145 @@
+"""The page in a real browser: each tab, a wrong file, a phone's width, the keyboard; no request leaves the machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from urllib.parse import urlparse
+
+import pytest
+from conftest import SAMPLES
+
+pytest.importorskip("nicegui")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed (pip install 'ecggen[dev]')"
+)
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed (apt-get install chromium)")
+
+PORT = 18080
+TABS = ("Reconstruct", "Generate", "Translate", "Report", "Teach", "Reader study")
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The page, served by the command."""
+    words = [sys.executable, "-m", "ecggen", "serve", "--port", str(PORT)]
+    # NiceGUI does not serve if it believes that it is tested.
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=rest)
+    yield f"http://127.0.0.1:{PORT}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def page(address):
+    """A tab of the browser; errors of the console and requests to other machines fail the test."""
+    problems = []
+    with playwright.sync_playwright() as runner:
+        browser = runner.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.on("request", lambda request: problems.append(request.url) if leaves(request.url) else None)
+        opened.on("websocket", lambda channel: problems.append(channel.url) if leaves(channel.url) else None)
+        for attempt in range(60):
+            try:
+                opened.goto(address)
+                break
+            except playwright.Error:
+                problems.clear()
+                assert attempt < 59, "the page did not start"
+                opened.wait_for_timeout(500)
+        yield opened
+        browser.close()
+    assert problems == []
+
+
+def leaves(url: str) -> bool:
+    """Whether a request is to another machine."""
+    return urlparse(url).scheme not in ("data", "blob") and urlparse(url).hostname != "127.0.0.1"
+
+
+def test_a_dropped_file_becomes_twelve_leads_and_a_wrong_file_one_sentence(page, tmp_path):
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("These are my notes, not an ECG.")
+    page.set_input_files(".q-uploader__input >> nth=0", wrong)
+    page.wait_for_selector("text=100.00%")
+    page.click("text=Reconstruct twelve leads")
+    page.wait_for_selector("[role=alert] >> text=notes.txt")
+    page.set_input_files(".q-uploader__input >> nth=0", SAMPLES / "apple_watch_lead_I.csv")
+    page.wait_for_timeout(500)
+    page.click("text=Reconstruct twelve leads")
+    page.wait_for_selector(".paper img", timeout=60_000)
+    assert page.locator("text=recorded: I").count() == 1
+    # Callipers by keyboard: focus, set, ten millimetres to the right, set.
+    page.locator(".paper").first.focus()
+    for key in ["Enter", *["ArrowRight"] * 10, "Enter"]:
+        page.keyboard.press(key)
+    page.wait_for_selector("text=400 ms · 0.00 mV · 150 per minute")
+    with page.expect_download() as download:
+        page.click("text=Download")
+        page.click(".q-item >> text=EDF")
+    assert download.value.suggested_filename == "apple_watch_lead_I.edf"
+
+
+def test_every_tab_opens_on_a_phone_without_overflow(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(250)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, f"{tab} is {wide} pixels wide"
+
+
+def test_generate_and_teach(page):
+    page.get_by_role("tab", name="Generate").click()
+    page.get_by_label("ECGs", exact=True).fill("1")
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_selector(".grid svg", timeout=60_000)
+    assert "criterion met" in page.inner_text(".grid") or "criterion not met" in page.inner_text(".grid")
+    page.get_by_role("tab", name="Teach").click()
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_selector("text=What does this ECG show?", timeout=60_000)
+    page.locator(".q-radio").first.click()
+    page.get_by_role("button", name="Answer").click()
+    page.wait_for_selector("text=Criterion of")
+    assert low_contrast(page) == []
+
+
+def low_contrast(page) -> list[str]:
+    """Texts on the page whose contrast with their background is below 4.5 to 1 (3 to 1 if large)."""
+    return page.evaluate(CONTRAST)
+
+
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => {
+    const c = [r, g, b].map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2];
+  };
+  const background = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (!element.checkVisibility() || element.closest("svg, .disabled, [disabled], [aria-disabled=true]")) continue;
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || element.tagName === "I") continue;
+    const style = getComputedStyle(element), back = background(element), color = parse(style.color);
+    const alpha = color.length === 4 ? color[3] : 1;
+    const [a, b] = [light(color.slice(0, 3).map((v, i) => alpha * v + (1 - alpha) * back[i])), light(back)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)}: ${element.textContent.trim().slice(0, 40)}`);
+  }
+  return found;
+}"""
