@@ -216,7 +216,7 @@ def measurements(measured: Measurements, row: int) -> list[str]:
     """
     values = {key: float(measured.of_record[key][row]) for key in MEASURED}
     return [
-        f"{MEASURED[key][0]} {value:.0f}{'' if key == 'axis_deg' else ' '}{MEASURED[key][1]}"
+        f"{MEASURED[key][0]} {value:.0f}".replace("-", "−") + f"{'' if key == 'axis_deg' else ' '}{MEASURED[key][1]}"
         for key, value in values.items()
         if np.isfinite(value)
     ]
