@@ -16,6 +16,7 @@ from ecggen.cli import console
 from ecggen.cli.jobs import findings
 from ecggen.cli.jobs.augmentation import COLUMNS, FORMATS, Folder, Job, fill, plot_first_records, summary
 from ecggen.cli.jobs.generation import PLOT_FORMATS, SAMPLED
+from ecggen.cli.jobs.images import Images, add_images, check_style
 from ecggen.cli.options import Cache, GuidanceScale, Json, Model, NumSteps, Resume, Seed, Shard, Text
 from ecggen.core.errors import InputError
 
@@ -78,6 +79,7 @@ def augment(
     plot_format: Annotated[
         str, Option(help="Format of the plots of the first records: png, svg, pdf or none.")
     ] = "png",
+    images: Images = None,
     shard: Shard = None,
     resume: Resume = False,
     cache: Cache = None,
@@ -98,6 +100,7 @@ def augment(
 
     _check_request(class_, balance, like, text, data, n, vary)
     _check_formats(format_, plot_format)
+    check_style(images)
     generator = checkpoint.load(model).with_sampling(num_steps, guidance_scale)
     checking = None if classifier == "none" else pretrained.load(classifier, "classifier")
     rules = Rules(quantile if checking else 0.0, max_attempts)
@@ -122,11 +125,15 @@ def augment(
             console.warn(warning)
         draw = _drawing(augmenter, originals, strength)
         fill(folder, draw, generator.name, seed, lambda done: stage("generating", done))
+        written = [row for row in folder.rows() if row["ecg_id"]]
+        pictures = add_images(
+            out, written, folder.record_of, images, seed, shard, lambda done: stage("drawing pages", done)
+        )
     about = summary(folder.rows())
     about["criteria_warnings"] = findings.shortfalls(about["criteria"])
     for warning in _first(about["criteria_warnings"]):
         console.warn(warning)
-    about = folder.close(about | {"plots": plot_first_records(folder, plot_format)})
+    about = folder.close(about | {"plots": plot_first_records(folder, plot_format)} | pictures)
     place({out / "README.txt": readme(about).encode()})
     if as_json:
         console.print_json(about | {"folder": str(out)})
@@ -186,6 +193,7 @@ def as_text(about: dict[str, Any], out: Path) -> str:
         *(f"note:      {note}" for note in about["notes"]),
         *_lines(about["criteria"]),
         *(["plots:     " + ", ".join(about["plots"])] if about["plots"] else []),
+        *([f"images:    {about['images']['written']} in images"] if "images" in about else []),
     ]
     return "\n".join(lines)
 

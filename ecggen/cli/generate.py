@@ -15,6 +15,7 @@ from typer import Option
 from ecggen.cli import console
 from ecggen.cli.jobs import findings
 from ecggen.cli.jobs.generation import COLUMNS, SAMPLED, Folder, Job, plot_first_records, write_records
+from ecggen.cli.jobs.images import Images, add_images, check_style
 from ecggen.cli.jobs.prompts import prior_notes, read_words, truncation_notes
 from ecggen.cli.options import (
     Age,
@@ -59,6 +60,7 @@ def generate(
     plot_format: Annotated[
         str, Option(help="Format of the plots of the first records: png, svg, pdf or none.")
     ] = "png",
+    images: Images = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     strict: Annotated[
@@ -86,6 +88,7 @@ def generate(
     understood, doubts = read_words(parsed)
     if strict and doubts:
         raise InputError(doubts[0], "only what the models have learnt was expected", "leave --strict or the words out")
+    check_style(images)
     job = Job(parsed, seconds, fs, seed, format_, plot_format)
     part = job.part(shard)
     generator = checkpoint.load(model).with_sampling(num_steps, guidance_scale)
@@ -96,7 +99,9 @@ def generate(
     folder.open(overwrite, resume)
     with console.progress("generating", quiet=as_json) as share:
         write_records(generator, job, folder, share)
-    about = folder.close(summary(folder.rows(), plot_first_records(job, part, out)))
+    with console.progress("drawing pages", quiet=as_json or images is None) as share:
+        pictures = add_images(out, folder.rows(), lambda row: row["file"], images, seed, shard, share)
+    about = folder.close(summary(folder.rows(), plot_first_records(job, part, out)) | pictures)
     place({out / "README.txt": readme(about, job).encode()})
     if as_json:
         console.print_json(about | {"folder": str(out)})
@@ -155,6 +160,7 @@ def as_text(about: dict[str, Any], job: Job, out: Path) -> str:
         f"heart rate: {_rate_as_text(about['heart_rate'])}",
         *_first(findings.as_lines(about["criteria"]), 8),
         *(["plots:     " + ", ".join(about["plots"])] if about["plots"] else []),
+        *([f"images:    {about['images']['written']} in images"] if "images" in about else []),
     ]
     return "\n".join(lines)
 

@@ -204,6 +204,10 @@ class Folder:
 
         return self.out / f"{record_name(number, 'lr')}.hea"
 
+    def record_of(self, row: dict[str, str]) -> str:
+        """Path of a record's file in the folder, from its row of the table."""
+        return str(self.file_of(int(row["ecg_id"])).relative_to(self.out))
+
     def _challenge(self, number: int) -> Path:
         return self.out / f"S{number:06d}.mat"
 

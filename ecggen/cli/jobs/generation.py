@@ -231,7 +231,8 @@ class Folder:
             file, index = self.out / name, int(number)
             if overwrite:
                 plots = (file.with_name(f"overview_{file.stem}.{name}") for name in PLOT_FORMATS)
-                for path in (file, file.with_suffix(".dat"), file.with_suffix(".hea"), *plots):
+                pictures = (self.out / "images" / f"{file.stem}{suffix}" for suffix in (".png", ".json"))
+                for path in (file, file.with_suffix(".dat"), file.with_suffix(".hea"), *plots, *pictures):
                     path.unlink(missing_ok=True)
             elif index in self.part and name == self.job.file(index) and self._is_complete(file):
                 self.kept[index] = line

@@ -85,6 +85,35 @@ def ecg_intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]
     }
 
 
+def lead_intervals(ecg: ECG, waves: Waves | None = None) -> dict[str, np.ndarray]:
+    """Durations in each lead, (record, lead) in ms: ``p_ms``, ``pr_ms``, ``qrs_ms`` and ``qt_ms``.
+
+    Unlike those of ``ecg_intervals`` they are measured at the marks of the lead itself; NaN where a lead could not be
+    delineated.
+
+    Args:
+        ecg: As in ``ecg_intervals``.
+        waves: Its delineation; computed if not given.
+
+    Raises:
+        InputError: If the delineation is of other records or leads.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> lead_intervals(simulate(1, seconds=5, fs=250, heart_rate=60, seed=0))["qrs_ms"].shape
+        (1, 12)
+    """
+    waves = _checked(ecg, waves)
+    beats = np.array([len(peaks) for peaks in waves.peaks])
+    spans = {
+        "p_ms": waves.p_offset - waves.p_onset,
+        "pr_ms": waves.qrs_onset - waves.p_onset,
+        "qrs_ms": waves.qrs_offset - waves.qrs_onset,
+        "qt_ms": waves.t_offset - waves.qrs_onset,
+    }
+    return {name: 1000 * _median_over_beats(span, beats) for name, span in spans.items()}
+
+
 def _checked(ecg: ECG, waves: Waves | None) -> Waves:
     """``waves`` after a check that they belong to ``ecg``; the delineation of ``ecg`` if they are None."""
     if waves is None:
