@@ -128,7 +128,7 @@ def _number(value: float, digits: int = 1) -> float | None:
 def _table(requests: Sequence[ImageRequest], settings: Sequence[PrintSettings]) -> str:
     """The list of all pictures."""
     out = io.StringIO()
-    table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    table = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
     table.writeheader()
     for one, how in zip(requests, settings, strict=True):
         files = {"image": f"{FOLDER}/{one.id}.png", "parameters": f"{FOLDER}/{one.id}.json"}

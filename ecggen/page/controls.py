@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nicegui import background_tasks, events, ui
+from nicegui import events, ui
 
 from ecggen.core.errors import InputError
 from ecggen.page.examples import Example, path_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MODELS = {"flow": "flow (default)", "diffusion": "diffusion", "vae": "vae", "gan": "gan"}
-MOST_FILES = 2000
+MOST_FILES = 500
 """Most files of one upload."""
 QUEUE = Queue()
 """The jobs of all visitors."""
@@ -98,22 +98,17 @@ class Recording:
                     on_example(one)
 
         self.example.on_value_change(chosen)
-        self.upload = upload("or drop a file of your own", self._received, limit, multiple=True)
-        self.upload.on("added", self._begun)
+        self.upload = upload("or drop a file of your own", self._received, limit)
         with ui.expansion("If the file does not state it").classes("w-full"):
             self.fs = ui.number("Sampling rate in Hz", min=1).classes("w-full")
             self.unit = ui.select({None: "–", "mV": "mV", "uV": "µV", "V": "V"}, label="Unit", value=None)
             self.unit.classes("w-full")
             self.record = ui.input("Recording, if the file holds several (name or number)").classes("w-full")
 
-    def _begun(self) -> None:
-        self.folder = self.session.new_folder()
-
-    async def _received(self, event: events.UploadEventArguments) -> None:
-        if self.folder is None:
-            self.folder = self.session.new_folder()
-        await event.file.save(self.folder / safe_name(event.file.name))
-        folder = self.folder
+    async def _received(self, files: Sequence[Any]) -> None:
+        folder = self.session.new_folder()
+        for file in files:
+            await file.save(folder / safe_name(file.name))
         self.example.set_value(None)
         self.folder = folder
 
@@ -134,19 +129,19 @@ class Recording:
         return {"fs": self.fs.value, "record": (self.record.value or "").strip() or None}
 
 
-def upload(label: str, received: Callable, limit: int = LARGEST_UPLOAD, *, multiple: bool = False) -> ui.upload:
-    """A place to drop files."""
+def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], limit: int = LARGEST_UPLOAD) -> ui.upload:
+    """A place to drop files; ``received`` gets those that are dropped together."""
 
-    async def checked(event: events.UploadEventArguments) -> None:
-        if event.file.size() > limit * MEGABYTE:
+    async def checked(event: events.MultiUploadEventArguments) -> None:
+        if sum(file.size() for file in event.files) > limit * MEGABYTE:
             refused()
-            return
-        await received(event)
+        else:
+            await received(event.files)
 
     def refused() -> None:
         ui.notify(
-            f"the file is larger than {limit} MB; a smaller one was expected; cut it with ecggen convert, or start "
-            "ecggen serve with --max-upload",
+            f"the files are larger than {limit} MB or more than {MOST_FILES}; fewer or smaller ones were expected; cut "
+            "them with ecggen convert, or start ecggen serve with --max-upload",
             type="negative",
             multi_line=True,
             timeout=0,
@@ -155,11 +150,11 @@ def upload(label: str, received: Callable, limit: int = LARGEST_UPLOAD, *, multi
 
     element = ui.upload(
         label=label,
-        multiple=multiple,
+        multiple=True,
         auto_upload=True,
-        max_file_size=limit * MEGABYTE,
-        max_files=MOST_FILES if multiple else 1,
-        on_upload=checked,
+        max_total_size=limit * MEGABYTE,
+        max_files=MOST_FILES,
+        on_multi_upload=checked,
         on_rejected=refused,
     )
     return element.classes("w-full").props("flat bordered")
@@ -195,13 +190,15 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
         label = ui.label(what).props('aria-live="polite"')
         bar = ui.linear_progress(0, show_value=False).props(f'aria-label="progress of {what}"')
         ui.button("Cancel", on_click=job.cancel).props("flat no-caps")
-    while not job.future.done():
+    while not job.future.done() and not session.closed:
         ahead = QUEUE.ahead(job)
         waiting = f"waiting for {ahead} other {'job' if ahead == 1 else 'jobs'}"
         label.set_text(waiting if ahead else f"{job.stage or what} {100 * job.share:.0f} %")
         bar.set_value(job.share)
         await asyncio.sleep(0.1)
     session.jobs.remove(job)
+    if session.closed:
+        return None
     row.delete()
     with area:
         try:
@@ -217,8 +214,3 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
                 message(note)
             return result
     return None
-
-
-def start(call: Callable[[], Any]) -> None:
-    """Run a coroutine of the page from a handler that must return at once."""
-    background_tasks.create(call())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nicegui import app, events, ui
+from nicegui import app, ui
 
 from ecggen.core.errors import InputError
 from ecggen.page.controls import run_job, upload
@@ -29,10 +31,12 @@ class Files:
         self.title = title
         with ui.column().classes("w-full gap-1"):
             self.path = ui.input(f"{title}: folder or file of this computer").classes("w-full") if local else None
-            upload(f"{'or drop files: ' if local else ''}{title}", self._received, limit, multiple=True)
+            upload(f"{'or drop files: ' if local else ''}{title}", self._received, limit)
 
-    async def _received(self, event: events.UploadEventArguments) -> None:
-        await event.file.save(self.folder / safe_name(event.file.name))
+    async def _received(self, files: Sequence[Any]) -> None:
+        self.folder = self.session.new_folder()
+        for file in files:
+            await file.save(self.folder / safe_name(file.name))
 
     def chosen(self) -> Path:
         """The folder or file.

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from nicegui import app, ui
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecggen.benchmark.reader_study.answers import Study
 from ecggen.core.errors import InputError
 from ecggen.page import generate, reading, reconstruct, report, translate
 from ecggen.page.quiz import LEVELS
-from ecggen.page.session import LARGEST_UPLOAD, Session
+from ecggen.page.session import LARGEST_UPLOAD, MEGABYTE, Session
 from ecggen.page.teach import Quiz
 
 STYLE = Path(__file__).with_name("page.css")
@@ -87,6 +89,7 @@ def serve(settings: Settings, browser: bool = False) -> None:
     if settings.local:
         # A web site whose name is made to point to this computer cannot speak to the page.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    app.add_middleware(UploadLimit, most=settings.limit * MEGABYTE)
     ui.run(
         root(settings),
         host=settings.host,
@@ -97,6 +100,24 @@ def serve(settings: Settings, browser: bool = False) -> None:
         show=browser,
         show_welcome_message=False,
     )
+
+
+class UploadLimit:
+    """Refuses requests with a body of more than ``most`` bytes before they are read; browsers check it themselves."""
+
+    def __init__(self, app: ASGIApp, most: int):
+        self.app, self.most = app, most + MEGABYTE  # the names and borders of the parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        size = dict(scope.get("headers", [])).get(b"content-length", b"0")
+        chunked = (
+            scope["type"] == "http" and scope["method"] == "POST" and b"content-length" not in dict(scope["headers"])
+        )
+        if chunked or not size.isdigit() or int(size) > self.most:
+            await PlainTextResponse("the upload is too large", 413)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def root(settings: Settings):

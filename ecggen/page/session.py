@@ -30,6 +30,7 @@ class Session:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ecggen-page-", ignore_cleanup_errors=True)
         self._count = 0
+        self.closed = False
         self.jobs: list[Job] = []
         self._at_end: list[Callable[[], None]] = []
 
@@ -46,6 +47,7 @@ class Session:
 
     def close(self) -> None:
         """Cancel the jobs of the visitor and delete the files."""
+        self.closed = True
         for job in self.jobs:
             job.cancel()
         for action in self._at_end:

@@ -121,7 +121,6 @@ def test_nothing_is_left_when_a_visitor_leaves(tmp_path, monkeypatch):
 
 def test_an_upload_is_read_from_a_folder_of_its_own(monkeypatch):
     from nicegui.elements.upload_files import SmallFileUpload
-    from nicegui.events import UploadEventArguments
 
     chosen = []
     made = controls.Recording.__init__
@@ -131,10 +130,9 @@ def test_an_upload_is_read_from_a_folder_of_its_own(monkeypatch):
 
     async def actions(user):
         one = chosen[0]
-        for name in ("00010_lr.dat", "00010_lr.hea"):
-            file = SmallFileUpload("../" + name, "", (SAMPLES / name).read_bytes())
-            with user:
-                await one._received(UploadEventArguments(sender=one.upload, client=one.upload.client, file=file))
+        names = ("00010_lr.dat", "00010_lr.hea")
+        with user:
+            await one._received([SmallFileUpload("../" + name, "", (SAMPLES / name).read_bytes()) for name in names])
         assert one.example.value is None
         assert one.path().name == "00010_lr.hea" and len(list(one.path().parent.iterdir())) == 2
 
@@ -172,3 +170,72 @@ def test_names_of_records_do_not_reach_the_markup():
         assert "<" not in viewer.save(".csv").name
 
     visit(actions)
+
+
+def test_a_ppg_is_translated_with_marked_beats():
+    async def actions(user):
+        user.find("Translate").click()
+        user.find("Translate to an ECG").click()
+        await wait_for(user, "beats. Every one is in at least nine of ten draws")
+        await user.should_see("109 pulses per minute")
+
+    visit(actions)
+
+
+def test_a_report_on_a_missing_folder_is_one_sentence():
+    async def actions(user):
+        user.find("Report").click()
+        for name in ("Synthetic ECGs", "Real ECGs"):
+            (path,) = (one for one in user.find(ui.input).elements if one.props["label"].startswith(name))
+            path.set_value("/no/such/folder")
+        user.find("Write the report").click()
+        await wait_for(user, "/no/such/folder")
+
+    visit(actions)
+
+
+def test_a_reader_answers_stops_and_resumes(tmp_path):
+    from ecggen.benchmark.reader_study.answers import Study
+
+    (tmp_path / "pages.html").write_text("<html><svg>1</svg><svg>2</svg></html>")
+    study = Study.open(tmp_path)
+
+    def begin(user):
+        (name,) = (one for one in user.find(ui.input).elements if one.props["label"] == "Name or pseudonym")
+        name.set_value("Ann")
+        user.find("Begin or resume").click()
+
+    async def first(user):
+        begin(user)
+        await user.should_see("ECG 1 of 2")
+        user.find("Real").click()
+        await user.should_see("ECG 2 of 2")
+
+    async def second(user):
+        begin(user)
+        await user.should_see("ECG 2 of 2")
+        user.find("Synthetic").click()
+        await user.should_see("Thank you")
+
+    visit(first, study=study)
+    visit(second, study=study)
+    lines = (tmp_path / "answers" / "ann.csv").read_text().splitlines()
+    assert [line.rpartition(",")[0] for line in lines[1:]] == ["1,real,3,Ann", "2,synthetic,3,Ann"]
+
+
+def test_large_uploads_are_refused_before_they_are_read():
+    async def never(*_):
+        raise AssertionError("the request was handed on")
+
+    async def answer(headers):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        await server.UploadLimit(never, 1000)(scope, never, send)
+        return sent[0]["status"]
+
+    assert asyncio.run(answer([(b"content-length", b"99999999")])) == 413
+    assert asyncio.run(answer([])) == 413
