@@ -208,13 +208,13 @@ def test_a_reader_answers_stops_and_resumes(tmp_path):
     async def first(user):
         begin(user)
         await user.should_see("ECG 1 of 2")
-        user.find("Real").click()
+        user.find(kind=ui.button, content="Real").click()
         await user.should_see("ECG 2 of 2")
 
     async def second(user):
         begin(user)
         await user.should_see("ECG 2 of 2")
-        user.find("Synthetic").click()
+        user.find(kind=ui.button, content="Synthetic").click()
         await user.should_see("Thank you")
 
     visit(first, study=study)
