@@ -111,6 +111,7 @@ class Recording:
             await file.save(folder / safe_name(file.name))
         self.example.set_value(None)
         self.folder = folder
+        self.source.set_text(dropped(files))
 
     def path(self) -> Path:
         """The file to read.
@@ -129,6 +130,13 @@ class Recording:
         return {"fs": self.fs.value, "record": (self.record.value or "").strip() or None}
 
 
+def dropped(files: Sequence[Any]) -> str:
+    """Which files were dropped, as a sentence."""
+    names = [safe_name(file.name) for file in files]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"dropped: {', '.join(names[:3])}{more}"
+
+
 def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], limit: int = LARGEST_UPLOAD) -> ui.upload:
     """A place to drop files; ``received`` gets those that are dropped together."""
 
@@ -137,6 +145,7 @@ def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], lim
             refused()
         else:
             await received(event.files)
+        element.reset()  # otherwise the limits count the files of all drops together
 
     def refused() -> None:
         ui.notify(
@@ -209,6 +218,9 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
             message(str(error), wrong=True)
         except OSError as error:
             message(f"{error.strerror or error}; the file could not be read or written", wrong=True)
+        except Exception:
+            message("the program failed; its terminal has the details", wrong=True)
+            raise
         else:
             for note in job.notes:
                 message(note)

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import app, ui
 
 from ecggen.core.errors import InputError
-from ecggen.page.controls import run_job, upload
+from ecggen.page.controls import dropped, run_job, upload
 from ecggen.page.jobs import Job
 from ecggen.page.session import Session, safe_name
 from ecggen.report.build import write
@@ -32,11 +32,13 @@ class Files:
         with ui.column().classes("w-full gap-1"):
             self.path = ui.input(f"{title}: folder or file of this computer").classes("w-full") if local else None
             upload(f"{'or drop files: ' if local else ''}{title}", self._received, limit)
+            self.source = ui.label().classes("small")
 
     async def _received(self, files: Sequence[Any]) -> None:
         self.folder = self.session.new_folder()
         for file in files:
             await file.save(self.folder / safe_name(file.name))
+        self.source.set_text(dropped(files))
 
     def chosen(self) -> Path:
         """The folder or file.
