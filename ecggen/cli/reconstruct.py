@@ -82,7 +82,6 @@ def reconstruct(
     (see --format), the prediction interval (npz), a plot, and a summary (txt, json) that lists recorded and generated
     leads. Not for diagnosis.
     """
-    from ecggen.benchmark.reconstruction import against_truth
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.conditioning.gaps import bridged
@@ -111,7 +110,10 @@ def reconstruct(
         )
     about = describe(found) | {"notes": [*gaps, *doubts, *notes]}
     if true is not None:
+        from ecggen.benchmark.reconstruction import against_truth
+
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
+    del generator  # its memory is not needed together with that of the plot
     names = store(found, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})

@@ -89,7 +89,6 @@ def translate(
     generated. The output folder holds the twelve leads (see --format), a plot, and a summary (txt, json) with the
     limitations. Not for diagnosis.
     """
-    from ecggen.benchmark.translation import against_truth
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core import rhythm
@@ -125,7 +124,10 @@ def translate(
     about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
     about["leads"], about["timing"] = LEADS, TIMING
     if true is not None:
+        from ecggen.benchmark.translation import against_truth
+
         about["against_truth"] = against_truth(ecg, true, generator.preprocessor)
+    del generator  # its memory is not needed together with that of the plot
     names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})

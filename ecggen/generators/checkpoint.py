@@ -69,7 +69,8 @@ def load(name: str | Path) -> Any:
             f"format {FORMAT} was expected",
             "use the ecggen release it was made with, or train it again",
         )
-    loaded = registry.generator(str(values.get("generator")), values.get("model", {}), f"{folder / 'config.json'}")
+    with storage.Unfilled():
+        loaded = registry.generator(str(values.get("generator")), values.get("model", {}), f"{folder / 'config.json'}")
     loaded.preprocessor = config.build(
         Preprocessor,
         storage.read_json(folder / "preprocessor_config.json"),

@@ -18,7 +18,7 @@ cross-attention, few Euler steps and averaged weights. It differs as follows:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -150,28 +150,41 @@ class Flow(LatentGenerator):
         """Squared error of the velocity along straight paths from latent (time 0) to noise (time 1)."""
         noise = torch.randn_like(latent)
         time = spread_times(len(latent), latent.device)
-        time = self.shift * time / (1 + (self.shift - 1) * time)
+        time = self._shifted(time)
         x = torch.lerp(latent, noise, time[:, None, None])
         return (self._denoise(x, time, known) - (noise - latent)).square().mean()
 
     def _backwards(self, begin: Beginning, predict: Predict, steps: int) -> Tensor:
-        import diffusers
-
-        kind = "FlowMatchHeunDiscreteScheduler" if self.heun else "FlowMatchEulerDiscreteScheduler"
-        scheduler: Any = getattr(diffusers, kind)(num_train_timesteps=1000, shift=self.shift)
-        # Equal steps from noise (1) to latent (0), then shifted; by default the last step would start at 1/1000.
-        if self.heun:
-            scheduler.set_timesteps(steps)
-        else:
-            scheduler.set_timesteps(sigmas=[1 - i / steps for i in range(steps)])
-        times, x = scheduler.timesteps, begin.noise
+        times = self._times(steps)
+        x, first = begin.noise, 0
         if begin.latent is not None:
-            first = min(int((times > 1000 * begin.share).sum()), len(times) - 1)
-            first += first % 2 if self.heun else 0  # two evaluations per step after the first
-            scheduler.set_begin_index(first)
-            times = times[first:]
-            x = torch.lerp(begin.latent, x, float(times[0]) / 1000)
-        for time in times:
-            velocity = predict(x, torch.full((len(x),), float(time) / 1000, device=x.device))
-            x = scheduler.step(velocity, time, x).prev_sample
+            first = min(int((times[:-1] > begin.share).sum()), steps - 1)
+            x = torch.lerp(begin.latent, x, float(times[first]))
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            return predict(x, time.to(x).expand(len(x)))
+
+        for time, following in pairwise(times[first:]):
+            slope = velocity(x, time)
+            ahead = x + (following - time) * slope
+            if self.heun and following > 0:  # Euler's method for the last step
+                ahead = x + (following - time) * 0.5 * (slope + velocity(ahead, following))
+            x = ahead
         return x
+
+    def _times(self, steps: int) -> Tensor:
+        """Times from noise (1) to latent (0), (steps + 1,): equal steps, then shifted.
+
+        With Heun's method the last step starts near 0, as in diffusers' scheduler, which shifts that time twice.
+        """
+        if self.heun:
+            times = torch.linspace(
+                1, self._shifted(torch.tensor(1e-3, dtype=torch.float64)), steps, dtype=torch.float64
+            )
+        else:
+            times = torch.tensor([1 - i / steps for i in range(steps)])
+        return torch.cat([self._shifted(times), times.new_zeros(1)]).float()
+
+    def _shifted(self, time: Tensor) -> Tensor:
+        """Times shifted towards high noise levels by ``shift``."""
+        return self.shift * time / (1 + (self.shift - 1) * time)

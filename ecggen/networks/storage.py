@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from safetensors.torch import save as as_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import ecggen
 from ecggen.core.errors import InputError, InputWarning
@@ -89,6 +90,24 @@ def fill(network: nn.Module, folder: Path) -> None:
         ) from error
 
 
+class Unfilled(TorchFunctionMode):
+    """Context in which new networks keep whatever is in memory as weights, because ``fill`` overwrites them anyway.
+
+    Drawing random initial weights takes longer than reading the stored ones.
+
+    Example:
+        >>> with Unfilled():
+        ...     layer = nn.Linear(3, 2)
+        >>> layer.weight.shape
+        torch.Size([2, 3])
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
 def made_of(kind: type[T], sizes: Any, folder: Path) -> T:
     """Build a network with the sizes in the config of a folder.
 
@@ -96,7 +115,8 @@ def made_of(kind: type[T], sizes: Any, folder: Path) -> T:
         InputError: If the sizes are invalid.
     """
     try:
-        return kind(**sizes)
+        with Unfilled():
+            return kind(**sizes)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"the sizes in {folder / 'config.json'} cannot be used: {error}", "those of the weights were expected"

@@ -148,6 +148,38 @@ def test_the_flow_follows_straight_paths(heun):
         torch.testing.assert_close(reached, truth, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize(("heun", "steps"), [(False, 1), (False, 4), (True, 1), (True, 4)])
+@pytest.mark.parametrize("share", [None, 0.7])
+def test_the_flow_takes_the_steps_of_diffusers(heun, steps, share):
+    """A curved field, so that the order of the method matters; ``share`` starts between noise and latent."""
+    import diffusers
+
+    generator = tiny("flow")
+    generator.heun, generator.shift = heun, 3.0
+    noise, latent = torch.randn(2, 4, 40), torch.randn(2, 4, 40)
+
+    def field(x, time):
+        return torch.sin(3 * x) + time[:, None, None] * x
+
+    kind = diffusers.FlowMatchHeunDiscreteScheduler if heun else diffusers.FlowMatchEulerDiscreteScheduler
+    scheduler = kind(num_train_timesteps=1000, shift=3.0)
+    if heun:
+        scheduler.set_timesteps(steps)
+    else:
+        scheduler.set_timesteps(sigmas=[1 - i / steps for i in range(steps)])
+    times, x = scheduler.timesteps, noise
+    if share is not None:
+        first = min(int((times > 1000 * share).sum()), len(times) - 1)
+        first += first % 2 if heun else 0  # two evaluations per step after the first
+        scheduler.set_begin_index(first)
+        times = times[first:]
+        x = torch.lerp(latent, noise, float(times[0]) / 1000)
+    for time in times:
+        x = scheduler.step(field(x, torch.full((2,), float(time) / 1000)), time, x).prev_sample
+    begin = Beginning(noise) if share is None else Beginning(noise, latent, share)
+    torch.testing.assert_close(generator._backwards(begin, field, steps), x, atol=1e-5, rtol=1e-5)
+
+
 def test_the_table_of_the_readme_is_computed_and_plotted(tmp_path):
     """The target scores as perfect, every column is scored, and the plot is made."""
     ecg = simulate(3, seconds=SECONDS, fs=100.0, seed=3, heart_rate=75)

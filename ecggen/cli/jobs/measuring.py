@@ -44,6 +44,8 @@ def measure(ecg: ECG, suffix: str) -> Measurements | None:
         >>> measure(ecg, ".csv") is None, round(measure(ecg, ".dcm").heart_rate)
         (True, 60)
     """
+    if suffix not in HOLDS:
+        return None
     import numpy as np
 
     from ecggen.core.rhythm import heart_rate, r_peaks
@@ -51,8 +53,6 @@ def measure(ecg: ECG, suffix: str) -> Measurements | None:
     from ecggen.io.metadata import Measurements
     from ecggen.metrics.functional.intervals import ecg_intervals
 
-    if suffix not in HOLDS:
-        return None
     ecg = _complete(ecg)
     if ecg.fs < max(SLOWEST, 100.0) or ecg.seconds < SHORTEST:
         return Measurements()
