@@ -53,15 +53,26 @@ def bridged(ecg: ECG) -> tuple[ECG, tuple[str, ...]]:
         >>> notes
         ('lead II: 3 samples bridged (0.006 s at 4.200 s)',)
     """
+    ecg, notes = filled(ecg)
+    if not bool(torch.isfinite(ecg.signal).all()):
+        for record, wave in enumerate(ecg.signal):
+            _refuse_too_little(np.isfinite(wave.numpy()), ecg, _name(ecg, record))
+    return ecg, notes
+
+
+def filled(ecg: ECG) -> tuple[ECG, tuple[str, ...]]:
+    """As ``bridged``, but any duration may be without leads."""
     if bool(torch.isfinite(ecg.signal).all()):
         return ecg, ()
     signal, notes = ecg.signal.clone(), []
     for record, wave in enumerate(signal):
-        name = f"record {record}, " if len(ecg) > 1 else ""
-        said = _grouped(_bridge(wave.numpy(), ecg))
-        _refuse_too_little(np.isfinite(wave.numpy()), ecg, name)
-        notes += [f"{name}{note}" for note in said]
+        notes += [f"{_name(ecg, record)}{note}" for note in _grouped(_bridge(wave.numpy(), ecg))]
     return replace(ecg, signal=signal), tuple(notes)
+
+
+def _name(ecg: ECG, record: int) -> str:
+    """The record in a message; "" if there is only one."""
+    return f"record {record}, " if len(ecg) > 1 else ""
 
 
 def _bridge(wave: np.ndarray, ecg: ECG) -> Iterator[tuple[str, str]]:

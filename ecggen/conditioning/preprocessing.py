@@ -65,13 +65,7 @@ class Preprocessor:
         """Filter the leads and the PPG of a condition of any length and resample both to the model's rate."""
         leads, lead_mask = self._wave(condition.leads, condition.lead_mask, condition.fs, self.highpass, self.lowpass)
         samples = leads.shape[-1]
-        ppg, ppg_mask = self._wave(
-            condition.ppg, condition.ppg_mask, condition.ppg_fs, self.ppg_highpass, self.ppg_lowpass, SLOWEST_PPG
-        )
-        ppg, ppg_mask = fit(ppg, samples), fit(ppg_mask, samples)
-        # A PPG has no unit: normalise each record to unit standard deviation.
-        variance = (ppg**2).sum(-1, keepdim=True) / ppg_mask.sum(-1, keepdim=True).clamp(min=1)
-        ppg = ppg / variance.sqrt().clamp(min=1e-8)
+        ppg, ppg_mask = self.ppg(condition.ppg, condition.ppg_mask, condition.ppg_fs, samples)
         return condition.replace(
             leads=leads,
             lead_mask=lead_mask,
@@ -80,6 +74,22 @@ class Preprocessor:
             ppg_mask=ppg_mask,
             ppg_fs=self.fs,
         )
+
+    def ppg(self, wave: Tensor, mask: Tensor, fs: float, samples: int | None = None) -> tuple[Tensor, Tensor]:
+        """Filter PPGs (batch, 1, time) at ``fs`` Hz, and resample them and their mask to the model's rate.
+
+        Args:
+            wave: PPGs in any unit.
+            mask: Where they are observed.
+            fs: Their sampling rate in Hz.
+            samples: Length of the result; that of the PPG if left out.
+        """
+        ppg, mask = self._wave(wave, mask, fs, self.ppg_highpass, self.ppg_lowpass, SLOWEST_PPG)
+        if samples is not None:
+            ppg, mask = fit(ppg, samples), fit(mask, samples)
+        # A PPG has no unit: normalise each record to unit standard deviation.
+        variance = (ppg**2).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)
+        return ppg / variance.sqrt().clamp(min=1e-8), mask
 
     def with_simulated_ppg(self, condition: Condition, rows: list[int], waves: np.ndarray) -> Condition:
         """Add PPGs to some records of a condition at the model's rate.

@@ -513,6 +513,61 @@ class Generator(nn.Module, ABC):
         found = generator._reconstruct(condition, num_draws, level, seed, keep_draws, progress)
         return replace(found, notes=tuple(notes))
 
+    @final
+    def stream(
+        self,
+        chunks: Iterable[ECG],
+        *,
+        text: str | None = None,
+        age: float | None = None,
+        sex: str | None = None,
+        num_draws: int = 20,
+        level: float = 0.9,
+        seed: int = 0,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> Iterator[Reconstruction]:
+        """Reconstruct twelve leads of a live recording, part by part, with a fixed latency.
+
+        Two seconds of signal are awaited first. Then a sample is returned at most 2 s after it has arrived, plus the
+        computing time of one window (``ecggen.generators.streaming.live.LATENCY``). The parts join without a step, and
+        do not depend on the sizes of the chunks. The memory does not depend on the duration.
+
+        Args:
+            chunks: Consecutive parts of one recording, of any duration, with the same leads and rate.
+            text: As in ``generate``.
+            age: As in ``generate``.
+            sex: As in ``generate``.
+            num_draws: As in ``reconstruct``.
+            level: As in ``reconstruct``.
+            seed: As in ``reconstruct``.
+            num_steps: As in ``with_sampling``.
+            guidance_scale: As in ``with_sampling``.
+
+        Yields:
+            Consecutive parts of the twelve leads, mostly of one second.
+
+        Raises:
+            InputError: If chunks differ in leads or rate, the rate is no simple ratio of the model's, or the recording
+                lasts less than 2 s.
+
+        Example:
+            >>> from ecggen.core.simulate import simulate
+            >>> watch = simulate(1, seconds=4, fs=250).pick("I")
+            >>> chunks = (watch.crop(second / 2, 0.5) for second in range(8))
+            >>> parts = list(Generator.from_pretrained("vae").stream(chunks, num_draws=4))
+            >>> [part.mean.seconds for part in parts]
+            [1.0, 1.0, 1.0, 1.0]
+        """
+        from ecggen.generators.streaming.blocks import Options
+        from ecggen.generators.streaming.live import reconstruct
+
+        if num_draws < 2 or not 0 < level < 1:
+            raise InputError(f"{num_draws} draws at level {level:g}", "at least 2 draws and a level between 0 and 1")
+        known = Condition(text=text, age=age, sex=sex, n=1)
+        generator = self.with_sampling(num_steps, guidance_scale)
+        return reconstruct(generator, chunks, known, Options(num_draws, level, seed))
+
     def _reconstruct(
         self,
         condition: Condition,

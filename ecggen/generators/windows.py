@@ -33,12 +33,12 @@ def over_windows(
     sums: list[Tensor] = []
     weights = torch.zeros(prepared.samples)
     for done, (start, end) in enumerate(windows, 1):
-        fade = _fade(end - start, round(preprocessor.overlap * preprocessor.fs))
+        weight = fade(end - start, round(preprocessor.overlap * preprocessor.fs))
         for i, piece in enumerate(part(prepared.during(start, end))):
             if len(sums) <= i:
                 sums.append(piece.new_zeros(*piece.shape[:-1], prepared.samples))
-            sums[i][..., start:end] += piece * fade
-        weights[start:end] += fade
+            sums[i][..., start:end] += piece * weight
+        weights[start:end] += weight
         if progress is not None:
             progress(done / len(windows))
     return [total / weights for total in sums]
@@ -54,7 +54,7 @@ def pad(window: Condition, samples: int) -> Condition:
     )
 
 
-def _fade(size: int, overlap: int) -> Tensor:
+def fade(size: int, overlap: int) -> Tensor:
     """Trapezoidal weights of a window: linear ramps over the overlap, constant between them."""
     rise = torch.arange(1, size + 1, dtype=torch.float32)
     return torch.minimum(rise, rise.flip(0)).clamp(max=max(1, overlap)) / max(1, overlap)

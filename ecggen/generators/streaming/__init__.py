@@ -1,0 +1,1 @@
+"""Long recordings in blocks, and live recordings in chunks."""
