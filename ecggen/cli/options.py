@@ -62,6 +62,13 @@ HeartRate = Annotated[
     float | None, Option(help="Heart rate in beats per minute. A contradicting rate of the recording takes precedence.")
 ]
 Model = Annotated[str, Option(help="Generator: gan, vae, flow, diffusion, or a checkpoint folder.")]
+LongModel = Annotated[
+    str | None,
+    Option(
+        help="Generator: gan, vae, flow, diffusion, or a checkpoint folder "
+        "(default: flow; vae for more than 30 minutes)."
+    ),
+]
 NumSteps = Annotated[int | None, Option(help="Number of sampler steps (default: the checkpoint's).")]
 GuidanceScale = Annotated[
     float | None,
@@ -79,6 +86,14 @@ Formats = Annotated[
     Option(
         "--format",
         help="File formats of the twelve leads, separated by commas: wfdb, challenge, csv, npz, edf, dicom, aecg.",
+    ),
+]
+LongFormats = Annotated[
+    str | None,
+    Option(
+        "--format",
+        help="File formats of the twelve leads, separated by commas: wfdb, challenge, csv, npz, edf, dicom, aecg "
+        "(default: wfdb,csv; wfdb for more than 30 minutes, for which wfdb, edf and csv are possible).",
     ),
 ]
 Shard = Annotated[

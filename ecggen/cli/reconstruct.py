@@ -8,26 +8,28 @@ from typing import Annotated
 from typer import Context, Option
 
 from ecggen.cli import console
+from ecggen.cli.jobs import long_recordings
 from ecggen.cli.jobs.results import describe, origins_as_text, store
 from ecggen.cli.options import (
     Age,
     Baseline,
     Contradiction,
     File,
-    Formats,
     Gain,
     GuidanceScale,
     HeartRate,
     Json,
     Leads,
     Level,
-    Model,
+    LongFormats,
+    LongModel,
     Noise,
     NumSteps,
     Overwrite,
     PlotFormat,
     Rate,
     Record,
+    Resume,
     Seconds,
     Seed,
     Sex,
@@ -35,6 +37,7 @@ from ecggen.cli.options import (
     Text,
     TruthLeads,
     Unit,
+    named_leads,
     of_truth,
     open_recording,
     suffixes_of,
@@ -47,10 +50,14 @@ def reconstruct(
     out: Annotated[Path, Option(help="Output folder; it must not exist.")],
     record: Record = None,
     leads: Leads = None,
-    model: Model = "flow",
+    model: LongModel = None,
     num_draws: Annotated[
-        int, Option(help="Number of draws that the point estimate and the prediction interval use.")
-    ] = 32,
+        int | None,
+        Option(
+            help="Number of draws that the point estimate and the prediction interval use "
+            "(default: 32; 20 for more than 30 minutes)."
+        ),
+    ] = None,
     level: Level = 0.9,
     seed: Seed = 0,
     num_steps: NumSteps = None,
@@ -68,9 +75,10 @@ def reconstruct(
     truth: Annotated[Path | None, Option(help="Recording with the true leads, for a comparison.")] = None,
     truth_leads: TruthLeads = None,
     plot_format: PlotFormat = "png",
-    format_: Formats = "wfdb,csv",
+    format_: LongFormats = None,
     allow_contradiction: Contradiction = False,
     allow_noise: Noise = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -81,18 +89,43 @@ def reconstruct(
     prediction interval. Text, age, sex and heart rate refine the condition. The output folder holds the twelve leads
     (see --format), the prediction interval (npz), a plot, and a summary (txt, json) that lists recorded and generated
     leads. Not for diagnosis.
+
+    A recording of more than 30 minutes is read and written in blocks, with --format wfdb by default. Its folder holds
+    the ends of the interval as files of their own, and an overview page instead of the plot. --resume continues it
+    after an interruption.
     """
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.conditioning.gaps import bridged
     from ecggen.core.errors import InputError, after, spelled
     from ecggen.generators.base import load
+    from ecggen.generators.streaming.blocks import NUM_DRAWS, Options
     from ecggen.io.files import naming_file
     from ecggen.io.inspection import refuse_noise
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
-    suffixes = suffixes_of(format_)
+    suffixes = suffixes_of(format_ or "wfdb,csv")
+    reading = {"record": record, "leads": named_leads(leads), "fs": fs, "unit": unit, "gain": gain}
+    reading |= {"baseline": baseline}
+    lasts = long_recordings.duration(file, start=start, seconds=seconds, **reading)
+    if lasts is not None:
+        if truth is not None:
+            found = f"the recording lasts more than {long_recordings.LONG / 60:g} min"
+            raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
+        generator = load(model or "vae").with_sampling(num_steps, guidance_scale)
+        options = Options(NUM_DRAWS if num_draws is None else num_draws, level, seed)
+        condition = Condition(text=text, age=age, sex=sex, heart_rate=heart_rate, n=1)
+        reading |= {"allow_contradiction": allow_contradiction}
+        blocks, doubts = long_recordings.of_leads(
+            file, generator, condition, options, start, lasts, allow_noise, **reading
+        )
+        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": doubts}
+        suffixes = suffixes_of(format_ or "wfdb")
+        job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
+        long_recordings.report(job, as_json)
+        return
+    num_draws = 32 if num_draws is None else num_draws
     recording = open_recording(
         file, leads, fs, unit, start, seconds, allow_contradiction, True, record, gain, baseline, gaps=True
     )
@@ -101,7 +134,7 @@ def reconstruct(
         doubts = refuse_noise(recording, allow_noise)
     with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
         true = None if truth is None else open_recording(truth, truth_leads, None, None, start, seconds, check=False)
-    generator = load(model).with_sampling(num_steps, guidance_scale)
+    generator = load(model or "flow").with_sampling(num_steps, guidance_scale)
     condition = Condition(recording, text=text, age=age, sex=sex, heart_rate=heart_rate)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
     with console.progress("generating", quiet=as_json) as share:

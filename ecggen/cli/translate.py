@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context, Option
 
 from ecggen.cli import console
+from ecggen.cli.jobs import long_recordings
 from ecggen.cli.jobs.results import describe, mean_of, rounded, store
 from ecggen.cli.options import (
     Age,
-    Formats,
     GuidanceScale,
     HeartRate,
     Json,
     Level,
-    Model,
+    LongFormats,
+    LongModel,
     NumSteps,
     Overwrite,
     PlotFormat,
     Rate,
     Record,
+    Resume,
     Seconds,
     Seed,
     Sex,
@@ -60,7 +62,7 @@ def translate(
         str | None, Option(help="Name of the PPG channel (default: PLETH, PPG or BVP), or its number from 1.")
     ] = None,
     record: Record = None,
-    model: Model = "flow",
+    model: LongModel = None,
     num_draws: Annotated[
         int, Option(help="Number of draws. 1 gives a single draw; more give their mean with a prediction interval.")
     ] = 1,
@@ -79,7 +81,8 @@ def translate(
     unit: Annotated[str | None, Option(help="mV, uV or V of the true lead, if its file does not state it.")] = None,
     truth_leads: TruthLeads = None,
     plot_format: PlotFormat = "png",
-    format_: Formats = "wfdb,csv",
+    format_: LongFormats = None,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -88,24 +91,41 @@ def translate(
     A PPG determines the times of the beats, but hardly the waveform: the beats follow the pulses, and the waveform is
     generated. The output folder holds the twelve leads (see --format), a plot, and a summary (txt, json) with the
     limitations. Not for diagnosis.
+
+    A PPG of more than 30 minutes is translated in blocks, with --format wfdb by default. Its folder holds an overview
+    page instead of the plot. --resume continues it after an interruption.
     """
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
     from ecggen.core import rhythm
     from ecggen.core.errors import InputError, spelled
     from ecggen.generators.base import load
+    from ecggen.generators.streaming.blocks import Options
     from ecggen.io.ppg import read_ppg
 
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
     if num_draws < 1:
         raise InputError(f"{num_draws} draws", "at least 1 was expected")
-    suffixes = suffixes_of(format_)
+    suffixes = suffixes_of(format_ or "wfdb,csv")
     chosen = {"record": record, "channel": channel, "start": start, "seconds": seconds}
     ppg = read_ppg(file, fs=fs, heart_rate=heart_rate, **chosen)
+    is_long = ppg.seconds > long_recordings.LONG
+    generator = load(model or ("vae" if is_long else "flow")).with_sampling(num_steps, guidance_scale)
+    if is_long:
+        if truth is not None:
+            found = f"the PPG lasts more than {long_recordings.LONG / 60:g} min"
+            raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
+        condition = Condition(text=text, age=age, sex=sex, heart_rate=heart_rate, n=1)
+        blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg)
+        notes = [*ppg.notes, LEADS, TIMING]
+        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
+        suffixes = suffixes_of(format_ or "wfdb")
+        job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
+        long_recordings.report(job, as_json)
+        return
     with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
         true = None if truth is None else _true(truth, truth_leads, unit, start, seconds)
-    generator = load(model).with_sampling(num_steps, guidance_scale)
     fs_model = generator.preprocessor.fs
     condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)

@@ -135,7 +135,7 @@ class PtbXlFolder:
         """Write one record with PTB-XL's lead names (AVR for aVR)."""
         path.parent.mkdir(parents=True, exist_ok=True)
         digital = steps(ecg, path)
-        lines = header_lines(ecg, digital, f"{path.name}.dat", f"16 {GAIN}.0(0)/mV")
+        lines = header_lines(ecg.leads, ecg.fs, digital, f"{path.name}.dat", f"16 {GAIN}.0(0)/mV")
         lines = [line.replace(" aV", " AV") for line in lines] + [f"# {line}" for line in provenance_lines(ecg)]
         samples = np.ascontiguousarray(digital.T).tobytes()
         place({path.with_suffix(".dat"): samples, path.with_suffix(".hea"): ("\n".join(lines) + "\n").encode()})

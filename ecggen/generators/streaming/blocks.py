@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ from ecggen.generators.windows import fade
 
 if TYPE_CHECKING:
     from ecggen.generators.base import Generator
+
+T = TypeVar("T")
 
 WINDOWS = 16
 """Windows of a block. They are drawn together in any case, so that the result does not depend on it."""
@@ -201,21 +203,26 @@ class Blocks:
             weights[at] += weight
         return [(total / weights)[None, ..., begin - first : end - first] for total in sums]
 
-    def each(self, start: int = 0, workers: int = 1) -> Iterator[tuple[int, Reconstruction | ECG]]:
-        """Number and content of each block, in order.
+    def each(self, start: int, workers: int, then: Callable[[int, Reconstruction | ECG], T]) -> Iterator[tuple[int, T]]:
+        """Number of each block and what becomes of it, in order.
 
         Args:
             start: Number of the first block.
             workers: Number of blocks that are computed at the same time, each on one thread.
+            then: Called with the number and the block, on the same thread.
         """
+
+        def made(number: int) -> T:
+            return then(number, self[number])
+
         threads = torch.get_num_threads()
         try:
             with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
                 numbers = iter(range(start, len(self)))
-                waiting = [pool.submit(self.__getitem__, number) for number in islice(numbers, workers + 1)]
+                waiting = [pool.submit(made, number) for number in islice(numbers, workers + 1)]
                 for number in range(start, len(self)):
                     found = waiting.pop(0).result()
-                    waiting += [pool.submit(self.__getitem__, following) for following in islice(numbers, 1)]
+                    waiting += [pool.submit(made, following) for following in islice(numbers, 1)]
                     yield number, found
         finally:
             torch.set_num_threads(threads)

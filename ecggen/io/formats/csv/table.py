@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,14 +114,18 @@ def decode(layout: Layout, lines: Lines, notes: tuple[str, ...]) -> Found:
 
 def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """Encode one record, one column per lead, in mV with 6 significant digits; cells of missing samples are empty."""
+    return {path: b"".join(pieces(ecg, [ecg], about))}
+
+
+def pieces(ecg: ECG, blocks: Iterable[ECG], about: About) -> Iterator[bytes]:
+    """The bytes of a file in pieces: the heading for leads, rate and provenance of ``ecg``, then the rows of blocks."""
     notes = [f"fs: {rate_text(ecg.fs)} Hz", "unit: mV", *about.lines(), *provenance_lines(ecg)]
-    file = io.StringIO()
-    file.writelines(f"# {note}\n" for note in notes)
-    table = io.StringIO()
-    np.savetxt(table, ecg.signal[0].numpy().T, "%.6g", ",", header=",".join(ecg.leads), comments="")
-    # With one lead, "nan" stays: a blank line would not be a row.
-    file.write(table.getvalue() if len(ecg.leads) == 1 else table.getvalue().replace("nan", ""))
-    return {path: file.getvalue().encode()}
+    yield ("".join(f"# {note}\n" for note in notes) + ",".join(ecg.leads) + "\n").encode()
+    for block in blocks:
+        rows = io.StringIO()
+        np.savetxt(rows, block.signal[0].numpy().T, "%.6g", ",")
+        # With one lead, "nan" stays: a blank line would not be a row.
+        yield (rows.getvalue() if len(ecg.leads) == 1 else rows.getvalue().replace("nan", "")).encode()
 
 
 def _measured(layout: Layout, table: np.ndarray) -> tuple[float | None, tuple[str, ...]]:

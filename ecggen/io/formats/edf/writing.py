@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +29,7 @@ RANGES = (5.0, 32.767)
 _TOP = 32767  # −32768 is left out, so that 0 mV is stored as 0
 _LARGEST_RECORD = 61_440  # bytes, the limit of EDF of 1992
 _LARGER = 16  # factor by which a record may exceed the limit to avoid padding; EDFlib reads 10 MB
+_RECORDS = 64  # data records that are encoded at once
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -37,18 +39,40 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     Raises:
         InputError: If a lead exceeds 32.767 mV, or the header cannot represent the rate.
     """
-    ranges = [_range(lead, float(row.abs().max())) for lead, row in zip(ecg.leads, ecg.signal[0], strict=True)]
+    peaks = ecg.signal[0].abs().amax(-1).numpy()
+    whole = pieces(ecg, ecg.samples, peaks, lambda first, last: replace(ecg, signal=ecg.signal[..., first:last]), about)
+    return {path: b"".join(whole)}
+
+
+def pieces(ecg: ECG, samples: int, peaks: np.ndarray, part: Callable[[int, int], ECG], about: About) -> Iterator[bytes]:
+    """The bytes of a file in pieces: the header, then data records.
+
+    Args:
+        ecg: Leads, rate and provenance.
+        samples: Number of samples per lead.
+        peaks: Largest absolute value of each lead in mV.
+        part: Returns the leads of a range of samples.
+        about: Metadata.
+
+    Raises:
+        InputError: As ``encode``.
+    """
+    ranges = [_range(lead, float(peak)) for lead, peak in zip(ecg.leads, peaks, strict=True)]
     lines = provenance_lines(ecg) + ([f"ecggen-codes: {' '.join(about.codes)}"] if about.codes else [])
     notes = 100 + sum(len(line.encode()) + 5 for line in lines)
-    per, seconds = record_of(ecg.samples, ecg.fs, max((_LARGEST_RECORD - notes) // (2 * len(ecg.leads)), 1000))
-    records = -(-ecg.samples // per)
+    per, seconds = record_of(samples, ecg.fs, max((_LARGEST_RECORD - notes) // (2 * len(ecg.leads)), 1000))
+    records = -(-samples // per)
     if per / float(seconds) != ecg.fs:
         lines.append(f"ecggen-fs: {rate_text(ecg.fs)}")
-    if records * per != ecg.samples:
-        lines.append(f"ecggen-samples: {ecg.samples}")
-    signals, texts = _steps(ecg, ranges, records, per), _annotations(lines, records, seconds)
+    if records * per != samples:
+        lines.append(f"ecggen-samples: {samples}")
+    texts = _annotations(lines, records, seconds)
     rows = [*zip(ecg.leads, ranges, [per] * len(ranges), strict=True), (None, 0.0, texts.shape[1] // 2)]
-    return {path: _header(ecg, about, records, seconds, rows) + np.concatenate([signals, texts], 1).tobytes()}
+    yield _header(ecg, about, records, seconds, rows)
+    for first in range(0, records, _RECORDS):
+        some = texts[first : first + _RECORDS]
+        block = part(first * per, min((first + len(some)) * per, samples))
+        yield np.concatenate([_steps(block, ranges, len(some), per), some], 1).tobytes()
 
 
 def record_of(samples: int, fs: float, room: int) -> tuple[int, str]:

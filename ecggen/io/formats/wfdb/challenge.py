@@ -32,7 +32,7 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """
     digital = steps(ecg, path)
     numbers, without = to_snomed(about.codes)
-    header = header_lines(ecg, digital, path.with_suffix(".mat").name, f"16+24 {GAIN}/mV")
+    header = header_lines(ecg.leads, ecg.fs, digital, path.with_suffix(".mat").name, f"16+24 {GAIN}/mV")
     header += challenge_lines(ecg, replace(about, codes=numbers), without)
     matrix = struct.pack("<5i", _INT16, *digital.shape, 0, len(_NAME)) + _NAME
     return {

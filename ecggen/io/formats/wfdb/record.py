@@ -72,7 +72,7 @@ def encode(ecg: ECG, path: Path, about: About) -> dict[Path, bytes]:
     """Encode one record in format 16; the samples are written first, so that a header never refers to missing ones."""
     digital = steps(ecg, path)
     samples = path.with_suffix(".dat")
-    header = header_lines(ecg, digital, samples.name, f"16 {GAIN}(0)/mV") + comment_lines(ecg, about)
+    header = header_lines(ecg.leads, ecg.fs, digital, samples.name, f"16 {GAIN}(0)/mV") + comment_lines(ecg, about)
     return {samples: np.ascontiguousarray(digital.T).tobytes(), path: ("\n".join(header) + "\n").encode()}
 
 
@@ -93,13 +93,13 @@ def steps(ecg: ECG, path: Path) -> np.ndarray:
     return np.where(missing, NO_VALUE, whole).astype("<i2")
 
 
-def header_lines(ecg: ECG, digital: np.ndarray, file: str, stored: str) -> list[str]:
-    """Record line and signal lines for samples in ``file``; ``stored`` is their format and gain."""
+def header_lines(leads: Sequence[str], fs: float, digital: np.ndarray, file: str, stored: str) -> list[str]:
+    """Record line and signal lines for samples (lead, time) in ``file``; ``stored`` is their format and gain."""
     signals = [
         f"{file} {stored} 16 0 {row[0]} {row.sum(dtype=np.int16)} 0 {lead}"
-        for lead, row in zip(ecg.leads, digital, strict=True)
+        for lead, row in zip(leads, digital, strict=True)
     ]
-    return [f"{Path(file).stem} {len(ecg.leads)} {rate_text(ecg.fs)} {ecg.samples}", *signals]
+    return [f"{Path(file).stem} {len(leads)} {rate_text(fs)} {digital.shape[1]}", *signals]
 
 
 def _kept(channels: Sequence[Channel], source: Source) -> tuple[list[int], int, dict[int, InputError]]:
