@@ -115,12 +115,13 @@ def reconstruct(
             raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
         generator = load(model or "vae").with_sampling(num_steps, guidance_scale)
         options = Options(NUM_DRAWS if num_draws is None else num_draws, level, seed)
-        condition = Condition(text=text, age=age, sex=sex, heart_rate=heart_rate, n=1)
+        condition = Condition(text=text, age=age, sex=sex, n=1)
         reading |= {"allow_contradiction": allow_contradiction}
         blocks, doubts = long_recordings.of_leads(
             file, generator, condition, options, start, lasts, allow_noise, **reading
         )
-        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": doubts}
+        notes = doubts if heart_rate is None else [*doubts, long_recordings.RATE]
+        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
         suffixes = suffixes_of(format_ or "wfdb")
         job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
         long_recordings.report(job, as_json)

@@ -116,9 +116,9 @@ def translate(
         if truth is not None:
             found = f"the PPG lasts more than {long_recordings.LONG / 60:g} min"
             raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
-        condition = Condition(text=text, age=age, sex=sex, heart_rate=heart_rate, n=1)
+        condition = Condition(text=text, age=age, sex=sex, n=1)
         blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg)
-        notes = [*ppg.notes, LEADS, TIMING]
+        notes = [*ppg.notes, *([] if heart_rate is None else [long_recordings.RATE]), LEADS, TIMING]
         about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
         suffixes = suffixes_of(format_ or "wfdb")
         job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)

@@ -563,7 +563,8 @@ class Generator(nn.Module, ABC):
         from ecggen.generators.streaming.live import reconstruct
 
         if num_draws < 2 or not 0 < level < 1:
-            raise InputError(f"{num_draws} draws at level {level:g}", "at least 2 draws and a level between 0 and 1")
+            found = f"{num_draws} draws at level {level:g}"
+            raise InputError(found, "at least 2 draws and a level between 0 and 1 were expected")
         known = Condition(text=text, age=age, sex=sex, n=1)
         generator = self.with_sampling(num_steps, guidance_scale)
         return reconstruct(generator, chunks, known, Options(num_draws, level, seed))

@@ -38,6 +38,8 @@ OPENING = 300.0
 """Seconds at the beginning of a recording in which beats are looked for."""
 PART = 10.0
 """Seconds of a measured part, and of a picture."""
+RATE = "the heart rate was not used: over a long recording it changes, and each part follows its own beats"
+"""Note on a heart rate that was given."""
 WORKERS = 2
 """Blocks that are computed at the same time."""
 JOB, PROGRESS, MOMENTS = "job.json", "progress.json", "moments.jsonl"
@@ -115,6 +117,8 @@ def of_leads(
     from ecggen.io.files import naming_file
     from ecggen.io.inspection import refuse_noise
 
+    if options.num_draws < 2:
+        raise InputError(f"{options.num_draws} draws", "at least 2 were expected for an interval")
     opening = read(file, start=start, seconds=min(OPENING, seconds), gaps=True, **reading)
     with naming_file(file):
         doubts = refuse_noise(filled(opening)[0], allow_noise)

@@ -121,11 +121,19 @@ class Options:
         num_draws: Number of draws; 1 for a single draw without an interval.
         level: Level of the prediction interval.
         seed: Random seed.
+
+    Raises:
+        InputError: If a value is out of range.
     """
 
     num_draws: int = NUM_DRAWS
     level: float = 0.9
     seed: int = 0
+
+    def __post_init__(self):
+        if self.num_draws < 1 or not 0 < self.level < 1:
+            found = f"{self.num_draws} draws at level {self.level:g}"
+            raise InputError(found, "at least 1 draw and a level between 0 and 1 were expected")
 
 
 class Blocks:
