@@ -100,9 +100,7 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         # A process of its own makes them: a new process starts with the memory of the one that starts it.
-        making = (
-            "from evaluation.scripts.long_recordings import *; import sys; a = sys.argv; "
-        )
+        making = "from evaluation.scripts.long_recordings import *; import sys; a = sys.argv; "
         making += "make_leads(Path(a[1]), Path(a[2]), float(a[4])); make_pulses(Path(a[1]), Path(a[3]), float(a[4]))"
         values = [str(value) for value in (folder, arguments.data, arguments.bidmc, arguments.hours)]
         subprocess.run([sys.executable, "-c", making, *values], check=True)

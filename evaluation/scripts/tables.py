@@ -434,18 +434,6 @@ def _delineation(results: Path) -> str:
     return table(head, rows) + f"\n\n*{about}; {speed}; commit `{found['commit']}`, {found['date']}*"
 
 
-def _start(results: Path) -> str:
-    """Time and memory of commands in a new process."""
-    found = read(results, "start")
-    rows = [
-        [f"`{name}`", f"{one['processor_s']:.1f}", f"{one['wall_s']:.1f}", f"{one['memory_mb']:.0f}"]
-        for name, one in found["commands"].items()
-    ]
-    head = ["command", "processor time (s)", "wall-clock time (s)", "memory (MB)"]
-    about = f"medians of {found['runs']} runs, {found['cores']} cores, commit `{found['commit']}`, {found['date']}"
-    return table(head, rows) + f"\n\n*{about}*"
-
-
 def _long_recordings(results: Path) -> str:
     """Speed and memory of commands on long recordings."""
     found = read(results, "long_recordings")
@@ -569,7 +557,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "delineation": _delineation,
     "delineation_by_rhythm": _delineation_by_rhythm,
     "report_cost": _report_cost,
-    "start": _start,
     "long_recordings": _long_recordings,
     "criteria": _criteria,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
