@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,8 +27,8 @@ from ecggen.generators.intervals import by_observed, plotting_positions, point_a
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.windows import fade
 
-if TYPE_CHECKING:
-    from ecggen.generators.base import Generator
+Generator = Any
+"""``ecggen.generators.base.Generator``, which imports this module."""
 
 T = TypeVar("T")
 

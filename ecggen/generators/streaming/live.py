@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from ecggen.core.errors import InputError
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.streaming.blocks import Options, ratio_of, summarise, with_known
 
-if TYPE_CHECKING:
-    from ecggen.generators.base import Generator
+Generator = Any
+"""``ecggen.generators.base.Generator``, which imports this module."""
 
 HOP, CROSS_FADE, AHEAD = 1.0, 0.5, 0.5
 """Seconds between windows, of their cross-fade, and of signal after what is returned."""
