@@ -73,7 +73,7 @@ def described(ecgs: ECG, prompt: Prompt, notes: Sequence[str] = ()) -> Made:
     Example:
         >>> from ecggen.core.simulate import simulate
         >>> made = described(simulate(2, fs=250, heart_rate=120), Prompt("sinus tachycardia"))
-        >>> made.met["STACH"].tolist()
+        >>> made.met["SBRAD"].tolist()
         [True, True]
     """
     understood = understand([prompt.text], text_encoder.load())[0] if prompt.text else None
