@@ -72,7 +72,7 @@ def described(ecgs: ECG, prompt: Prompt, notes: Sequence[str] = ()) -> Made:
 
     Example:
         >>> from ecggen.core.simulate import simulate
-        >>> made = described(simulate(2, fs=250, heart_rate=120), Prompt("sinus tachycardia"))
+        >>> made = described(simulate(2, fs=250, heart_rate=50), Prompt("sinus bradycardia"))
         >>> made.met["SBRAD"].tolist()
         [True, True]
     """
