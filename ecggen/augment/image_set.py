@@ -24,7 +24,18 @@ from ecggen.viz.prints import PrintSettings, printed
 
 FOLDER = "images"
 """Folder of the pictures in that of the data set, and name of the table in it."""
-COLUMNS = ("id", "record", "image", "parameters", "text", "layout", "speed", "gain", "rotation", "synthetic")
+COLUMNS: tuple[str, ...] = (
+    "id",
+    "record",
+    "image",
+    "parameters",
+    "text",
+    "layout",
+    "speed",
+    "gain",
+    "rotation",
+    "synthetic",
+)
 """Columns of the table."""
 
 

@@ -41,7 +41,7 @@ MODELS = {
     "delineator": "Onset, peak and offset of P, QRS and T",
 }
 """The shipped checkpoints in the order of the page, and what each is best used for."""
-SHARED = dict.fromkeys(("diffusion", "gan", "vae"), " + flow")
+SHARED: dict[str, str] = dict.fromkeys(("diffusion", "gan", "vae"), " + flow")
 """Checkpoints that need the weights of another folder."""
 _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FENCE = re.compile(r"^(```|~~~)")
