@@ -62,6 +62,8 @@ HeartRate = Annotated[
     float | None, Option(help="Heart rate in beats per minute. A contradicting rate of the recording takes precedence.")
 ]
 Model = Annotated[str, Option(help="Generator: gan, vae, flow, diffusion, or a checkpoint folder.")]
+DEFAULT_MODEL, LONG_MODEL = "flow", "vae"
+"""Generators of ``reconstruct`` and ``translate``, the second for recordings that are processed in blocks."""
 LongModel = Annotated[
     str | None,
     Option(

@@ -11,6 +11,8 @@ from ecggen.cli import console
 from ecggen.cli.jobs import long_recordings
 from ecggen.cli.jobs.results import describe, origins_as_text, store
 from ecggen.cli.options import (
+    DEFAULT_MODEL,
+    LONG_MODEL,
     Age,
     Baseline,
     Contradiction,
@@ -113,7 +115,7 @@ def reconstruct(
         if truth is not None:
             found = f"the recording lasts more than {long_recordings.LONG / 60:g} min"
             raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
-        generator = load(model or "vae").with_sampling(num_steps, guidance_scale)
+        generator = load(model or LONG_MODEL).with_sampling(num_steps, guidance_scale)
         options = Options(NUM_DRAWS if num_draws is None else num_draws, level, seed)
         condition = Condition(text=text, age=age, sex=sex, n=1)
         reading |= {"allow_contradiction": allow_contradiction}
@@ -135,7 +137,7 @@ def reconstruct(
         doubts = refuse_noise(recording, allow_noise)
     with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
         true = None if truth is None else open_recording(truth, truth_leads, None, None, start, seconds, check=False)
-    generator = load(model or "flow").with_sampling(num_steps, guidance_scale)
+    generator = load(model or DEFAULT_MODEL).with_sampling(num_steps, guidance_scale)
     condition = Condition(recording, text=text, age=age, sex=sex, heart_rate=heart_rate)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
     with console.progress("generating", quiet=as_json) as share:

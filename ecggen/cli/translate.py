@@ -11,6 +11,8 @@ from ecggen.cli import console
 from ecggen.cli.jobs import long_recordings
 from ecggen.cli.jobs.results import describe, mean_of, rounded, store
 from ecggen.cli.options import (
+    DEFAULT_MODEL,
+    LONG_MODEL,
     Age,
     GuidanceScale,
     HeartRate,
@@ -111,7 +113,7 @@ def translate(
     chosen = {"record": record, "channel": channel, "start": start, "seconds": seconds}
     ppg = read_ppg(file, fs=fs, heart_rate=heart_rate, **chosen)
     is_long = ppg.seconds > long_recordings.LONG
-    generator = load(model or ("vae" if is_long else "flow")).with_sampling(num_steps, guidance_scale)
+    generator = load(model or (LONG_MODEL if is_long else DEFAULT_MODEL)).with_sampling(num_steps, guidance_scale)
     if is_long:
         if truth is not None:
             found = f"the PPG lasts more than {long_recordings.LONG / 60:g} min"

@@ -113,7 +113,7 @@ class LongFile:
             peaks = self._peaks()
             if not np.isfinite(peaks).all():
                 found = f"{self.path.name} has parts without samples"
-                raise InputError(found, "EDF has no value for a missing sample", "choose --format wfdb or csv")
+                raise InputError(found, "EDF has no value for a missing sample", "choose WFDB or CSV")
             pieces = edf.pieces(none, self.samples, peaks, self.part, about)
         else:
             pieces = table.pieces(none, self.blocks(), about)
