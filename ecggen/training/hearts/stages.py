@@ -263,12 +263,12 @@ def fit_residual(model: HeartFirst, material: Material, plan: Plan, state: Path,
 def _steps(whitening: Whitening, material: Material, rows: np.ndarray, levels: Levels) -> tuple[Tensor, Tensor]:
     """White residual and gains (row, ``CHANNELS``, step), and the condition along time (row, ``LOCAL``, step)."""
     fs, samples = material.fs, material.pack.preprocessor.samples
-    residual, whole = material.residual(rows), material.whole(rows)
+    residual, whole, beats = material.residual(rows), material.whole(rows), material.beats(rows)
     gains, along = [], []
-    for row, beats in zip(rows.tolist(), material.beats(rows), strict=True):
-        gains.append(relative_gains(beats.gains)[0][nearest_beat(beats.times, samples, fs)])
+    for row, own in zip(rows.tolist(), beats, strict=True):
+        gains.append(relative_gains(own.gains)[0][nearest_beat(own.times, samples, fs)])
         along.append(beat_channels(material.found.rhythm(row), samples, fs))
-    around = envelope(levels.excess, [one.times for one in material.beats(rows)], samples, fs)
+    around = envelope(levels.excess, [one.times for one in beats], samples, fs)
     flat = whitening(residual / around, levels.bands)
     white_gains = whitening.white_gains(torch.from_numpy(np.stack(gains)).float()).transpose(1, 2)
     target = torch.cat([folded(flat), white_gains], 1)
