@@ -1,8 +1,8 @@
 """Findings drawn beside real ones: ``python -m evaluation.scripts.findings --data PTBXL --out docs/figures``.
 
 For each finding the first record of fold 9 with its statement, and two ECGs that a generator draws for the words. The
-figure of a generator is ``findings_<name>.png``: the leads I, II, V1 and V5, five seconds, 2 mV apart. The seed is that of
-the first finding; each following one has the next.
+figure of a generator is ``findings_<name>.png``: the leads I, II, V1 and V5, five seconds, 2 mV apart. The seed is that
+of the first finding; each following one has the next.
 """
 
 from __future__ import annotations
