@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ecggen import Condition
-from ecggen.core.beats import ABNORMAL, NORMAL, decompose, rendered
+from ecggen.core.beats import ABNORMAL, NORMAL, Beats, decompose, rendered
 from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.core.simulate import simulate
@@ -338,3 +338,15 @@ def test_a_text_that_only_denies_counts_as_no_text():
     bare, both, said = features.of_texts(["no atrial fibrillation", "normal ECG, no atrial fibrillation", "AF"])
     assert not bare.any() and both.any() and said.any()
     assert features.of_texts(["not a normal ECG"]).any()  # says that something is abnormal
+
+
+def test_a_time_shift_beside_wander_is_no_residual():
+    """What is left of a shifted beat on a slow wander is the wander."""
+    grid = np.arange(96) / 100 - 0.40
+    shape = np.stack([np.exp(-((grid / 0.02) ** 2)), -0.5 * np.exp(-((grid / 0.025) ** 2))])
+    beats = Beats(shape, 0 * shape, np.arange(0.7, 9.5, 0.9), np.zeros(10, int), np.zeros((10, 2)))
+    later = replace(beats, times=beats.times + 0.002)
+    shift = rendered(later, 1000, 100.0) - rendered(beats, 1000, 100.0)
+    wander = 0.2 * np.sin(2 * np.pi * 0.3 * np.arange(1000) / 100 + np.array([[0.0], [1.0]]))
+    left = unexplained(shift + wander, beats, 100.0) - unexplained(wander, beats, 100.0)
+    assert np.abs(left).max() < 0.3 * np.abs(shift).max()
