@@ -45,6 +45,7 @@ wheel-test: wheel
 	$(PYTHON) -m venv build/wheel-venv
 	build/wheel-venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel/*.whl
 	build/wheel-venv/bin/python tests/tools/use_wheel.py build/wheel
+	rm -rf build/wheel-venv
 
 clean:
 	rm -rf .venv demo build *.egg-info
