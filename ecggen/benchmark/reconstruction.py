@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from ecggen.benchmark.preserved_diagnoses import RECORDED, PreservedDiagnoses
-from ecggen.benchmark.subgroups import by_group, by_hospital
+from ecggen.benchmark.subgroups import by_group, by_hospital, by_stratum
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
@@ -26,7 +27,7 @@ from ecggen.generators.base import Generator
 from ecggen.generators.baselines.baselines import Baseline
 from ecggen.metrics.functional import waveform
 from ecggen.metrics.functional.bootstrap import patient_interval
-from ecggen.metrics.functional.probabilistic import coverage, crps
+from ecggen.metrics.functional.probabilistic import crps
 from ecggen.metrics.functional.waveform import free_leads, mean_squared_error, pearson
 
 CHUNK = 64  # records at a time
@@ -73,7 +74,10 @@ DEFINITIONS = {
     "width_mv": "mean over records, time and scored leads of the width of the prediction interval, mV",
     "variance": "variance over time and records of one draw over that of the truth",
     "crps_mv": "mean over scored leads of the fair continuous ranked probability score of the draws, mV",
-    "groups": "r and RMSE of the records of a group: sex, age, what the record is said to show",
+    "groups": "r, RMSE, coverage and width of the records of a group: sex, age, what the record is said to show",
+    "strata": "coverage and width by wave (windows around R peaks of the true leads), by noise of the given leads "
+    "(mean difference of a beat from the median beat), and for records that the model calls unlike its "
+    "training data or not",
     "hospitals": "scores of the records of each hospital; no interval with fewer than ten patients",
     "preserved": "macro AUROC of the classifier's five superclasses on the twelve leads, measured ones included",
 }
@@ -141,7 +145,7 @@ def score_generator(
         progress: Called with the fraction done.
         hospitals: Hospital of each row; none for no scores by hospital.
     """
-    estimates, singles, truths, covered, widths = [], [], [], [], []
+    estimates, singles, truths, covered, widths, trust, observed = [], [], [], [], [], [], []
     preserved = PreservedDiagnoses(pretrained.load(protocol.classifier, "classifier")) if protocol.classifier else None
     drawing = 0.0
     for start in range(0, len(rows), CHUNK):
@@ -171,8 +175,10 @@ def score_generator(
         singles.append(predicted[1])
         # Resampling can make the ends of a very narrow interval cross.
         ends = np.minimum(predicted[2], predicted[3]), np.maximum(predicted[2], predicted[3])
-        covered.append(coverage(*ends, true))
-        widths.append((ends[1] - ends[0]).mean(-1))
+        covered.append((true >= ends[0]) & (true <= ends[1]))
+        widths.append((ends[1] - ends[0]).astype(np.float32))
+        trust += reconstruction.trust
+        observed.append(generator.preprocessor.ecg(given))
         if progress is not None:
             progress(min(1.0, (start + CHUNK) / len(rows)))
     patients = pack.index.patient.iloc[rows].tolist()
@@ -181,12 +187,17 @@ def score_generator(
     scores = score(estimate, true, protocol.given, patients, protocol.seed)
     errors = by_record(estimate, true, protocol.given)
     free = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(protocol.given)]
-    inside, width = (np.concatenate(values)[:, free] for values in (covered, widths))
+    each_inside, each_width = (np.concatenate(values)[:, free] for values in (covered, widths))
+    inside, width = each_inside.mean(-1), each_width.mean(-1)
+    whole = ECG(torch.from_numpy(true), INDEPENDENT_LEADS, generator.preprocessor.fs)
     if hospitals:
         measures = {"r": errors[0], "squared": errors[1], "coverage": inside, "width_mv": width}
         scores["hospitals"] = by_hospital(measures, hospitals, patients, protocol.seed)
     return scores | {
-        "groups": by_group(*errors, pack.index.iloc[rows], patients, protocol.seed),
+        "groups": by_group(
+            *errors, pack.index.iloc[rows], patients, protocol.seed, {"coverage": inside, "width_mv": width}
+        ),
+        "strata": by_stratum(each_inside, each_width, ECG.cat(observed), whole, trust),
         "interval": _interval(inside, width, protocol, patients),
         "single_draw": score(single, true, protocol.given, patients, protocol.seed)
         | {"variance": _variance(single, true, protocol.given)},

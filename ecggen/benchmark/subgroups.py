@@ -1,4 +1,8 @@
-"""Reconstruction error by subgroup: by sex, age and diagnosis, and by hospital for an archive of several hospitals."""
+"""Reconstruction error by subgroup: by sex, age and diagnosis, and by hospital for an archive of several hospitals.
+
+Coverage and width of the prediction interval also by stratum: by wave, by noise of the given leads, and by how unlike
+the training data a recording is.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ import numpy as np
 import pandas
 
 from ecggen.conditioning import statements
+from ecggen.core.ecg import ECG
+from ecggen.core.rhythm import r_peaks
+from ecggen.generators.trust.features import measure
+from ecggen.generators.trust.widening import Trust
 from ecggen.metrics.functional.bootstrap import patient_interval
 from ecggen.report.sections.subgroups import AGES
 
@@ -18,6 +26,10 @@ FEWEST_PATIENTS = 10
 """Fewest patients of a hospital for which an interval is given."""
 MOST_STATEMENTS = 24
 """Number of reported statements, the most frequent ones."""
+WAVES = {"P": (-0.25, -0.07), "QRS": (-0.07, 0.08), "T": (0.08, 0.45)}
+"""Windows around R peaks in s that stand for waves; a T window ends where the next P window begins."""
+NOISE = {"below 10 µV": 0.0, "10 to 30 µV": 0.01, "30 µV and more": 0.03}
+"""Strata of noise and their lower limits in mV: the mean difference of a beat from the median beat."""
 
 
 def groups(index: pandas.DataFrame) -> dict[str, np.ndarray]:
@@ -34,7 +46,12 @@ def groups(index: pandas.DataFrame) -> dict[str, np.ndarray]:
 
 
 def by_group(
-    r: np.ndarray, squared: np.ndarray, index: pandas.DataFrame, patients: Sequence[str], seed: int
+    r: np.ndarray,
+    squared: np.ndarray,
+    index: pandas.DataFrame,
+    patients: Sequence[str],
+    seed: int,
+    interval: Mapping[str, np.ndarray] | None = None,
 ) -> Mapping[str, Any]:
     """r with its interval and RMSE of each group with enough records.
 
@@ -44,6 +61,7 @@ def by_group(
         index: The pack's index of these records.
         patients: Patient of each record.
         seed: Seed of the bootstrap.
+        interval: (record, lead) of "coverage" and "width_mv", whose means are added.
     """
     found = {}
     for name, member in groups(index).items():
@@ -54,8 +72,67 @@ def by_group(
                 "r": float(r[member].mean()),
                 "r_interval": patient_interval(r[member], own, seed),
                 "rmse_mv": float(np.sqrt(squared[member].mean(0)).mean()),
+                **{name: float(values[member].mean()) for name, values in (interval or {}).items()},
             }
     return found
+
+
+def by_stratum(
+    inside: np.ndarray, width: np.ndarray, given: ECG, truth: ECG, trust: Sequence[Trust]
+) -> dict[str, dict[str, Any]]:
+    """Coverage and mean width of the prediction interval by wave, by noise and by unlikeness, each with its share.
+
+    Args:
+        inside: (record, lead, time) whether the true sample lies in the interval.
+        width: The same shape, in mV.
+        given: The given leads at the model's rate and in its band.
+        truth: The true leads, in the same way; waves are found in them.
+        trust: Of each record; empty if the model has no measure of it.
+
+    Returns:
+        For "wave", "noise" and, with ``trust``, "unlike": each stratum's share of samples or n of records, coverage and
+        width in mV. Strata without records are left out.
+    """
+    place = wave_of(truth)[:, None].repeat(inside.shape[1], 1)
+    waves = {name: place == i for i, name in enumerate((*WAVES, "rest"))}
+    found: dict[str, dict[str, Any]] = {
+        "wave": {
+            name: {"share": float(at.mean()), "coverage": float(inside[at].mean()), "width_mv": float(width[at].mean())}
+            for name, at in waves.items()
+            if at.any()
+        }
+    }
+    noise = np.array([measure(record)[2].mean() for record in given.signal.double().numpy()])
+    level = np.digitize(noise, list(NOISE.values())) - 1
+    groups = {"noise": {name: level == i for i, name in enumerate(NOISE)}}
+    if trust:
+        unlike = np.array([one.unlike > 0 for one in trust])
+        groups["unlike"] = {"like the training data": ~unlike, "unlike the training data": unlike}
+    for kind, members in groups.items():
+        found[kind] = {
+            name: {"n": int(at.sum()), "coverage": float(inside[at].mean()), "width_mv": float(width[at].mean())}
+            for name, at in members.items()
+            if at.any()
+        }
+    return found
+
+
+def wave_of(ecg: ECG) -> np.ndarray:
+    """For each sample the position in ``WAVES`` of the window that it lies in, else their number, (record, time).
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> place = wave_of(simulate(1, heart_rate=60))
+        >>> [int(place[0, round((3.4 + after) * 100)]) for after in (-0.15, 0.0, 0.3, 0.6)]
+        [0, 1, 2, 3]
+    """
+    place = np.full((len(ecg), ecg.samples), len(WAVES))
+    seconds = np.arange(ecg.samples) / ecg.fs
+    for row, peaks in enumerate(r_peaks(ecg)):
+        for i, (first, last) in reversed(list(enumerate(WAVES.values()))):  # P before the next beat overwrites T
+            for peak in peaks:
+                place[row, (seconds >= peak + first) & (seconds < peak + last)] = i
+    return place
 
 
 def by_hospital(
@@ -84,14 +161,14 @@ def _scores(measures: Mapping[str, np.ndarray], member: np.ndarray, people: np.n
     own = people[member].tolist()
     enough = len(set(own)) >= FEWEST_PATIENTS
     found: dict[str, Any] = {"n": int(member.sum()), "patients": len(set(own))}
-    for measure, values in measures.items():
+    for what, values in measures.items():
         part = values[member]
-        if measure == "squared":
+        if what == "squared":
             found["rmse_mv"] = float(np.sqrt(part.mean(0)).mean())
             found["rmse_mv_interval"] = (
                 patient_interval(part, own, seed, statistic=lambda means: np.sqrt(means).mean(1)) if enough else None
             )
         else:
-            found[measure] = float(part.mean())
-            found[f"{measure}_interval"] = patient_interval(part, own, seed) if enough else None
+            found[what] = float(part.mean())
+            found[f"{what}_interval"] = patient_interval(part, own, seed) if enough else None
     return found

@@ -9,7 +9,7 @@ from typer import Context, Option
 
 from ecggen.cli import console
 from ecggen.cli.jobs import long_recordings
-from ecggen.cli.jobs.results import describe, origins_as_text, store
+from ecggen.cli.jobs.results import describe, origins_as_text, store, trust_as_text
 from ecggen.cli.options import (
     DEFAULT_MODEL,
     LONG_MODEL,
@@ -150,22 +150,24 @@ def reconstruct(
 
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
-    names = store(found, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
+    summary = as_text(about, trust_as_text(found))
+    names = store(found, file.stem, about, summary, out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
-        console.print_text(as_text(about))
+        console.print_text(summary)
         console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
 
 
-def as_text(about: dict) -> str:
-    """The summary as text."""
+def as_text(about: dict, trust: str = "") -> str:
+    """The summary as text; ``trust`` is a line on how unlike the training data the recording is."""
     lines = [
         "SYNTHETIC leads; not for diagnosis",
         *origins_as_text(about),
         f"condition: {about['condition']}",
         f"model:     {about['model']}, {about['num_draws']} draws, seed {about['seed']}",
         *(f"note:      {note}" for note in about["notes"]),
+        *([trust] if trust else []),
         f"{about['level']:.0%} prediction interval (mean half-width; peak-to-peak amplitude of the lead):",
     ]
     true = about.get("against_truth", {}).get("per_lead", {})

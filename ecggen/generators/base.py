@@ -36,6 +36,7 @@ from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_posi
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.sampling import Noise, Sampling
+from ecggen.generators.trust.widening import Trust, Widening, Window, summarised
 from ecggen.generators.windows import over_windows, pad
 from ecggen.io.signal_quality import signal_quality
 
@@ -85,6 +86,7 @@ class Generator(nn.Module, ABC):
             the variance of draws matches that of records (ensemble inflation, as in weather forecasting).
         mean_weight: (4, 8), same rows: weight of the deterministic prediction in the point estimate; the mean of the
             draws has the remaining weight.
+        widening: Widens prediction intervals for recordings that are unlike the training data; None for none.
     """
 
     interval_scale: Tensor
@@ -93,6 +95,7 @@ class Generator(nn.Module, ABC):
     sampling: Sampling | None = None
     heart_sampling: Sampling = HEART_SAMPLING
     patient_prior: PatientPrior | None = None
+    widening: Widening | None = None
 
     def __init__(self):
         super().__init__()
@@ -589,6 +592,7 @@ class Generator(nn.Module, ABC):
             eight = drawn.unflatten(0, (-1, draws))
             found = point_and_interval(eight, None, weights, scale, quantiles)
             return self._summarised([*found, eight.flatten(1, 2)], condition, num_draws, level, seed, keep_draws)
+        unlike: list[Window] = []
         if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
@@ -605,13 +609,25 @@ class Generator(nn.Module, ABC):
                 own = slice(done, done := done + len(eight))
                 found = point_and_interval(eight, part.deterministic, weights[own], scale[own], quantiles)
                 parts.append((*found, eight.flatten(1, 2)) if keep_draws else found)
-            return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+            eight, below, above, *kept = (torch.cat(part) for part in zip(*parts, strict=True))
+            if self.widening is not None and len(window) == len(condition):
+                below, above, found = self.widening.widened(below, above, window, level)
+                unlike.append(found)
+            return eight, below, above, *kept
 
         summary = over_windows(prepared, self.preprocessor, summarise, progress)
-        return self._summarised(summary, condition, num_draws, level, seed, keep_draws)
+        trust = summarised(unlike) if unlike else ()
+        return self._summarised(summary, condition, num_draws, level, seed, keep_draws, trust)
 
     def _summarised(
-        self, summary: list[Tensor], condition: Condition, draws: int, level: float, seed: int, keep_draws: bool
+        self,
+        summary: list[Tensor],
+        condition: Condition,
+        draws: int,
+        level: float,
+        seed: int,
+        keep_draws: bool,
+        trust: tuple[Trust, ...] = (),
     ) -> Reconstruction:
         """Reconstruction from the point estimate, the edges of its interval relative to it, and the draws, if kept."""
         eight, below, above, *kept = summary
@@ -625,7 +641,7 @@ class Generator(nn.Module, ABC):
         if keep_draws:
             each = kept[0].unflatten(1, (draws, -1)).flatten(0, 1)
             single = self._twelve_leads(each, condition.repeat(draws), seed)
-        return Reconstruction(mean, edges[0], edges[1], level, draws, single)
+        return Reconstruction(mean, edges[0], edges[1], level, draws, single, trust)
 
     def _prepare(
         self, condition: Condition, seed: int, indices: Sequence[int]

@@ -1,6 +1,7 @@
 """Checkpoints of generators: a folder with config.json, model.safetensors, preprocessor_config.json and README.md.
 
-``people.json`` holds the patient prior, if there is one. ``golden.json`` holds the expected draw for one condition and
+``people.json`` holds the patient prior, if there is one, and ``trust.json`` the widening of prediction intervals
+(``ecggen.generators.trust``). ``golden.json`` holds the expected draw for one condition and
 seed, as a regression test. A checkpoint contains no code (``ecggen.networks.storage``), and its generator must be in
 ``ecggen.generators.registry``.
 """
@@ -18,6 +19,7 @@ from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
 from ecggen.generators import registry
+from ecggen.generators.trust import widening
 from ecggen.networks import storage
 
 FORMAT = 1
@@ -43,6 +45,8 @@ def save(generator: Any, folder: Path | str, card: str = "", half: bool = False)
     files = {"config.json": {"format": FORMAT, **about}, "preprocessor_config.json": asdict(generator.preprocessor)}
     if generator.patient_prior is not None:
         files[PEOPLE] = generator.patient_prior.as_json()
+    if generator.widening is not None:
+        files[widening.FILE] = generator.widening.as_json()
     return storage.store(generator, Path(folder), files, card, half)
 
 
@@ -78,6 +82,9 @@ def load(name: str | Path) -> Any:
     )
     if (folder / PEOPLE).is_file():
         loaded.patient_prior = PatientPrior.from_json(storage.read_json(folder / PEOPLE), str(folder / PEOPLE))
+    if (folder / widening.FILE).is_file():
+        trust = folder / widening.FILE
+        loaded.widening = widening.Widening.from_json(storage.read_json(trust), str(trust))
     storage.fill(loaded, folder)
     loaded.name = f"{folder.name}@{storage.weights_hash(folder)}"
     return loaded.eval()

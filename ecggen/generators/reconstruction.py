@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ecggen.core.ecg import ECG
+from ecggen.generators.trust.widening import Trust
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Reconstruction:
         level: Nominal coverage of the interval.
         num_draws: Number of draws per record.
         draws: (records · num_draws, 12, time) draws; those of one record are consecutive. None if they were not kept.
+        trust: For each record, how unlike the training data it is, and how much that widens its interval; empty if the
+            generator has no measure of it, or if no lead is observed.
         notes: Messages to the user on how the condition was interpreted.
     """
 
@@ -43,6 +46,7 @@ class Reconstruction:
     level: float
     num_draws: int
     draws: ECG | None = None
+    trust: tuple[Trust, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def intervals(self, record: int = 0) -> dict[str, LeadInterval]:

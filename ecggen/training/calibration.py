@@ -155,7 +155,7 @@ def fit_intervals(
     of ``reconstruct`` have a coverage of ``level`` on ``rows``.
 
     Args:
-        generator: Its two buffers are set.
+        generator: Its two buffers are set. A widening fitted before is removed (``ecggen.training.trust`` fits it).
         pack: Packed data set.
         rows: Calibration records, which must not be used for evaluation.
         draws: Draws per record.
@@ -164,6 +164,7 @@ def fit_intervals(
     """
     generator.interval_scale.fill_(1.0)
     generator.mean_weight.zero_()
+    generator.widening = None
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     for count, leads in enumerate(GIVEN):
         parts, sizes = [], []

@@ -45,10 +45,21 @@ def describe(result: ECG | Reconstruction) -> dict:
     if isinstance(result, Reconstruction):
         widths = {lead: asdict(width) for lead, width in result.intervals().items()}
         about |= {"num_draws": result.num_draws, "level": result.level}
+        about["trust"] = result.trust[0].as_dict() if result.trust else None
         about["interval_mv"] = {
             lead: {name: round(value, 4) for name, value in width.items()} for lead, width in widths.items()
         }
     return about
+
+
+def trust_as_text(result: Reconstruction) -> str:
+    """Line of a summary on how unlike the training data the recording is; "" if that is not known."""
+    if not result.trust:
+        return ""
+    trust = result.trust[0]
+    change = f"{trust.widening - 1:+.0%}"
+    like = f"like the training data ({trust.nearer:.0%} of its records lie nearer); interval {change}"
+    return f"trust:     {trust.sentence() or like}"
 
 
 def _parts(origin: Provenance) -> dict[str, list[list[float]]]:
@@ -137,7 +148,8 @@ def store(
         layout = "12x1" if mean.provenance and mean.provenance.parts else "3x4"
         if isinstance(result, Reconstruction):
             bounds = {"lower": result.lower, "upper": result.upper, "level": result.level}
-            figure = viz.draw(mean, **bounds, layout=layout, title=name)
+            caption = " · ".join(trust.sentence() for trust in result.trust[:1])
+            figure = viz.draw(mean, **bounds, layout=layout, title=name, caption=caption)
             _store_interval(result, making / f"{name}_interval.npz")
         else:
             figure = viz.draw(mean, layout=layout, title=name)
