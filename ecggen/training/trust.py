@@ -12,6 +12,7 @@ coverage with the margin that the others give (leave one hospital out).
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -205,8 +206,28 @@ def outside_records(pack: Pack, name: str) -> dict[str, np.ndarray]:
     return {own: pack.ecg(rows[of == own]).signal.numpy() for own in sorted(set(of)) if own != CALIBRATION}
 
 
+def kept_errors(
+    kept: Path | None, generator: Generator, eight: np.ndarray, given: Sequence[str], widening: Widening, name: str
+) -> Errors:
+    """``errors``, stored in the folder ``kept``, if there is one, so that an interrupted run continues there."""
+    whose = f"{generator.name} {' '.join(given)} {name} {len(eight)}"
+    place = None if kept is None else kept / f"{re.sub('[^A-Za-z0-9@+]+', '-', whose)}.npz"
+    if place is not None and place.is_file():
+        with np.load(place) as stored:
+            return Errors(*(stored[each] for each in ("error", "half_width", "z", "noise")))
+    found = errors(generator, eight, given, widening, name)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(place, **vars(found))
+    return found
+
+
 def fit(
-    generator: Generator, pack: Pack, outside: dict[str, np.ndarray], records: int = RECORDS
+    generator: Generator,
+    pack: Pack,
+    outside: dict[str, np.ndarray],
+    records: int = RECORDS,
+    kept: Path | None = None,
 ) -> tuple[Widening, dict[str, Any]]:
     """The widening of a generator, and each hospital's coverage by observed leads.
 
@@ -215,6 +236,7 @@ def fit(
         pack: PTB-XL in the generator's preprocessing.
         outside: Records (record, 8, time) in mV by hospital; those with few records are not used.
         records: Number of calibration records.
+        kept: Folder of partial results.
     """
     centre, spread, rhythm = reference(calibration_records(pack, REFERENCE, changed=False))
     empty = Widening(centre, spread, rhythm, ())
@@ -222,10 +244,10 @@ def fit(
     known = {name: eight for name, eight in outside.items() if len(eight) >= FEWEST}
     rows, measured = [], {}
     for given in CALIBRATED[1:]:
-        inside = errors(generator, plain, given, empty, "as recorded")
-        row = fit_row(inside, errors(generator, changed, given, empty, "other recorders"))
+        inside = kept_errors(kept, generator, plain, given, empty, "as recorded")
+        row = fit_row(inside, kept_errors(kept, generator, changed, given, empty, "other recorders"))
         found = {CALIBRATION: inside}
-        found |= {name: errors(generator, eight, given, empty, name) for name, eight in known.items()}
+        found |= {name: kept_errors(kept, generator, eight, given, empty, name) for name, eight in known.items()}
         rows.append(replace(row, margin=margin(row, list(found.values()))))
         measured[" ".join(given)] = coverages(rows[-1], found)
     return Widening(centre, spread, rhythm, tuple(rows)), measured
@@ -239,6 +261,7 @@ def main() -> None:
     parser.add_argument("--outside", type=Path, action="append", default=[], help="folder of another archive")
     parser.add_argument("--cache", type=Path, help="folder of packed data sets")
     parser.add_argument("--records", type=int, default=RECORDS, help="number of calibration records")
+    parser.add_argument("--kept", type=Path, help="folder of partial results, from which an interrupted run continues")
     options = parser.parse_args()
     folder = storage.find(options.model)
     generator = checkpoint.load(folder)
@@ -249,7 +272,7 @@ def main() -> None:
     outside: dict[str, np.ndarray] = {}
     for path in options.outside:
         outside |= outside_records(packed(path), path.resolve().name)
-    widening, measured = fit(generator, packed(options.data), outside, options.records)
+    widening, measured = fit(generator, packed(options.data), outside, options.records, options.kept)
     storage.write_json(folder / FILE, widening.as_json() | {"measured": measured, "records": options.records})
     for given, hospitals in measured.items():
         for name, scores in hospitals.items():

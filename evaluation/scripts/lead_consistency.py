@@ -1,0 +1,160 @@
+"""How often faults of electrodes and leads are found, and wrongly suspected: the check of leads beside the plain rules.
+
+``python -m evaluation.scripts.lead_consistency --data PTBXL --outside CINC2021 --outside LUDB --outside CINC2011 --out
+evaluation/results/lead_consistency.json`` puts simulated faults into each record of fold 9. The rules are those of
+``ecggen.io.inspection``: leads I and II inverted relative to V6, and a limb lead that is nearly flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from ecggen import data
+from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
+from ecggen.core.electrodes import EXCHANGES
+from ecggen.core.recorders import coloured
+from ecggen.data import Pack
+from ecggen.data.challenges import hospital
+from ecggen.evaluators import lead_consistency
+from ecggen.io.inspection import exchanged
+from ecggen.io.results import commit
+
+FS = 100.0
+SEED = 1
+OWN = "PTB-XL"
+
+
+def faults(eight: np.ndarray, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, int]]:
+    """One record (8, time) in mV with a fault in one random lead, by name, and the lead's row."""
+    lead, size, samples = int(rng.integers(8)), float(eight.std()), eight.shape[-1]
+
+    def changed(wave: np.ndarray) -> tuple[np.ndarray, int]:
+        result = eight.copy()
+        result[lead] = wave
+        return result, lead
+
+    return {
+        "gain × 2": changed(2 * eight[lead]),
+        "gain × 0.5": changed(0.5 * eight[lead]),
+        "inverted": changed(-eight[lead]),
+        "detached (noise of 10 µV)": changed(0.01 * rng.standard_normal(samples)),
+        "muscle noise, 0 dB": changed(eight[lead] + size * coloured(rng, (samples,), FS, 3, 49, 0.5)),
+    }
+
+
+def suspected(eight: np.ndarray) -> dict[str, Any]:
+    """What the check and the rules say of a record (8, time) in mV."""
+    ecg = ECG(torch.from_numpy(np.ascontiguousarray(eight, np.float32)), INDEPENDENT_LEADS, FS).standard()
+    found = lead_consistency.check(ecg)
+    kinds = {each.name: each.kind for each in EXCHANGES}
+    return {
+        "exchange": found.exchange if found else "",
+        "kind": kinds.get(found.exchange, "") if found else "",
+        "leads": [lead for lead in INDEPENDENT_LEADS if found and any(f"lead {lead} " in one for one in found.doubts)],
+        "any_lead": bool(found and found.doubts and not found.exchange),
+        "rules": bool(exchanged(ecg)),
+    }
+
+
+def false_alarms(records: np.ndarray, patients: list[str]) -> dict[str, Any]:
+    """Shares of records as published, (record, 8, time) in mV, that are suspected."""
+    told = [suspected(record) for record in track(records, "as published")]
+    return {
+        "n": len(records),
+        "patients": len(set(patients)),
+        "limb exchange": _share(told, lambda one: one["kind"] == "limb"),
+        "chest exchange": _share(told, lambda one: one["kind"] == "chest"),
+        "a lead unlike the others": _share(told, lambda one: one["any_lead"]),
+        "rules": _share(told, lambda one: one["rules"]),
+    }
+
+
+def found_exchanges(records: np.ndarray) -> dict[str, Any]:
+    """Shares of records with each exchange that are suspected, of any exchange and of the right one."""
+    found = {}
+    for exchange in EXCHANGES:
+        told = [suspected(exchange.matrix @ record) for record in track(records, exchange.name)]
+        found[exchange.name] = {
+            "kind": exchange.kind,
+            "words": exchange.words,
+            "found": _share(told, lambda one: bool(one["kind"])),
+            "named": _share(told, lambda one, name=exchange.name: one["exchange"] == name),
+            "rules": _share(told, lambda one: one["rules"]),
+        }
+    return found
+
+
+def found_faults(records: np.ndarray) -> dict[str, Any]:
+    """Shares of records with a fault in one lead in which anything, and this lead, is suspected."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for row, record in enumerate(track(records, "faults of one lead")):
+        for name, (faulty, lead) in faults(record, np.random.default_rng((SEED, row))).items():
+            told.setdefault(name, []).append(suspected(faulty) | {"lead": INDEPENDENT_LEADS[lead]})
+    return {
+        name: {
+            "found": _share(ones, lambda one: one["any_lead"] or bool(one["kind"])),
+            "named": _share(ones, lambda one: one["lead"] in one["leads"]),
+            "rules": _share(ones, lambda one: one["rules"]),
+        }
+        for name, ones in told.items()
+    }
+
+
+def _share(told: list[dict[str, Any]], of: Callable[[Mapping[str, Any]], bool]) -> float:
+    return round(float(np.mean([of(one) for one in told])), 4)
+
+
+def first_windows(pack: Pack, folds: tuple[int, ...], limit: int) -> tuple[np.ndarray, list[str]]:
+    """(record, 8, time) in mV and patients of the first window of each record, PTB-XL's left out elsewhere."""
+    rows = pack.rows(folds)
+    elsewhere = len(folds) > 1
+    own = np.array([elsewhere and hospital(name) == OWN for name in pack.index.name.iloc[rows]])
+    rows = rows[(pack.index.start.to_numpy(float)[rows] == 0) & ~own]
+    if limit:
+        rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:limit])
+    return pack.ecg(rows).signal.double().numpy(), pack.index.patient.iloc[rows].tolist()
+
+
+def main() -> None:
+    """Score the check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="PTB-XL folder")
+    parser.add_argument("--outside", type=Path, action="append", default=[], help="folder of another archive")
+    parser.add_argument("--cache", type=Path, help="folder of packed data sets")
+    parser.add_argument("--limit", type=int, default=0, help="records of fold 9 with faults; all by default")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file")
+    options = parser.parse_args()
+
+    def packed(path: Path) -> Pack:
+        return data.pack(data.recordings(path), Preprocessor(), options.cache)
+
+    pack = packed(options.data)
+    alarms = {"PTB-XL, fold 9": false_alarms(*first_windows(pack, (9,), 0))}
+    for path in options.outside:
+        alarms[path.resolve().name] = false_alarms(*first_windows(packed(path), tuple(range(1, 11)), 0))
+    records, _ = first_windows(pack, (9,), options.limit)
+    found = {
+        "model": lead_consistency.name(),
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "seed": SEED,
+        "n": len(records),
+        "false_alarms": alarms,
+        "exchanges": found_exchanges(records),
+        "faults": found_faults(records),
+    }
+    options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
