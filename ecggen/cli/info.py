@@ -28,10 +28,11 @@ def info(
     """Print the content of a recording, and doubts about its quality.
 
     Content: format, leads, sampling rate, duration, amplitudes, patient, and generated leads. Checks: gaps, clipping,
-    flat parts, violations of the lead laws, exchanged electrodes, and metadata that identify the patient. If the leads
-    cannot be read without a further option, the channels of the file are listed.
+    flat parts, violations of the lead laws, exchanged electrodes, leads that contradict the others, and metadata that
+    identify the patient. If the leads cannot be read without a further option, the channels of the file are listed.
     """
     from ecggen.core.errors import InputError
+    from ecggen.evaluators.lead_consistency import check
     from ecggen.io import contents, reading
     from ecggen.io.inspection import inspect
 
@@ -50,7 +51,11 @@ def info(
                 _print(file, as_json, about, overview.as_text(about))
             raise
         read = reading(file, record=names[0], **options)
-    about = describe(read, inspect(read.ecg[0]), names)
+    consistency = check(read.ecg[0])
+    about = describe(read, inspect(read.ecg[0], inverted=consistency is None), names)
+    if consistency is not None:
+        about["doubts"] += consistency.doubts
+        about["lead_consistency"] = consistency.as_dict()
     _print(file, as_json, about, as_text(read, about))
 
 

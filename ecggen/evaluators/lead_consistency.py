@@ -1,16 +1,15 @@
 """Do the leads of a recording agree? Each lead is predicted from the others; exchanged electrodes are recognised.
 
-Both work on the median beat of the eight independent leads, 0.8 s at 50 Hz. A linear regression predicts each lead from
-the other seven; the distance in units of its usual error is the anomaly score of the lead, for the median beat and for
-each beat. A small network compares the leads as they are with what each exchange of electrodes would make of them
-(``ecggen.core.electrodes``). Both learnt from PTB-XL's training folds, the limits are quantiles on its fold 8.
+Both work on the beats of the eight independent leads, 0.8 s at 50 Hz. A linear regression predicts each lead from the
+other seven; the distance in units of its usual error is the anomaly score of each lead and beat. A small network tells
+the median beat as it is from those that each fault of electrodes or of a lead would make (``ecggen.core.electrodes``).
+Both learnt from PTB-XL's folds 1–7; the limits are quantiles on its fold 8.
 
-An exchange of left arm and left leg often gives an ECG that is usual for another patient: half of them are found.
+An exchange of left arm and left leg often gives an ECG that is usual for another patient: about half of them are found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import signal_quality as index
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, determined_by
-from ecggen.core.electrodes import EXCHANGES
+from ecggen.core.electrodes import FAULTS, KINDS, Fault
 from ecggen.core.errors import InputError
 from ecggen.networks import storage
 
@@ -35,12 +34,8 @@ BEFORE, AFTER, STEP = 30, 50, 2
 POINTS = (BEFORE + AFTER) // STEP
 LEADS = len(INDEPENDENT_LEADS)
 FEWEST_BEATS = 2
-MOST_FAULTS = 3
-"""Most leads that are called unlike the others; of more, it is not clear which are right."""
-LIKE = 0.9
-"""Correlation of a lead with its prediction from which on a wrong size is taken for a wrong gain."""
-GAINS = (0.6, 1.6)
-"""Sizes of a lead relative to its prediction outside of which its gain is doubted."""
+NEARLY_FLAT = 0.15
+"""Size of a lead relative to its prediction below which its electrode is taken for detached."""
 
 
 class LeadConsistency(nn.Module):
@@ -50,8 +45,8 @@ class LeadConsistency(nn.Module):
         weights: (8, 7 · points + 1, points) regression of each lead on the others and a constant, in units of the root
             mean square of the others.
         usual_error: (8, points) root mean square of its error, in the same units.
-        limit: (8,) anomaly score that few calibration records exceed.
-        limits: (2,) log odds against no exchange, of limb and of chest electrodes, that few calibration records exceed.
+        limit: (8,) median anomaly score over beats that few calibration records exceed.
+        limits: (kind,) log odds against no fault that few calibration records exceed, for each of ``KINDS``.
     """
 
     weights: Tensor
@@ -69,21 +64,21 @@ class LeadConsistency(nn.Module):
             nn.Linear(width, width // 2),
             nn.GELU(),
             nn.Dropout(0.2),
-            nn.Linear(width // 2, len(EXCHANGES) + 1),
+            nn.Linear(width // 2, len(FAULTS) + 1),
         )
         self.register_buffer("weights", torch.zeros(LEADS, (LEADS - 1) * POINTS + 1, POINTS))
         self.register_buffer("usual_error", torch.ones(LEADS, POINTS))
         self.register_buffer("limit", torch.ones(LEADS))
-        self.register_buffer("limits", torch.zeros(2))
+        self.register_buffer("limits", torch.zeros(len(KINDS)))
 
     def forward(self, beats: Tensor) -> Tensor:
-        """Logits of no exchange and of each of ``EXCHANGES``, (record, class), from beats (record, 8, points) in mV."""
+        """Logits of no fault and of each of ``FAULTS``, (record, fault), from beats (record, 8, points) in mV."""
         centred = beats - beats.mean(-1, keepdim=True)
         size = centred.square().mean((1, 2), keepdim=True).sqrt() + 1e-3
         return self.layers(torch.asinh(centred / size).flatten(1))
 
     def log_odds(self, beats: Tensor) -> Tensor:
-        """Log odds of each exchange against none, (record, exchange)."""
+        """Log odds of each fault against none, (record, fault)."""
         logits = self(beats)
         return logits[:, 1:] - logits[:, :1]
 
@@ -113,15 +108,16 @@ class Consistency:
     """Whether the leads of one record agree.
 
     Attributes:
-        exchange: Name of the most likely exchange, "" if none is likely.
+        fault: Name of the most likely of ``FAULTS``, "" if none is likely.
         log_odds: Its log odds against none, relative to the limit.
-        anomaly: For each of the eight independent leads, its anomaly score relative to its limit: more than 1 is rare.
-        beats: (beat, 8) the same for each beat.
+        anomaly: For each of the eight independent leads, its median anomaly score over the beats relative to its limit:
+            more than 1 is rare.
+        beats: (beat, 8) anomaly score of each beat, relative to the same limits.
         times: (beat,) R peaks in s.
         doubts: One sentence each.
     """
 
-    exchange: str
+    fault: str
     log_odds: float
     anomaly: dict[str, float]
     beats: np.ndarray
@@ -132,7 +128,7 @@ class Consistency:
         """The scores as JSON values."""
         per_beat = [[round(float(value), 2) for value in row] for row in self.beats]
         return {
-            "exchange": self.exchange,
+            "fault": self.fault,
             "anomaly": {lead: round(value, 2) for lead, value in self.anomaly.items()},
             "beats": {"seconds": [round(float(time), 2) for time in self.times], "anomaly": per_beat},
         }
@@ -171,14 +167,16 @@ def check(ecg: ECG, model: LeadConsistency | None = None) -> Consistency | None:
     median = torch.from_numpy(median_beat(pieces))[None]
     with torch.no_grad():
         odds = network.log_odds(median)[0].numpy()
-        anomaly = (network.anomaly(median)[0] / network.limit).numpy()
         beats = (network.anomaly(torch.from_numpy(pieces)) / network.limit).numpy()
-    over = odds - np.array([float(network.limits[("limb", "chest").index(each.kind)]) for each in EXCHANGES])
-    best = int(over.argmax())
-    exchange = EXCHANGES[best] if over[best] > 0 else None
-    doubts = [f"the leads look like those of {exchange.words}"] if exchange else [*_faults(median, network)]
+    over = odds - np.array([float(network.limits[KINDS.index(each.kind)]) for each in FAULTS])
+    best, anomaly = int(over.argmax()), np.median(beats, 0)
+    fault = _attached(FAULTS[best], median, network) if over[best] > 0 else None
+    worst = int(anomaly.argmax())
+    doubts = [fault.words] if fault else []
+    if not fault and anomaly[worst] > 1:
+        doubts = [f"lead {INDEPENDENT_LEADS[worst]} does not fit the other leads: noise, or a misplaced electrode?"]
     return Consistency(
-        exchange.name if exchange else "",
+        fault.name if fault else "",
         float(over[best]),
         dict(zip(INDEPENDENT_LEADS, map(float, anomaly), strict=True)),
         beats,
@@ -187,34 +185,17 @@ def check(ecg: ECG, model: LeadConsistency | None = None) -> Consistency | None:
     )
 
 
-def _faults(median: Tensor, network: LeadConsistency) -> Iterator[str]:
-    """Leads that the others contradict, the worst first; each is then replaced by its prediction."""
-    beats, named = median.clone(), []
-    for _ in range(MOST_FAULTS + 1):
-        with torch.no_grad():
-            score = (network.anomaly(beats)[0] / network.limit).numpy()
-            lead = int(score.argmax())
-            if score[lead] <= 1:
-                break
-            predicted = network.predicted(beats, lead)[0]
-        named.append(_fault(INDEPENDENT_LEADS[lead], median[0, lead].numpy(), predicted[0].numpy(), float(score[lead])))
-        beats[0, lead] = predicted[0]
-    if len(named) <= MOST_FAULTS:
-        yield from named
-    else:
-        yield f"more than {MOST_FAULTS} leads do not fit the others"
-
-
-def _fault(lead: str, own: np.ndarray, predicted: np.ndarray, score: float) -> str:
-    """What is unusual about a lead."""
-    size = float(own @ predicted / max(float(predicted @ predicted), 1e-9))
-    r = float(np.corrcoef(own, predicted)[0, 1]) if own.std() > 1e-6 else 0.0
-    if r >= LIKE and not GAINS[0] <= size <= GAINS[1]:
-        return f"lead {lead} is {size:.1f} times as large as the other leads suggest: is its gain right?"
-    if own.std() < 0.2 * predicted.std():
-        return f"lead {lead} is flat where the other leads suggest a QRS complex: is its electrode attached?"
-    times = f"{score:.1f} times the usual limit"
-    return f"lead {lead} does not fit the other leads ({times}): noise, or a misplaced electrode?"
+def _attached(fault: Fault, median: Tensor, network: LeadConsistency) -> Fault:
+    """The fault; a wrong gain that leaves nearly nothing of a lead is a detached electrode."""
+    if fault.kind != "gain":
+        return fault
+    name = fault.name.partition(" ")[0]
+    lead = INDEPENDENT_LEADS.index(name)
+    with torch.no_grad():
+        predicted, _ = network.predicted(median, lead)
+    if float(median[0, lead].std()) > NEARLY_FLAT * float(predicted.std()):
+        return fault
+    return next(other for other in FAULTS if other.name == f"{name} detached")
 
 
 def beats_of(eight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

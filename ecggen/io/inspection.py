@@ -105,8 +105,13 @@ class Inspection:
         }
 
 
-def inspect(ecg: ECG) -> Inspection:
+def inspect(ecg: ECG, inverted: bool = True) -> Inspection:
     """Inspect one record, which may have gaps (NaN).
+
+    Args:
+        ecg: One record.
+        inverted: Whether to doubt limb leads that are inverted relative to the chest leads. False if a check that knows
+            more looks for exchanged electrodes (``ecggen.evaluators.lead_consistency``).
 
     Raises:
         InputError: If a batch is given.
@@ -131,7 +136,7 @@ def inspect(ecg: ECG) -> Inspection:
         doubts += beat_doubts(ecg, quality, flat)
         clipped, residual = clipped_leads(ecg), law_residual(ecg)
         return Inspection(gaps, flat, clipped, residual, quality.heart_rate, quality, tuple(doubts))
-    doubts = [*refusals(complete), *_doubts(complete, gaps, flat), *beat_doubts(complete, quality, flat)]
+    doubts = [*refusals(complete), *_doubts(complete, gaps, flat, inverted), *beat_doubts(complete, quality, flat)]
     residual, clipped = float(complete.law_residual().max()), clipped_leads(complete)
     return Inspection(gaps, flat, clipped, residual, quality.heart_rate, quality, tuple(doubts))
 
@@ -183,16 +188,17 @@ def beat_doubts(ecg: ECG, quality: SignalQuality, flat: Sequence[Part] = ()) -> 
             yield f"RR, QRS and QT would fit {fits:g} Hz better: is the sampling rate of {ecg.fs:g} Hz right?"
 
 
-def exchanged(ecg: ECG) -> list[str]:
+def exchanged(ecg: ECG, inverted: bool = True) -> list[str]:
     """Limb electrodes that may be exchanged in one record, one sentence each; empty if there is no sign of it.
 
-    An exchange of left arm and left leg gives an ECG that is plausible for another patient. It is not searched for.
+    ``inverted`` says whether leads I and II are compared with V6 or V5. An exchange of left arm and left leg gives an
+    ECG that is plausible for another patient. It is not searched for.
     """
     known = {lead: _without_wander(ecg, lead) for lead in ecg.leads if lead in ("I", "II", "III", "V5", "V6")}
     chest = known.get("V6", known.get("V5"))
     with_chest = {lead: _correlation(known[lead], chest) for lead in ("I", "II") if lead in known and chest is not None}
     notes = []
-    if with_chest:
+    if with_chest and inverted:
         lead, r = min(with_chest.items(), key=lambda pair: pair[1])
         electrodes = {"I": "left and right arm", "II": "right arm and left leg"}[lead]
         if r < INVERTED:
@@ -227,7 +233,7 @@ def _missing_text(gaps: Sequence[Part]) -> str:
     return f"samples are missing: {_some(gaps)}"
 
 
-def _doubts(ecg: ECG, gaps: Sequence[Part], flat: Sequence[Part]) -> Iterator[str]:
+def _doubts(ecg: ECG, gaps: Sequence[Part], flat: Sequence[Part], inverted: bool) -> Iterator[str]:
     if gaps:
         yield _missing_text(gaps)
     if flat:
@@ -236,7 +242,7 @@ def _doubts(ecg: ECG, gaps: Sequence[Part], flat: Sequence[Part]) -> Iterator[st
     if ROUNDING < off <= CONTRADICTION:
         yield f"the leads deviate from the lead laws by up to {off * 1000:.0f} µV, more than rounding explains"
     yield from scale_doubts(ecg)
-    yield from exchanged(ecg)
+    yield from exchanged(ecg, inverted)
 
 
 def scale_doubts(ecg: ECG) -> Iterator[str]:

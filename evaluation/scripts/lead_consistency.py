@@ -21,7 +21,7 @@ from rich.progress import track
 from ecggen import data
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
-from ecggen.core.electrodes import EXCHANGES
+from ecggen.core.electrodes import FAULTS
 from ecggen.core.recorders import coloured
 from ecggen.data import Pack
 from ecggen.data.challenges import hospital
@@ -31,6 +31,8 @@ from ecggen.io.results import commit
 
 FS = 100.0
 SEED = 1
+ELECTRODES = ("limb", "chest")
+"""Kinds of exchanged or misplaced electrodes."""
 OWN = "PTB-XL"
 
 
@@ -56,12 +58,12 @@ def suspected(eight: np.ndarray) -> dict[str, Any]:
     """What the check and the rules say of a record (8, time) in mV."""
     ecg = ECG(torch.from_numpy(np.ascontiguousarray(eight, np.float32)), INDEPENDENT_LEADS, FS).standard()
     found = lead_consistency.check(ecg)
-    kinds = {each.name: each.kind for each in EXCHANGES}
+    kinds = {each.name: each.kind for each in FAULTS}
     return {
-        "exchange": found.exchange if found else "",
-        "kind": kinds.get(found.exchange, "") if found else "",
+        "fault": found.fault if found else "",
+        "kind": kinds.get(found.fault, "") if found else "",
         "leads": [lead for lead in INDEPENDENT_LEADS if found and any(f"lead {lead} " in one for one in found.doubts)],
-        "any_lead": bool(found and found.doubts and not found.exchange),
+        "doubted": bool(found and found.doubts),
         "rules": bool(exchanged(ecg)),
     }
 
@@ -74,7 +76,7 @@ def false_alarms(records: np.ndarray, patients: list[str]) -> dict[str, Any]:
         "patients": len(set(patients)),
         "limb exchange": _share(told, lambda one: one["kind"] == "limb"),
         "chest exchange": _share(told, lambda one: one["kind"] == "chest"),
-        "a lead unlike the others": _share(told, lambda one: one["any_lead"]),
+        "a lead unlike the others": _share(told, lambda one: one["doubted"] and one["kind"] not in ELECTRODES),
         "rules": _share(told, lambda one: one["rules"]),
     }
 
@@ -82,13 +84,13 @@ def false_alarms(records: np.ndarray, patients: list[str]) -> dict[str, Any]:
 def found_exchanges(records: np.ndarray) -> dict[str, Any]:
     """Shares of records with each exchange that are suspected, of any exchange and of the right one."""
     found = {}
-    for exchange in EXCHANGES:
+    for exchange in (each for each in FAULTS if each.kind in ELECTRODES):
         told = [suspected(exchange.matrix @ record) for record in track(records, exchange.name)]
         found[exchange.name] = {
             "kind": exchange.kind,
             "words": exchange.words,
-            "found": _share(told, lambda one: bool(one["kind"])),
-            "named": _share(told, lambda one, name=exchange.name: one["exchange"] == name),
+            "found": _share(told, lambda one: one["doubted"]),
+            "named": _share(told, lambda one, name=exchange.name: one["fault"] == name),
             "rules": _share(told, lambda one: one["rules"]),
         }
     return found
@@ -102,7 +104,7 @@ def found_faults(records: np.ndarray) -> dict[str, Any]:
             told.setdefault(name, []).append(suspected(faulty) | {"lead": INDEPENDENT_LEADS[lead]})
     return {
         name: {
-            "found": _share(ones, lambda one: one["any_lead"] or bool(one["kind"])),
+            "found": _share(ones, lambda one: one["doubted"]),
             "named": _share(ones, lambda one: one["lead"] in one["leads"]),
             "rules": _share(ones, lambda one: one["rules"]),
         }
