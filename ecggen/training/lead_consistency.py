@@ -34,9 +34,9 @@ TRAIN_FOLDS, CALIBRATION_FOLDS = (1, 2, 3, 4, 5, 6, 7), (8,)
 EPOCHS, BATCH, LEARNING_RATE = 40, 256, 3e-3
 RIDGE = 3e-3
 """Ridge penalty of the regression relative to the mean square of a predictor."""
-FALSE_ALARMS = {"limb": 0.0035, "chest": 0.007, "gain": 0.002, "detached": 0.001, "inverted": 0.002}
+FALSE_ALARMS = {"limb": 0.0035, "chest": 0.007, "gain": 0.0015, "detached": 0.001, "inverted": 0.0015}
 """Shares of calibration records above the limit of each kind of fault."""
-ANOMALOUS = 0.002
+ANOMALOUS = 0.0007
 """Share of calibration records above the limit of a lead."""
 
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from ecggen.conditioning.condition import Condition
-from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS
+from ecggen.core import signal_quality as index
+from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, resample
 from ecggen.core.errors import InputError
 from ecggen.generators.intervals import MAX_OBSERVED, num_observed
 from ecggen.generators.trust.features import NAMES, OF_A_LEAD, OF_THE_RHYTHM, measure
@@ -37,9 +38,13 @@ FARTHEST = 3.0
 """Standard deviations beyond which a feature widens the interval no further."""
 UNLIKE, VERY_UNLIKE = 0.95, 0.995
 """Shares of calibration records that lie nearer, from which on a recording is called unlike, or very unlike, them."""
-NAMED = 2.0
+WIDE = 1.25
+"""Widening from which on a recording is called at the edge of the training data."""
+NAMED = 1.5
 """Standard deviations from which on a feature is named as a reason."""
 MOST_REASONS = 3
+NOTHING = 1e-4
+"""Mean half-width in mV up to which a lead counts as observed or derived."""
 WHOLE = 0.5
 """Share of a window in which a lead must be observed, if its features are to be measured."""
 
@@ -51,7 +56,7 @@ class Trust:
     Attributes:
         nearer: Share of calibration records, which come from the training archive, that lie nearer to its mean; the
             median over the windows of a long recording.
-        unlike: Share of the windows in which the recording is called unlike the training data.
+        unlike: Share of the windows in which the recording is called unlike the training data, or at their edge.
         widening: Mean half-width of the interval over that of a typical recording with the same draws.
         reasons: In words, the features that lie farthest from the training data, in the farthest window.
     """
@@ -66,6 +71,7 @@ class Trust:
         if not self.unlike:
             return ""
         degree = "very unlike" if self.nearer >= VERY_UNLIKE else "unlike"
+        degree = degree if self.nearer >= UNLIKE else "at the edge of"
         where = "" if self.unlike == 1 else f" in {self.unlike:.0%} of the time"
         why = f" ({', '.join(self.reasons)})" if self.reasons else ""
         change = self.widening - 1
@@ -191,7 +197,7 @@ class Widening:
         kept = [row for row in range(len(STANDARD_LEADS)) if float(mask[row].float().mean()) >= WHOLE]
         if not kept:
             return None
-        waves = window.leads[record, kept].cpu().double().numpy()
+        waves = resample(window.leads[record, kept].cpu(), window.fs, index.RATE).double().numpy()
         return self.features(waves, [STANDARD_LEADS[row] for row in kept])
 
     def as_json(self) -> dict[str, Any]:
@@ -228,18 +234,18 @@ class Widening:
 def _share_of_noise(width: Tensor) -> Tensor:
     """Noise of each of twelve leads, (12, 1), if each generated independent lead has 1, from widths (12, 1) in mV."""
     independent = [STANDARD_LEADS.index(lead) for lead in INDEPENDENT_LEADS]
-    squares = torch.as_tensor(LEAD_MATRIX**2, dtype=width.dtype) @ (width[independent] > 0).to(width.dtype)
-    return squares.sqrt() * (width > 0)
+    squares = torch.as_tensor(LEAD_MATRIX**2, dtype=width.dtype) @ (width[independent] > NOTHING).to(width.dtype)
+    return squares.sqrt() * (width > NOTHING)
 
 
 def summarised(parts: Sequence[Window]) -> tuple[Trust, ...]:
     """``Trust`` of each record from the windows of its recording."""
     z, nearer, widening = (np.stack([getattr(part, name) for part in parts]) for name in ("z", "nearer", "widening"))
-    farthest = nearer.argmax(0)
+    farthest = np.lexsort((widening, nearer), axis=0)[-1]
     return tuple(
         Trust(
             nearer=float(np.median(nearer[:, record])),
-            unlike=float((nearer[:, record] >= UNLIKE).mean()),
+            unlike=float(((nearer[:, record] >= UNLIKE) | (widening[:, record] >= WIDE)).mean()),
             widening=float(widening[:, record].mean()),
             reasons=reasons(z[farthest[record], record]),
         )
