@@ -45,6 +45,7 @@ MOST_SAMPLES = 2**28
 _PART = re.compile(
     rf"({'|'.join(STANDARD_LEADS)}) (\d{{1,9}}(?:\.\d{{1,6}})?) (\d{{1,9}}(?:\.\d{{1,6}})?)(?=,|$)", re.ASCII
 )
+_BAND = re.compile(r"(\d{1,5}(?:\.\d{1,4})?)-(\d{1,5}(?:\.\d{1,4})?) Hz", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Provenance:
         recorded: Names of the leads that were recorded from a patient, completely or in part.
         generated: Names of the leads that a model generated, completely or in part.
         parts: Generated parts of the leads that were recorded in part: lead, start and end in seconds.
+        band: Lowest and highest frequency in Hz that generated leads hold; None if it is not known.
         model: Name of the model, with the first digits of the SHA-256 of its weights.
         seed: Random seed of the draw.
         condition: The condition of the model as text.
@@ -69,6 +71,7 @@ class Provenance:
     seed: int | None = None
     condition: str = ""
     parts: tuple[tuple[str, float, float], ...] = ()
+    band: tuple[float, float] | None = None
 
     def lines(self) -> list[str]:
         """``key: value`` lines for the comments of a file; ``parse`` reads them back."""
@@ -83,6 +86,7 @@ class Provenance:
             f"ecggen-model: {self.model or '-'}",
             f"ecggen-seed: {'-' if self.seed is None else self.seed}",
             f"ecggen-condition: {self.condition or '-'}",
+            *([f"ecggen-band: generated leads hold {self.band[0]:g}-{self.band[1]:g} Hz"] if self.band else []),
         ]
 
     @staticmethod
@@ -106,6 +110,7 @@ class Provenance:
                 (lead, float(first), float(last))
                 for lead, first, last in _PART.findall(found.get("generated-parts", ""))
             ),
+            band=_band(found.get("band", "")),
         )
 
     def during(self, start: float, seconds: float) -> Provenance:
@@ -318,6 +323,12 @@ class ECG:
                     "pick, resample and crop first",
                 )
         return replace(first, signal=torch.cat([ecg.signal for ecg in ecgs]))
+
+
+def _band(text: str) -> tuple[float, float] | None:
+    """Lowest and highest frequency in Hz of a line of ``Provenance``."""
+    found = _BAND.search(text)
+    return (float(found[1]), float(found[2])) if found else None
 
 
 def _decimal(seconds: float) -> str:

@@ -706,6 +706,7 @@ class Generator(nn.Module, ABC):
             seed=seed,
             condition=condition.describe(),
             parts=parts,
+            band=(self.preprocessor.highpass, self.preprocessor.lowpass),
         )
         return ECG(signal, STANDARD_LEADS, condition.fs, provenance)
 

@@ -469,6 +469,7 @@ def _foot(axes: Axes, caption: str, settings: list[str], origin: Provenance | No
     """Draw scale and origin in small print, and the caption below."""
     width = axes.get_xlim()[1]
     if origin is not None and origin.generated:
+        settings += [f"generated leads hold {origin.band[0]:g}–{origin.band[1]:g} Hz"] if origin.band else []
         settings = [*settings, f"model {origin.model or 'unknown'}"]
         settings += [] if origin.seed is None else [f"seed {origin.seed}"]
     for text in fitted(" · ".join(settings), 7.5, width):

@@ -35,6 +35,7 @@ def describe(result: ECG | Reconstruction) -> dict:
         "derived": [lead for lead in mean.leads if lead not in (*origin.recorded, *origin.generated)],
         "generated": list(origin.generated),
         "generated_parts": _parts(origin),
+        "generated_band_hz": list(origin.band) if origin.band else None,
         "model": origin.model,
         "condition": origin.condition,
         "seed": origin.seed,
@@ -75,6 +76,7 @@ def origins_as_text(about: dict) -> list[str]:
     partly = about["generated_parts"]
     recorded, generated = ([lead for lead in about[kind] if lead not in partly] for kind in ("recorded", "generated"))
     derived = f"derived:   {', '.join(about['derived'])} (exact, by Einthoven's and Goldberger's laws)"
+    band = about.get("generated_band_hz")
     leads: dict[str, list[str]] = {}
     for lead, parts in partly.items():
         leads.setdefault(_when(parts), []).append(lead)
@@ -83,6 +85,7 @@ def origins_as_text(about: dict) -> list[str]:
         *([derived] if about["derived"] else []),
         f"generated: {', '.join(generated) or 'none'}",
         *(f"in part:   {', '.join(names)}: generated {when}" for when, names in leads.items()),
+        *([f"bandwidth: generated leads hold {band[0]:g}–{band[1]:g} Hz"] if band else []),
     ]
 
 
