@@ -12,6 +12,7 @@ coverage with the margin that the others give (leave one hospital out).
 from __future__ import annotations
 
 import argparse
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from ecggen.generators.base import Generator
 from ecggen.generators.intervals import CALIBRATED
 from ecggen.generators.trust.features import NAMES, measure
 from ecggen.generators.trust.widening import FARTHEST, FILE, LEVEL, Row, Widening
+from ecggen.io.results import commit
 from ecggen.networks import storage
 from ecggen.training.calibration import CALIBRATION_FOLDS
 
@@ -273,7 +275,8 @@ def main() -> None:
     for path in options.outside:
         outside |= outside_records(packed(path), path.resolve().name)
     widening, measured = fit(generator, packed(options.data), outside, options.records, options.kept)
-    storage.write_json(folder / FILE, widening.as_json() | {"measured": measured, "records": options.records})
+    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": options.records}
+    storage.write_json(folder / FILE, widening.as_json() | made | {"measured": measured})
     for given, hospitals in measured.items():
         for name, scores in hospitals.items():
             print(f"{given}: {name}: " + ", ".join(f"{what} {value:g}" for what, value in scores.items()))

@@ -39,6 +39,7 @@ MODELS = {
     "ecg_text": "Similarity of ECG and text, retrieval",
     "text_encoder": "Reports, diagnoses and SCP codes as input of the generators",
     "delineator": "Onset, peak and offset of P, QRS and T",
+    "lead_consistency": "Exchanged electrodes, and leads that the others contradict",
 }
 """The shipped checkpoints in the order of the page, and what each is best used for."""
 SHARED: dict[str, str] = dict.fromkeys(("diffusion", "gan", "vae"), " + flow")
@@ -55,7 +56,7 @@ def models_page() -> str:
 
 {NOTE}
 
-The repository contains eight checkpoints: four generators and four evaluators or encoders. `ecggen.load(NAME)` loads a
+The repository contains nine checkpoints: four generators and five evaluators or encoders. `ecggen.load(NAME)` loads a
 generator. The weights are in `checkpoints/NAME` (16-bit safetensors and JSON, nothing pickled) and are also part of
 the wheel. They are derived from PTB-XL and carry its licence, CC BY 4.0.
 
@@ -169,6 +170,7 @@ def _scores() -> dict[str, str]:
         for one in text["diffusion"]["sections"]["distribution"]["scores"]
         if one["name"] == "FID on the classifier's features"
     )
+    leads = read(RESULTS, "lead_consistency")
     qrs, pair = marks["ecggen"]["overall"]["QRS"]["onset"], evaluators["pair_scores"]
     return {
         **{name: f"r {within(lead[name], 'r')} from lead I" for name in ("flow", "vae", "gan")},
@@ -178,6 +180,8 @@ def _scores() -> dict[str, str]:
         "text_encoder": f"macro AUROC {reports['statements']['macro_auroc']:.3f}, 71 statements in reports",
         "delineator": f"QRS onset: sensitivity {100 * qrs['sensitivity']:.1f} %, "
         f"error {qrs['bias_ms']:+.1f} ± {qrs['sd_ms']:.1f} ms (LUDB, cross-validated)",
+        "lead_consistency": f"exchanged arms: {100 * leads['exchanges']['RA-LA']['found']:.1f} %, "
+        f"false alarms (limb) {100 * leads['false_alarms']['PTB-XL, fold 9']['limb exchange']:.1f} %",
     }
 
 

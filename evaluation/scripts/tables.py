@@ -17,7 +17,7 @@ from typing import Any
 from ecggen.augment.capabilities import VERDICTS
 from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
-from evaluation.scripts import augmentation_tables, gap_tables, outside_tables, quality_tables
+from evaluation.scripts import augmentation_tables, gap_tables, outside_tables, quality_tables, trust_tables
 from evaluation.scripts.deciding import JOBS, best_for_jobs, groups_of, preserved, reconstructed_of, uncertainty
 from evaluation.scripts.pulse_tables import pulse_rates, waveforms
 from evaluation.scripts.table_parts import made, read, stamp, table, within
@@ -583,6 +583,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "signal_quality_cinc2011": quality_tables.cinc_2011,
     "signal_quality_noise": quality_tables.in_noise,
     "signal_quality_doubts": quality_tables.doubts,
+    "widening": trust_tables.widening,
+    "lead_faults": trust_tables.faults,
+    "lead_false_alarms": trust_tables.false_alarms,
 }
 
 README: dict[str, Callable[[Path], str]] = {"models": _models}
