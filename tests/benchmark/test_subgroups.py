@@ -1,10 +1,15 @@
 """Subgroups of reconstruction errors: membership, scores, and omission of small groups."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas
 import pytest
+import torch
 
-from ecggen.benchmark.subgroups import FEWEST, by_group, groups
+from ecggen.benchmark.subgroups import FEWEST, by_group, by_stratum, groups, wave_of
+from ecggen.core.simulate import simulate
+from ecggen.generators.trust.widening import Trust
 
 N = 3 * FEWEST
 
@@ -38,3 +43,22 @@ def test_scores_by_group(index):
     low, high = scores["women"]["r_interval"]
     assert low < 0.7 < high and scores["women"]["n"] == 2 * FEWEST
     assert "under 40 years" not in scores and "superclass MI" not in scores  # too few
+
+
+def test_strata_by_wave_noise_and_unlikeness():
+    """Coverage is right where the interval misses one wave, and noisy records are apart."""
+    ecg = simulate(4, seconds=8, heart_rate=60, seed=1)
+    place = wave_of(ecg)
+    assert {0, 1, 2, 3} == set(np.unique(place))
+    noisy = ecg.signal.clone()
+    noisy[2:] += 0.1 * torch.randn(noisy[2:].shape, generator=torch.Generator().manual_seed(0))
+    given = replace(ecg, signal=noisy).pick("I")
+    inside = np.repeat((place != 1)[:, None], 7, 1)
+    width = np.ones(inside.shape) * np.array([1, 1, 3, 3])[:, None, None]
+    trust = [Trust(0.5, 0.0, 1.0, ()), Trust(0.5, 0.0, 1.0, ()), Trust(0.99, 1.0, 1.4, ()), Trust(0.99, 1.0, 1.4, ())]
+    found = by_stratum(inside, width, given, ecg, trust)
+    assert found["wave"]["QRS"]["coverage"] == 0 and found["wave"]["T"]["coverage"] == 1
+    assert sum(one["share"] for one in found["wave"].values()) == pytest.approx(1)
+    assert {name: one["n"] for name, one in found["noise"].items()} == {"below 10 µV": 2, "30 µV and more": 2}
+    assert found["unlike"]["unlike the training data"]["width_mv"] == 3
+    assert "unlike" not in by_stratum(inside, width, given, ecg, ())
