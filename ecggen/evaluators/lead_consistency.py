@@ -163,14 +163,24 @@ def check(ecg: ECG, model: LeadConsistency | None = None) -> Consistency | None:
     pieces, peaks = beats_of(own)
     if len(pieces) < FEWEST_BEATS:
         return None
-    network = load() if model is None else model
+    return judged(pieces, peaks, load() if model is None else model)
+
+
+def judged(pieces: np.ndarray, peaks: np.ndarray, model: LeadConsistency) -> Consistency:
+    """Whether the leads of beats (beat, 8, points) in mV agree.
+
+    Args:
+        pieces: As ``beats_of`` gives them, at least one.
+        peaks: (beat,) R peaks in s.
+        model: The regression and the network.
+    """
     median = torch.from_numpy(median_beat(pieces))[None]
     with torch.no_grad():
-        odds = network.log_odds(median)[0].numpy()
-        beats = (network.anomaly(torch.from_numpy(pieces)) / network.limit).numpy()
-    over = odds - np.array([float(network.limits[KINDS.index(each.kind)]) for each in FAULTS])
+        odds = model.log_odds(median)[0].numpy()
+        beats = (model.anomaly(torch.from_numpy(pieces)) / model.limit).numpy()
+    over = odds - np.array([float(model.limits[KINDS.index(each.kind)]) for each in FAULTS])
     best, anomaly = int(over.argmax()), np.median(beats, 0)
-    fault = _attached(FAULTS[best], median, network) if over[best] > 0 else None
+    fault = _attached(FAULTS[best], median, model) if over[best] > 0 else None
     worst = int(anomaly.argmax())
     doubts = [fault.words] if fault else []
     if not fault and anomaly[worst] > 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ FS = 100.0
 SEED = 1
 ELECTRODES = ("limb", "chest")
 """Kinds of exchanged or misplaced electrodes."""
+KIND = {fault.name: fault.kind for fault in FAULTS}
+RULES = 300
+"""Records with faults to which the rules are applied."""
 OWN = "PTB-XL"
 
 
@@ -54,44 +57,61 @@ def faults(eight: np.ndarray, rng: np.random.Generator) -> dict[str, tuple[np.nd
     }
 
 
-def suspected(eight: np.ndarray) -> dict[str, Any]:
-    """What the check and the rules say of a record (8, time) in mV."""
-    ecg = ECG(torch.from_numpy(np.ascontiguousarray(eight, np.float32)), INDEPENDENT_LEADS, FS).standard()
-    found = lead_consistency.check(ecg)
-    kinds = {each.name: each.kind for each in FAULTS}
+def suspected(pieces: np.ndarray | None) -> dict[str, Any]:
+    """What the check says of a record's beats (beat, 8, points) in mV; None if there are too few."""
+    if pieces is None:
+        return {"fault": "", "kind": "", "leads": [], "doubted": False}
+    found = lead_consistency.judged(pieces, np.zeros(len(pieces)), lead_consistency.load())
     return {
-        "fault": found.fault if found else "",
-        "kind": kinds.get(found.fault, "") if found else "",
-        "leads": [lead for lead in INDEPENDENT_LEADS if found and any(f"lead {lead} " in one for one in found.doubts)],
-        "doubted": bool(found and found.doubts),
-        "rules": bool(exchanged(ecg)),
+        "fault": found.fault,
+        "kind": KIND.get(found.fault, ""),
+        "leads": [lead for lead in INDEPENDENT_LEADS if any(f"lead {lead} " in one for one in found.doubts)],
+        "doubted": bool(found.doubts),
     }
+
+
+def beats_of(eight: np.ndarray) -> np.ndarray | None:
+    """The beats of a record (8, time) in mV; None if there are too few."""
+    pieces, _ = lead_consistency.beats_of(eight)
+    return pieces if len(pieces) >= lead_consistency.FEWEST_BEATS else None
+
+
+def by_rules(eight: np.ndarray) -> bool:
+    """Whether the rules suspect exchanged electrodes in a record (8, time) in mV."""
+    wave = torch.from_numpy(np.ascontiguousarray(eight, np.float32))
+    return bool(exchanged(ECG(wave, INDEPENDENT_LEADS, FS).standard()))
 
 
 def false_alarms(records: np.ndarray, patients: list[str]) -> dict[str, Any]:
     """Shares of records as published, (record, 8, time) in mV, that are suspected."""
-    told = [suspected(record) for record in track(records, "as published")]
+    told = [suspected(beats_of(record)) for record in track(records, "as published")]
     return {
         "n": len(records),
         "patients": len(set(patients)),
         "limb exchange": _share(told, lambda one: one["kind"] == "limb"),
         "chest exchange": _share(told, lambda one: one["kind"] == "chest"),
         "a lead unlike the others": _share(told, lambda one: one["doubted"] and one["kind"] not in ELECTRODES),
-        "rules": _share(told, lambda one: one["rules"]),
+        "rules": _rules(records),
     }
 
 
 def found_exchanges(records: np.ndarray) -> dict[str, Any]:
-    """Shares of records with each exchange that are suspected, of any exchange and of the right one."""
+    """Shares of records with each exchange that are suspected of anything, and of this exchange.
+
+    Beats are found once; the matrix of the exchange is applied to them.
+    """
+    beats = [pieces for record in track(records, "beats") if (pieces := beats_of(record)) is not None]
     found = {}
-    for exchange in (each for each in FAULTS if each.kind in ELECTRODES):
-        told = [suspected(exchange.matrix @ record) for record in track(records, exchange.name)]
-        found[exchange.name] = {
-            "kind": exchange.kind,
-            "words": exchange.words,
+    for fault in (each for each in FAULTS if each.kind in ELECTRODES):
+        matrix = fault.matrix.astype(np.float32)
+        wrong = [matrix @ pieces for pieces in beats]
+        told = [suspected(one - np.median(one, -1, keepdims=True)) for one in track(wrong, fault.name)]
+        found[fault.name] = {
+            "kind": fault.kind,
+            "words": fault.words,
             "found": _share(told, lambda one: one["doubted"]),
-            "named": _share(told, lambda one, name=exchange.name: one["fault"] == name),
-            "rules": _share(told, lambda one: one["rules"]),
+            "named": _share(told, lambda one, name=fault.name: one["fault"] == name),
+            "rules": _rules([fault.matrix @ record for record in records[:RULES]]),
         }
     return found
 
@@ -99,17 +119,23 @@ def found_exchanges(records: np.ndarray) -> dict[str, Any]:
 def found_faults(records: np.ndarray) -> dict[str, Any]:
     """Shares of records with a fault in one lead in which anything, and this lead, is suspected."""
     told: dict[str, list[dict[str, Any]]] = {}
+    waves: dict[str, list[np.ndarray]] = {}
     for row, record in enumerate(track(records, "faults of one lead")):
         for name, (faulty, lead) in faults(record, np.random.default_rng((SEED, row))).items():
-            told.setdefault(name, []).append(suspected(faulty) | {"lead": INDEPENDENT_LEADS[lead]})
+            told.setdefault(name, []).append(suspected(beats_of(faulty)) | {"lead": INDEPENDENT_LEADS[lead]})
+            waves.setdefault(name, []).append(faulty)
     return {
         name: {
             "found": _share(ones, lambda one: one["doubted"]),
             "named": _share(ones, lambda one: one["lead"] in one["leads"]),
-            "rules": _share(ones, lambda one: one["rules"]),
+            "rules": _rules(waves[name][:RULES]),
         }
         for name, ones in told.items()
     }
+
+
+def _rules(records: Sequence[np.ndarray] | np.ndarray) -> float:
+    return round(float(np.mean([by_rules(record) for record in records])), 4)
 
 
 def _share(told: list[dict[str, Any]], of: Callable[[Mapping[str, Any]], bool]) -> float:
