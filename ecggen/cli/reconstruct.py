@@ -150,7 +150,7 @@ def reconstruct(
 
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
-    summary = as_text(about, trust_as_text(found))
+    summary = as_text(about, trust_as_text(found.trust[0] if found.trust else None))
     names = store(found, file.stem, about, summary, out, plot_format, suffixes, condition)
     if as_json:
         console.print_json(about | {"folder": str(out)})

@@ -18,6 +18,7 @@ PANELS = (
     ("irregularity", "irregularity of RR"),
     ("certain", "certain beats (share)"),
     ("half_width", "interval (± mV)"),
+    ("widening", "widening (factor)"),
 )
 """Measurement of a ``Moment`` and its title, from top to bottom."""
 POINTS = 900
@@ -34,6 +35,7 @@ class Moment:
         irregularity: Mean absolute difference of successive RR intervals divided by their mean.
         certain: Share of the time in which beats are certain (``ecggen.io.signal_quality``).
         half_width: Half of the mean width of the prediction interval of the generated leads in mV.
+        widening: Factor by which the interval is wider than that of a recording like the training data.
     """
 
     start: float
@@ -41,6 +43,7 @@ class Moment:
     irregularity: float
     certain: float
     half_width: float
+    widening: float = float("nan")
 
 
 def draw_overview(moments: Sequence[Moment], title: str, chosen: Sequence[float] = ()) -> Figure:
@@ -71,7 +74,7 @@ def draw_overview(moments: Sequence[Moment], title: str, chosen: Sequence[float]
     for row, (name, text) in enumerate(shown):
         axes = figure.add_subplot(len(shown), 1, row + 1)
         at, low, middle, high = _joined(hours, values[name])
-        color = GENERATED if name == "half_width" else INK
+        color = GENERATED if name in ("half_width", "widening") else INK
         axes.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
         axes.plot(at, middle, color=color, linewidth=0.9)
         for time in chosen:

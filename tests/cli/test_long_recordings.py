@@ -65,6 +65,15 @@ def test_the_result_is_marked_measured_and_drawn(run, long, tmp_path):
     assert "SYNTHETIC" in page and all((out / name).is_file() for name in ("holter_overview.png", "holter_typical.png"))
 
 
+def test_it_is_said_how_unlike_the_training_data_a_long_recording_is(run, long, tmp_path):
+    code, text, message = run(*long[:3], "vae", "--num-draws", 2, "--out", tmp_path / "out")
+    assert code == 0, message
+    about = json.loads((tmp_path / "out" / "holter.json").read_text())
+    assert about["trust"]["unlike_share"] > 0.5 and about["trust"]["reasons"]  # a simulation is unlike PTB-XL
+    assert "trust:     this recording is" in text and "bandwidth: generated leads hold" in text
+    assert about["widening"][0] <= about["widening"][1] <= about["widening"][2]
+
+
 def test_formats_that_cannot_grow_and_a_truth_are_refused(run, long, tmp_path):
     code, _, message = run(*long, "--out", tmp_path / "out", "--format", "dicom")
     assert code == 2 and "wfdb, edf or csv was expected" in message

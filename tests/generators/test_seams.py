@@ -67,7 +67,7 @@ def test_no_seam_is_found(model, watch):
 
 def test_a_seam_would_be_found(model, watch, monkeypatch):
     """Without the cross-fade, windows are laid over each other with equal weights: steps where they begin and end."""
-    monkeypatch.setattr(windows, "_fade", lambda size, overlap: torch.ones(size))
+    monkeypatch.setattr(windows, "fade", lambda size, overlap: torch.ones(size))
     borders = at_borders(model.preprocessor, watch.samples)
     assert seam_rank(reconstructed(model, watch)["draws"], borders) <= CAUGHT
 

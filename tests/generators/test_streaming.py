@@ -40,6 +40,7 @@ def test_blocks_equal_the_whole(model, fs):
     for kind, found in joined(blocks).items():
         torch.testing.assert_close(found, getattr(whole, kind).signal, atol=5e-4, rtol=0)  # half a step of 1 µV
     assert blocks[0].mean.provenance == whole.mean.provenance
+    assert abs(blocks[0].trust[0].widening / whole.trust[0].widening - 1) < 0.2
 
 
 def test_the_size_of_the_blocks_changes_nothing(model):
@@ -82,7 +83,7 @@ def test_a_live_recording_does_not_depend_on_its_chunks(model):
         chunks = [ECG(part, ecg.leads, ecg.fs) for part in ecg.signal.split(size, -1)]
         parts = list(model.stream(chunks, num_draws=2))
         found.append(torch.cat([part.mean.signal for part in parts], -1))
-        assert all((part.lower.signal <= part.mean.signal + 1e-6).all() for part in parts)
+        assert all((part.lower.signal <= part.mean.signal + 1e-6).all() and len(part.trust) == 1 for part in parts)
     assert bool((found[0] == found[1]).all()) and found[0].shape == (1, 12, ecg.samples)
     torch.testing.assert_close(found[0][:, :1], ecg.signal)  # the recorded lead
     whole = model.reconstruct(ecg, num_draws=2).mean.signal

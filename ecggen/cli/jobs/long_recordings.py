@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecggen.cli import console
-from ecggen.cli.jobs.results import mean_of, origins_as_text, requested
+from ecggen.cli.jobs.results import mean_of, origins_as_text, requested, trust_as_text
 from ecggen.cli.jobs.resuming import same_job
 from ecggen.core.errors import InputError
 
@@ -218,7 +218,8 @@ class Job:
         assert origin is not None
         parts = [(lead, begin + first, end + first) for lead, begin, end in origin.parts]
         kept = asdict(replace(origin, parts=tuple(parts)))
-        return found, {"moments": [asdict(moment) for moment in moments(found, first)], "origin": kept}
+        trust = None if mean_of(found) is found or not found.trust else found.trust[0].as_dict()  # type: ignore[union-attr]
+        return found, {"moments": [asdict(one) for one in moments(found, first)], "origin": kept, "trust": trust}
 
     def _files(self, found: Reconstruction | ECG, samples: int) -> dict[str, LongFile]:
         """Files of the leads, and of the interval if there is one."""
@@ -239,7 +240,7 @@ class Job:
             file.finish(origin, self.patient)
         every = [Moment(**moment) for one in measured for moment in one["moments"]]
         chosen = choose(every)
-        about = self._summary(origin, files, every)
+        about = self._summary(origin, files, every, [one["trust"] for one in measured if one["trust"]])
         about["moments"] = {what: moment.start for what, moment in chosen.items()}
         self._draw(files, every, chosen, origin)
         for suffix in self.suffixes:
@@ -263,7 +264,11 @@ class Job:
         self.folder.rmdir()
         return about
 
-    def _summary(self, origin: Provenance, files: dict[str, LongFile], every: Sequence[Moment]) -> dict[str, Any]:
+    def _summary(
+        self, origin: Provenance, files: dict[str, LongFile], every: Sequence[Moment], trust: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
+        from ecggen.generators.trust.widening import Trust, joined
+
         mean, options = files["mean"], self.blocks.options
         about = {
             "recorded": list(origin.recorded),
@@ -271,6 +276,7 @@ class Job:
             "generated": list(origin.generated),
             "generated_parts": {},
             "partly_generated": sorted({lead for lead, _, _ in origin.parts}),
+            "generated_band_hz": list(origin.band) if origin.band else None,
             "model": origin.model,
             "condition": origin.condition,
             "seed": options.seed,
@@ -278,9 +284,10 @@ class Job:
             "level": options.level if options.num_draws > 1 else None,
             "fs": mean.fs,
             "seconds": mean.samples / mean.fs,
+            "trust": joined([Trust.from_dict(one) for one in trust]).as_dict() if trust else None,
             "notes": self.about["notes"],
         }
-        for name in ("rate", "irregularity", "certain", "half_width"):
+        for name in ("rate", "irregularity", "certain", "half_width", "widening"):
             values = np.array([getattr(moment, name) for moment in every], float)
             values = values[np.isfinite(values)]
             found = np.percentile(values, [0, 50, 100]) if len(values) else []
@@ -339,6 +346,7 @@ def moments(found: Reconstruction | ECG, first: float) -> list[Moment]:
     generated = [row for row, lead in enumerate(mean.leads) if lead in mean.provenance.generated]
     width = None if mean is found else (found.upper.signal - found.lower.signal)[0, generated].numpy() / 2  # type: ignore[union-attr]
     score = signal_quality(heard).score if recorded else None
+    widening = np.nan if mean is found or not found.trust else found.trust[0].widening  # type: ignore[union-attr]
     size, made = round(PART * mean.fs), []
     for begin in range(0, max(1, mean.samples - size // 2), size):
         end = mean.samples if begin + 1.5 * size > mean.samples else begin + size
@@ -355,7 +363,7 @@ def moments(found: Reconstruction | ECG, first: float) -> list[Moment]:
                 rate = irregularity = np.nan
         if width is not None and np.isfinite(width[:, begin:end]).any():
             half = float(np.nanmean(width[:, begin:end]))
-        values = (round(float(value), 4) for value in (rate, irregularity, certain, half))
+        values = (round(float(value), 4) for value in (rate, irregularity, certain, half, widening))
         made.append(Moment(round(first + begin / mean.fs, 3), *values))
     return made
 
@@ -380,6 +388,7 @@ def choose(every: Sequence[Moment]) -> dict[str, Moment]:
 
 def as_text(about: dict[str, Any]) -> str:
     """The summary as text."""
+    from ecggen.generators.trust.widening import Trust
 
     def spans(name: str, digits: int) -> str:
         found = about[name]
@@ -394,6 +403,7 @@ def as_text(about: dict[str, Any]) -> str:
         f"model:     {about['model']}, {count}, seed {about['seed']}",
         f"duration:  {clock(about['seconds'])} at {about['fs']:g} Hz",
         *(f"note:      {note}" for note in about["notes"]),
+        *([trust_as_text(Trust.from_dict(about["trust"]))] if about["trust"] else []),
         "median of parts of 10 s (smallest to largest):",
         f"  heart rate            {spans('rate', 0)} per min",
         f"  irregularity of RR    {spans('irregularity', 2)}",
@@ -448,7 +458,8 @@ def _joined(origins: Sequence[dict[str, Any]]) -> Provenance:
             last[lead] = len(parts)
             parts.append((lead, first, end))
     one = origins[0]
-    return Provenance(**leads, model=one["model"], seed=one["seed"], condition=one["condition"], parts=tuple(parts))
+    same = {name: one[name] for name in ("model", "seed", "condition")}
+    return Provenance(**leads, **same, parts=tuple(parts), band=one["band"] and tuple(one["band"]))
 
 
 def _of(name: str, kind: str) -> str:

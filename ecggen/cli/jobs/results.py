@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG, Provenance
     from ecggen.generators.reconstruction import Reconstruction
+    from ecggen.generators.trust.widening import Trust
     from ecggen.io.metadata import About
 
 
@@ -53,11 +54,10 @@ def describe(result: ECG | Reconstruction) -> dict:
     return about
 
 
-def trust_as_text(result: Reconstruction) -> str:
-    """Line of a summary on how unlike the training data the recording is; "" if that is not known."""
-    if not result.trust:
+def trust_as_text(trust: Trust | None) -> str:
+    """Line of a summary on how unlike the training data a recording is; "" if that is not known."""
+    if trust is None:
         return ""
-    trust = result.trust[0]
     change = f"{trust.widening - 1:+.0%}"
     like = f"like the training data ({trust.nearer:.0%} of its records lie nearer); interval {change}"
     return f"trust:     {trust.sentence() or like}"

@@ -25,6 +25,7 @@ from ecggen.core.errors import InputError
 from ecggen.core.gaps import runs
 from ecggen.generators.intervals import by_observed, plotting_positions, point_and_interval
 from ecggen.generators.reconstruction import Reconstruction
+from ecggen.generators.trust.widening import Trust, Window, summarised
 from ecggen.generators.windows import fade
 
 Generator = Any
@@ -182,19 +183,19 @@ class Blocks:
         begin = max(0, first // up - border)
         end = min(recording.samples, (-(-last // up) + border) * up)
         model_end = min(self.all, -(-end * down // up))
-        summary = self._joined(begin * down, model_end)
+        summary, trust = self._joined(begin * down, model_end)
         own = recording.own(begin * up, end)
         generator, options = self.generator, self.options
         cut = slice(first - begin * up, last - begin * up)
         if options.num_draws == 1:
             found = generator._twelve_leads(summary[0], own, options.seed)
             return _cut(found, cut, _unknown(own))
-        found = generator._summarised(summary, own, options.num_draws, options.level, options.seed, False)
+        found = generator._summarised(summary, own, options.num_draws, options.level, options.seed, False, trust)
         parts = {name: _cut(getattr(found, name), cut, _unknown(own)) for name in ("mean", "lower", "upper")}
         return replace(found, **parts)
 
-    def _joined(self, begin: int, end: int) -> list[Tensor]:
-        """Point estimate and interval, or the draw, of a range of the model's samples."""
+    def _joined(self, begin: int, end: int) -> tuple[list[Tensor], tuple[Trust, ...]]:
+        """Point estimate and interval, or the draw, of a range of the model's samples, and how much to trust it."""
         model = self.generator.preprocessor
         near = [window for window in model.windows(self.all) if window[0] < end and window[1] > begin]
         first, last = near[0][0], near[-1][1]
@@ -202,14 +203,16 @@ class Blocks:
         stacked = Condition.cat([prepared.during(start - first, stop - first) for start, stop in near])
         weights, sums = torch.zeros(last - first), []
         weight = fade(near[0][1] - near[0][0], round(model.overlap * model.fs))
-        for row, values in enumerate(zip(*summarise(self.generator, stacked, self.options), strict=True)):
+        found, unlike = summarise(self.generator, stacked, self.options)
+        for row, values in enumerate(zip(*found, strict=True)):
             at = slice(near[row][0] - first, near[row][1] - first)
             for i, piece in enumerate(values):
                 if len(sums) <= i:
                     sums.append(piece.new_zeros(*piece.shape[:-1], last - first))
                 sums[i][..., at] += piece * weight
             weights[at] += weight
-        return [(total / weights)[None, ..., begin - first : end - first] for total in sums]
+        joined = [(total / weights)[None, ..., begin - first : end - first] for total in sums]
+        return joined, summarised(unlike.windows()) if unlike else ()
 
     def each(self, start: int, workers: int, then: Callable[[int, Reconstruction | ECG], T]) -> Iterator[tuple[int, T]]:
         """Number of each block and what becomes of it, in order.
@@ -236,14 +239,14 @@ class Blocks:
             torch.set_num_threads(threads)
 
 
-def summarise(generator: Generator, windows: Condition, options: Options) -> list[Tensor]:
-    """Point estimate and both ends of the interval of each window, or one draw of each.
+def summarise(generator: Generator, windows: Condition, options: Options) -> tuple[list[Tensor], Window | None]:
+    """Point estimate and both ends of the interval of each window, or one draw of each, and how unlike they are.
 
     All windows use the same random numbers, as those of ``Generator.reconstruct`` for one recording.
     """
     indices = list(range(options.num_draws)) * len(windows)
     if options.num_draws == 1:
-        return [torch.cat([part.draws for part in generator._draw_window(windows, options.seed, indices)])]
+        return [torch.cat([part.draws for part in generator._draw_window(windows, options.seed, indices)])], None
     quantiles = plotting_positions(options.level, options.num_draws)
     scale = by_observed(generator.interval_scale, windows)[:, None]
     weights, parts, done = by_observed(generator.mean_weight, windows), [], 0
@@ -251,7 +254,11 @@ def summarise(generator: Generator, windows: Condition, options: Options) -> lis
         eight = part.draws.unflatten(0, (-1, options.num_draws))
         own = slice(done, done := done + len(eight))
         parts.append(point_and_interval(eight, part.deterministic, weights[own], scale[own], quantiles))
-    return [torch.cat(part) for part in zip(*parts, strict=True)]
+    mean, below, above = (torch.cat(part) for part in zip(*parts, strict=True))
+    if generator.widening is None:
+        return [mean, below, above], None
+    below, above, unlike = generator.widening.widened(below, above, windows, options.level)
+    return [mean, below, above], unlike
 
 
 def ratio_of(fs: float, model_fs: float) -> Fraction:

@@ -18,6 +18,7 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.streaming.blocks import Options, ratio_of, summarise, with_known
+from ecggen.generators.trust.widening import summarised
 
 Generator = Any
 """``ecggen.generators.base.Generator``, which imports this module."""
@@ -104,8 +105,9 @@ class Live:
         window = prepared.during(max(0, prepared.samples - model.samples), prepared.samples)
         own = with_known(Condition(ECG(heard[..., start - self.begins :], self.leads, self.fs), n=1), self.known)
         options = self.options
-        summary = summarise(self.generator, window, options)
-        return self.generator._summarised(summary, own, options.num_draws, options.level, options.seed, False)
+        summary, unlike = summarise(self.generator, window, options)
+        trust = summarised([unlike]) if unlike else ()
+        return self.generator._summarised(summary, own, options.num_draws, options.level, options.seed, False, trust)
 
 
 def reconstruct(

@@ -87,6 +87,12 @@ class Trust:
             "reasons": list(self.reasons),
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Trust:
+        """The measure from ``as_dict``."""
+        parts = (values[name] for name in ("nearer_training_records", "unlike_share", "widening"))
+        return cls(*parts, tuple(values["reasons"]))
+
 
 @dataclass(frozen=True)
 class Window:
@@ -101,6 +107,10 @@ class Window:
     z: np.ndarray
     nearer: np.ndarray
     widening: np.ndarray
+
+    def windows(self) -> list[Window]:
+        """The members of the batch, if they are windows of one recording, each as a batch of one."""
+        return [Window(*(part[row : row + 1] for part in vars(self).values())) for row in range(len(self.nearer))]
 
 
 @dataclass(frozen=True)
@@ -251,6 +261,19 @@ def summarised(parts: Sequence[Window]) -> tuple[Trust, ...]:
         )
         for record in range(z.shape[1])
     )
+
+
+def joined(parts: Sequence[Trust]) -> Trust:
+    """``Trust`` of a recording from that of its parts of equal length, with the reasons of the farthest.
+
+    Example:
+        >>> joined([Trust(0.2, 0.0, 1.0, ()), Trust(0.99, 1.0, 1.5, ("noise",))])
+        Trust(nearer=0.595, unlike=0.5, widening=1.25, reasons=('noise',))
+    """
+    farthest = max(parts, key=lambda part: (part.nearer, part.widening))
+    nearer = float(np.median([part.nearer for part in parts]))
+    unlike, widening = (float(np.mean([getattr(part, name) for part in parts])) for name in ("unlike", "widening"))
+    return Trust(nearer, unlike, widening, farthest.reasons if unlike else ())
 
 
 def reasons(z: np.ndarray) -> tuple[str, ...]:
