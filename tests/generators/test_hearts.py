@@ -219,6 +219,30 @@ def test_whitening_is_undone_and_makes_coloured_residuals_white():
     assert abs(float(lagged)) < 0.1
 
 
+def test_a_tilt_takes_slow_waves_out_between_the_ends_only():
+    sequence, levels = (
+        torch.randn(4, LEADS, 1000, generator=torch.Generator().manual_seed(1)),
+        torch.zeros(4, LEADS, BANDS),
+    )
+    whitening = Whitening()
+    before = whitening.restore(sequence, levels)
+    whitening.tilt[:11] = 1.0  # up to 0.5 Hz
+    after = whitening.restore(sequence, levels)
+    assert torch.allclose(after[..., [0, -1]], before[..., [0, -1]], atol=0.01)
+    inside = slice(200, 800)
+    slow = [float(lowpass(one, 0.4)[..., inside].std()) for one in (before, after)]
+    assert slow[1] / slow[0] == pytest.approx(1 / np.e, rel=0.2)
+    fast = [float((one - lowpass(one, 0.8))[..., inside].std()) for one in (before, after)]
+    assert fast[1] / fast[0] == pytest.approx(1, rel=0.01)
+
+
+def lowpass(wave, highest):
+    """Waves of 10 s at 100 Hz without what is above a frequency."""
+    spectrum = torch.fft.rfft(wave)
+    spectrum[..., round(highest * 10) + 1 :] = 0
+    return torch.fft.irfft(spectrum, n=wave.shape[-1])
+
+
 def test_gains_are_made_uncorrelated_and_restored():
     generator = torch.Generator().manual_seed(4)
     gains = torch.randn(5000, 1, generator=generator) + 0.5 * torch.randn(5000, LEADS, generator=generator)

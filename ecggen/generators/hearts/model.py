@@ -217,7 +217,8 @@ class HeartFirst(nn.Module):
         code = integrate(lambda x, time: self.levels(x, time, known), given.normal(LEVEL, LEVELS), num_steps)
         beats, residual = self.draw_residual(given, rhythms, hearts, code, max(samples, self.samples), num_steps)
         wave = torch.from_numpy(np.stack([rendered(one, residual.shape[-1], self.fs) for one in beats])).float()
-        return (wave if clean else wave + residual)[..., :samples]
+        whole = (wave if clean else wave + residual)[..., :samples]
+        return whole - whole.mean(-1, keepdim=True)  # as in recordings, which have passed a high-pass filter
 
     def draw_residual(
         self,

@@ -30,6 +30,8 @@ LEVELS = LEADS * (BANDS + 2)
 NEAR, FAR, REACH = 0.03, 0.08, 0.055
 """Distance to an R peak in s: largest of what is near it, smallest of what is far, and scale of the envelope."""
 LARGEST_EXCESS = 2.0
+EDGE = 1.0
+"""Seconds at the ends of a residual over which ``Whitening.tilt`` sets in."""
 QUIETEST = 1e-4
 """Smallest level in mV."""
 SMALLEST_GAIN = 0.003
@@ -52,11 +54,17 @@ class Whitening(nn.Module):
     Args:
         samples: Length of a residual; a multiple of ``FOLDED``.
         fs: Sampling rate in Hz.
+
+    Attributes:
+        tilt: (samples,) logarithm of the excess of drawn residuals at each frequency, which ``restore`` takes out of
+            all but the first and last ``EDGE`` seconds, where filters of recordings leave transients. Their levels and
+            correlations hold these transients, so that draws would otherwise drift too much in between.
     """
 
     white: Tensor
     gain_roots: Tensor
     scale: Tensor
+    tilt: Tensor
     cosines: Tensor
     weights: Tensor
     band: Tensor
@@ -67,6 +75,8 @@ class Whitening(nn.Module):
         self.register_buffer("white", torch.eye(LEADS).repeat(samples, 1, 1))
         self.register_buffer("gain_roots", torch.eye(LEADS))
         self.register_buffer("scale", torch.ones(1))
+        self.register_buffer("tilt", torch.zeros(samples))
+        self.edge = round(EDGE * fs)
         at = torch.arange(samples, dtype=torch.float64)
         cosines = torch.cos(np.pi / samples * at[:, None] * (at + 0.5)) * np.sqrt(2 / samples)
         cosines[0] /= np.sqrt(2)
@@ -79,9 +89,13 @@ class Whitening(nn.Module):
         weights = np.maximum(0, 1 - np.abs(knots[:, None] - np.arange(BANDS)))
         self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
 
+    def power(self, residual: Tensor) -> Tensor:
+        """Power at each frequency of (batch, 8, time) in mV, of the same shape."""
+        return (residual @ self.cosines.T).square()
+
     def levels(self, residual: Tensor) -> Tensor:
         """Logarithm of the root mean square of each lead and band, (batch, 8, band), of (batch, 8, time) in mV."""
-        power = (residual @ self.cosines.T).square()
+        power = self.power(residual)
         found = [power[..., self.band == band].mean(-1) for band in range(BANDS)]
         return 0.5 * torch.stack(found, -1).clamp(min=QUIETEST**2).log()
 
@@ -96,7 +110,9 @@ class Whitening(nn.Module):
         white = SOFT * torch.sinh((sequence * self.scale / SOFT).clamp(-4, 4))
         inverse = torch.linalg.inv(self.white)
         flat = torch.einsum("kij,bjk->bik", inverse, white @ self.cosines.T) * (self.band >= 0)
-        return (flat * (levels @ self.weights.T).exp()) @ self.cosines
+        whole = flat * (levels @ self.weights.T).exp()
+        inside = tapered(self.samples, self.edge).to(whole)
+        return torch.lerp(whole @ self.cosines, (whole * (-self.tilt).exp()) @ self.cosines, inside)
 
     def white_gains(self, gains: Tensor) -> Tensor:
         """Uncorrelated gains (…, 8) of gains in units of their size."""
@@ -125,6 +141,17 @@ class Whitening(nn.Module):
         self.white.copy_(vectors @ torch.diag_embed(values.clamp(min=1e-4).rsqrt()) @ vectors.transpose(1, 2))
         self.scale.fill_(1.0)
         self.scale.fill_(float(torch.cat([self(part, self.levels(part)) for part in residuals[:4]]).std()))
+
+
+def tapered(samples: int, edge: int) -> Tensor:
+    """Weights (samples,): one, and half a cosine from zero over ``edge`` samples at either end.
+
+    Example:
+        >>> tapered(6, 2).round(decimals=2).tolist()
+        [0.15, 0.85, 1.0, 1.0, 0.85, 0.15]
+    """
+    at = torch.arange(samples) + 0.5
+    return (1 - torch.cos(np.pi * (torch.minimum(at, samples - at) / edge).clamp(max=1))) / 2
 
 
 def _smooth(covariance: Tensor) -> Tensor:

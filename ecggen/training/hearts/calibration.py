@@ -1,4 +1,4 @@
-"""Calibration of a heart-first model: levels and gains of drawn records are those of real ones."""
+"""Calibration of a heart-first model: levels, spectrum and gains of drawn records are those of real ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from torch import Tensor
 
 from ecggen.core.beats import NORMAL, Beats
 from ecggen.generators.hearts.model import HeartFirst
-from ecggen.generators.hearts.residual import LEADS, unexplained
+from ecggen.generators.hearts.residual import LEADS, QUIETEST, tapered, unexplained
 from ecggen.training.hearts.levels import levels_of, levels_of_records, parts
 from ecggen.training.hearts.material import Material
 
-GAIN_STEPS = 4
-"""Draws after which the size of the gains is chosen."""
+TILT_STEPS, GAIN_STEPS = 2, 4
+"""Draws after which the spectrum of the residual and the size of the gains are chosen."""
+SMOOTHED = 20
+"""Number of a frequency over the number of frequencies on either side over which the spectrum is averaged."""
 AROUND, FINE, LEAST_BEATS, SMALLEST_AMPLITUDE = 0.15, 4, 3, 0.01
 """Amplitudes of beats: time around R in s, factor of resampling, fewest beats, and smallest amplitude in mV."""
 
@@ -24,12 +26,13 @@ AROUND, FINE, LEAST_BEATS, SMALLEST_AMPLITUDE = 0.15, 4, 3, 0.01
 def calibrate(
     model: HeartFirst, material: Material, records: int, seed: int, progress: Callable[[float], None]
 ) -> None:
-    """Set ``level_bias``, what draws have beyond what was asked for, over training records; draws subtract it.
+    """Set ``level_bias`` and ``tilt``, what draws have beyond what was asked for, which draws take out.
 
-    For bands and excess it is the mean difference between the levels of drawn residuals and those of real ones without
-    the time shifts of beats that the decomposition left in them, of which draws have none. The size of the gains is
-    chosen so that the amplitude of drawn records varies from beat to beat as much as that of real ones: gains are
-    measured with what noise adds to them, which real residuals cancel, and drawn ones do not.
+    For bands and excess the bias is the mean difference between the levels of drawn residuals and those of real ones
+    without the time shifts of beats that the decomposition left in them, of which draws have none. The tilt is what
+    then remains in the spectrum between the ends of the records. The size of the gains is chosen so that the amplitude
+    of drawn records varies from beat to beat as much as that of real ones: gains are measured with what noise adds to
+    them, which real residuals cancel, and drawn ones do not.
 
     Args:
         model: The model, all other parts of which are trained.
@@ -40,18 +43,23 @@ def calibrate(
     """
     model.eval()
     model.level_bias.zero_()
+    model.whitening.tilt.zero_()
     rows = np.sort(np.random.default_rng(seed).permutation(material.rows)[:records])
     beats, residual = material.beats(rows), material.residual(rows).numpy()
-    plain = [unexplained(one, own, material.fs) for one, own in zip(residual, beats, strict=True)]
-    wanted = levels_of(model.whitening, torch.from_numpy(np.stack(plain)), beats, material.fs)
-    realised = torch.cat([_realised(model, material, part) for part in parts(rows)])
-    model.level_bias.copy_((realised - wanted).mean(0))
+    unshifted = np.stack([unexplained(one, own, material.fs) for one, own in zip(residual, beats, strict=True)])
+    wanted = levels_of(model.whitening, torch.from_numpy(unshifted), beats, material.fs)
+    drawn = _residuals(model, material, rows)
+    model.level_bias.copy_((levels_of(model.whitening, drawn[1], drawn[0], material.fs) - wanted).mean(0))
+    for step in range(TILT_STEPS):
+        excess = _spectrum(model, _residuals(model, material, rows)[1]) - _spectrum(model, torch.from_numpy(unshifted))
+        model.whitening.tilt += smoothed(excess)
+        progress((step + 1) / (TILT_STEPS + GAIN_STEPS))
     real = amplitude_variation(material.whole(rows).numpy(), beats, material.fs)
     for step in range(GAIN_STEPS):
         drawn = torch.cat([_drawn(model, material, part) for part in parts(rows)])
         ratio = np.log(amplitude_variation(drawn.numpy(), beats, material.fs) / real)
         model.level_bias[-LEADS:] += torch.from_numpy(np.nanmedian(ratio, 0)).to(model.level_bias)
-        progress((step + 1) / GAIN_STEPS)
+        progress((TILT_STEPS + step + 1) / (TILT_STEPS + GAIN_STEPS))
 
 
 def amplitude_variation(signal: np.ndarray, beats: Sequence[Beats], fs: float) -> np.ndarray:
@@ -83,8 +91,34 @@ def _drawn(model: HeartFirst, material: Material, rows: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def _realised(model: HeartFirst, material: Material, rows: np.ndarray) -> Tensor:
-    """Levels of the residuals that are drawn for the own beats and the own levels of some records."""
-    code = model.level_map.encode(levels_of_records(model.whitening, material, rows))
-    beats, residual = model.draw_residual(*material.own(rows), code, material.pack.preprocessor.samples)
-    return levels_of(model.whitening, residual, beats, material.fs)
+def _residuals(model: HeartFirst, material: Material, rows: np.ndarray) -> tuple[list[Beats], Tensor]:
+    """What is drawn for the own beats and the own levels: beats with gains, and residuals (row, 8, time) in mV."""
+    beats, residuals = [], []
+    for part in parts(rows):
+        code = model.level_map.encode(levels_of_records(model.whitening, material, part))
+        own, residual = model.draw_residual(*material.own(part), code, material.pack.preprocessor.samples)
+        beats += own
+        residuals.append(residual)
+    return beats, torch.cat(residuals)
+
+
+def _spectrum(model: HeartFirst, residual: Tensor) -> Tensor:
+    """Mean logarithm of the amplitude at each frequency, (time,), of residuals without their ends."""
+    samples = residual.shape[-1]
+    weight = tapered(samples, samples // 2)
+    inside = (residual - (residual * weight).sum(-1, keepdim=True) / weight.sum()) * weight
+    power = model.whitening.power(inside)
+    return 0.5 * power.clamp(min=QUIETEST**2).log().mean((0, 1))
+
+
+def smoothed(spectrum: Tensor) -> Tensor:
+    """Moving average of a spectrum (time,) over a tenth of an octave, and over three frequencies at least.
+
+    Example:
+        >>> smoothed(torch.tensor([0.0, 0.0, 3.0, 0.0, 0.0])).tolist()
+        [0.0, 1.0, 1.0, 1.0, 0.0]
+    """
+    sums, at = torch.cumsum(torch.nn.functional.pad(spectrum, (1, 0)), 0), torch.arange(len(spectrum))
+    reach = (at // SMOOTHED).clamp(min=1)
+    first, last = (at - reach).clamp(min=0), (at + reach + 1).clamp(max=len(spectrum))
+    return (sums[last] - sums[first]) / (last - first)

@@ -126,19 +126,20 @@ def _copy_shared(name: str, model: HeartFirst) -> None:
 
 
 def _part(model: HeartFirst, stage: str) -> nn.Module:
-    """The part of the model that a stage trains; that of the calibration is a buffer."""
+    """The part of the model that a stage trains; those of the calibration are buffers."""
     if stage == "calibration":
-        return _Bias(model)
+        return _Calibrated(model)
     names = {"levels": ("level_map", "levels"), "heart": ("heart",)}.get(stage, (stage,))
     return nn.ModuleDict({name: getattr(model, name) for name in names})
 
 
-class _Bias(nn.Module):
-    """The buffer of a model that the calibration sets."""
+class _Calibrated(nn.Module):
+    """The buffers of a model that the calibration sets."""
 
     def __init__(self, model: HeartFirst):
         super().__init__()
         self.register_buffer("level_bias", model.level_bias)
+        self.register_buffer("tilt", model.whitening.tilt)
 
 
 def fit_code(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
