@@ -46,7 +46,7 @@ BATCH = 64
 VARIATION = "variation of an ECG"
 """Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
 
-HEART_SAMPLING = Sampling(num_steps=8)
+HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.5)
 """Default sampling options of a heart-first model."""
 
 STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}

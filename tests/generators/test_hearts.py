@@ -30,7 +30,7 @@ from ecggen.generators.hearts.residual import (
     unexplained,
     unfolded,
 )
-from ecggen.generators.hearts.rhythm import ECTOPIC, NUMBERS, SHARE, Rhythm, RhythmModel, rhythm_numbers
+from ecggen.generators.hearts.rhythm import ECTOPIC, NUMBERS, SHARE, Rhythm, RhythmModel, has_ectopic, rhythm_numbers
 from ecggen.metrics.functional.variability import aligned_beats, variance_split
 
 SMALL = {"components": 12, "latents": 10, "code_width": 16, "width": 16, "blocks": 1, "rhythm_width": 8,
@@ -309,6 +309,20 @@ def test_the_rhythm_model_learns_alternation():
     assert np.abs(np.diff(rhythm.types)).mean() > 0.9
     gaps, short = np.diff(rhythm.times), rhythm.types[1:] == ABNORMAL
     assert gaps[short].max() < 0.85 < 1.1 < gaps[~short].min()
+
+
+def test_a_rhythm_has_ectopic_beats_if_its_numbers_say_so():
+    """An untrained model draws ectopic beats in half of all cases, whatever the numbers say."""
+    torch.manual_seed(0)
+    model, agree = RhythmModel(3, 8).eval(), []
+    with torch.no_grad():
+        model.kind.bias.copy_(torch.tensor([3.0, 0.0]))  # few ectopic beats
+    for k in range(40):
+        (rhythm,) = model.draw(torch.zeros(1, 3), [75.0], 10.0, [np.random.default_rng(k)])
+        with torch.no_grad():
+            numbers = model.draw_numbers(torch.zeros(1, 3), 75.0, np.random.default_rng(k))
+        agree.append(has_ectopic(rhythm, 10.0) == bool(numbers[0, ECTOPIC]))
+    assert np.mean(agree) > 0.95
 
 
 def test_each_step_belongs_to_its_nearest_beat():

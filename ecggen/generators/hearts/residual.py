@@ -147,7 +147,7 @@ def tapered(samples: int, edge: int) -> Tensor:
     """Weights (samples,): one, and half a cosine from zero over ``edge`` samples at either end.
 
     Example:
-        >>> tapered(6, 2).round(decimals=2).tolist()
+        >>> [round(weight, 2) for weight in tapered(6, 2).tolist()]
         [0.15, 0.85, 1.0, 1.0, 0.85, 0.15]
     """
     at = torch.arange(samples) + 0.5

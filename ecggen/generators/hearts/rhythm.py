@@ -28,6 +28,9 @@ STEADIEST = 0.005
 """Offset of the irregularity before its logarithm."""
 RR_RANGE = (0.22, 3.5)
 """Shortest and longest RR interval in s."""
+ATTEMPTS = 6
+MARGIN = 0.25
+"""Seconds at the ends of a record in which an ectopic beat does not count."""
 MEAN_RANGE = (0.3, 2.0)
 """Shortest and longest mean RR interval in s that is drawn."""
 NUMBERS = 5
@@ -73,6 +76,17 @@ def rhythm_numbers(rhythm: Rhythm, seconds: float) -> np.ndarray:
     share, spread = np.mean(types == ABNORMAL), gaps.std() / gaps.mean()
     logs = np.log(gaps.mean()), np.log(irregularity + STEADIEST), np.log(spread + STEADIEST)
     return np.array([logs[0], logs[1], share, float(share > 0), logs[2]])
+
+
+def has_ectopic(rhythm: Rhythm, seconds: float) -> bool:
+    """Whether an ectopic beat lies inside of a record, and not at its ends, where it would not be recognised.
+
+    Example:
+        >>> has_ectopic(Rhythm(np.array([0.1, 1.0, 2.0]), np.array([1, 0, 0])), 3.0)
+        False
+    """
+    inside = (rhythm.times >= MARGIN) & (rhythm.times < seconds - MARGIN)
+    return bool((rhythm.types[inside] == ABNORMAL).any())
 
 
 class RhythmModel(nn.Module):
@@ -179,7 +193,18 @@ class RhythmModel(nn.Module):
         return numbers
 
     def _one(self, features: Tensor, rate: float | None, seconds: float, rng: np.random.Generator) -> Rhythm:
+        """A rhythm; drawn again, up to ``ATTEMPTS`` times, if its numbers promise ectopic beats and it has none, or
+        the other way round."""
         numbers = self.draw_numbers(features, rate, rng)
+        rhythm, attempt = self._sequence(features, numbers, rate, seconds, rng), 1
+        while has_ectopic(rhythm, seconds) != bool(numbers[0, ECTOPIC]) and attempt < ATTEMPTS:
+            rhythm, attempt = self._sequence(features, numbers, rate, seconds, rng), attempt + 1
+        return rhythm
+
+    def _sequence(
+        self, features: Tensor, numbers: Tensor, rate: float | None, seconds: float, rng: np.random.Generator
+    ) -> Rhythm:
+        """Beats with some ``rhythm_numbers`` (1, ``NUMBERS``)."""
         mean, known = float(numbers[0, 0].exp()), self.embed(torch.cat([features, numbers], 1))
         state, before, kind, types, gaps = None, 0.0, None, [], []
         while kind is None or sum(gaps) * mean < seconds + 2 * (BEFORE + AFTER) + 2 * mean:
