@@ -312,11 +312,11 @@ def test_the_rhythm_model_learns_alternation():
 
 
 def test_a_rhythm_has_ectopic_beats_if_its_numbers_say_so():
-    """An untrained model draws ectopic beats in half of all cases, whatever the numbers say."""
+    """The model is untrained, and draws few ectopic beats whatever its numbers say."""
     torch.manual_seed(0)
     model, agree = RhythmModel(3, 8).eval(), []
     with torch.no_grad():
-        model.kind.bias.copy_(torch.tensor([3.0, 0.0]))  # few ectopic beats
+        model.kind.bias.copy_(torch.tensor([3.0, 0.0]))
     for k in range(40):
         (rhythm,) = model.draw(torch.zeros(1, 3), [75.0], 10.0, [np.random.default_rng(k)])
         with torch.no_grad():
