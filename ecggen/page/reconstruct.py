@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from nicegui import ui
 
 from ecggen.core.errors import InputError, InputWarning
 from ecggen.generators.reconstruction import LeadInterval, Reconstruction
+from ecggen.generators.trust.widening import Trust
 from ecggen.io import read
 from ecggen.io.metadata import About
 from ecggen.page.controls import MODELS, Condition, Recording, message, model, run_job
@@ -105,9 +107,10 @@ def show(session: Session, name: str, found: Reconstruction, about: About) -> No
         ui.label("How far can this be trusted?").classes("head").props('role="heading" aria-level="2"')
         ui.label(LIMIT)
         if origin.generated:
+            ui.label(unlikeness(found.trust))
             ui.label(
-                f"The shaded interval holds {100 * found.level:g} % of the true samples of records like those of the "
-                "training archive. Half of its mean width, and the peak-to-peak amplitude of the lead:"
+                f"The shaded interval is meant to hold {100 * found.level:g} % of the true samples. Half of its mean "
+                "width, and the peak-to-peak amplitude of the lead:"
             )
             with ui.row().classes("gap-2"):
                 for lead, width in found.intervals().items():
@@ -115,6 +118,21 @@ def show(session: Session, name: str, found: Reconstruction, about: About) -> No
                         f"{lead} ±{width.half_width:.2f} of {width.peak_to_peak:.1f} mV: {in_words(width)}"
                     ).classes("chip")
         ui.label(f"Model {origin.model}, {found.num_draws} draws, seed {origin.seed}.").classes("small")
+
+
+def unlikeness(trust: Sequence[Trust]) -> str:
+    """How unlike the training data the recording is, in a sentence.
+
+    Example:
+        >>> unlikeness([Trust(0.4, 0.0, 1.02, ())])
+        'The recording is like the training data (40 % of its records lie nearer to their mean).'
+        >>> unlikeness([Trust(0.99, 1.0, 1.3, ("more noise",))])
+        'This recording is unlike the training data (more noise); the interval is widened by 30%.'
+    """
+    if not trust:
+        return "How unlike the training data the recording is, this model does not measure."
+    said, near = trust[0].sentence(), f"{100 * trust[0].nearer:.0f} % of its records lie nearer to their mean"
+    return f"{said[0].upper()}{said[1:]}." if said else f"The recording is like the training data ({near})."
 
 
 def in_words(width: LeadInterval) -> str:

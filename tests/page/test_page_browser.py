@@ -111,6 +111,37 @@ def test_generate_and_teach(page):
     assert low_contrast(page) == []
 
 
+def test_generate_can_be_cancelled_and_wrong_input_is_one_sentence(page):
+    page.get_by_role("tab", name="Generate").click()
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("text=cancelled", timeout=120_000)
+    page.get_by_label("Sentence").fill("sinus tachycardia at 900 bpm")
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_selector("[role=alert] >> text=heart rate is 900")
+
+
+def test_a_dropped_ppg_becomes_an_ecg_with_marked_beats(page):
+    page.get_by_role("tab", name="Translate").click()
+    panel = page.locator(".q-tab-panel", has_text="Translate to an ECG")
+    panel.locator(".q-uploader__input").first.set_input_files(SAMPLES / "bidmc" / "bidmc_15_Signals.csv")
+    page.wait_for_selector("text=dropped: bidmc_15_Signals.csv")
+    page.get_by_role("button", name="Translate to an ECG").click()
+    page.wait_for_selector("text=generated: all twelve leads", timeout=90_000)
+    assert "pulses per minute" in panel.inner_text() and "beats." in panel.inner_text()
+
+
+def test_a_report_is_written_and_shown(page):
+    page.get_by_role("tab", name="Report").click()
+    panel = page.locator(".q-tab-panel", has_text="Write the report")
+    for field in ("Synthetic ECGs", "Real ECGs"):
+        panel.get_by_label(f"{field}: folder or file of this computer").fill(str(SAMPLES / "00262_hr.hea"))
+    page.get_by_role("button", name="Write the report").click()
+    page.wait_for_selector("iframe[title='Quality report']", timeout=120_000)
+    report = page.frame_locator("iframe[title='Quality report']")
+    assert "not measured" in report.locator("body").inner_text()
+
+
 def low_contrast(page) -> list[str]:
     """Texts on the page whose contrast with their background is below 4.5 to 1 (3 to 1 if large)."""
     return page.evaluate(CONTRAST)
