@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from ecggen.conditioning import statements
+from ecggen.conditioning import negation, statements
 from ecggen.conditioning.text_encoder import Reader
 
 CERTAIN = 0.5
@@ -103,7 +103,7 @@ def understand(texts: Sequence[str], reader: Reader) -> list[Understanding]:
     """
     if not texts:
         return []
-    _, said, denied = reader.read(list(texts))
+    _, said, denied = negation.read(reader, texts)
     return [
         Understanding(_certain(one), _certain(other), unknown_words(text), tuple(absent_findings(text)))
         for text, one, other in zip(texts, said, denied, strict=True)

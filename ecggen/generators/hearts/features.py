@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from ecggen.conditioning import statements, text_encoder
+from ecggen.conditioning import negation, statements, text_encoder
 from ecggen.conditioning.condition import METADATA, Condition
 
 CERTAIN = 0.5
@@ -39,7 +39,7 @@ class ConditionFeatures(nn.Module):
     @torch.no_grad()
     def of_texts(self, texts: Sequence[str]) -> Tensor:
         """(text, text_size): summary, probabilities of affirmed and of negated statements, and a constant."""
-        summary, said, denied = _reader(self.text).read(texts)
+        summary, said, denied = negation.read(_reader(self.text), texts)
         found = torch.cat([summary, said, denied, torch.ones_like(said[:, :1])], 1).clone()
         normal = statements.codes().index("NORM")
         denied = torch.cat([denied[:, :normal], denied[:, normal + 1 :]], 1)
