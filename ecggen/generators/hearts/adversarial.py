@@ -25,6 +25,8 @@ PENALTY = 0.5
 """Weight of the gradient penalties."""
 CHANNELS, POSITIONS = (48, 96, 128), 12
 """Channels of the discriminator, and positions along the beat at its end."""
+LARGEST = 3.5
+"""Largest number of a code; 99 % of recorded beats lie within. What lies far beyond decodes to beats of many mV."""
 
 
 class AdversarialHearts(HeartModel):
@@ -64,7 +66,8 @@ class AdversarialHearts(HeartModel):
         self, noise: Tensor, known: Tensor, plain: Tensor, guidance_scale: float = 1.0, num_steps: int = 8
     ) -> Tensor:
         code = self._drawn(noise, known)
-        return code if guidance_scale == 1 else torch.lerp(self._drawn(noise, plain), code, guidance_scale)
+        guided = code if guidance_scale == 1 else torch.lerp(self._drawn(noise, plain), code, guidance_scale)
+        return guided.clamp(-LARGEST, LARGEST)
 
     def _drawn(self, noise: Tensor, known: Tensor) -> Tensor:
         whole, along = noise[:, :WHOLE], noise[:, WHOLE:].unflatten(1, (INSTANTS, ALONG))
