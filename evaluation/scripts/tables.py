@@ -586,6 +586,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "signal_quality_noise": quality_tables.in_noise,
     "signal_quality_doubts": quality_tables.doubts,
     "widening": trust_tables.widening,
+    "strata": trust_tables.strata,
     "lead_faults": trust_tables.faults,
     "lead_false_alarms": trust_tables.false_alarms,
 }

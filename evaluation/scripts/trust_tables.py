@@ -7,7 +7,7 @@ from typing import Any
 
 from ecggen.generators.trust.widening import FILE
 from ecggen.networks import storage
-from evaluation.scripts.outside_tables import ARCHIVES, MODELS
+from evaluation.scripts.outside_tables import ARCHIVES, GIVEN, MODELS
 from evaluation.scripts.table_parts import read, table
 
 LABELS = {"PTB-XL": "PTB-XL, fold 8 (calibration)", "ludb": ARCHIVES["ludb"], "cinc2011": ARCHIVES["cinc2011"]}
@@ -35,6 +35,30 @@ def widening(_: Path) -> str:
 def _cells(scores: dict[str, float]) -> list[str]:
     names = ("before", "width_before_mv", "coverage", "width_mv", "left_out")
     return [f"{scores[name]:.3f}" for name in names]
+
+
+def strata(results: Path) -> str:
+    """Coverage and width on fold 9 by wave, by noise and by unlikeness, from one and from three leads."""
+    columns = {
+        f"{model}, {label}": score
+        for name, label in GIVEN.items()
+        for which, score in read(results, name)["scores"].items()
+        for model in MODELS
+        if which.startswith(f"{model}@") and "strata" in score
+    }
+    rows = []
+    for kind, label in STRATA.items():
+        for part in next(iter(columns.values()))["strata"][kind]:
+            found = [score["strata"][kind].get(part) for score in columns.values()]
+            cells = [f"{one['coverage']:.3f}, {one['width_mv']:.2f}" if one else "" for one in found]
+            rows.append([f"{label}{part}", *cells])
+    head = [f"{name}: coverage, width (mV)" for name in columns]
+    stamp = "; ".join(f"{name}: commit `{score['commit']}`, {score['date']}" for name, score in columns.items())
+    return table(["part of the records", *head], rows) + f"\n\n*PTB-XL, fold 9, n 2183, seed 1; {stamp}*"
+
+
+STRATA = {"wave": "", "noise": "noise of the given leads: ", "unlike": ""}
+"""Kinds of strata and what is written before their names."""
 
 
 def faults(results: Path) -> str:
