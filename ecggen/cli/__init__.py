@@ -18,6 +18,7 @@ from ecggen.cli import console
 from ecggen.cli.augment import augment
 from ecggen.cli.convert import convert
 from ecggen.cli.evaluate import evaluate
+from ecggen.cli.export import export
 from ecggen.cli.generate import generate
 from ecggen.cli.info import info
 from ecggen.cli.options import of_command
@@ -53,6 +54,7 @@ for command in (
     report,
     turing,
     serve,
+    export,
     train,
     train_text,
     train_evaluator,

@@ -158,6 +158,10 @@ class Reader(nn.Module):
         if self.beatwise is not None:
             with torch.no_grad():  # trained in its own parameter group
                 written = self.beatwise(condition, self.encoder.numbers(condition))
+        return self.encode(context, written)
+
+    def encode(self, context: Context, written: Tensor | None) -> Read:
+        """Encode an embedded condition and the output of the beat network."""
         features = self.read(
             fold(context.aligned, self.steps),
             context.vector,

@@ -1,0 +1,1 @@
+"""Generators as graphs of fixed shape that can be exported to ONNX."""

@@ -1,0 +1,1 @@
+"""ONNX files of networks with their pre- and post-processing, for devices without Python."""
