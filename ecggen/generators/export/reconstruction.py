@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import ecggen
-from ecggen.conditioning.condition import METADATA, Condition
+from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.condition_embedding import Context
 from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, check_rate, determined_by, resample
 from ecggen.core.errors import InputError
@@ -32,6 +32,8 @@ from ecggen.networks.onnx.linear import FixedLength
 
 FORMAT = 1
 """Version of inputs, outputs and metadata of the file."""
+MEMORY = 10.0
+"""Seconds after which the response of the filter to an impulse is negligible."""
 UNKNOWN = -1.0
 """Value of an unknown age or sex."""
 
@@ -73,6 +75,7 @@ class ReconstructionGraph(nn.Module):
             raise InputError(found, "at least 2 draws and a level between 0 and 1 were expected")
         self.leads, self.fs, self.generator = tuple(leads), check_rate(fs), generator
         self.samples, self.draws = round(generator.preprocessor.seconds * self.fs), num_draws
+        self.deterministic = bool(generator.weights[2])
         recording = ECG(torch.zeros(1, len(self.leads), self.samples), self.leads, self.fs)
         condition = Condition(recording)
         self.generated = tuple(lead for lead in STANDARD_LEADS if lead not in determined_by(self.leads))
@@ -147,8 +150,7 @@ class ReconstructionGraph(nn.Module):
         encoder = self.generator.reader.encoder
         values = torch.stack([age, sex, torch.full_like(age, UNKNOWN)], 1)
         mask = (values >= 0).to(values)
-        low, high = torch.tensor(list(METADATA.values())).T
-        scaled = (values.clamp(low, high) - encoder.center) / encoder.scale
+        scaled = (torch.minimum(values, encoder.center + encoder.scale) - encoder.center) / encoder.scale
         return torch.cat([scaled * mask, mask], 1)
 
     def _drawn(self, twelve: Tensor, metadata: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +170,8 @@ class ReconstructionGraph(nn.Module):
         every = once.repeat(self.draws)
         noise = [each.expand(batch, *each.shape[1:]).flatten(0, 1) for each in (self.whole, self.along)]
         draws = reader.write(every, every.prior.at(*noise)).unflatten(0, (-1, self.draws))
-        draws = center[:, None] + self.inflation * (draws - center[:, None])
+        if self.deterministic:
+            draws = center[:, None] + self.inflation * (draws - center[:, None])
         return self._projected(draws, twelve[:, None]), self._projected(center, twelve)
 
     def _point_and_interval(self, draws: Tensor, deterministic: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -177,7 +180,7 @@ class ReconstructionGraph(nn.Module):
         deviation = (self.matrix @ (draws - mean[:, None])) * self.scale
         ordered = deviation.sort(1).values
         low, high = (_between(ordered, at) for at in self.quantiles)
-        if self.generator.weights[2]:
+        if self.deterministic:
             mean = torch.lerp(mean, deterministic, self.weight)
         return mean, low.clamp(max=0), high.clamp(min=0)
 
@@ -219,7 +222,7 @@ def reconstruction_graph(
     window = f"{module.samples} samples at {module.fs:g} Hz"
     seconds = generator.preprocessor.seconds
     wave = simulate(1, seconds=seconds, fs=module.fs, seed=seed).pick(*module.leads)
-    unknown = torch.tensor([UNKNOWN])
+    age, sex = 60.0, 1.0
     twelve = f"(1, 12, {module.samples}) float32, mV"
     about = {
         "format": FORMAT,
@@ -251,10 +254,10 @@ def reconstruction_graph(
         "weights": "32 bits",
         "made_by": f"ecggen {ecggen.__version__}",
     }
-    inputs = {"recording": wave.signal, "age": unknown, "sex": unknown}
+    inputs = {"recording": wave.signal, "age": torch.tensor([age]), "sex": torch.tensor([sex])}
     near = copy.copy(generator)
     near.widening = None
-    expected = near.reconstruct(wave, num_draws=num_draws, level=level, seed=seed, keep_draws=False)
+    expected = near.reconstruct(wave, age=age, sex="F", num_draws=num_draws, level=level, seed=seed, keep_draws=False)
     outputs = [each.signal for each in (expected.mean, expected.lower, expected.upper)]
     return Graph(module, inputs, dict(zip(about["outputs"], outputs, strict=True)), about)
 

@@ -65,7 +65,7 @@ def export(graph: Graph) -> Any:
     with _silent(), torch.no_grad():
         program = torch.onnx.export(
             module,
-            tuple(graph.inputs.values()),
+            tuple(each.clone() for each in graph.inputs.values()),  # the exporter merges inputs that are one tensor
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
             opset_version=OPSET,

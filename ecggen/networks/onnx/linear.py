@@ -21,7 +21,7 @@ from ecggen.core.errors import InputError
 Processing = Callable[[Tensor], Tensor]
 """A linear function of signals (batch, time) of any duration; the result may have another rate."""
 
-MOST_WEIGHTS = 2_000_000
+MOST_WEIGHTS = 600_000
 """Weights up to which a pair of rates is accepted."""
 NEGLIGIBLE = 1e-6
 """Singular values of the effect of both ends up to which they are left out."""
