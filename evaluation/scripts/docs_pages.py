@@ -28,7 +28,7 @@ from evaluation.scripts.table_parts import read, table, within
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS, CARDS, RESULTS = ROOT / "docs", ROOT / "checkpoints", ROOT / "evaluation" / "results"
-FIGURES = ("conditions.png", "report.png", "augmentation.png", "augmented.png")
+FIGURES = ("conditions.png", "report.png", "augmentation.png", "augmented.png", "peers.png")
 """Figures of ``evaluation/results`` that the documentation shows."""
 MODELS = {
     "flow": "Lead reconstruction, PPG to ECG, augmentation; text to ECG; the default of all commands",

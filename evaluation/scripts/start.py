@@ -37,7 +37,8 @@ def measure(runs: int = 5) -> dict[str, Any]:
     """Time, memory and imports of each command."""
     # This process stays small while it measures: a new process starts with the memory of the one that starts it.
     commands = {name: _measured(arguments, runs) for name, arguments in COMMANDS.items()}
-    about = {"runs": runs, "threads": os.environ.get("OMP_NUM_THREADS", ""), "cores": os.cpu_count()}
+    about: dict[str, Any] = {"load": round(os.getloadavg()[0], 1), "runs": runs, "cores": os.cpu_count()}
+    about["threads"] = os.environ.get("OMP_NUM_THREADS", "")
     imports = {name: _imports(arguments) for name, arguments in COMMANDS.items() if "reconstruct" in arguments}
     from ecggen.io.results import commit
 

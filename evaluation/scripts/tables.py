@@ -17,7 +17,14 @@ from typing import Any
 from ecggen.augment.capabilities import VERDICTS
 from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
-from evaluation.scripts import augmentation_tables, gap_tables, outside_tables, quality_tables, trust_tables
+from evaluation.scripts import (
+    augmentation_tables,
+    cost_tables,
+    gap_tables,
+    outside_tables,
+    quality_tables,
+    trust_tables,
+)
 from evaluation.scripts.deciding import JOBS, best_for_jobs, groups_of, preserved, reconstructed_of, uncertainty
 from evaluation.scripts.pulse_tables import pulse_rates, waveforms
 from evaluation.scripts.table_parts import made, read, stamp, table, within
@@ -559,6 +566,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "delineation_by_rhythm": _delineation_by_rhythm,
     "report_cost": _report_cost,
     "long_recordings": _long_recordings,
+    "onnx": cost_tables.onnx,
+    "start": cost_tables.start,
+    "peers": cost_tables.peers,
+    "peers_claims": cost_tables.peers_claims,
     "criteria": _criteria,
     "one_lead_panel": lambda results: _panel(results, "one_lead_panel"),
     "three_leads_panel": lambda results: _panel(results, "three_leads_panel"),
