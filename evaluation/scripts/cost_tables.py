@@ -65,7 +65,7 @@ def peers(results: Path) -> str:
         "ms per ECG",
         "sections: pass",
         "fail",
-        "told from real, best of the tests (AUROC)",
+        "told from real: AUROC",
         *SCORES,
     ]
     about = f"n {found['n']} of each tool, seed {found['seed']}, 1 thread, commit `{found['commit']}`, {found['date']}"

@@ -188,6 +188,8 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     from ecggen.io.results import commit, store
 
+    about = {"n": arguments.n, "seed": 0, "python": platform.python_version(), "cores": os.cpu_count()}
+    about |= {"commit": commit(), "date": datetime.date.today().isoformat()}
     results: dict[str, Any] = {}
     sets: dict[str, tuple[np.ndarray, str]] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -207,11 +209,9 @@ def main() -> None:
                 found["reason"] = str(error)
             results[name] = found
             print(name, {key: value for key, value in found.items() if key != "report"}, flush=True)
-        if arguments.figure:
-            draw_figure(sets, arguments.figure)
-    about = {"n": arguments.n, "seed": 0, "python": platform.python_version(), "cores": os.cpu_count()}
-    about |= {"commit": commit(), "date": datetime.date.today().isoformat()}
-    store(about | {"tools": results}, arguments.out, overwrite=True)
+            store(about | {"tools": results}, arguments.out, overwrite=True)
+            if arguments.figure and sets:
+                draw_figure(sets, arguments.figure)
 
 
 if __name__ == "__main__":
