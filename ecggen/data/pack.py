@@ -10,18 +10,21 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas
 import torch
+from filelock import FileLock
 
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -33,10 +36,15 @@ from ecggen.data import bidmc
 from ecggen.io import read
 
 FOLDS = 10
+STORED_EVERY = 200
+"""Recordings after which an interrupted packing can be continued."""
 FORMAT = 3
 MICROVOLT = 1000  # steps per mV
 NUMBERS = ("age", "sex", "heart_rate")
 COLUMNS = ("name", "patient", "fold", "age", "sex", "report", "codes", "paired", "start", "beats", "heart_rate")
+
+_SIGNAL, _PPG, _INDEX = _GROWING = "signal.raw", "ppg.raw", "index.csv"
+_WRITTEN = "written.json"
 
 
 class Imputer(Protocol):
@@ -178,6 +186,9 @@ def pack(
 ) -> Pack:
     """Pack recordings, or load their pack from the cache.
 
+    An interrupted packing is continued by the next call with the same recordings. If another process is packing them,
+    it is waited for.
+
     Args:
         recordings: The recordings; each must hold the eight independent leads, or leads that determine them.
         preprocessor: Filter, sampling rate and window. Longer recordings give several windows; shorter ones are left
@@ -191,7 +202,12 @@ def pack(
     """
     folder = cache_folder(cache) / f"pack-{_fingerprint(recordings, preprocessor, imputer)}"
     if not (folder / "pack.json").is_file():
-        _make(folder, recordings, preprocessor, progress, imputer)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock")
+        with FileLock(lock):
+            if not (folder / "pack.json").is_file():
+                _make(folder, recordings, preprocessor, progress, imputer)
+        lock.unlink(missing_ok=True)
     return load(folder)
 
 
@@ -242,52 +258,100 @@ def join(packs: Sequence[Pack]) -> Pack:
 
 
 def _make(folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress, imputer) -> None:
-    """Write the pack to a temporary folder, then rename it: an interrupted run leaves no partial pack."""
-    making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    making.mkdir(parents=True, exist_ok=True)
-    try:
-        count, left_out = _write_windows(making, recordings, preprocessor, progress, imputer)
-        if not count:
-            reason = next(iter(left_out.values()), "none were given")
-            raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
-        _finish_array(making / "signal.npy", np.int16, (count, len(INDEPENDENT_LEADS), preprocessor.samples))
-        _finish_array(making / "ppg.npy", np.float16, (count, preprocessor.samples))
-        about = {"format": FORMAT, "preprocessor": dataclasses.asdict(preprocessor), "left_out": left_out}
-        (making / "pack.json").write_text(json.dumps(about, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        making.replace(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    """Write the pack to a folder beside it, which is renamed at the end.
+
+    After an interruption that folder stays, and the next call continues in it.
+    """
+    making = folder.with_name(f"{folder.name}.part")
+    making.mkdir(exist_ok=True)
+    written = _write_windows(making, recordings, preprocessor, progress, imputer)
+    if not written.windows:
+        shutil.rmtree(making)
+        reason = next(iter(written.left_out.values()), "none were given")
+        raise InputError(f"none of {len(recordings)} recordings can be used; the first: {reason}")
+    _finish_array(making / "signal.npy", np.int16, (written.windows, len(INDEPENDENT_LEADS), preprocessor.samples))
+    _finish_array(making / "ppg.npy", np.float16, (written.windows, preprocessor.samples))
+    about = {"format": FORMAT, "preprocessor": dataclasses.asdict(preprocessor), "left_out": written.left_out}
+    (making / "pack.json").write_text(json.dumps(about, indent=1))
+    (making / _WRITTEN).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    making.replace(folder)
+
+
+@dataclass
+class _Written:
+    """What the files of an unfinished pack hold: a point from which packing can be continued.
+
+    Attributes:
+        recordings: Number of recordings that are done.
+        windows: Number of windows.
+        sizes: Size in bytes of each file; what lies beyond it is discarded.
+        left_out: Recordings that cannot be used, with the reason.
+    """
+
+    recordings: int = 0
+    windows: int = 0
+    sizes: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(_GROWING, 0))
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> _Written:
+        """The last stored point whose files are all there; the beginning if there is none."""
+        try:
+            found = cls(**json.loads((folder / _WRITTEN).read_text(encoding="utf-8")))
+            whole = all((folder / name).stat().st_size >= size for name, size in found.sizes.items())
+        except (OSError, ValueError, TypeError):
+            return cls()
+        return found if whole else cls()
+
+    def store(self, folder: Path) -> None:
+        """Store this point, atomically."""
+        unfinished = folder / f".{_WRITTEN}"
+        unfinished.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+        unfinished.replace(folder / _WRITTEN)
 
 
 def _write_windows(
-    folder: Path, recordings, preprocessor: Preprocessor, progress, imputer
-) -> tuple[int, dict[str, str]]:
-    """Write the windows one by one; return their number and the recordings left out with the reason."""
-    count, left_out = 0, {}
-    with (
-        (folder / "signal.raw").open("wb") as signals,
-        (folder / "ppg.raw").open("wb") as ppgs,
-        (folder / "index.csv").open("w", encoding="utf-8", newline="") as lines,
-    ):
-        index: csv.DictWriter[str] = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        index.writeheader()
-        for done, recording in enumerate(recordings, 1):
+    folder: Path, recordings: Sequence[Recording], preprocessor: Preprocessor, progress, imputer
+) -> _Written:
+    """Write the windows one by one, from the last stored point on."""
+    written = _Written.read(folder)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / name).open("ab")) for name in _GROWING}
+        for name, file in files.items():
+            file.truncate(written.sizes[name])
+        if not written.sizes[_INDEX]:
+            files[_INDEX].write(_line(COLUMNS))
+        for done, recording in enumerate(recordings[written.recordings :], written.recordings + 1):
             try:
                 windows = _windows(recording, preprocessor, imputer)
             except InputError as error:
-                left_out[recording.name] = str(error)
+                written.left_out[recording.name] = str(error)
                 windows = []
             about = dataclasses.asdict(recording)
-            del about["path"]
             for window in windows:
-                signals.write(window.signal.tobytes())
-                ppgs.write(window.ppg.tobytes())
-                index.writerow(about | {"start": window.start} | _rhythm(window, preprocessor.fs))
-                count += 1
+                files[_SIGNAL].write(window.signal.tobytes())
+                files[_PPG].write(window.ppg.tobytes())
+                row = about | {"start": window.start} | _rhythm(window, preprocessor.fs)
+                files[_INDEX].write(_line([row[name] for name in COLUMNS]))
+                written.windows += 1
+            written.recordings = done
+            if done % STORED_EVERY == 0:
+                for name, file in files.items():
+                    file.flush()
+                    written.sizes[name] = file.tell()
+                written.store(folder)
             if progress is not None:
                 progress(done / len(recordings))
-    return count, left_out
+    written.store(folder)
+    return written
+
+
+def _line(cells: Sequence[Any]) -> bytes:
+    """A line of the index."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -204,6 +205,7 @@ def trainer_for(
         precision=plan.precision,  # type: ignore[arg-type]
         accelerator="auto",
         devices=devices,
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", 1)),  # as torchrun sets it
         # Each parameter group is without gradient in the steps of the others.
         strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
         logger=CSVLogger(out, name="log"),  # a new folder for each start, so that resuming keeps the old logs

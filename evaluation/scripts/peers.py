@@ -113,7 +113,8 @@ def environment(folder: Path, package: str) -> tuple[str, str]:
     Raises:
         InputError: If the package cannot be installed.
     """
-    venv.create(folder, with_pip=True)
+    if not folder.exists():
+        venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
@@ -126,12 +127,13 @@ def environment(folder: Path, package: str) -> tuple[str, str]:
 
 
 def drawn(peer: Peer, python: str, n: int, folder: Path) -> dict[str, Any]:
-    """Draw ``n`` records into ``folder``; processor time of one record in ms, and what was drawn."""
-    folder.mkdir()
-    code = TIMED.format(imports=peer.imports, draw=peer.draw)
-    done = subprocess.run([python, "-c", code, str(n), str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"drawing failed: {done.stderr.strip().splitlines()[-1]}")
+    """Draw ``n`` records into ``folder``, unless they lie there; processor time of one record in ms, and what was drawn."""
+    if not (folder / "seconds.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        code = TIMED.format(imports=peer.imports, draw=peer.draw)
+        done = subprocess.run([python, "-c", code, str(n), str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            raise InputError(f"drawing failed: {done.stderr.strip().splitlines()[-1]}")
     waves = np.load(folder / "set.npy", mmap_mode="r")
     spent = json.loads((folder / "seconds.json").read_text())
     return {"n": len(waves), "leads": waves.shape[1], "ms_per_ecg": round(1000 * spent / n, 1)}
@@ -139,20 +141,26 @@ def drawn(peer: Peer, python: str, n: int, folder: Path) -> dict[str, Any]:
 
 def reported(made: Path, peer: Peer, data: Path, n: int, out: Path) -> dict[str, Any]:
     """Verdicts and scores of the report on a set."""
+    if out.with_suffix(".json").exists():
+        return _sections(json.loads(out.with_suffix(".json").read_text(encoding="utf-8")))
     command = [sys.executable, "-m", "ecggen", "report", str(made), "--real", str(data), "--real-folds", "1-8"]
     command += ["--holdout", str(data), "--holdout-folds", "9", "--limit", str(n), "--out", str(out), "--json"]
     command += ["--fs", "500", "--unit", "mV", "--leads", peer.leads]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"the report failed: {done.stderr.strip()[-500:]}")
-    sections = json.loads(done.stdout)["sections"]
+    return _sections(json.loads(done.stdout))
+
+
+def _sections(report: dict[str, Any]) -> dict[str, Any]:
+    """Verdict, headline and scores of each section."""
     return {
         section["key"]: {
             "verdict": section["verdict"],
             "headline": section["headline"],
             "scores": {score["name"]: score["value"] for score in section["scores"] if score.get("value") is not None},
         }
-        for section in sections
+        for section in report["sections"]
     }
 
 
@@ -184,34 +192,49 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=500, help="number of ECGs of each tool")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     parser.add_argument("--figure", type=Path, help="PNG file with three ECGs of each tool")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="folder for environments, sets and reports; what lies there is used again (default: a temporary one)",
+    )
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as temporary:
+        measure(arguments.data, arguments.n, arguments.out, arguments.figure, arguments.folder or Path(temporary))
+
+
+def measure(data: Path, n: int, out: Path, figure: Path | None, folder: Path) -> None:
+    """Draw all sets, then report on each; results are stored after each step."""
     from ecggen.io.results import commit, store
 
-    about = {"n": arguments.n, "seed": 0, "python": platform.python_version(), "cores": os.cpu_count()}
+    about = {"n": n, "seed": 0, "python": platform.python_version(), "cores": os.cpu_count()}
     about |= {"commit": commit(), "date": datetime.date.today().isoformat()}
+    tools = {**PEERS, **{name: own(name) for name in GENERATORS}}
     results: dict[str, Any] = {}
     sets: dict[str, tuple[np.ndarray, str]] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name, peer in {**PEERS, **{name: own(name) for name in GENERATORS}}.items():
-            found: dict[str, Any] = {"package": peer.package, "claims": peer.claims, "reason": peer.reason}
-            try:
-                python = sys.executable
-                if peer.package:
-                    python, found["version"] = environment(folder / f"{name}-environment", peer.package)
-                if not peer.reason:
-                    found |= drawn(peer, python, arguments.n, folder / name)
-                    sets[name] = np.load(folder / name / "set.npy"), peer.leads
-                    report = folder / f"{name}.html"
-                    found["report"] = reported(folder / name / "set.npy", peer, arguments.data, arguments.n, report)
-            except InputError as error:
-                found["reason"] = str(error)
-            results[name] = found
-            print(name, {key: value for key, value in found.items() if key != "report"}, flush=True)
-            store(about | {"tools": results}, arguments.out, overwrite=True)
-            if arguments.figure and sets:
-                draw_figure(sets, arguments.figure)
+    for name, peer in tools.items():
+        results[name] = found = {"package": peer.package, "claims": peer.claims, "reason": peer.reason}
+        try:
+            python = sys.executable
+            if peer.package:
+                python, found["version"] = environment(folder / f"{name}-environment", peer.package)
+            if not peer.reason:
+                found |= drawn(peer, python, n, folder / f"{name}-{n}")
+                sets[name] = np.load(folder / f"{name}-{n}" / "set.npy"), peer.leads
+        except InputError as error:
+            found["reason"] = str(error)
+        print(name, found, flush=True)
+        store(about | {"tools": results}, out, overwrite=True)
+    if figure:
+        draw_figure(sets, figure)
+    for name in sets:
+        try:
+            made = folder / f"{name}-{n}" / "set.npy"
+            results[name]["report"] = reported(made, tools[name], data, n, folder / f"{name}-{n}.html")
+        except InputError as error:
+            results[name]["reason"] = str(error)
+        print(name, "report", flush=True)
+        store(about | {"tools": results}, out, overwrite=True)
 
 
 if __name__ == "__main__":

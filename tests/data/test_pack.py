@@ -1,6 +1,7 @@
 """Packs: the records of a folder, preprocessed once, written atomically, without leakage of patients."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pandas
@@ -64,13 +65,45 @@ def test_a_pack_is_cached_until_anything_changes(folder, tmp_path):
     assert len(list(cache.iterdir())) == 3
 
 
-def test_an_interrupted_packing_leaves_nothing(folder, tmp_path):
-    def kill(share):
+def test_an_interrupted_packing_is_continued(folder, tmp_path, monkeypatch):
+    """Also if a part of what was written after the last stored point is lost; the pack is that of one run."""
+    packing = import_module("ecggen.data.pack")
+    whole = data.pack(data.recordings(folder), SHORT, tmp_path / "whole")
+    monkeypatch.setattr(packing, "STORED_EVERY", 2)
+    count = len(data.recordings(folder))
+    read, windows = [], packing._windows
+    monkeypatch.setattr(packing, "_windows", lambda one, *more: (read.append(one.name), windows(one, *more))[1])
+
+    def stop(share):
+        if round(share * count) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        data.pack(data.recordings(folder), SHORT, tmp_path / "cache", stop)
+    assert len(read) == 3 and not list((tmp_path / "cache").glob("*/pack.json"))
+    part = next((tmp_path / "cache").glob("*.part"))
+    with (part / "index.csv").open("ab") as index:
+        index.write(b"half a li")
+    continued = data.pack(data.recordings(folder), SHORT, tmp_path / "cache")
+    assert len(read) == 3 + count - 2  # the third is read again
+    assert np.array_equal(continued.signal, whole.signal) and continued.index.equals(whole.index)
+    assert continued.left_out == whole.left_out
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [""]
+
+
+def test_a_damaged_unfinished_pack_is_begun_again(folder, tmp_path, monkeypatch):
+    packing = import_module("ecggen.data.pack")
+    monkeypatch.setattr(packing, "STORED_EVERY", 1)
+
+    def stop(share):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        data.pack(data.recordings(folder), SHORT, tmp_path / "cache", kill)
-    assert not list((tmp_path / "cache").iterdir())
+        data.pack(data.recordings(folder), SHORT, tmp_path / "cache", stop)
+    part = next((tmp_path / "cache").glob("*.part"))
+    (part / "signal.raw").write_bytes(b"")
+    continued = data.pack(data.recordings(folder), SHORT, tmp_path / "cache")
+    assert np.array_equal(continued.signal, data.pack(data.recordings(folder), SHORT, tmp_path / "whole").signal)
 
 
 def test_ptb_xl_provides_metadata_folds_and_patients(ptb_xl, tmp_path):
