@@ -127,7 +127,7 @@ def environment(folder: Path, package: str) -> tuple[str, str]:
 
 
 def drawn(peer: Peer, python: str, n: int, folder: Path) -> dict[str, Any]:
-    """Draw ``n`` records into ``folder``, unless they lie there; processor time of one record in ms, and what was drawn."""
+    """Draw ``n`` records into ``folder``, unless they lie there: number, leads, and processor time of one in ms."""
     if not (folder / "seconds.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         code = TIMED.format(imports=peer.imports, draw=peer.draw)

@@ -266,7 +266,7 @@ class HeartFirst(nn.Module):
         flat = self.whitening.restore(unfolded(drawn[:, :-LEADS]), levels.bands)
         residual = flat * envelope(levels.excess, [one.times for one in rhythms], self.samples, self.fs)
         steps = self.whitening.restore_gains(drawn[:, -LEADS:].transpose(1, 2)) * levels.gains[:, None]
-        gains = steps.cpu().numpy().clip(-LARGEST_GAIN, LARGEST_GAIN)
+        gains = steps.float().cpu().numpy().clip(-LARGEST_GAIN, LARGEST_GAIN)
         return residual.cpu(), [
             _of_beats(one, rhythm.times, self.samples, self.fs) for one, rhythm in zip(gains, rhythms, strict=True)
         ]

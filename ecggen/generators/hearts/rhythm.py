@@ -213,7 +213,7 @@ class RhythmModel(nn.Module):
             if kind is not None:
                 along[0, 2 + kind] = 1.0
             hidden, state = self.recurrent(torch.cat([along, known], 1)[:, None], state)
-            shares = self.kind(hidden[0, 0]).softmax(-1).cpu().numpy()
+            shares = self.kind(hidden[0, 0]).softmax(-1).float().cpu().numpy()
             following = int(rng.random() > shares[0])
             if kind is not None:
                 one_hot = known.new_zeros(TYPES)
@@ -262,7 +262,7 @@ def _log_density(mixture: Tensor, value: Tensor, narrowest: float) -> Tensor:
 
 def _mixture_draw(mixture: Tensor, narrowest: float, rng: np.random.Generator) -> float:
     """A draw from one mixture (3 · ``MIXTURE``,)."""
-    weights, means, scales = mixture.chunk(3)
+    weights, means, scales = mixture.float().chunk(3)
     place = int(np.searchsorted(np.cumsum(weights.softmax(-1).cpu().numpy())[:-1], rng.random()))
     scale = float(F.softplus(scales[place])) * 0.2 + narrowest
     return float(means[place]) + scale * float(rng.standard_normal())
