@@ -182,16 +182,21 @@ class Reader(nn.Module):
         others = [own for own in self.parameters() if not any(own is one for one in beats)]
         return {BEATS: beats, name: others} if beats else {name: others}
 
-    def write(self, read: Read, drawn: tuple[Tensor, Tensor]) -> Tensor:
-        """Decode (batch, 8, time) in mV from a global and a temporal latent."""
+    def write(self, read: Read, drawn: tuple[Tensor, Tensor], draws: int = 1) -> Tensor:
+        """Decode (batch · draws, 8, time) in mV from a global and a temporal latent of each draw.
+
+        The draws of one record are consecutive. What does not depend on the latent is computed once for all of them.
+        """
         whole, along = drawn
-        mixture = self.mix(torch.cat([read.pooled(), whole], 1))
+        mixture = self.mix(torch.cat([_each(read.pooled(), draws), whole], 1))
         extra = [along if level == LATENT_LEVEL else None for level in range(len(read.features) - 1)]
-        fine = self.up.features(read.features, read.context.vector + self.from_whole(whole), extra)
-        own = mixed(mixture, read.context.aligned) + unfold(self.up.leave(fine), self.steps)
+        vector = _each(read.context.vector, draws) + self.from_whole(whole)
+        fine = self.up.features(read.features, vector, extra, draws)
+        own = mixed(mixture, _each(read.context.aligned, draws)) + unfold(self.up.leave(fine), self.steps)
         if read.beatwise is None:
             return own
-        waves, weight = read.beatwise[:, :-1], read.beatwise[:, -1:]
+        beatwise = _each(read.beatwise, draws)
+        waves, weight = beatwise[:, :-1], beatwise[:, -1:]
         return torch.lerp(own, waves + unfold(self.correct(fine), self.steps), weight)
 
     def guess(self, condition: Condition, read: Read) -> Tensor:
@@ -223,6 +228,11 @@ def mixed(mixture: Tensor, aligned: Tensor) -> Tensor:
 def pooled(features: Sequence[Tensor], vector: Tensor) -> Tensor:
     """Coarsest features pooled over time, and the vector: (batch, 2 · channels + width)."""
     return torch.cat([features[-1].mean(-1), features[-1].amax(-1), vector], 1)
+
+
+def _each(tensor: Tensor, draws: int) -> Tensor:
+    """Repeat each record for its draws."""
+    return tensor if draws == 1 else tensor.repeat_interleave(draws, 0)
 
 
 def _shift(distribution: Tensor, numbers: Tensor) -> Tensor:

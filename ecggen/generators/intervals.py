@@ -14,6 +14,9 @@ CALIBRATED = ((), ("I",), ("I", "II"), ("II", "V1", "V5"))
 MAX_OBSERVED = len(CALIBRATED) - 1
 """Number of independent observed leads from which on calibration does not change."""
 
+FEW_DRAWS = 5
+"""Number of draws next to an end up to which a quantile is found without sorting all of them."""
+
 
 def num_observed(condition: Condition) -> Tensor:
     """Number of linearly independent observed leads of each record, (batch,)."""
@@ -69,7 +72,29 @@ def point_and_interval(
     matrix = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32)
     mean = eight.mean(1)
     deviation = (matrix @ (eight - mean[:, None])) * scale
-    low, high = torch.quantile(deviation, quantiles, dim=1)
+    low, high = (_between_draws(deviation, float(at)) for at in quantiles)
     if deterministic is not None:
         mean = torch.lerp(mean, deterministic, weight)
     return mean, low.clamp(max=0), high.clamp(min=0)
+
+
+def _between_draws(values: Tensor, quantile: float) -> Tensor:
+    """``torch.quantile`` over the draws of (batch, draws, …), which is slow, from the few values next to an end."""
+    draws = values.shape[1]
+    rank = torch.tensor(quantile) * (draws - 1)
+    at, above = int(rank), float(rank) > (draws - 1) / 2
+    count = draws - at if above else at + 2
+    if not 2 <= count <= FEW_DRAWS or draws < 2:
+        return torch.quantile(values, torch.tensor(quantile), dim=1)
+    kept: list[Tensor] = []
+    for value in values.unbind(1):  # an insertion sort of the values nearest to the end
+        for i, other in enumerate(kept):
+            kept[i], value = _outer(other, value, above), _outer(other, value, not above)
+        if len(kept) < count:
+            kept.append(value)
+    first, second = (kept[count - 1], kept[count - 2]) if above else (kept[count - 2], kept[count - 1])
+    return first.lerp(second, rank - at)
+
+
+def _outer(one: Tensor, other: Tensor, largest: bool) -> Tensor:
+    return torch.maximum(one, other) if largest else torch.minimum(one, other)

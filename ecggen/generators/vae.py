@@ -100,13 +100,13 @@ class VAE(Generator):
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
         draws = len(noise) // len(condition)
         once = self.reader(condition)
-        read, deterministic = once.repeat(draws), None
+        prior, deterministic = once.prior.repeat(draws), None
         if self.weights[2]:
             deterministic = self.reader.write(once, once.prior.mean())
-        whole, along = (noise.normal(*shape).to(self.device) for shape in read.prior.shapes())
+        whole, along = (noise.normal(*shape).to(self.device) for shape in prior.shapes())
         observed = condition.lead_mask.any((1, 2)).repeat_interleave(draws)[:, None, None]
         along = torch.where(observed, along, along[..., :1])
-        return Draws(self.reader.write(read, read.prior.at(whole, along)), deterministic)
+        return Draws(self.reader.write(once, prior.at(whole, along), draws), deterministic)
 
     def loss(self, ecg: ECG, condition: Condition, group: str) -> dict[str, Tensor]:
         if group == BEATS:

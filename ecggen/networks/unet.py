@@ -101,11 +101,25 @@ class Up(nn.Module):
         """(batch, outputs, time at the finest level)."""
         return self.leave(self.features(features, vector, extra))
 
-    def features(self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None]) -> Tensor:
-        """Features of the finest level (batch, channels, time), the input of ``leave``."""
+    def features(
+        self, features: Sequence[Tensor], vector: Tensor, extra: Sequence[Tensor | None], draws: int = 1
+    ) -> Tensor:
+        """Features of the finest level (batch · draws, channels, time), the input of ``leave``.
+
+        Args:
+            features: (batch, channels, time) of each level, finest first.
+            vector: (batch · draws, width).
+            extra: (batch · draws, channels, time) of each level but the coarsest, finest first.
+            draws: Draws of each record; those of one record are consecutive.
+        """
         x = features[-1]
         for level in reversed(range(len(self.levels))):
-            parts = [features[level], self.finer[level](x), extra[level]]
+            finer = self.finer[level](x)  # of the coarsest level once for all draws
+            skip = features[level]
+            if draws > 1:
+                skip = skip.repeat_interleave(draws, 0)
+                finer = finer.repeat_interleave(draws, 0) if x is features[-1] else finer
+            parts = [skip, finer, extra[level]]
             x = torch.cat([part for part in parts if part is not None], 1)
             for block in self.levels[level]:  # type: ignore[union-attr]
                 x = block(x, vector)

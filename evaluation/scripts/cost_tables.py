@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from evaluation.scripts.table_parts import read, table, within
@@ -12,9 +13,17 @@ SCORES = {
     "recall": ("distribution", "recall on the classifier's features"),
 }
 """Columns of the table of other tools: section and score of the report."""
+NOT_RUN = (
+    "*Not run yet: the command below writes the results, and `python -m evaluation.scripts.docs_pages` this table.*"
+)
 
 
-def onnx(results: Path) -> str:
+def _if_run(name: str, made: Callable[[Path], str]) -> Callable[[Path], str]:
+    """A table, or a note if its results do not exist."""
+    return lambda results: made(results) if (results / f"{name}.json").exists() else NOT_RUN
+
+
+def _onnx(results: Path) -> str:
     """r, RMSE, coverage, difference from torch, size and time of an exported file with 32 and with 8 bits."""
     found, rows = read(results, "onnx"), []
     for kind, one in found["files"].items():
@@ -32,7 +41,7 @@ def onnx(results: Path) -> str:
     return table(head, rows) + f"\n\n*{about}; commit `{found['commit']}`, {found['date']}*"
 
 
-def start(results: Path) -> str:
+def _start(results: Path) -> str:
     """Time and memory of short commands in a new process."""
     found = read(results, "start")
     rows = [
@@ -45,12 +54,13 @@ def start(results: Path) -> str:
     return table(head, rows) + f"\n\n*{about}; commit `{found['commit']}`, {found['date']}*"
 
 
-def peers(results: Path) -> str:
+def _peers(results: Path) -> str:
     """What the report says about the ECGs of each tool, and the time of one."""
     found, rows = read(results, "peers"), []
     for name, one in found["tools"].items():
         if "report" not in one:
-            rows.append([_named(name, one), *["–"] * (len(SCORES) + 5)])
+            made = [str(one["leads"]), f"{one['ms_per_ecg']:.0f}"] if "leads" in one else ["–", "–"]
+            rows.append([_named(name, one), *made, *["–"] * (len(SCORES) + 3)])
             continue
         sections = one["report"]
         count = [str(sum(each["verdict"] == verdict for each in sections.values())) for verdict in ("pass", "fail")]
@@ -69,10 +79,14 @@ def peers(results: Path) -> str:
         *SCORES,
     ]
     about = f"n {found['n']} of each tool, seed {found['seed']}, 1 thread, commit `{found['commit']}`, {found['date']}"
-    return table(head, rows) + f"\n\n*{about}*"
+    figure = ""
+    if (results / "peers.png").exists():
+        figure = "\n\n![Three ECGs of each tool](../figures/peers.png)\n\n"
+        figure += "*The first three ECGs of each tool, 5 s of lead II (black) and V2 (blue), in mV.*"
+    return table(head, rows) + f"\n\n*{about}*{figure}"
 
 
-def peers_claims(results: Path) -> str:
+def _peers_claims(results: Path) -> str:
     """What each other tool says that it makes, and why nothing was drawn."""
     rows = []
     for name, one in read(results, "peers")["tools"].items():
@@ -83,3 +97,11 @@ def peers_claims(results: Path) -> str:
 
 def _named(name: str, one: dict) -> str:
     return f"{name} {one['version']}" if "version" in one else f"**{name}**"
+
+
+TABLES = {
+    "onnx": _if_run("onnx", _onnx),
+    "start": _if_run("start", _start),
+    "peers": _if_run("peers", _peers),
+    "peers_claims": _if_run("peers", _peers_claims),
+}

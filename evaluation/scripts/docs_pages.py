@@ -242,7 +242,7 @@ def pages() -> dict[Path, bytes]:
     texts = {DOCS / "models" / "index.md": models_page(), DOCS / "research-notes.md": research_notes()}
     for page in (*sorted((DOCS / "benchmarks").glob("*.md")), DOCS / "guides" / "ppg.md"):
         texts[page] = benchmark_page(page.read_text(encoding="utf-8"))
-    copies = {DOCS / "figures" / name: (RESULTS / name).read_bytes() for name in FIGURES}
+    copies = {DOCS / "figures" / name: (RESULTS / name).read_bytes() for name in FIGURES if (RESULTS / name).exists()}
     return {path: text.encode() for path, text in texts.items()} | copies
 
 

@@ -167,9 +167,9 @@ class ReconstructionGraph(nn.Module):
         written = None if self.beatwise is None else self.beatwise(twelve, self.inverse @ twelve, metadata)
         once = reader.encode(context, written)
         center = reader.write(once, once.prior.mean())
-        every = once.repeat(self.draws)
+        prior = once.prior.repeat(self.draws)
         noise = [each.expand(batch, *each.shape[1:]).flatten(0, 1) for each in (self.whole, self.along)]
-        draws = reader.write(every, every.prior.at(*noise)).unflatten(0, (-1, self.draws))
+        draws = reader.write(once, prior.at(*noise), self.draws).unflatten(0, (-1, self.draws))
         if self.deterministic:
             draws = center[:, None] + self.inflation * (draws - center[:, None])
         return self._projected(draws, twelve[:, None]), self._projected(center, twelve)
