@@ -100,9 +100,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the results")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    made = {"commit": commit(), "date": datetime.date.today().isoformat()}
     about = measure(arguments.data, arguments.limit, arguments.num_draws)
-    about |= {"onnxruntime": onnxruntime.__version__, "torch": torch.__version__, "cores": os.cpu_count()}
-    about |= {"commit": commit(), "date": datetime.date.today().isoformat()}
+    about |= {"onnxruntime": onnxruntime.__version__, "torch": torch.__version__, "cores": os.cpu_count()} | made
     print(about)
     store(about, arguments.out, overwrite=True)
 
