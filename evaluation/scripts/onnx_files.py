@@ -1,7 +1,7 @@
 """What an exported file loses: ``python -m evaluation.scripts.onnx_files --data PTBXL --limit 300 --out FILE``.
 
 The shipped VAE is exported for lead I at 500 Hz with 32 and with 8 bits. Both files reconstruct records of PTB-XL's
-fold 9, evenly spaced over the fold, and so does ``Generator.reconstruct`` with the same draws. Each is compared with
+fold 9 (at 100 Hz, resampled to 500 Hz), evenly spaced over the fold, and so does ``Generator.reconstruct`` with the same draws. Each is compared with
 the recorded leads in the pass band of the model, as the protocol ``one_lead`` does it.
 """
 
@@ -23,7 +23,6 @@ from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
 from ecggen.data.sources import ptb_xl
 from ecggen.generators.base import load
 from ecggen.generators.export.reconstruction import reconstruction_graph
-from ecggen.io import read
 from ecggen.io.results import commit, store
 from ecggen.metrics.functional.bootstrap import patient_interval
 from ecggen.networks.onnx import graph as onnx
@@ -46,8 +45,7 @@ def measure(data: Path, limit: int, num_draws: int) -> dict[str, Any]:
     inside: dict[str, list[float]] = {kind: [] for kind in KINDS}
     most = dict.fromkeys(models, 0.0)
     for record in chosen:
-        name = record.path.relative_to(data).as_posix().replace("records100", "records500").replace("_lr", "_hr")
-        twelve = read(data / name, check=False).standard()
+        twelve = record.read().standard().resample(FS)
         recording = twelve.pick(*LEADS)
         result = model.reconstruct(recording, num_draws=num_draws, seed=SEED, keep_draws=False)
         answers = {"torch": (result.mean.signal, result.lower.signal, result.upper.signal)}
