@@ -1,8 +1,9 @@
 """What an exported file loses: ``python -m evaluation.scripts.onnx_files --data PTBXL --limit 300 --out FILE``.
 
 The shipped VAE is exported for lead I at 500 Hz with 32 and with 8 bits. Both files reconstruct records of PTB-XL's
-fold 9 (at 100 Hz, resampled to 500 Hz), evenly spaced over the fold, and so does ``Generator.reconstruct`` with the same draws. Each is compared with
-the recorded leads in the pass band of the model, as the protocol ``one_lead`` does it.
+fold 9 (at 100 Hz, resampled to 500 Hz), evenly spaced over the fold, and so does ``Generator.reconstruct`` with the
+same draws. Each is compared with the recorded leads in the pass band of the model, as the protocol ``one_lead`` does
+it.
 """
 
 from __future__ import annotations
