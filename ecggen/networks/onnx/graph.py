@@ -59,7 +59,7 @@ def export(graph: Graph) -> Any:
         InputError: If onnx is not installed.
     """
     check_installed()
-    import onnx
+    from onnx import helper
 
     module = graph.module.eval().requires_grad_(False)
     with _silent(), torch.no_grad():
@@ -75,7 +75,7 @@ def export(graph: Graph) -> Any:
         )
     assert program is not None
     model = program.model_proto
-    onnx.helper.set_model_props(model, {name: _text(value) for name, value in graph.facts.items()})
+    helper.set_model_props(model, {name: _text(value) for name, value in graph.facts.items()})
     return model
 
 
@@ -112,14 +112,14 @@ def with_8_bit_weights(model: Any) -> Any:
     They are converted back when the file is loaded, so that a device computes with 32 bits as before: the file is
     smaller, and not slower.
     """
-    import onnx
+    from onnx import ModelProto, helper, numpy_helper
 
-    found = onnx.ModelProto()
+    found = ModelProto()
     found.CopyFrom(model)
     consumers = {name: (node, at) for node in model.graph.node for at, name in enumerate(node.input)}
     stored, nodes = [], []
     for weight in found.graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
+        values = numpy_helper.to_array(weight)
         node, _ = consumers.get(weight.name, (None, 0))
         if not _large(weight.name, values) or node is None or node.op_type not in _AXES:
             stored.append(weight)
@@ -130,14 +130,14 @@ def with_8_bit_weights(model: Any) -> Any:
         shape = [-1 if other == axis else 1 for other in range(values.ndim)]
         eight = np.clip(np.rint(values / scale.reshape(shape)), -127, 127).astype(np.int8)
         names = [f"{weight.name}_8_bit", f"{weight.name}_scale"]
-        stored += [onnx.numpy_helper.from_array(each, name) for each, name in zip((eight, scale), names, strict=True)]
-        nodes.append(onnx.helper.make_node("DequantizeLinear", names, [weight.name], axis=axis))
+        stored += [numpy_helper.from_array(each, name) for each, name in zip((eight, scale), names, strict=True)]
+        nodes.append(helper.make_node("DequantizeLinear", names, [weight.name], axis=axis))
     del found.graph.initializer[:]
     found.graph.initializer.extend(stored)
     others = list(found.graph.node)
     del found.graph.node[:]
     found.graph.node.extend([*nodes, *others])
-    onnx.helper.set_model_props(found, {**facts(model), "weights": "8 bits, one scale for each output channel"})
+    helper.set_model_props(found, {**facts(model), "weights": "8 bits, one scale for each output channel"})
     return found
 
 
