@@ -30,7 +30,7 @@ from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Draws, Generator
 from ecggen.generators.hearts.adversarial import AdversarialHearts
 from ecggen.generators.hearts.model import HeartFirst, HeartSizes
-from ecggen.generators.sampling import Noise
+from ecggen.generators.sampling import Noise, Sampling
 from ecggen.networks.blocks import fold, unfold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 
@@ -60,6 +60,9 @@ class GAN(Generator):
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
         hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
+
+    heart_sampling = Sampling(num_steps=8, guidance_scale=1.25)
+    """Guidance is extrapolation here, and a scale of 1.5 draws some beats larger than recorded ones."""
 
     def __init__(
         self,
