@@ -1,0 +1,89 @@
+"""Training of the pulse network: ``python -m ecggen.training.pulse --data BIDMC --data CINC2015 --out RUN``.
+
+The loss is the negative log-likelihood of the recorded R peaks under the predicted intensity (a Poisson process), where
+they are trusted. The delay from R peak to pulse, which is constant in a recording, is estimated from the signals first,
+and twice in training as the delay under which the recorded R peaks are most likely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecggen import data
+from ecggen.conditioning.pulse_beats import RATE, prepare
+from ecggen.networks.pulse import PulseNetwork, intensities
+from ecggen.training.pulse_crops import Crops
+from ecggen.training.pulse_examples import Example, examples
+
+FOLDS = (1, 2, 3, 4, 5, 6, 7)
+"""Training folds. Fold 8 chooses, and folds 9 and 10 are scored."""
+STEPS, RATE_OF_LEARNING = 6000, 3e-3
+REALIGNED = (0.15, 0.4)
+"""Shares of the training after which delays are estimated again."""
+SHIFTS = 0.3
+"""Largest change of a delay in s."""
+
+
+def loss_of(network: PulseNetwork, x: Tensor, peaks: Tensor, weight: Tensor) -> Tensor:
+    """Negative log-likelihood of ``peaks`` (batch, time), per expected R peak."""
+    log = network(x)
+    return ((log.exp() - peaks * log) * weight).sum() / (peaks * weight).sum().clamp(min=1)
+
+
+def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
+    """Set the delay of each recording to that under which its R peaks are most likely; the mean change in s."""
+    network.eval()
+    changes = []
+    shifts = np.arange(-round(SHIFTS * RATE), round(SHIFTS * RATE) + 1)
+    for example in known:
+        ppg = torch.from_numpy(example.ppg)[None]
+        rate = intensities(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[0].numpy()
+        log = np.log(np.convolve(rate, np.ones(5) / 5, "same") + 1e-4)
+        at = np.round(example.moved_peaks * RATE).astype(int)
+        at = at[(at >= 0) & (at < len(log))]
+        at = at[example.trusted[at]][:, None] + shifts
+        if len(at) < 10:
+            continue
+        score = np.where((at >= 0) & (at < len(log)), log[at.clip(0, len(log) - 1)], 0.0).mean(0)
+        best = shifts[score.argmax()] / RATE
+        example.delay += best
+        changes.append(abs(best))
+    network.train()
+    return float(np.mean(changes))
+
+
+def train(known: Sequence[Example], seed: int, steps: int = STEPS, save=None) -> PulseNetwork:
+    """Train a network, with averaged weights; it is returned in evaluation mode."""
+    torch.manual_seed(seed)
+    network = PulseNetwork()
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), RATE_OF_LEARNING, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_OF_LEARNING, total_steps=steps, pct_start=0.1)
+    crops = Crops(known, np.array([one.trusted.sum() for one in known], float), seed, network.step)
+    began, losses = time.monotonic(), []
+    for step in range(steps):
+        if step in [round(share * steps) for share in REALIGNED]:
+            print(f"delays change by {1000 * realign(network, known):.0f} ms", flush=True)
+        loss = loss_of(network, *crops.batch())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(network)
+        losses.append(float(loss.detach()))
+        if step % 200 == 199:
+            print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            if save:
+                save(average.module)
+    network.load_state_dict(average.module.state_dict())
+    return network.eval()
