@@ -5,8 +5,13 @@ unknown to the model (pulse transit time and delays of the recorder). So time-de
 generated, and after removal of one constant delay per recording.
 
 No window is dropped. Where the PPG has no pulse or lead II no R peak, every R peak of the other side is an error, and
-the error of the heart rate is the whole rate of the other side. So noise and detached sensors lower every score. The
-windows whose PPG and recorded lead II have the same rate are therefore scored on their own as well.
+the error of the heart rate is the whole rate of the other side. So noise and detached sensors lower every score, and so
+do R peaks that the detector finds in noise of lead II. Two parts of the windows are therefore scored on their own as
+well: those whose PPG has the waveform of a PPG and whose R peaks are found by a second detector too, and those whose
+PPG and lead II have the same rate.
+
+One draw is scored as a waveform that a beat may have, and the mean of several draws as the point estimate, which is
+nearer to the recorded waveform on average, and blurred where beats are uncertain.
 """
 
 from __future__ import annotations
@@ -28,8 +33,10 @@ from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY
+from ecggen.core.waveform import looks_like_ppg
 from ecggen.data import Recording
 from ecggen.data.bidmc import LEAD, Pair, read_pair, read_signals
+from ecggen.evaluators.delineator import delineate
 from ecggen.generators.base import Generator
 from ecggen.metrics.functional.beats import TOLERANCES, beat_counts, heart_rate_errors
 from ecggen.metrics.functional.beats import f1_of_counts as f1
@@ -49,11 +56,22 @@ MARGIN = 0.3
 """Seconds at both ends of a window in which R peaks are not counted, because they may be cut off."""
 SAME_RATE = 5.0
 """Largest difference of two heart rates per minute that counts as the same."""
+AGREEMENT = 0.9
+"""Smallest share of R peaks on which two detectors agree in a window with a certain reference."""
+DOUBLED = 1.7
+"""Smallest ratio of the drawn to the true heart rate that counts as doubled."""
 
+PARTS = ("has_pulse", "same_rate")
+"""Parts of the windows that are scored on their own."""
 DEFINITIONS = {
     "heart_rate_error": "per minute, |drawn − true| of the mean rate between first and last R peak of a window; where "
     "no rate is found in one of the two, the whole rate of the other",
     "within_5": f"share of windows whose error of the heart rate is at most {SAME_RATE:g} per minute",
+    "has_pulse": "all scores on the windows with a pulse and a certain reference: the PPG has the waveform of a PPG "
+    "(ecggen.core.waveform.looks_like_ppg), and the R peaks of lead II agree with those of a second detector "
+    f"(ecggen.evaluators.delineator) in at least {AGREEMENT:.0%} within 50 ms",
+    "point_estimate": "scores of the mean of several draws, and on the same windows those of one draw",
+    "doubled": "share of windows whose drawn rate is at least 1.7 times the true one",
     "same_rate": "all scores on the windows in which the rates of the PPG's pulses and of the recorded lead II differ "
     f"by at most {SAME_RATE:g} per minute",
     "no_rate": "share of windows in whose drawn lead fewer than two R peaks are found",
@@ -81,7 +99,8 @@ class Protocol:
         train_folds: Training folds of the baselines.
         folds: Folds that are scored.
         seconds: Length of the windows in s, which do not overlap.
-        draws: Number of draws; their mean is scored.
+        draws: Number of draws whose mean is scored as the point estimate, beside one draw; below 2 for none.
+        every: The point estimate is scored on every so many windows of a recording.
         seed: Seed of the draws and of the bootstrap.
         limit: Largest number of scored windows; 0 for all.
     """
@@ -90,7 +109,8 @@ class Protocol:
     train_folds: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8)
     folds: Sequence[int] = (9, 10)
     seconds: float = 10.0
-    draws: int = 1
+    draws: int = 8
+    every: int = 1
     seed: int = 1
     limit: int = 0
     data: str = "bidmc"
@@ -98,8 +118,9 @@ class Protocol:
     def __post_init__(self):
         if self.kind != "translation":
             raise InputError(f"the protocol's kind is {self.kind!r}", "'translation' was expected")
-        if self.draws < 1 or not self.seconds >= 4:
-            raise InputError(f"{self.draws} draws of {self.seconds:g} s", "at least one draw and 4 s were expected")
+        if self.every < 1 or not self.seconds >= 4:
+            found = f"every {self.every} windows of {self.seconds:g} s"
+            raise InputError(found, "at least 1 and 4 s were expected")
 
 
 @dataclass(frozen=True)
@@ -122,6 +143,19 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.lead)
+
+    def every(self, step: int) -> Windows:
+        """Every so many windows, from the first."""
+        lead = replace(self.lead, signal=self.lead.signal[::step])
+        return replace(self, ppg=self.ppg[::step], lead=lead)
+
+    @cached_property
+    def has_pulse(self) -> np.ndarray:
+        """(window,) whether the PPG has the waveform of a PPG, and two detectors find the same R peaks in lead II."""
+        shaped = [looks_like_ppg(one, self.ppg_fs) for one in self.ppg[:, 0].double().numpy()]
+        both = zip(r_peaks(self.lead), delineate(self.lead).peaks, strict=True)
+        agree = [f1(beat_counts(one, other, TOLERANCES[0])) >= AGREEMENT for one, other in both]
+        return np.array(shaped, bool) & np.array(agree, bool)
 
     @cached_property
     def same_rate(self) -> np.ndarray:
@@ -202,7 +236,7 @@ class PulseBeats(Translator):
 
 
 class FromGenerator(Translator):
-    """A generator conditioned on the PPG only."""
+    """A generator conditioned on the PPG only: one draw, or the mean of several."""
 
     def __init__(self, generator: Generator, draws: int, seed: int):
         self.generator, self.draws, self.seed, self.name = generator, draws, seed, generator.name
@@ -251,10 +285,14 @@ def run(
         beats.fit(_pairs(training), preprocessor)
         translators += [Zero(), beats]
     if generator is not None:
-        translators.append(FromGenerator(generator, protocol.draws, protocol.seed))
+        translators.append(FromGenerator(generator, 1, protocol.seed))
     scores = {}
     for translator in translators:
         scores[translator.name] = score(translator, known, preprocessor, protocol.seed, report)
+    if generator is not None and protocol.draws > 1:
+        some = [one.every(protocol.every) for one in known]
+        several = FromGenerator(generator, protocol.draws, protocol.seed)
+        scores[generator.name]["point_estimate"] = score(several, some, preprocessor, protocol.seed, report)
     about = {
         "scored_leads": [LEAD],
         "definitions": DEFINITIONS,
@@ -262,6 +300,7 @@ def run(
         "n": sum(map(len, known)),
         "recordings": [one.name for one in known],
         "patients": len({one.patient for one in known}),
+        "has_pulse": sum(int(one.has_pulse.sum()) for one in known),
         "same_rate": sum(int(one.same_rate.sum()) for one in known),
         "left_out": left_out,
     }
@@ -328,12 +367,13 @@ def score(
         report(translator.name, done / len(known))
     patients = [one.patient for one in known for _ in range(len(one))]
     joined = {name: np.concatenate(values) for name, values in rows.items()}
-    same = np.concatenate([one.same_rate for one in known])
     scores = _summary(joined, patients, seed)
-    if same.any():
-        own = [patient for patient, chosen in zip(patients, same, strict=True) if chosen]
-        part = _summary({name: value[same] for name, value in joined.items()}, own, seed)
-        scores["same_rate"] = part | {"n": int(same.sum()), "patients": len(set(own))}
+    for name in PARTS:
+        inside = np.concatenate([getattr(one, name) for one in known])
+        if inside.any():
+            own = [patient for patient, chosen in zip(patients, inside, strict=True) if chosen]
+            part = _summary({key: value[inside] for key, value in joined.items()}, own, seed)
+            scores[name] = part | {"n": int(inside.sum()), "patients": len(set(own))}
     return scores | {"delays": delays, "n": first, "seconds": drawing}
 
 
@@ -370,6 +410,7 @@ def _compare(predicted: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndar
     values = {
         "rate": heart_rate_errors(peaks, known),
         "no_rate": np.array([heart_rate(one) is None for one in peaks], float),
+        "doubled": _doubled(peaks, known),
     }
     for how, shift in (("delay_removed", delay or 0.0), ("as_drawn", 0.0)):
         part = (max(0.0, -shift) + MARGIN, true.seconds - max(0.0, shift) - MARGIN)
@@ -379,6 +420,12 @@ def _compare(predicted: ECG, true: ECG) -> tuple[float | None, dict[str, np.ndar
         for name, value in _waves(predicted, true, round(shift * true.fs)).items():
             values[f"{how}.{name}"] = value
     return delay, values
+
+
+def _doubled(peaks: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> np.ndarray:
+    """(window,) 1.0 where the drawn rate is at least ``DOUBLED`` times the true one."""
+    rates = [(heart_rate(a), heart_rate(b)) for a, b in zip(peaks, known, strict=True)]
+    return np.array([a is not None and b is not None and a >= DOUBLED * b for a, b in rates], float)
 
 
 def _waves(predicted: ECG, true: ECG, samples: int) -> dict[str, np.ndarray]:
@@ -411,6 +458,7 @@ def _summary(values: dict[str, np.ndarray], patients: Sequence[str], seed: int) 
             "within_5_interval": patient_interval((values["rate"] <= SAME_RATE).astype(float), patients, seed),
         },
         "no_rate": float(values["no_rate"].mean()),
+        "doubled": float(values["doubled"].mean()),
     }
     for key, rows in values.items():
         how, dot, name = key.partition(".")

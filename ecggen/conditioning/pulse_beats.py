@@ -1,14 +1,40 @@
-"""Beats of a PPG."""
+"""Beats of a PPG: R peaks with the uncertainty of their times, found by the pulse network.
+
+The network (``ecggen.networks.pulse``) predicts how many R peaks are expected in each sample. A beat is where this
+intensity is concentrated. Its integral over 50 ms on either side is the probability that an R peak lies there, its width
+the uncertainty of the time. What is left between two beats is the expected number of beats that were missed; beats
+are inserted where it is large, so that the rate is right where times are not.
+
+Times assume that a pulse rises ``simulate.PULSE_DELAY`` after its R peak, because the delay is not contained in a PPG.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import find_peaks
 from torch import Tensor
 from torch.nn import functional as F
 
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core.ecg import resample
+from ecggen.core.errors import InputError
 from ecggen.core.filters import band_pass
+from ecggen.core.simulate import PLAIN, PULSE_DELAY
+from ecggen.networks import storage
+from ecggen.networks.pulse import PulseNetwork, predict
 
+FORMAT = 1
+"""Version of the checkpoint folder's format."""
+CHECKPOINT = "pulse"
+"""Name of the shipped checkpoint."""
 RATE = 100.0
 """Sampling rate of the network's input in Hz."""
 BAND = (0.4, 10.0)
@@ -17,6 +43,38 @@ NEAR, WIDE = 2.5, 10.0
 """Seconds over which the level of a PPG is measured."""
 LEAST = 0.1
 """Smallest near level relative to the wide one, so that a pause is not magnified."""
+PIECE, CONTEXT = 60.0, 12.0
+"""Seconds of a long PPG that are read at a time, and of the context on either side."""
+TOLERANCE = 0.05
+"""Seconds on either side of a beat that are counted as its own."""
+LIKELY = 0.45
+"""Smallest probability of a beat that stands on its own."""
+LEFT = 0.6
+"""Expected number of missed beats from which one is inserted."""
+REFRACTORY = 0.28
+"""Shortest interval between beats in s."""
+REACH = 0.25
+"""Largest distance to a beat in s within which the intensity counts for the uncertainty of its time."""
+
+
+@dataclass(frozen=True)
+class PulseBeats:
+    """Beats of one PPG.
+
+    Attributes:
+        times: (beat,) R peaks in s from the start of the PPG.
+        deviations: (beat,) standard deviation of each time in s.
+        probabilities: (beat,) probability that an R peak lies within ``TOLERANCE`` of the time.
+        missed: (beat,) probability that a beat was missed between the beat before and this one.
+    """
+
+    times: np.ndarray
+    deviations: np.ndarray
+    probabilities: np.ndarray
+    missed: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times)
 
 
 def prepare(ppg: Tensor, observed: Tensor) -> Tensor:
@@ -33,6 +91,162 @@ def prepare(ppg: Tensor, observed: Tensor) -> Tensor:
     return torch.stack([torch.asinh(relative), local.clamp(-4, 4), observed.float()], 1)
 
 
+def read(ppg: Tensor, observed: Tensor, fs: float, network: PulseNetwork | None = None) -> list[PulseBeats]:
+    """Beats of PPGs.
+
+    Args:
+        ppg: (batch, time) in any unit, with upright pulses; any value where it is not observed.
+        observed: (batch, time) bool.
+        fs: Sampling rate in Hz.
+        network: As returned by ``load``; the shipped one by default.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate_ppg
+        >>> wave = simulate_ppg(np.arange(0.5, 10, 0.8), 10, 125, np.random.default_rng(0))[None]
+        >>> (found,) = read(torch.from_numpy(wave), torch.ones(1, 1250, dtype=torch.bool), 125)
+        >>> len(found), bool(np.abs(found.times[2:10] - np.arange(0.5, 10, 0.8)[2:10]).max() < 0.05)
+        (12, True)
+    """
+    return [beats_of(rate) for rate in intensity_and_lead(ppg, observed, fs, network)[0].numpy()]
+
+
+def intensity_and_lead(
+    ppg: Tensor, observed: Tensor, fs: float, network: PulseNetwork | None = None
+) -> tuple[Tensor, Tensor]:
+    """Expected number of R peaks in each sample, and the expected lead II, (batch, time) at ``RATE`` Hz."""
+    network = network or load()
+    filled = torch.where(observed, ppg, 0.0).float().cpu()
+    wave = resample(filled, fs, RATE)
+    nearest = (torch.arange(wave.shape[-1]) * fs / RATE).round().long().clamp(max=ppg.shape[-1] - 1)
+    here = observed.cpu()[..., nearest]
+    size, margin = round(PIECE * RATE), round(CONTEXT * RATE)
+    rates, leads = [], []
+    for first in range(0, max(1, wave.shape[-1] - margin), size):
+        begin = max(0, first - margin)
+        last = wave.shape[-1] if first + size + margin >= wave.shape[-1] else first + size
+        part = slice(begin, min(wave.shape[-1], last + margin))
+        cut = slice(first - begin, last - begin)
+        rate, lead = predict(network, prepare(wave[..., part], here[..., part]))
+        rates.append(rate[..., cut])
+        leads.append(lead[..., cut])
+    return torch.cat(rates, -1), torch.cat(leads, -1)
+
+
+def beats_of(rate: np.ndarray) -> PulseBeats:
+    """Beats where the intensity (time,) at ``RATE`` Hz is concentrated."""
+    near, apart = round(TOLERANCE * RATE), round(REFRACTORY * RATE)
+    mass = _box(rate, near)
+    at, _ = find_peaks(np.r_[0, mass, 0], height=LIKELY, distance=apart)
+    at = np.unique(np.r_[at - 1, _inserted(rate, at - 1, apart)]).astype(int)
+    if not len(at):
+        return PulseBeats(*(np.zeros(0) for _ in range(4)))
+    middle = (at[1:] + at[:-1]) / 2
+    low = np.maximum(np.r_[0, np.ceil(middle)], at - round(REACH * RATE)).astype(int)
+    high = np.minimum(np.r_[np.floor(middle), len(rate) - 1], at + round(REACH * RATE)).astype(int)
+    times, deviations, own = np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at))
+    for beat, (here, first, last) in enumerate(zip(at, low, high, strict=True)):
+        times[beat], _ = _moments(rate, max(first, here - near), min(last, here + near))
+        _, deviations[beat] = _moments(rate, first, last)
+        own[beat] = rate[max(first, here - near) : min(last, here + near) + 1].sum()
+    total = np.r_[0, np.cumsum(rate)]
+    before = np.diff(np.r_[0.0, total[at]])
+    left = np.maximum(before - 0.5 * (np.r_[0.0, own[:-1]] + own), 0.0)
+    return PulseBeats(times, deviations, np.minimum(own, 1.0), 1 - np.exp(-left))
+
+
+def _moments(rate: np.ndarray, first: int, last: int) -> tuple[float, float]:
+    """Mean and standard deviation in s of the time under the intensity between two samples."""
+    at = np.arange(first, last + 1)
+    weight = rate[first : last + 1] + 1e-12
+    mean = np.average(at, weights=weight)
+    return float(mean / RATE), float(np.sqrt(np.average((at - mean) ** 2, weights=weight) + 1 / 12) / RATE)
+
+
+def _inserted(rate: np.ndarray, at: np.ndarray, apart: int) -> np.ndarray:
+    """Samples of beats that are missing between those at ``at``, by the intensity that is left there."""
+    rest = rate.copy()
+    for here in at:
+        rest[max(0, here - apart // 2) : here + apart // 2 + 1] = 0.0
+    total, wide = np.r_[0.0, np.cumsum(rest)], _box(rest, round(2.5 * TOLERANCE * RATE))
+    ends = np.r_[-apart, at, len(rate) + apart]
+    found = []
+    for before, after in zip(ends[:-1], ends[1:], strict=True):
+        low, high = max(0, before + apart), min(len(rate), after - apart)
+        count = int(total[min(max(after, 0), len(rate))] - total[max(before, 0)] + 1 - LEFT)
+        part = wide[low : max(low, high)].copy()
+        for _ in range(count):
+            if not len(part) or part.max() <= 0.05:
+                break
+            top = int(part.argmax())
+            found.append(low + top)
+            part[max(0, top - apart) : top + apart + 1] = 0.0
+    return np.array(found, int)
+
+
+def _box(rate: np.ndarray, reach: int) -> np.ndarray:
+    """Sum over ``reach`` samples on either side."""
+    return uniform_filter1d(rate.astype(float), 2 * reach + 1, mode="constant") * (2 * reach + 1)
+
+
+def follow(
+    condition: Condition, prepared: Condition, preprocessor: Preprocessor, network: PulseNetwork | None = None
+) -> tuple[Condition, dict[int, np.ndarray]]:
+    """Replace PPGs that are observed without leads by identical pulses at the beats that the network finds in them.
+
+    Args:
+        condition: As recorded.
+        prepared: The same at the rate of the model.
+        preprocessor: Preprocessing of the model.
+        network: As returned by ``load``; the shipped one by default.
+
+    Returns:
+        The condition at the rate of the model, and the R peaks in s by row of the batch. A PPG without beats is kept.
+    """
+    found = read_rows(condition, network)
+    found = {row: beats for row, beats in found.items() if len(beats)}
+    if not found:
+        return prepared, {}
+    waves = [pulse_train(beats.times, prepared.samples, prepared.fs) for beats in found.values()]
+    followed = preprocessor.with_simulated_ppg(prepared, list(found), np.stack(waves))
+    return followed, {row: beats.times for row, beats in found.items()}
+
+
+def rows_of(condition: Condition) -> list[int]:
+    """Records of a condition with a PPG and without leads."""
+    return (condition.ppg_mask.flatten(1).any(1) & ~condition.lead_mask.flatten(1).any(1)).nonzero()[:, 0].tolist()
+
+
+def read_rows(condition: Condition, network: PulseNetwork | None = None) -> dict[int, PulseBeats]:
+    """Beats of the records of a condition with a PPG and without leads, by row of the batch."""
+    rows = rows_of(condition)
+    if not rows:
+        return {}
+    # Draws of one record have the same PPG, which is read once.
+    waves, which = torch.unique(condition.ppg[rows, 0], dim=0, return_inverse=True)
+    first = [which.tolist().index(number) for number in range(len(waves))]
+    own = read(waves, condition.ppg_mask[[rows[at] for at in first], 0], condition.ppg_fs, network)
+    return {row: own[number] for row, number in zip(rows, which.tolist(), strict=True)}
+
+
+def pulse_train(times: Sequence[float] | np.ndarray, samples: int, fs: float) -> np.ndarray:
+    """A PPG (time,) of identical pulses without noise, as ``simulate_ppg(…, plain=True)``, for any duration.
+
+    Example:
+        >>> from ecggen.core.simulate import simulate_ppg
+        >>> beats = np.array([0.5, 1.3, 2.2])
+        >>> plain = simulate_ppg(beats, 4, 100, np.random.default_rng(0), plain=True)
+        >>> bool(np.allclose(pulse_train(beats, 400, 100), plain, atol=1e-5))
+        True
+    """
+    wave, reach = np.zeros(samples), 6 * PLAIN
+    for beat in times:
+        top = beat + PULSE_DELAY + PLAIN
+        first, last = max(0, round((top - reach) * fs)), min(samples, round((top + reach) * fs) + 1)
+        if first < last:
+            wave[first:last] += np.exp(-0.5 * ((np.arange(first, last) / fs - top) / PLAIN) ** 2)
+    return wave
+
+
 def _level(wave: Tensor, observed: Tensor, seconds: float) -> Tensor:
     """Root mean square of the observed samples within ``seconds``, (batch, time)."""
     reach = round(seconds * RATE / 2)
@@ -45,3 +259,38 @@ def _moving(x: Tensor, reach: int) -> Tensor:
     sums = F.pad(x.double().cumsum(-1), (1, 0))
     at = torch.arange(x.shape[-1])
     return (sums[..., (at + reach + 1).clamp(max=x.shape[-1])] - sums[..., (at - reach).clamp(min=0)]).float()
+
+
+def save(network: PulseNetwork, folder: Path | str, scale: float) -> Path:
+    """Write a network to a folder: config.json and model.safetensors (16 bit).
+
+    Args:
+        network: The network.
+        folder: Output folder.
+        scale: Amplitude in mV of one unit of its lead II.
+    """
+    about = {"format": FORMAT, "kind": "pulse", "sizes": network.sizes, "fs": RATE, "band": BAND, "scale_mv": scale}
+    return storage.store(network, Path(folder), {"config.json": about}, half=True)
+
+
+@lru_cache(maxsize=4)
+def load(name: Path | str = CHECKPOINT) -> PulseNetwork:
+    """The network in a folder, or the shipped one by its name, in evaluation mode.
+
+    Raises:
+        InputError: If the folder is missing, of another kind or format, or cannot be loaded.
+    """
+    folder = storage.find(name)
+    about = storage.read_json(folder / "config.json")
+    if about.get("format") != FORMAT or about.get("kind") != "pulse":
+        raise InputError(f"{folder} holds no pulse network of format {FORMAT}", "the shipped one was expected")
+    network = storage.made_of(PulseNetwork, about.get("sizes"), folder)
+    storage.fill(network, folder)
+    return network.eval()
+
+
+@lru_cache(maxsize=4)
+def name_of(name: Path | str = CHECKPOINT) -> str:
+    """Name and hash of the weights of a network, for provenance."""
+    folder = storage.find(name)
+    return f"{folder.name}@{storage.weights_hash(folder)}"

@@ -3,16 +3,18 @@
 - 2011 (Silva et al. 2011): twelve-lead ECGs of 10 s recorded with phones, which readers judged as acceptable or
   unacceptable. Only acceptable ones are recordings here, because leads of the others are missing, noisy or mixed up.
 - 2015 (Clifford et al. 2015): five minutes before an alarm of an intensive care monitor. Only records with lead II and
-  a PPG are recordings here. No patient is identified, so each record counts as a patient.
+  a PPG are recordings here. No patient is identified. Records whose beats are nearly identical, which mostly have
+  neighbouring numbers, count as one patient (``cinc2015_patients.txt``).
 - 2021 (Reyna et al. 2021): twelve-lead ECGs of several hospitals. The letters of a name tell the hospital.
 
-Folds are a hash of the record's name, so that a split never changes.
+Folds are a hash of the name of the record, or of the patient's first record, so that a split never changes.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from ecggen.data.pack import Recording, fold_of
@@ -64,7 +66,27 @@ def challenge_2011(folder: Path) -> list[Recording]:
 def challenge_2015(folder: Path) -> list[Recording]:
     """The records of the Challenge 2015 with lead II and a PPG (PLETH)."""
     files = sorted(file for file in folder.rglob("*.hea") if _holds(file, "II") and _holds(file, "PLETH"))
-    return [Recording(file.stem, file, file.stem, fold_of(file.stem), paired=True) for file in files]
+    patients = [patient_of_2015(file.stem) for file in files]
+    both = zip(files, patients, strict=True)
+    return [Recording(file.stem, file, patient, fold_of(patient), paired=True) for file, patient in both]
+
+
+def patient_of_2015(name: str) -> str:
+    """The first of the records of the Challenge 2015 that are likely of the same patient.
+
+    Example:
+        >>> patient_of_2015("v136s"), patient_of_2015("a104s")
+        ('a134s', 'a104s')
+    """
+    return _patients().get(name, name)
+
+
+@lru_cache
+def _patients() -> dict[str, str]:
+    """The patient of each record of the Challenge 2015 that does not stand alone."""
+    lines = (Path(__file__).with_name("cinc2015_patients.txt")).read_text(encoding="utf-8").splitlines()
+    groups = [line.split() for line in lines if line and not line.startswith("#")]
+    return {name: group[0] for group in groups for name in group}
 
 
 def _holds(header: Path, signal: str) -> bool:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from ecggen.conditioning import rhythm_prior
+from ecggen.conditioning import pulse_beats, rhythm_prior
 from ecggen.conditioning.condition import Condition, Waveform
 from ecggen.conditioning.consistency import follow_measured_rate
 from ecggen.conditioning.gaps import bridged
@@ -596,7 +596,7 @@ class Generator(nn.Module, ABC):
         if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
-            prepared = self.preprocessor.condition(condition)
+            prepared, _ = pulse_beats.follow(condition, self.preprocessor.condition(condition), self.preprocessor)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
@@ -646,7 +646,7 @@ class Generator(nn.Module, ABC):
     def _prepare(
         self, condition: Condition, seed: int, indices: Sequence[int]
     ) -> tuple[Condition, rhythm_prior.Wanted]:
-        """Preprocess a condition and sample from the priors what it lacks.
+        """Preprocess a condition, find the beats of its PPGs, and sample from the priors what it lacks.
 
         Records without any condition get metadata and statements from the patient prior; records without leads and PPG
         get a rhythm from the rhythm prior.
@@ -654,7 +654,9 @@ class Generator(nn.Module, ABC):
         prepared = self.preprocessor.condition(condition)
         if self.patient_prior is not None:
             prepared = self.patient_prior.draw(prepared, seed, indices)
-        return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
+        prepared, found = pulse_beats.follow(condition, prepared, self.preprocessor)
+        prepared, drawn = rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
+        return prepared, {**found, **drawn}
 
     def _draw_window(
         self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False
@@ -702,7 +704,7 @@ class Generator(nn.Module, ABC):
         provenance = Provenance(
             recorded=condition.observed_leads(),
             generated=generated,
-            model=self.name + self._sampling_description(condition),
+            model=self.name + self._sampling_description(condition) + _beats_description(condition),
             seed=seed,
             condition=condition.describe(),
             parts=parts,
@@ -733,6 +735,11 @@ def _generated(condition: Condition) -> tuple[tuple[str, ...], tuple[tuple[str, 
     generated = {lead: row for lead, row in zip(STANDARD_LEADS, rows, strict=True) if row.any()}
     parts = [(lead, part) for lead, row in generated.items() if not row.all() for part in runs(row)]
     return tuple(generated), tuple((lead, first / condition.fs, last / condition.fs) for lead, (first, last) in parts)
+
+
+def _beats_description(condition: Condition) -> str:
+    """For provenance: the network that finds the beats of a PPG, if there is one without leads."""
+    return f", beats {pulse_beats.name_of()}" if bool(pulse_beats.rows_of(condition)) else ""
 
 
 def _warn_of_noise(ecg: ECG) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ecggen import data
 from ecggen.conditioning.pulse_beats import RATE, prepare
-from ecggen.networks.pulse import PulseNetwork, intensities
+from ecggen.networks.pulse import PulseNetwork, predict
 from ecggen.training.pulse_crops import Crops
 from ecggen.training.pulse_examples import Example, examples
 
@@ -27,14 +27,25 @@ FOLDS = (1, 2, 3, 4, 5, 6, 7)
 STEPS, RATE_OF_LEARNING = 6000, 3e-3
 REALIGNED = (0.15, 0.4)
 """Shares of the training after which delays are estimated again."""
+OF_LEAD = 1.0
+"""Weight of the loss of lead II."""
 SHIFTS = 0.3
 """Largest change of a delay in s."""
 
 
-def loss_of(network: PulseNetwork, x: Tensor, peaks: Tensor, weight: Tensor) -> Tensor:
-    """Negative log-likelihood of ``peaks`` (batch, time), per expected R peak."""
-    log = network(x)
-    return ((log.exp() - peaks * log) * weight).sum() / (peaks * weight).sum().clamp(min=1)
+def loss_of(network: PulseNetwork, x: Tensor, peaks: Tensor, weight: Tensor, lead: Tensor) -> Tensor:
+    """Negative log-likelihood of ``peaks`` (batch, time), per R peak, and 1 − r of ``lead`` where it is known."""
+    log, predicted = network(x)
+    likelihood = ((log.exp() - peaks * log) * weight).sum() / (peaks * weight).sum().clamp(min=1)
+    known = (lead * weight).square().sum(-1) > 0
+    return likelihood + OF_LEAD * (1 - correlation(predicted, lead, weight)[known].sum() / known.sum().clamp(min=1))
+
+
+def correlation(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """Pearson's r (batch,) of waves (batch, time) where ``weight`` is 1."""
+    count = weight.sum(-1, keepdim=True).clamp(min=1)
+    a, b = ((wave - (wave * weight).sum(-1, keepdim=True) / count) * weight for wave in (one, other))
+    return (a * b).sum(-1) / (a.square().sum(-1) * b.square().sum(-1)).clamp(min=1e-8).sqrt()
 
 
 def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
@@ -44,7 +55,7 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
     shifts = np.arange(-round(SHIFTS * RATE), round(SHIFTS * RATE) + 1)
     for example in known:
         ppg = torch.from_numpy(example.ppg)[None]
-        rate = intensities(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[0].numpy()
+        rate = predict(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[0][0].numpy()
         log = np.log(np.convolve(rate, np.ones(5) / 5, "same") + 1e-4)
         at = np.round(example.moved_peaks * RATE).astype(int)
         at = at[(at >= 0) & (at < len(log))]

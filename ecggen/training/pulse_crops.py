@@ -22,7 +22,7 @@ from ecggen.training.pulse_examples import Example
 
 LENGTHS = (8.0, 10.0, 10.0, 10.0, 10.0, 15.0, 20.0)
 """Lengths of the crops of a batch in s."""
-BATCH_SECONDS = 320.0
+BATCH_SECONDS = 240.0
 """Total length of a batch in s."""
 STRETCH = (0.72, 1.35)
 """Range of the pace."""
@@ -42,29 +42,37 @@ class Crops:
         self.examples, self.share, self.step = examples, weights / weights.sum(), step
         self.rng = np.random.default_rng(seed)
 
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Input (batch, channel, time), number of R peaks (batch, time) in each sample, and its weight (batch, time)."""
+    def batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Input (batch, channel, time), number of R peaks in each sample, its weight, and lead II (batch, time).
+
+        Lead II is zero in crops of another pace, because its waves do not follow the pace as its beats do.
+        """
         seconds = float(self.rng.choice(LENGTHS))
         size, count = round(seconds * RATE), round(BATCH_SECONDS / seconds)
         chosen = self.rng.choice(len(self.examples), count, p=self.share)
         parts = [self._crop(self.examples[at], size) for at in chosen]
-        wave, peaks, weight = (torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*parts, strict=True))
+        wave, peaks, weight, lead = (torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*parts, strict=True))
         observed = torch.from_numpy(np.stack([self._observed(size) for _ in parts]))
         x = prepare(torch.where(observed, wave, 0.0), observed)
         more = -size % self.step
-        return F.pad(x, (0, more)), F.pad(peaks, (0, more)), F.pad(weight, (0, more))
+        x, peaks, weight, lead = (F.pad(one, (0, more)) for one in (x, peaks, weight, lead))
+        return x, peaks, weight, lead
 
-    def _crop(self, example: Example, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """PPG, R peaks in each sample, and weights of a crop."""
-        pace = float(np.exp(self.rng.uniform(*np.log(STRETCH)))) if self.rng.random() < 0.7 else 1.0
+    def _crop(self, example: Example, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """PPG, R peaks in each sample, weights and lead II of a crop."""
+        pace = float(np.exp(self.rng.uniform(*np.log(STRETCH)))) if self.rng.random() < 0.5 else 1.0
         own = size * pace / RATE
         first = self.rng.uniform(0, max(0.0, len(example.ppg) / RATE - own - 0.02))
         at = first + np.arange(size) * pace / RATE
         wave = np.interp(at * RATE, np.arange(len(example.ppg)), example.ppg)
-        weight = example.trusted[np.minimum(np.round(at * RATE).astype(int), len(example.trusted) - 1)]
+        then = at - (example.delay - PULSE_DELAY)
+        nearest = np.round(then * RATE).astype(int)
+        weight = example.trusted[nearest.clip(0, len(example.trusted) - 1)]
+        weight = weight & (nearest >= 0) & (nearest < len(example.trusted))
+        lead = np.interp(then * RATE, np.arange(len(example.lead)), example.lead) if pace == 1.0 else np.zeros(size)
         # Pulses follow the pace; the delay from R peak to pulse stays the same.
         times = ((example.moved_peaks + PULSE_DELAY - first) / pace - PULSE_DELAY) * RATE
-        return self._corrupted(wave), _counts(times, size), weight
+        return self._corrupted(wave), _counts(times, size), weight, lead
 
     def _observed(self, size: int) -> np.ndarray:
         """(time,) false in a gap that some crops have."""
@@ -80,23 +88,23 @@ class Crops:
         if level < 1e-9:
             return wave
         wave = (wave - wave.mean()) / level
-        if rng.random() < 0.3:  # a second wave or an undershoot after each pulse
+        if rng.random() < 0.25:  # a second wave or an undershoot after each pulse
             after = int(rng.uniform(0.22, 0.45) * RATE)
             echo = np.r_[np.full(after, wave[0]), wave[:-after]]
             wave = wave + rng.uniform(-0.6, 0.9) * echo
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             wave = sosfilt(_filter("highpass", round(float(rng.uniform(0.3, 1.2)), 1)), wave - wave[0])
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             wave = _smooth(wave, int(rng.integers(1, 9)))
         time = np.arange(size) / RATE
-        if rng.random() < 0.3:  # gain
+        if rng.random() < 0.2:  # gain
             gain = np.exp(0.7 * rng.standard_normal(4))
             wave = wave * np.interp(time, np.sort(rng.uniform(0, time[-1], 4)), gain)
-        if rng.random() < 0.3:  # wander
+        if rng.random() < 0.2:  # wander
             wave = wave + rng.exponential(1.0) * np.sin(2 * np.pi * (rng.uniform(0.1, 0.6) * time + rng.random()))
-        if rng.random() < 0.4:
+        if rng.random() < 0.3:
             wave = wave + rng.exponential(0.12) * _smooth(rng.standard_normal(size), int(rng.integers(0, 4)))
-        if rng.random() < 0.25:  # motion
+        if rng.random() < 0.2:  # motion
             noise = _smooth(rng.standard_normal(size), int(rng.integers(3, 20)))
             middle, width = rng.uniform(0, time[-1]), rng.uniform(0.3, 3.0)
             wave = wave + rng.exponential(1.5) * noise / noise.std() * np.exp(-0.5 * ((time - middle) / width) ** 2)

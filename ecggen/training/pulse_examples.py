@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.conditioning.pulse_beats import RATE
@@ -40,6 +39,7 @@ class Example:
     Attributes:
         name: The recording.
         ppg: (time,) PPG at ``RATE`` Hz, any unit.
+        lead: (time,) lead II at ``RATE`` Hz in mV, filtered as for a generator.
         peaks: R peaks in s, as recorded.
         delay: Seconds from R peak to pulse.
         trusted: (time,) whether the R peaks are trusted.
@@ -47,6 +47,7 @@ class Example:
 
     name: str
     ppg: np.ndarray
+    lead: np.ndarray
     peaks: np.ndarray
     delay: float
     trusted: np.ndarray
@@ -65,13 +66,14 @@ def examples(recordings: Sequence[Recording]) -> list[Example]:
             ecg, ppg = read_signals(recording.path)
         except InputError:
             continue
-        (peaks,) = r_peaks(Preprocessor().ecg(ecg), between=True)
+        lead = Preprocessor(fs=RATE).ecg(ecg)
+        (peaks,) = r_peaks(lead, between=True)
         delay = pulse_delay(peaks, ppg.double().numpy(), ecg.fs)
         if delay is None:
             continue
         wave = resample(ppg, ecg.fs, RATE).numpy()
         trusted = _trusted(peaks, delineate(ecg).peaks[0], len(wave))
-        made.append(Example(recording.name, wave, peaks, delay, trusted))
+        made.append(Example(recording.name, wave, lead.signal[0, 0].numpy(), peaks, delay, trusted))
     return made
 
 
