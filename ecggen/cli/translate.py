@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs import long_recordings
+from ecggen.cli.jobs import long_recordings, pulse_report
 from ecggen.cli.jobs.results import describe, mean_of, rounded, store
 from ecggen.cli.options import (
     DEFAULT_MODEL,
@@ -40,11 +41,12 @@ from ecggen.cli.options import (
 if TYPE_CHECKING:
     from ecggen.conditioning.preprocessing import Preprocessor
     from ecggen.core.ecg import ECG
+    from ecggen.io.ppg import PPG
 
 LEAD = "II"
 LEADS = (
-    "only lead II was learnt from simultaneous PPG and ECG; the other leads were learnt from pulses simulated on "
-    "PTB-XL's ECGs and from generated leads: they are plausible for these beats, but not specific to this patient"
+    "only the times of the beats follow this patient; the waves of all leads are typical only. Lead II was learnt from "
+    "simultaneous PPG and ECG, the other leads from simulated pulses and from generated leads"
 )
 """Note on the leads of a translated ECG."""
 TIMING = (
@@ -99,7 +101,6 @@ def translate(
     """
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
-    from ecggen.core import rhythm
     from ecggen.core.errors import InputError, spelled
     from ecggen.generators.base import load
     from ecggen.generators.streaming.blocks import Options
@@ -119,8 +120,11 @@ def translate(
             found = f"the PPG lasts more than {long_recordings.LONG / 60:g} min"
             raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
         condition = Condition(text=text, age=age, sex=sex, n=1)
-        blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg)
+        _, found = pulse_report.pulse_report(ppg)
+        _refuse_all(found["refused"], ppg)
+        blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg, found["refused"])
         notes = [*ppg.notes, *([] if heart_rate is None else [long_recordings.RATE]), LEADS, TIMING]
+        notes += pulse_report.as_lines(found | {"refused": []}) + pulse_report.share_refused(found, ppg)
         about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
         suffixes = suffixes_of(format_ or "wfdb")
         job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
@@ -128,6 +132,8 @@ def translate(
         return
     with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
         true = None if truth is None else _true(truth, truth_leads, unit, start, seconds)
+    beats, found = pulse_report.pulse_report(ppg)
+    _refuse_all(found["refused"], ppg)
     fs_model = generator.preprocessor.fs
     condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
@@ -139,23 +145,37 @@ def translate(
                 condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
             )
     ecg = mean_of(result)
+    result = pulse_report.without_refused(result, found["refused"])
     about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
-    measured = rhythm.heart_rate(rhythm.pulse_rises(ppg.longest_part.numpy(), ppg.fs, heart_rate))
+    measured = found["rhythm"]["rate"]
     rates = {"ppg": rounded(measured), "requested": heart_rate}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
     about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
     about["leads"], about["timing"] = LEADS, TIMING
+    about |= found
     if true is not None:
         from ecggen.benchmark.translation import against_truth
 
         about["against_truth"] = against_truth(ecg, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
-    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes, condition)
+    figures = {"_beats": pulse_report.picture(ppg, beats, found, file.stem)}
+    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes, condition, figures)
     if as_json:
         console.print_json(about | {"folder": str(out)})
     else:
         console.print_text(as_text(about))
-        console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
+        plots = [str(out / f"{file.stem}{end}.{plot_format}") for end in ("", "_beats")]
+        console.print_text(f"plots:     {', '.join(plots)}\nfiles:     {', '.join(names)}")
+
+
+def _refuse_all(refused: Sequence[dict], ppg: PPG) -> None:
+    """Raise InputError if the beats are certain in no part of a PPG."""
+    from ecggen.core.errors import InputError
+
+    if sum(part["end"] - part["start"] for part in refused) >= ppg.seconds - 1e-6:
+        found = f"in no part of the PPG are the beats certain ({refused[0]['reason']})"
+        do = "choose a part with less noise with --start and --seconds, or another channel"
+        raise InputError(found, "pulses that a network recognises were expected", do)
 
 
 def _true(file: Path, leads: str | None, unit: str | None, start: float, seconds: float | None) -> ECG:
@@ -175,6 +195,7 @@ def as_text(about: dict) -> str:
         f"condition: {about['condition']}",
         f"model:     {about['model']}, {count}, seed {about['seed']}",
         f"heart rate: {requested}measured {_per_minute(rates['ppg'])} (PPG) and {_per_minute(rates['drawn'])} (ECG)",
+        *pulse_report.as_lines(about),
         *(f"note:      {note}" for note in about["notes"]),
         f"leads:     {about['leads']}",
         f"timing:    {about['timing']}",

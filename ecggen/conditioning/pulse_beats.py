@@ -1,8 +1,8 @@
 """Beats of a PPG: R peaks with the uncertainty of their times, found by the pulse network.
 
 The network (``ecggen.networks.pulse``) predicts how many R peaks are expected in each sample. A beat is where this
-intensity is concentrated. Its integral over 50 ms on either side is the probability that an R peak lies there, its width
-the uncertainty of the time. What is left between two beats is the expected number of beats that were missed; beats
+intensity is concentrated. Its integral over 50 ms on either side is the probability that an R peak lies there, and its
+width the uncertainty of the time. What is left between two beats is the expected number of missed beats; beats
 are inserted where it is large, so that the rate is right where times are not.
 
 Times assume that a pulse rises ``simulate.PULSE_DELAY`` after its R peak, because the delay is not contained in a PPG.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import resample
 from ecggen.core.errors import InputError
 from ecggen.core.filters import band_pass
-from ecggen.core.simulate import PLAIN, PULSE_DELAY
+from ecggen.core.simulate import PLAIN, PULSE_DELAY, simulate_ppg
 from ecggen.networks import storage
 from ecggen.networks.pulse import PulseNetwork, predict
 
@@ -47,9 +48,9 @@ PIECE, CONTEXT = 60.0, 12.0
 """Seconds of a long PPG that are read at a time, and of the context on either side."""
 TOLERANCE = 0.05
 """Seconds on either side of a beat that are counted as its own."""
-LIKELY = 0.45
+LIKELY = 0.35
 """Smallest probability of a beat that stands on its own."""
-LEFT = 0.6
+LEFT = 0.8
 """Expected number of missed beats from which one is inserted."""
 REFRACTORY = 0.28
 """Shortest interval between beats in s."""
@@ -65,16 +66,28 @@ class PulseBeats:
         times: (beat,) R peaks in s from the start of the PPG.
         deviations: (beat,) standard deviation of each time in s.
         probabilities: (beat,) probability that an R peak lies within ``TOLERANCE`` of the time.
+        exists: (beat,) probability that there is an R peak within ``REACH``.
         missed: (beat,) probability that a beat was missed between the beat before and this one.
     """
 
     times: np.ndarray
     deviations: np.ndarray
     probabilities: np.ndarray
+    exists: np.ndarray
     missed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """Times of beats that may have been: moved, left out and added as their probabilities say."""
+        moved = self.times + self.deviations * rng.standard_normal(len(self))
+        kept = np.sort(moved[rng.random(len(self)) < self.exists])
+        gaps = np.diff(self.times, prepend=-np.inf)
+        added = np.flatnonzero((rng.random(len(self)) < self.missed) & (gaps > 2 * REFRACTORY) & np.isfinite(gaps))
+        between = self.times[added - 1] + gaps[added] * rng.uniform(0.35, 0.65, len(added))
+        times = np.sort(np.r_[kept, between])
+        return times[np.diff(times, prepend=-np.inf) >= REFRACTORY / 2]
 
 
 def prepare(ppg: Tensor, observed: Tensor) -> Tensor:
@@ -139,19 +152,19 @@ def beats_of(rate: np.ndarray) -> PulseBeats:
     at, _ = find_peaks(np.r_[0, mass, 0], height=LIKELY, distance=apart)
     at = np.unique(np.r_[at - 1, _inserted(rate, at - 1, apart)]).astype(int)
     if not len(at):
-        return PulseBeats(*(np.zeros(0) for _ in range(4)))
+        return PulseBeats(*(np.zeros(0) for _ in range(5)))
     middle = (at[1:] + at[:-1]) / 2
     low = np.maximum(np.r_[0, np.ceil(middle)], at - round(REACH * RATE)).astype(int)
     high = np.minimum(np.r_[np.floor(middle), len(rate) - 1], at + round(REACH * RATE)).astype(int)
-    times, deviations, own = np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at))
+    times, deviations, own, whole = (np.zeros(len(at)) for _ in range(4))
     for beat, (here, first, last) in enumerate(zip(at, low, high, strict=True)):
         times[beat], _ = _moments(rate, max(first, here - near), min(last, here + near))
         _, deviations[beat] = _moments(rate, first, last)
         own[beat] = rate[max(first, here - near) : min(last, here + near) + 1].sum()
-    total = np.r_[0, np.cumsum(rate)]
-    before = np.diff(np.r_[0.0, total[at]])
-    left = np.maximum(before - 0.5 * (np.r_[0.0, own[:-1]] + own), 0.0)
-    return PulseBeats(times, deviations, np.minimum(own, 1.0), 1 - np.exp(-left))
+        whole[beat] = rate[first : last + 1].sum()
+    total = np.r_[0.0, np.cumsum(rate)]
+    left = np.maximum(total[low] - total[np.r_[0, high[:-1] + 1]], 0.0)
+    return PulseBeats(times, deviations, np.minimum(own, 1.0), np.minimum(whole, 1.0), 1 - np.exp(-left))
 
 
 def _moments(rate: np.ndarray, first: int, last: int) -> tuple[float, float]:
@@ -170,7 +183,7 @@ def _inserted(rate: np.ndarray, at: np.ndarray, apart: int) -> np.ndarray:
     total, wide = np.r_[0.0, np.cumsum(rest)], _box(rest, round(2.5 * TOLERANCE * RATE))
     ends = np.r_[-apart, at, len(rate) + apart]
     found = []
-    for before, after in zip(ends[:-1], ends[1:], strict=True):
+    for before, after in pairwise(ends):
         low, high = max(0, before + apart), min(len(rate), after - apart)
         count = int(total[min(max(after, 0), len(rate))] - total[max(before, 0)] + 1 - LEFT)
         part = wide[low : max(low, high)].copy()
@@ -189,7 +202,11 @@ def _box(rate: np.ndarray, reach: int) -> np.ndarray:
 
 
 def follow(
-    condition: Condition, prepared: Condition, preprocessor: Preprocessor, network: PulseNetwork | None = None
+    condition: Condition,
+    prepared: Condition,
+    preprocessor: Preprocessor,
+    streams: Sequence[np.random.Generator] | None = None,
+    network: PulseNetwork | None = None,
 ) -> tuple[Condition, dict[int, np.ndarray]]:
     """Replace PPGs that are observed without leads by identical pulses at the beats that the network finds in them.
 
@@ -197,18 +214,20 @@ def follow(
         condition: As recorded.
         prepared: The same at the rate of the model.
         preprocessor: Preprocessing of the model.
+        streams: Random numbers of each record, from which its beats are drawn as far as they are uncertain; without
+            them they are the most likely ones.
         network: As returned by ``load``; the shipped one by default.
 
     Returns:
         The condition at the rate of the model, and the R peaks in s by row of the batch. A PPG without beats is kept.
     """
     found = read_rows(condition, network)
-    found = {row: beats for row, beats in found.items() if len(beats)}
-    if not found:
+    times = {row: beats.drawn(streams[row]) if streams else beats.times for row, beats in found.items()}
+    times = {row: peaks for row, peaks in times.items() if len(peaks)}
+    if not times:
         return prepared, {}
-    waves = [pulse_train(beats.times, prepared.samples, prepared.fs) for beats in found.values()]
-    followed = preprocessor.with_simulated_ppg(prepared, list(found), np.stack(waves))
-    return followed, {row: beats.times for row, beats in found.items()}
+    waves = [pulse_train(peaks, prepared.samples, prepared.fs) for peaks in times.values()]
+    return preprocessor.with_simulated_ppg(prepared, list(times), np.stack(waves)), times
 
 
 def rows_of(condition: Condition) -> list[int]:
@@ -294,3 +313,20 @@ def name_of(name: Path | str = CHECKPOINT) -> str:
     """Name and hash of the weights of a network, for provenance."""
     folder = storage.find(name)
     return f"{folder.name}@{storage.weights_hash(folder)}"
+
+
+def golden_beats(network: PulseNetwork, golden: dict) -> dict[str, list[float]]:
+    """Times in s and probabilities of the beats of the simulated PPG of a golden file."""
+    seconds, fs = golden["seconds"], golden["fs"]
+    beats = np.cumsum(np.random.default_rng(golden["seed"]).uniform(0.5, 1.1, 12))
+    wave = simulate_ppg(beats[beats < seconds], seconds, fs, np.random.default_rng(golden["seed"]))
+    (found,) = read(torch.from_numpy(wave)[None], torch.ones(1, len(wave), dtype=torch.bool), fs, network)
+    return {"times_s": found.times.round(4).tolist(), "probabilities": found.probabilities.round(3).tolist()}
+
+
+def write_golden(folder: Path | str) -> Path:
+    """Write the present beats of the network in ``folder`` to its ``golden_beats.json``."""
+    golden = {"seed": 5, "fs": 125, "seconds": 8, "tolerance_s": 0.002}
+    file = Path(folder) / "golden_beats.json"
+    storage.write_json(file, golden | golden_beats(load(folder), golden))
+    return file

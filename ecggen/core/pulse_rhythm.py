@@ -7,6 +7,7 @@ the ECG: the transit time of the pulse varies from beat to beat as well.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +23,7 @@ FEWEST = 20
 IRREGULAR = 0.06
 """Median relative difference of successive intervals from which atrial fibrillation is suspected."""
 EARLY, WEAK = 0.8, 0.6
-"""Interval and steepness, relative to those of the surrounding beats, below which a beat is early and its pulse weak."""
+"""Interval and steepness, relative to the surrounding ones, below which a beat is early and its pulse weak."""
 SURROUNDING = 4
 """Beats on either side with which a beat is compared."""
 PART = 10.0
@@ -135,11 +136,11 @@ def refused_parts(
     Example:
         >>> times = np.arange(0.5, 30)
         >>> [(part.start, part.end) for part in refused_parts(30, times, np.where(times > 20, 0.4, 1.0))]
-        [(20.0, 30)]
+        [(20.0, 30.0)]
     """
     found: list[Refused] = []
-    edges = [*np.arange(0, max(PART, seconds - PART / 2), PART), seconds]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    edges = [*np.arange(0, max(PART, seconds - PART / 2), PART).tolist(), float(seconds)]
+    for start, end in pairwise(edges):
         inside = (times >= start) & (times < end)
         in_motion = moved is not None and bool(moved[int(start) : int(np.ceil(end))].mean() > 0.3)
         share = float((probabilities[inside] >= CERTAIN).mean()) if inside.any() else 0.0
@@ -149,7 +150,7 @@ def refused_parts(
         why = "the recorder was moved" if in_motion else "motion, noise or a detached sensor"
         reason = f"{what}: {why}"
         if found and found[-1].end == start and found[-1].reason.rpartition(": ")[2] == why:
-            found[-1] = Refused(found[-1].start, float(end), f"too few of the beats are certain: {why}")
+            found[-1] = Refused(found[-1].start, end, f"too few of the beats are certain: {why}")
         else:
-            found.append(Refused(float(start), float(end) if end < seconds else end, reason))
+            found.append(Refused(start, end, reason))
     return found

@@ -49,6 +49,9 @@ VARIATION = "variation of an ECG"
 HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.5)
 """Default sampling options of a heart-first model."""
 
+BEATS = 3
+"""Random stream of a record that is used for uncertain beats of a PPG."""
+
 STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}
 """Buffers and their names in the state dict of checkpoint format 1."""
 
@@ -595,8 +598,12 @@ class Generator(nn.Module, ABC):
         unlike: list[Window] = []
         if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
+        elif pulse_beats.rows_of(condition):  # each draw has its own beats, where they are uncertain
+            each = condition.repeat(draws)
+            streams = [rhythm_prior.own_numbers(seed, index, BEATS) for index in range(len(each))]
+            prepared, _ = pulse_beats.follow(each, self.preprocessor.condition(each), self.preprocessor, streams)
         else:
-            prepared, _ = pulse_beats.follow(condition, self.preprocessor.condition(condition), self.preprocessor)
+            prepared = self.preprocessor.condition(condition)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0

@@ -22,6 +22,7 @@ from ecggen.core.errors import InputError, after, argument
 from ecggen.core.gaps import longest_run, runs, with_levels
 from ecggen.core.waveform import looks_like_ecg, looks_like_ppg
 from ecggen.io import files
+from ecggen.io.acceleration import movement
 from ecggen.io.files import naming_file
 from ecggen.io.formats import npz
 from ecggen.io.formats.csv.empatica import RATES, without_stamp
@@ -58,12 +59,14 @@ class PPG:
         fs: Sampling rate in Hz.
         origin: File and channel from which it was read.
         notes: Corrections and doubts, one sentence each.
+        moved: Whether the recorder was moved in each second, by its acceleration; empty if that is not known.
     """
 
     wave: Tensor
     fs: float
     origin: str
     notes: tuple[str, ...] = ()
+    moved: tuple[bool, ...] = ()
 
     @property
     def longest_part(self) -> Tensor:
@@ -141,7 +144,8 @@ def read_ppg(
         refuse_no_pulse(wave, rate)
         wave, levelled = one_rise_per_beat(wave, rate, heart_rate)
         scaled = torch.from_numpy(np.where(missing, np.float32(np.nan), _scaled(wave)))
-        return PPG(scaled, rate, f"{path.name}, {name}", (*notes, *inverted, *levelled))
+        moved = movement(path, record, found, rate, start, len(wave) / rate)
+        return PPG(scaled, rate, f"{path.name}, {name}", (*notes, *inverted, *levelled), moved)
 
 
 def decode(

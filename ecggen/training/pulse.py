@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ecggen import data
+from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.pulse_beats import RATE, prepare
 from ecggen.networks.pulse import PulseNetwork, predict
 from ecggen.training.pulse_crops import Crops
@@ -24,13 +25,15 @@ from ecggen.training.pulse_examples import Example, examples
 
 FOLDS = (1, 2, 3, 4, 5, 6, 7)
 """Training folds. Fold 8 chooses, and folds 9 and 10 are scored."""
-STEPS, RATE_OF_LEARNING = 6000, 3e-3
+STEPS, RATE_OF_LEARNING = 5000, 3e-3
 REALIGNED = (0.15, 0.4)
 """Shares of the training after which delays are estimated again."""
 OF_LEAD = 1.0
 """Weight of the loss of lead II."""
 SHIFTS = 0.3
 """Largest change of a delay in s."""
+LEAST_TRUSTED, FEWEST = 0.1, 20
+"""Smallest trusted share of a recording, and number of its R peaks that must be exceeded."""
 
 
 def loss_of(network: PulseNetwork, x: Tensor, peaks: Tensor, weight: Tensor, lead: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
     return float(np.mean(changes))
 
 
-def train(known: Sequence[Example], seed: int, steps: int = STEPS, save=None) -> PulseNetwork:
+def train(known: Sequence[Example], seed: int, steps: int = STEPS) -> PulseNetwork:
     """Train a network, with averaged weights; it is returned in evaluation mode."""
     torch.manual_seed(seed)
     network = PulseNetwork()
@@ -94,7 +97,35 @@ def train(known: Sequence[Example], seed: int, steps: int = STEPS, save=None) ->
         losses.append(float(loss.detach()))
         if step % 200 == 199:
             print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}, {time.monotonic() - began:.0f} s", flush=True)
-            if save:
-                save(average.module)
     network.load_state_dict(average.module.state_dict())
     return network.eval()
+
+
+def scale_of(network: PulseNetwork, known: Sequence[Example]) -> float:
+    """Amplitude in mV of one unit of the network's lead II: the median ratio over recordings."""
+    ratios = []
+    for example in known:
+        ppg = torch.from_numpy(example.ppg)[None]
+        lead = predict(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[1][0].numpy()
+        size = np.quantile(np.abs(example.lead), 0.98) / max(np.quantile(np.abs(lead), 0.98), 1e-6)
+        ratios.append(size)
+    return float(np.median(ratios))
+
+
+def main() -> None:
+    """Train the network on the training folds of archives with a PPG and lead II."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True, help="BIDMC or CinC 2015; repeatable")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chosen = [one for folder in options.data for one in data.recordings(folder) if one.paired and one.fold in FOLDS]
+    known = [one for one in examples(chosen) if one.trusted.mean() > LEAST_TRUSTED and len(one.peaks) > FEWEST]
+    print(f"{len(known)} recordings", flush=True)
+    network = train(known, options.seed, options.steps)
+    pulse_beats.write_golden(pulse_beats.save(network, options.out, scale_of(network, known)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """Training crops of the pulse network, with data augmentation.
 
 Crops differ in length and pace. PPGs are filtered, given a second wave or an undershoot after each pulse, changed in
-gain, clipped, interrupted, and corrupted by noise, wander and motion. R peaks follow the pace and nothing else. Polarity
-is never changed, because a PPG is turned upright before.
+gain, clipped, interrupted, and corrupted by noise, wander and motion. R peaks follow the pace and nothing else. The
+polarity is never changed, because a PPG is turned upright before.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Crops:
         size, count = round(seconds * RATE), round(BATCH_SECONDS / seconds)
         chosen = self.rng.choice(len(self.examples), count, p=self.share)
         parts = [self._crop(self.examples[at], size) for at in chosen]
-        wave, peaks, weight, lead = (torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*parts, strict=True))
+        wave, peaks, weight, lead = (
+            torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*parts, strict=True)
+        )
         observed = torch.from_numpy(np.stack([self._observed(size) for _ in parts]))
         x = prepare(torch.where(observed, wave, 0.0), observed)
         more = -size % self.step

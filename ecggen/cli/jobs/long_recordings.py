@@ -128,11 +128,14 @@ def of_leads(
     return Blocks(generator, recording, options), [f"in its first {OPENING / 60:g} min: {doubt}" for doubt in doubts]
 
 
-def of_pulses(generator: Generator, condition: Condition, options: Options, ppg: PPG) -> Blocks:
-    """Blocks of a recording with a PPG."""
+def of_pulses(
+    generator: Generator, condition: Condition, options: Options, ppg: PPG, refused: Sequence[dict[str, Any]]
+) -> Blocks:
+    """Blocks of a recording with a PPG, without its refused parts."""
     from ecggen.generators.streaming.blocks import Blocks, PulseRecording
 
-    return Blocks(generator, PulseRecording(ppg.wave, ppg.fs, condition, generator.preprocessor), options)
+    parts = [(part["start"], part["end"]) for part in refused]
+    return Blocks(generator, PulseRecording(ppg.wave, ppg.fs, condition, generator.preprocessor, parts), options)
 
 
 class Job:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG, Provenance
     from ecggen.generators.reconstruction import Reconstruction
@@ -120,6 +122,7 @@ def store(
     plot_format: str,
     suffixes: Sequence[str],
     condition: Condition,
+    more: Mapping[str, Figure] | None = None,
 ) -> list[str]:
     """Write all files of a result to a temporary folder, then move them: an interrupted run leaves no partial result.
 
@@ -132,6 +135,7 @@ def store(
         plot_format: png, svg or pdf.
         suffixes: Suffixes of the files with the leads.
         condition: What the result was generated from; its age and sex are written to the files.
+        more: Further figures, by what follows ``name`` in the names of their files.
 
     Returns:
         The files with the leads.
@@ -157,6 +161,8 @@ def store(
         else:
             figure = viz.draw(mean, layout=layout, title=name)
         viz.save(figure, making / f"{name}.{plot_format}")
+        for end, one in (more or {}).items():
+            viz.save(one, making / f"{name}{end}.{plot_format}")
         patient = requested(condition)
         written = [
             write(mean, making / f"{name}{suffix}", about=replace(patient, measured=measure(mean, suffix)))[-1].name

@@ -7,16 +7,18 @@ rounding. A block depends on nothing but the recording and its number, so that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ecggen.conditioning import pulse_beats, rhythm_prior
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.gaps import LONGEST, filled
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -87,19 +89,37 @@ class LeadRecording:
 
 
 class PulseRecording:
-    """A PPG of a long recording, in memory at the model's rate.
+    """A PPG of a long recording. Its beats are kept, as pulses at the model's rate.
 
     Args:
         wave: (time,) PPG, NaN in gaps.
         fs: Its sampling rate in Hz.
         known: Condition of one record with text and metadata, of any length.
         preprocessor: The model's.
+        refused: Start and end in s of parts in which nothing is generated.
+
+    Attributes:
+        beats: Its beats (``ecggen.conditioning.pulse_beats``).
     """
 
-    def __init__(self, wave: Tensor, fs: float, known: Condition, preprocessor: Preprocessor):
-        present = torch.isfinite(wave)[None, None]
-        self.wave, self.mask = preprocessor.ppg(torch.where(present, wave, 0.0), present, fs)
+    def __init__(
+        self,
+        wave: Tensor,
+        fs: float,
+        known: Condition,
+        preprocessor: Preprocessor,
+        refused: Sequence[tuple[float, float]] = (),
+    ):
+        present = torch.isfinite(wave)[None]
+        clean = torch.where(present, wave, 0.0)
+        (self.beats,) = pulse_beats.read(clean, present, fs)
+        self.wave, self.mask = preprocessor.ppg(clean[None], present[None], fs)
         self.samples, self.fs, self.known = self.wave.shape[-1], preprocessor.fs, known
+        if len(self.beats):
+            pulses = torch.from_numpy(pulse_beats.pulse_train(self.beats.times, self.samples, self.fs))
+            self.wave, _ = preprocessor.ppg(pulses[None, None], torch.ones_like(self.mask), self.fs)
+        for start, end in refused:
+            self.mask[..., round(start * self.fs) : round(end * self.fs)] = False
         self.ratio = Fraction(1)
 
     def own(self, first: int, last: int) -> Condition:
@@ -108,7 +128,10 @@ class PulseRecording:
         part = none.replace(ppg=self.wave[..., first:last], ppg_mask=self.mask[..., first:last])
         return with_known(part, self.known)
 
-    prepared = own
+    def prepared(self, first: int, last: int) -> Condition:
+        """The same for the model, with pulses in gaps as well if there are beats."""
+        part = self.own(first, last)
+        return part.replace(ppg_mask=torch.ones_like(part.ppg_mask)) if len(self.beats) else part
 
 
 Recording = LeadRecording | PulseRecording
@@ -188,7 +211,10 @@ class Blocks:
         generator, options = self.generator, self.options
         cut = slice(first - begin * up, last - begin * up)
         if options.num_draws == 1:
-            found = generator._twelve_leads(summary[0], own, options.seed)
+            eight = summary[0]
+            if isinstance(recording, PulseRecording) and len(recording.beats):
+                eight = rhythm_prior.place(eight, recording.fs, {0: _within(recording.beats.times, begin, recording)})
+            found = generator._twelve_leads(eight, own, options.seed)
             return _cut(found, cut, _unknown(own))
         found = generator._summarised(summary, own, options.num_draws, options.level, options.seed, False, trust)
         parts = {name: _cut(getattr(found, name), cut, _unknown(own)) for name in ("mean", "lower", "upper")}
@@ -259,6 +285,11 @@ def summarise(generator: Generator, windows: Condition, options: Options) -> tup
         return [mean, below, above], None
     below, above, unlike = generator.widening.widened(below, above, windows, options.level)
     return [mean, below, above], unlike
+
+
+def _within(times: np.ndarray, begin: int, recording: PulseRecording) -> np.ndarray:
+    """R peaks of a PPG in s from a sample on."""
+    return times[times >= begin / recording.fs] - begin / recording.fs
 
 
 def ratio_of(fs: float, model_fs: float) -> Fraction:

@@ -122,6 +122,15 @@ def read(source: Source) -> Found:
     return _with_bvp(source, found) if inner.path.name == "BVP.csv" else found
 
 
+def beside(source: Source, name: str) -> bytes | None:
+    """Content of another file in the folder of the requested recording; None if there is none."""
+    members = _recordings(source)
+    own = members[list(members)[chosen(list(members), source.record)]]
+    wanted = str(PurePosixPath(own.filename).with_name(name))
+    found = next((member for member in _members(source) if member.filename == wanted), None)
+    return None if found is None else _unpacked(source.path, found)
+
+
 def _known(source: Source, member: Member) -> tuple[_Form, Source]:
     """The format of a member, and the member as a file."""
     name = Path(PurePosixPath(member.filename).name)
