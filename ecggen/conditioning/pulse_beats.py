@@ -66,28 +66,16 @@ class PulseBeats:
         times: (beat,) R peaks in s from the start of the PPG.
         deviations: (beat,) standard deviation of each time in s.
         probabilities: (beat,) probability that an R peak lies within ``TOLERANCE`` of the time.
-        exists: (beat,) probability that there is an R peak within ``REACH``.
         missed: (beat,) probability that a beat was missed between the beat before and this one.
     """
 
     times: np.ndarray
     deviations: np.ndarray
     probabilities: np.ndarray
-    exists: np.ndarray
     missed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.times)
-
-    def drawn(self, rng: np.random.Generator) -> np.ndarray:
-        """Times of beats that may have been: moved, left out and added as their probabilities say."""
-        moved = self.times + self.deviations * rng.standard_normal(len(self))
-        kept = np.sort(moved[rng.random(len(self)) < self.exists])
-        gaps = np.diff(self.times, prepend=-np.inf)
-        added = np.flatnonzero((rng.random(len(self)) < self.missed) & (gaps > 2 * REFRACTORY) & np.isfinite(gaps))
-        between = self.times[added - 1] + gaps[added] * rng.uniform(0.35, 0.65, len(added))
-        times = np.sort(np.r_[kept, between])
-        return times[np.diff(times, prepend=-np.inf) >= REFRACTORY / 2]
 
 
 def prepare(ppg: Tensor, observed: Tensor) -> Tensor:
@@ -152,19 +140,18 @@ def beats_of(rate: np.ndarray) -> PulseBeats:
     at, _ = find_peaks(np.r_[0, mass, 0], height=LIKELY, distance=apart)
     at = np.unique(np.r_[at - 1, _inserted(rate, at - 1, apart)]).astype(int)
     if not len(at):
-        return PulseBeats(*(np.zeros(0) for _ in range(5)))
+        return PulseBeats(*(np.zeros(0) for _ in range(4)))
     middle = (at[1:] + at[:-1]) / 2
     low = np.maximum(np.r_[0, np.ceil(middle)], at - round(REACH * RATE)).astype(int)
     high = np.minimum(np.r_[np.floor(middle), len(rate) - 1], at + round(REACH * RATE)).astype(int)
-    times, deviations, own, whole = (np.zeros(len(at)) for _ in range(4))
+    times, deviations, own = (np.zeros(len(at)) for _ in range(3))
     for beat, (here, first, last) in enumerate(zip(at, low, high, strict=True)):
         times[beat], _ = _moments(rate, max(first, here - near), min(last, here + near))
         _, deviations[beat] = _moments(rate, first, last)
         own[beat] = rate[max(first, here - near) : min(last, here + near) + 1].sum()
-        whole[beat] = rate[first : last + 1].sum()
     total = np.r_[0.0, np.cumsum(rate)]
     left = np.maximum(total[low] - total[np.r_[0, high[:-1] + 1]], 0.0)
-    return PulseBeats(times, deviations, np.minimum(own, 1.0), np.minimum(whole, 1.0), 1 - np.exp(-left))
+    return PulseBeats(times, deviations, np.minimum(own, 1.0), 1 - np.exp(-left))
 
 
 def _moments(rate: np.ndarray, first: int, last: int) -> tuple[float, float]:
@@ -202,11 +189,7 @@ def _box(rate: np.ndarray, reach: int) -> np.ndarray:
 
 
 def follow(
-    condition: Condition,
-    prepared: Condition,
-    preprocessor: Preprocessor,
-    streams: Sequence[np.random.Generator] | None = None,
-    network: PulseNetwork | None = None,
+    condition: Condition, prepared: Condition, preprocessor: Preprocessor, network: PulseNetwork | None = None
 ) -> tuple[Condition, dict[int, np.ndarray]]:
     """Replace PPGs that are observed without leads by identical pulses at the beats that the network finds in them.
 
@@ -214,16 +197,13 @@ def follow(
         condition: As recorded.
         prepared: The same at the rate of the model.
         preprocessor: Preprocessing of the model.
-        streams: Random numbers of each record, from which its beats are drawn as far as they are uncertain; without
-            them they are the most likely ones.
         network: As returned by ``load``; the shipped one by default.
 
     Returns:
         The condition at the rate of the model, and the R peaks in s by row of the batch. A PPG without beats is kept.
     """
     found = read_rows(condition, network)
-    times = {row: beats.drawn(streams[row]) if streams else beats.times for row, beats in found.items()}
-    times = {row: peaks for row, peaks in times.items() if len(peaks)}
+    times = {row: beats.times for row, beats in found.items() if len(beats)}
     if not times:
         return prepared, {}
     waves = [pulse_train(peaks, prepared.samples, prepared.fs) for peaks in times.values()]

@@ -40,6 +40,8 @@ RHYTHM = 1
 """Random stream of a record that is used for its rhythm."""
 IRREGULAR = 0.1
 """Irregularity above which a rhythm is classified as irregular."""
+AGREEMENT = 0.95
+"""Smallest share of R peaks in common with the target times with which a draw is kept."""
 REACH = 0.06
 """Maximum distance in s between a generated R peak and the sampled time that it is matched with."""
 
@@ -182,6 +184,28 @@ def place(eight: Tensor, fs: float, wanted: Wanted) -> Tensor:
             warped = (time + np.interp(time, wanted[row][near], shift[near])).clip(0, time[-1])
             placed[row] = torch.from_numpy(CubicSpline(time, eight[row].double().numpy(), axis=-1)(warped)).to(placed)
     return placed
+
+
+def agreement(lead: Tensor, fs: float, wanted: Wanted) -> dict[int, float]:
+    """Share of R peaks in a lead (batch, time) that are at their target times, and of targets with an R peak.
+
+    Args:
+        lead: In mV.
+        fs: Its sampling rate in Hz.
+        wanted: Target times.
+
+    Returns:
+        The smaller of both shares, by row.
+    """
+    rows = list(wanted)
+    if not rows:
+        return {}
+    found = r_peaks(ECG(lead[rows][:, None], ("II",), fs))
+    shares = {}
+    for row, peaks in zip(rows, found, strict=True):
+        near = np.abs(np.subtract.outer(peaks, wanted[row])) <= REACH
+        shares[row] = float(min(near.any(0).mean(), near.any(1).mean())) if near.size else 0.0
+    return shares
 
 
 def own_numbers(seed: int, index: int, stream: int) -> np.random.Generator:

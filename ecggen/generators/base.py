@@ -49,8 +49,8 @@ VARIATION = "variation of an ECG"
 HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.5)
 """Default sampling options of a heart-first model."""
 
-BEATS = 3
-"""Random stream of a record that is used for uncertain beats of a PPG."""
+REDRAWS, ANOTHER = 3, 1_000_003
+"""Largest number of times that a draw is repeated whose R peaks are not those of its PPG, and the step of its seed."""
 
 STORED = {"interval_scale": "band_scale", "ensemble_inflation": "spread", "mean_weight": "middle_share"}
 """Buffers and their names in the state dict of checkpoint format 1."""
@@ -360,7 +360,34 @@ class Generator(nn.Module, ABC):
             return (torch.cat([part.draws for part in self._draw_window(window, seed, indices)]),)
 
         (eight,) = over_windows(prepared, self.preprocessor, draw)
-        return rhythm_prior.place(eight, self.preprocessor.fs, wanted)
+        placed = rhythm_prior.place(eight, self.preprocessor.fs, wanted)
+        pulses = {row: wanted[row] for row in pulse_beats.rows_of(condition) if row in wanted}
+        return self._redrawn(placed, prepared, pulses, seed, indices)
+
+    def _redrawn(
+        self, eight: Tensor, prepared: Condition, wanted: rhythm_prior.Wanted, seed: int, indices: Sequence[int]
+    ) -> Tensor:
+        """``eight`` with other draws of the records whose R peaks in lead II are not those of their PPG."""
+        fs, place = self.preprocessor.fs, INDEPENDENT_LEADS.index("II")
+        best = rhythm_prior.agreement(eight[:, place], fs, wanted)
+        for attempt in range(1, REDRAWS + 1):
+            rows = [row for row, agree in best.items() if agree < rhythm_prior.AGREEMENT]
+            if not rows:
+                break
+            own = [indices[row] for row in rows]
+            other = seed + attempt * ANOTHER if seed >= 0 else seed - attempt * ANOTHER
+
+            def draw(window: Condition, other: int = other, own: Sequence[int] = own) -> tuple[Tensor]:
+                return (torch.cat([part.draws for part in self._draw_window(window, other, own)]),)
+
+            some = Condition.cat([prepared[row : row + 1] for row in rows])
+            (again,) = over_windows(some, self.preprocessor, draw)
+            again = rhythm_prior.place(again, fs, {at: wanted[row] for at, row in enumerate(rows)})
+            found = rhythm_prior.agreement(again[:, place], fs, {at: wanted[row] for at, row in enumerate(rows)})
+            for at, row in enumerate(rows):
+                if found[at] > best[row]:
+                    eight[row], best[row] = again[at], found[at]
+        return eight
 
     def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
         """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV."""
@@ -598,12 +625,8 @@ class Generator(nn.Module, ABC):
         unlike: list[Window] = []
         if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
-        elif pulse_beats.rows_of(condition):  # each draw has its own beats, where they are uncertain
-            each = condition.repeat(draws)
-            streams = [rhythm_prior.own_numbers(seed, index, BEATS) for index in range(len(each))]
-            prepared, _ = pulse_beats.follow(each, self.preprocessor.condition(each), self.preprocessor, streams)
         else:
-            prepared = self.preprocessor.condition(condition)
+            prepared, _ = pulse_beats.follow(condition, self.preprocessor.condition(condition), self.preprocessor)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0

@@ -72,16 +72,16 @@ def examples(recordings: Sequence[Recording]) -> list[Example]:
         if delay is None:
             continue
         wave = resample(ppg, ecg.fs, RATE).numpy()
-        trusted = _trusted(peaks, delineate(ecg).peaks[0], len(wave))
+        trusted = trusted_parts(peaks, delineate(ecg).peaks[0], len(wave), RATE)
         made.append(Example(recording.name, wave, lead.signal[0, 0].numpy(), peaks, delay, trusted))
     return made
 
 
-def _trusted(peaks: np.ndarray, others: np.ndarray, samples: int) -> np.ndarray:
+def trusted_parts(peaks: np.ndarray, others: np.ndarray, samples: int, fs: float) -> np.ndarray:
     """(time,) where both detectors find the same R peaks."""
     pairs = match_r_peaks(peaks, others, SAME)
     alone = np.r_[np.delete(peaks, pairs[:, 0]), np.delete(others, pairs[:, 1])]
     trusted = np.ones(samples, bool)
     for time in alone:
-        trusted[max(0, round((time - AROUND) * RATE)) : round((time + AROUND) * RATE)] = False
+        trusted[max(0, round((time - AROUND) * fs)) : max(0, round((time + AROUND) * fs))] = False
     return trusted
