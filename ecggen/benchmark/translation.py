@@ -70,7 +70,8 @@ DEFINITIONS = {
     "has_pulse": "all scores on the windows with a pulse and a certain reference: the PPG has the waveform of a PPG "
     "(ecggen.core.waveform.looks_like_ppg), and the R peaks of lead II agree with those of a second detector "
     f"(ecggen.evaluators.delineator) in at least {AGREEMENT:.0%} within 50 ms",
-    "point_estimate": "scores of the mean of several draws, and on the same windows those of one draw",
+    "point_estimate": "scores of the mean of several draws (of a baseline, which has no draws, its own) on every so many "
+    "windows of each recording, see settings",
     "doubled": "share of windows whose drawn rate is at least 1.7 times the true one",
     "same_rate": "all scores on the windows in which the rates of the PPG's pulses and of the recorded lead II differ "
     f"by at most {SAME_RATE:g} per minute",
@@ -188,6 +189,10 @@ class Translator(ABC):
     def draw(self, windows: Windows, first: int) -> Tensor:
         """(window, time) mV at the rate of ``windows.lead``; ``first`` is the number of the first window of all."""
 
+    def point_estimate(self, draws: int) -> Translator:
+        """The mean of ``draws`` draws; of a baseline, which has no draws, itself."""
+        return self
+
 
 class Zero(Translator):
     """Flat lines, as a reference for errors."""
@@ -241,6 +246,10 @@ class FromGenerator(Translator):
     def __init__(self, generator: Generator, draws: int, seed: int):
         self.generator, self.draws, self.seed, self.name = generator, draws, seed, generator.name
 
+    def point_estimate(self, draws: int) -> Translator:
+        """The mean of ``draws`` draws."""
+        return FromGenerator(self.generator, draws, self.seed)
+
     def draw(self, windows: Windows, first: int) -> Tensor:
         """Lead II of one draw, or of the mean of several."""
         seconds = windows.ppg.shape[-1] / windows.ppg_fs
@@ -289,10 +298,11 @@ def run(
     scores = {}
     for translator in translators:
         scores[translator.name] = score(translator, known, preprocessor, protocol.seed, report)
-    if generator is not None and protocol.draws > 1:
+    if protocol.draws > 1:
         some = [one.every(protocol.every) for one in known]
-        several = FromGenerator(generator, protocol.draws, protocol.seed)
-        scores[generator.name]["point_estimate"] = score(several, some, preprocessor, protocol.seed, report)
+        for translator in translators:
+            several = translator.point_estimate(protocol.draws)
+            scores[translator.name]["point_estimate"] = score(several, some, preprocessor, protocol.seed, report)
     about = {
         "scored_leads": [LEAD],
         "definitions": DEFINITIONS,

@@ -30,7 +30,7 @@ from ecggen.core.errors import InputError
 from ecggen.core.filters import band_pass
 from ecggen.core.simulate import PLAIN, PULSE_DELAY, simulate_ppg
 from ecggen.networks import storage
-from ecggen.networks.pulse import PulseNetwork, predict
+from ecggen.networks.pulse import PulseNetwork, intensities
 
 FORMAT = 1
 """Version of the checkpoint folder's format."""
@@ -108,29 +108,25 @@ def read(ppg: Tensor, observed: Tensor, fs: float, network: PulseNetwork | None 
         >>> len(found), bool(np.abs(found.times[2:10] - np.arange(0.5, 10, 0.8)[2:10]).max() < 0.05)
         (12, True)
     """
-    return [beats_of(rate) for rate in intensity_and_lead(ppg, observed, fs, network)[0].numpy()]
+    return [beats_of(rate) for rate in intensity(ppg, observed, fs, network).numpy()]
 
 
-def intensity_and_lead(
-    ppg: Tensor, observed: Tensor, fs: float, network: PulseNetwork | None = None
-) -> tuple[Tensor, Tensor]:
-    """Expected number of R peaks in each sample, and the expected lead II, (batch, time) at ``RATE`` Hz."""
+def intensity(ppg: Tensor, observed: Tensor, fs: float, network: PulseNetwork | None = None) -> Tensor:
+    """Expected number of R peaks in each sample, (batch, time) at ``RATE`` Hz, of PPGs as in ``read``."""
     network = network or load()
     filled = torch.where(observed, ppg, 0.0).float().cpu()
     wave = resample(filled, fs, RATE)
     nearest = (torch.arange(wave.shape[-1]) * fs / RATE).round().long().clamp(max=ppg.shape[-1] - 1)
     here = observed.cpu()[..., nearest]
     size, margin = round(PIECE * RATE), round(CONTEXT * RATE)
-    rates, leads = [], []
+    rates = []
     for first in range(0, max(1, wave.shape[-1] - margin), size):
         begin = max(0, first - margin)
         last = wave.shape[-1] if first + size + margin >= wave.shape[-1] else first + size
         part = slice(begin, min(wave.shape[-1], last + margin))
         cut = slice(first - begin, last - begin)
-        rate, lead = predict(network, prepare(wave[..., part], here[..., part]))
-        rates.append(rate[..., cut])
-        leads.append(lead[..., cut])
-    return torch.cat(rates, -1), torch.cat(leads, -1)
+        rates.append(intensities(network, prepare(wave[..., part], here[..., part]))[..., cut])
+    return torch.cat(rates, -1)
 
 
 def beats_of(rate: np.ndarray) -> PulseBeats:
@@ -260,15 +256,9 @@ def _moving(x: Tensor, reach: int) -> Tensor:
     return (sums[..., (at + reach + 1).clamp(max=x.shape[-1])] - sums[..., (at - reach).clamp(min=0)]).float()
 
 
-def save(network: PulseNetwork, folder: Path | str, scale: float) -> Path:
-    """Write a network to a folder: config.json and model.safetensors (16 bit).
-
-    Args:
-        network: The network.
-        folder: Output folder.
-        scale: Amplitude in mV of one unit of its lead II.
-    """
-    about = {"format": FORMAT, "kind": "pulse", "sizes": network.sizes, "fs": RATE, "band": BAND, "scale_mv": scale}
+def save(network: PulseNetwork, folder: Path | str) -> Path:
+    """Write a network to a folder: config.json and model.safetensors (16 bit)."""
+    about = {"format": FORMAT, "kind": "pulse", "sizes": network.sizes, "fs": RATE, "band": BAND}
     return storage.store(network, Path(folder), {"config.json": about}, half=True)
 
 

@@ -1,10 +1,9 @@
-"""Pulse network: from a PPG to the intensity of R peaks at each moment, and to the most likely course of lead II.
+"""Pulse network: from a PPG to the intensity of R peaks at each moment.
 
 It is a one-dimensional U-Net (Ronneberger et al., MICCAI 2015). Four neighbouring samples are folded into channels, and
 time is downsampled and upsampled four times by a factor of 2, so that several seconds on either side are regarded. The
 output is the logarithm of the expected number of R peaks in each sample. Its integral over a part of time is the
-expected number of beats there, and the width of its peaks the uncertainty of their times. The second output is lead II
-as far as it can be told from a PPG: typical waves at these beats, blurred where their times are uncertain.
+expected number of beats there, and the width of its peaks the uncertainty of their times.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ LARGEST = 1.0
 
 
 class PulseNetwork(nn.Module):
-    """PPGs (batch, ``CHANNELS``, time) → logarithm of the intensity of R peaks per sample, and lead II.
+    """PPGs (batch, ``CHANNELS``, time) → logarithm of the intensity of R peaks per sample (batch, time).
 
     Args:
         widths: Channels at each scale, finest first; each further scale halves the sampling rate.
@@ -54,11 +53,19 @@ class PulseNetwork(nn.Module):
         self.deep = nn.ModuleList(_layer(widths[-1], widths[-1], kernel, dilation) for dilation in dilations)
         self.rise = nn.ModuleList(nn.Conv1d(low, high, 1) for high, low in pairwise(widths))
         self.up = nn.ModuleList(_layer(width, width, kernel) for width in widths[:-1])
-        self.intensity, self.lead = nn.Conv1d(widths[0], samples, 1), nn.Conv1d(widths[0], samples, 1)
+        self.intensity = nn.Conv1d(widths[0], samples, 1)
         nn.init.constant_(self.intensity.bias, USUAL)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithm of the intensity, and lead II without unit, (batch, time); it must be a multiple of ``step``."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Logarithm of the intensity (batch, time); ``time`` must be a multiple of ``step``."""
+        return self.along_time(self.intensity, self.features(x)).clamp(max=LARGEST)
+
+    def along_time(self, out: nn.Module, features: Tensor) -> Tensor:
+        """Values (batch, time) of a layer that has one output for each sample."""
+        return unfold(out(features), self.samples)[:, 0]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (batch, width, step) at the finest scale."""
         h = fold(x, self.samples)
         skips = []
         for depth, layers in enumerate(self.down):
@@ -68,8 +75,7 @@ class PulseNetwork(nn.Module):
             h = h + layer(h)
         for depth in reversed(range(len(self.up))):
             h = self.up[depth](skips[depth] + self.rise[depth](h).repeat_interleave(2, -1))
-        log, lead = (unfold(out(h), self.samples)[:, 0] for out in (self.intensity, self.lead))
-        return log.clamp(max=LARGEST), lead
+        return h
 
 
 def _layer(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> nn.Sequential:
@@ -78,9 +84,8 @@ def _layer(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> nn.Sequ
     return nn.Sequential(convolution, nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
 
 
-def predict(network: PulseNetwork, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Expected number of R peaks in each sample, and lead II, (batch, time), of inputs of any length."""
+def intensities(network: PulseNetwork, x: Tensor) -> Tensor:
+    """Expected number of R peaks in each sample (batch, time), of inputs of any length."""
     time = x.shape[-1]
     with torch.inference_mode():
-        log, lead = network(F.pad(x, (0, -time % network.step)))
-    return log[..., :time].exp(), lead[..., :time]
+        return network(F.pad(x, (0, -time % network.step)))[..., :time].exp()

@@ -24,8 +24,6 @@ WAVES = {
 """First and last mark, and colour, of each wave."""
 LIFT = {"QRS": 20}
 """Pixels from the lower edge of the field to a name that would touch its neighbours; 6 for the others."""
-NEAR = 0.15
-"""Largest distance in s of an R peak of a draw from that of the shown ECG, at which both are the same beat."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,12 @@ class Band:
 
 @dataclass(frozen=True)
 class Beat:
-    """An R peak and what the draws say of it.
+    """An R peak and how certain it is.
 
     Attributes:
         time: Time in s.
-        spread: Standard deviation in s over the draws that have the beat; NaN if fewer than two have it.
-        share: Share of the draws that have the beat.
+        spread: Standard deviation of the time in s.
+        share: Probability that there is one.
     """
 
     time: float
@@ -79,25 +77,8 @@ def waves(ecg: ECG) -> list[Band]:
     ]
 
 
-def beats_of_draws(shown: np.ndarray, draws: Sequence[np.ndarray]) -> list[Beat]:
-    """What the R peaks of the draws say of each R peak in ``shown``, both in s.
-
-    Example:
-        >>> found = beats_of_draws(np.array([1.0, 2.0]), [np.array([1.01, 2.0]), np.array([0.99])])
-        >>> [(beat.time, beat.share) for beat in found], round(found[0].spread, 2)
-        ([(1.0, 1.0), (2.0, 0.5)], 0.01)
-    """
-    found = []
-    for time in shown:
-        near = [float(one[np.abs(one - time).argmin()]) for one in draws if len(one)]
-        near = [one for one in near if abs(one - time) <= NEAR]
-        spread = float(np.std(near)) if len(near) > 1 else float("nan")
-        found.append(Beat(float(time), spread, len(near) / len(draws) if draws else 1.0))
-    return found
-
-
 def beat_bands(beats: Sequence[Beat]) -> list[Band]:
-    """Bands of two standard deviations to either side; those that fewer than nine in ten draws have are red."""
+    """Bands of two standard deviations to either side; those with a probability below 90 % are red."""
     bands = []
     for beat in beats:
         half = max(0.01, 2 * beat.spread if np.isfinite(beat.spread) else 0.05)

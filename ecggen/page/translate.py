@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from nicegui import ui
 
 from ecggen.conditioning import condition as conditions
+from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.consistency import follow_measured_rate
 from ecggen.core.errors import InputWarning
-from ecggen.core.rhythm import heart_rate, pulses, r_peaks
+from ecggen.core.rhythm import heart_rate, pulses
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.io.metadata import About
 from ecggen.io.ppg import PPG, read_ppg
@@ -83,8 +85,10 @@ def tab(session: Session, limit: int) -> None:
 
 def show(session: Session, name: str, ppg: PPG, found: Reconstruction, about: About) -> None:
     """The ECG with marked beats above the PPG."""
-    assert found.draws is not None
-    beats = marks.beats_of_draws(r_peaks(found.mean.pick("II"))[0], r_peaks(found.draws.pick("II")))
+    present = torch.isfinite(ppg.wave)[None]
+    (own,) = pulse_beats.read(torch.where(present, ppg.wave, 0.0), present, ppg.fs)
+    values = zip(own.times.tolist(), own.deviations.tolist(), own.probabilities.tolist(), strict=True)
+    beats = [marks.Beat(*one) for one in values]
     with ui.row().classes("gap-2"):
         ui.label(f"recorded: PPG ({ppg.origin})").classes("recorded")
         ui.label("generated: all twelve leads").classes("made")
@@ -95,28 +99,28 @@ def show(session: Session, name: str, ppg: PPG, found: Reconstruction, about: Ab
     plot(ppg)
     with ui.column().classes("card w-full"):
         ui.label("How far can this be trusted?").classes("head").props('role="heading" aria-level="2"')
-        ui.label(in_words(beats, len(found.draws)))
+        ui.label(in_words(beats))
         ui.label(LIMIT)
         origin = found.mean.provenance
         ui.label(f"Model {origin.model if origin else ''}, {found.num_draws} draws.").classes("small")
 
 
-def in_words(beats: Sequence[marks.Beat], draws: int) -> str:
+def in_words(beats: Sequence[marks.Beat]) -> str:
     """The uncertainty of the beats in a sentence.
 
     Example:
-        >>> in_words([marks.Beat(1.0, 0.01, 1.0), marks.Beat(2.0, 0.02, 0.5)], 16)
-        '2 beats. 1 of them is in fewer than nine of ten draws (red, with the share of the 16 draws). Two standard \
-deviations of the time of a beat are 30 ms in the median (a mark to each side).'
+        >>> in_words([marks.Beat(1.0, 0.01, 1.0), marks.Beat(2.0, 0.02, 0.5)])
+        '2 beats. 1 of them has a probability below 90 % (red). Two standard deviations of the time of a beat are \
+30 ms in the median (a mark to each side).'
     """
     if not beats:
-        return "No beats were found in the ECG: do not use it."
+        return "No beats were found in the PPG: do not use this ECG."
     spreads = [beat.spread for beat in beats if np.isfinite(beat.spread)]
     doubtful = sum(beat.share < 0.9 for beat in beats)
-    words = {0: "Every one is in at least nine of ten draws.", 1: "1 of them is"}
-    some = words.get(doubtful, f"{doubtful} of them are")
+    words = {0: "Every one has a probability of at least 90 %.", 1: "1 of them has"}
+    some = words.get(doubtful, f"{doubtful} of them have")
     if doubtful:
-        some += f" in fewer than nine of ten draws (red, with the share of the {draws} draws)."
+        some += " a probability below 90 % (red)."
     width = f"{2000 * np.median(spreads):.0f} ms in the median" if spreads else "not known"
     return (
         f"{len(beats)} beats. {some} Two standard deviations of the time of a beat are {width} (a mark to each side)."

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ecggen import data
 from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.pulse_beats import RATE, prepare
-from ecggen.networks.pulse import PulseNetwork, predict
+from ecggen.networks.pulse import LARGEST, PulseNetwork, intensities
 from ecggen.training.pulse_crops import Crops
 from ecggen.training.pulse_examples import Example, examples
 
@@ -36,12 +36,22 @@ LEAST_TRUSTED, FEWEST = 0.1, 20
 """Smallest trusted share of a recording, and number of its R peaks that must be exceeded."""
 
 
-def loss_of(network: PulseNetwork, x: Tensor, peaks: Tensor, weight: Tensor, lead: Tensor) -> Tensor:
-    """Negative log-likelihood of ``peaks`` (batch, time), per R peak, and 1 − r of ``lead`` where it is known."""
-    log, predicted = network(x)
-    likelihood = ((log.exp() - peaks * log) * weight).sum() / (peaks * weight).sum().clamp(min=1)
-    known = (lead * weight).square().sum(-1) > 0
-    return likelihood + OF_LEAD * (1 - correlation(predicted, lead, weight)[known].sum() / known.sum().clamp(min=1))
+class WithLead(nn.Module):
+    """A pulse network with a second output, lead II, which is trained as well and not kept (an auxiliary task)."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = PulseNetwork()
+        self.lead = nn.Conv1d(self.network.sizes["widths"][0], self.network.samples, 1)
+
+    def loss(self, x: Tensor, peaks: Tensor, weight: Tensor, lead: Tensor) -> Tensor:
+        """Negative log-likelihood of ``peaks`` (batch, time), per R peak, and 1 − r of ``lead`` where it is known."""
+        features = self.network.features(x)
+        log = self.network.along_time(self.network.intensity, features).clamp(max=LARGEST)
+        likelihood = ((log.exp() - peaks * log) * weight).sum() / (peaks * weight).sum().clamp(min=1)
+        known = (lead * weight).square().sum(-1) > 0
+        r = correlation(self.network.along_time(self.lead, features), lead, weight)[known].sum()
+        return likelihood + OF_LEAD * (1 - r / known.sum().clamp(min=1))
 
 
 def correlation(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
@@ -58,7 +68,7 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
     shifts = np.arange(-round(SHIFTS * RATE), round(SHIFTS * RATE) + 1)
     for example in known:
         ppg = torch.from_numpy(example.ppg)[None]
-        rate = predict(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[0][0].numpy()
+        rate = intensities(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[0].numpy()
         log = np.log(np.convolve(rate, np.ones(5) / 5, "same") + 1e-4)
         at = np.round(example.moved_peaks * RATE).astype(int)
         at = at[(at >= 0) & (at < len(log))]
@@ -76,40 +86,30 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
 def train(known: Sequence[Example], seed: int, steps: int = STEPS) -> PulseNetwork:
     """Train a network, with averaged weights; it is returned in evaluation mode."""
     torch.manual_seed(seed)
-    network = PulseNetwork()
+    trained = WithLead()
+    network = trained.network
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
+        trained, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
     )
-    optimizer = torch.optim.AdamW(network.parameters(), RATE_OF_LEARNING, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(trained.parameters(), RATE_OF_LEARNING, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_OF_LEARNING, total_steps=steps, pct_start=0.1)
     crops = Crops(known, np.array([one.trusted.sum() for one in known], float), seed, network.step)
     began, losses = time.monotonic(), []
     for step in range(steps):
         if step in [round(share * steps) for share in REALIGNED]:
             print(f"delays change by {1000 * realign(network, known):.0f} ms", flush=True)
-        loss = loss_of(network, *crops.batch())
+        loss = trained.loss(*crops.batch())
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        average.update_parameters(network)
+        average.update_parameters(trained)
         losses.append(float(loss.detach()))
         if step % 200 == 199:
             print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}, {time.monotonic() - began:.0f} s", flush=True)
-    network.load_state_dict(average.module.state_dict())
+    network.load_state_dict(average.module.network.state_dict())
     return network.eval()
-
-
-def scale_of(network: PulseNetwork, known: Sequence[Example]) -> float:
-    """Amplitude in mV of one unit of the network's lead II: the median ratio over recordings."""
-    ratios = []
-    for example in known:
-        ppg = torch.from_numpy(example.ppg)[None]
-        lead = predict(network, prepare(ppg, torch.ones_like(ppg, dtype=torch.bool)))[1][0].numpy()
-        size = np.quantile(np.abs(example.lead), 0.98) / max(np.quantile(np.abs(lead), 0.98), 1e-6)
-        ratios.append(size)
-    return float(np.median(ratios))
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     known = [one for one in examples(chosen) if one.trusted.mean() > LEAST_TRUSTED and len(one.peaks) > FEWEST]
     print(f"{len(known)} recordings", flush=True)
     network = train(known, options.seed, options.steps)
-    pulse_beats.write_golden(pulse_beats.save(network, options.out, scale_of(network, known)))
+    pulse_beats.write_golden(pulse_beats.save(network, options.out))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ MODELS = {
     "text_encoder": "Reports, diagnoses and SCP codes as input of the generators",
     "delineator": "Onset, peak and offset of P, QRS and T",
     "lead_consistency": "Exchanged electrodes, and leads that the others contradict",
+    "pulse": "Beats of a PPG, for all four generators",
 }
 """The shipped checkpoints in the order of the page, and what each is best used for."""
 SHARED: dict[str, str] = dict.fromkeys(("diffusion", "gan", "vae"), " + flow")
@@ -58,7 +59,7 @@ def models_page() -> str:
 
 The repository contains nine checkpoints: four generators and five evaluators or encoders. `ecggen.load(NAME)` loads a
 generator. The weights are in `checkpoints/NAME` (16-bit safetensors and JSON, nothing pickled) and are also part of
-the wheel. They are derived from PTB-XL and carry its licence, CC BY 4.0.
+the wheel. Most are derived from PTB-XL and carry its licence, CC BY 4.0.
 
 {_overview()}
 
@@ -171,6 +172,7 @@ def _scores() -> dict[str, str]:
         if one["name"] == "FID on the classifier's features"
     )
     leads = read(RESULTS, "lead_consistency")
+    beats = read(RESULTS, "pulse_beats")["all"]["beats"]
     qrs, pair = marks["ecggen"]["overall"]["QRS"]["onset"], evaluators["pair_scores"]
     return {
         **{name: f"r {within(lead[name], 'r')} from lead I" for name in ("flow", "vae", "gan")},
@@ -182,6 +184,7 @@ def _scores() -> dict[str, str]:
         f"error {qrs['bias_ms']:+.1f} ± {qrs['sd_ms']:.1f} ms (LUDB, cross-validated)",
         "lead_consistency": f"exchanged arms: {100 * leads['exchanges']['RA-LA']['found']:.1f} %, "
         f"false alarms (limb) {100 * leads['false_alarms']['PTB-XL, fold 9']['limb exchange']:.1f} %",
+        "pulse": f"{beats['within_50_ms']:.1%} of accepted beats within 50 ms of an R peak (BIDMC and CinC 2015)",
     }
 
 

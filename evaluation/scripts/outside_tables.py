@@ -82,15 +82,18 @@ def ppgs(results: Path) -> str:
     parts = {
         f"BIDMC, {_sizes(bidmc)} (inside)": (bidmc, None),
         f"CinC 2015, {_sizes(icu)}": (icu, None),
+        f"CinC 2015, {icu.get('has_pulse', 0)} of these windows: a pulse, and certain R peaks": (icu, "has_pulse"),
         f"CinC 2015, {icu['same_rate']} of these windows: PPG and ECG have the same rate": (icu, "same_rate"),
     }
     rows = []
     for label, (file, part) in parts.items():
         for at, which in enumerate(_order([file["scores"]], ("zero", "mean beat at each pulse"))):
             score = file["scores"][which]
-            rows.append([label if at == 0 else "", made(which, score), *_translated(score[part] if part else score)])
-    head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)"]
-    head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r"]
+            if part is None or part in score:
+                cells = _translated(score[part] if part else score) + [_of_mean(score, part)]
+                rows.append([label if at == 0 else "", made(which, score), *cells])
+    head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)", "rate doubled"]
+    head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r, one draw", "r, point estimate"]
     return table(head, rows) + f"\n\n*{_stamp({('', 'BIDMC'): bidmc, ('', 'CinC 2015'): icu})}*"
 
 
@@ -98,7 +101,15 @@ def _translated(score: dict[str, Any]) -> list[str]:
     rate, moved = score["heart_rate_error"], score["delay_removed"]
     near = within(rate, "within_5", 2) if "within_5" in rate else ""
     low, high = rate["mean_interval"]
-    return [near, f"{rate['mean']:.1f} ({low:.1f}–{high:.1f})", *(within(moved, one, 2) for one in PEAKS)]
+    twice = f"{score['doubled']:.3f}" if "doubled" in score else ""
+    return [near, f"{rate['mean']:.1f} ({low:.1f}–{high:.1f})", twice, *(within(moved, one, 2) for one in PEAKS)]
+
+
+def _of_mean(score: dict[str, Any], part: str | None) -> str:
+    """r of the point estimate in a part of the windows; empty where it was not measured."""
+    found = score.get("point_estimate", {})
+    found = found.get(part, {}) if part else found
+    return within(found["delay_removed"], "r", 2) if found else ""
 
 
 PEAKS = ("f1_50", "f1_150", "r")

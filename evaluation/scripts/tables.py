@@ -60,8 +60,10 @@ def _translation(results: Path) -> str:
     for which, score in sorted(found["scores"].items(), key=lambda item: "@" in item[0]):
         rate, moved = score["heart_rate_error"], score["delay_removed"]
         error = f"{rate['median']:.2f} / {rate['mean']:.2f}"
-        rows.append([made(which, score), error, *(within(moved, part, 2) for part in ("f1_50", "f1_150", "r"))])
-    head = ["model", "heart rate error, median / mean (per min)", "R-peak F1, 50 ms", "R-peak F1, 150 ms", "r"]
+        mean = within(score["point_estimate"]["delay_removed"], "r", 2) if "point_estimate" in score else ""
+        rows.append([made(which, score), error, *(within(moved, part, 2) for part in ("f1_50", "f1_150", "r")), mean])
+    head = ["model", "heart rate error, median / mean (per min)", "R-peak F1, 50 ms", "R-peak F1, 150 ms"]
+    head += ["r, one draw", "r, point estimate"]
     about = f"{found['n']} windows of {len(found['recordings'])} recordings, {found['patients']} patients"
     return table(head, rows) + f"\n\n*{about}; {stamp(found)}*"
 
