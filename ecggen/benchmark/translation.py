@@ -70,8 +70,8 @@ DEFINITIONS = {
     "has_pulse": "all scores on the windows with a pulse and a certain reference: the PPG has the waveform of a PPG "
     "(ecggen.core.waveform.looks_like_ppg), and the R peaks of lead II agree with those of a second detector "
     f"(ecggen.evaluators.delineator) in at least {AGREEMENT:.0%} within 50 ms",
-    "point_estimate": "scores of the mean of several draws (of a baseline, which has no draws, its own) on every so many "
-    "windows of each recording, see settings",
+    "point_estimate": "scores of the mean of several draws (of a baseline, which has no draws, its own) on every so "
+    "many of the scored windows of each recording, see settings",
     "doubled": "share of windows whose drawn rate is at least 1.7 times the true one",
     "same_rate": "all scores on the windows in which the rates of the PPG's pulses and of the recorded lead II differ "
     f"by at most {SAME_RATE:g} per minute",
@@ -101,7 +101,8 @@ class Protocol:
         folds: Folds that are scored.
         seconds: Length of the windows in s, which do not overlap.
         draws: Number of draws whose mean is scored as the point estimate, beside one draw; below 2 for none.
-        every: The point estimate is scored on every so many windows of a recording.
+        step: Every so many windows of a recording are scored.
+        every: The point estimate is scored on every so many of these.
         seed: Seed of the draws and of the bootstrap.
         limit: Largest number of scored windows; 0 for all.
     """
@@ -111,6 +112,7 @@ class Protocol:
     folds: Sequence[int] = (9, 10)
     seconds: float = 10.0
     draws: int = 8
+    step: int = 1
     every: int = 1
     seed: int = 1
     limit: int = 0
@@ -119,8 +121,8 @@ class Protocol:
     def __post_init__(self):
         if self.kind != "translation":
             raise InputError(f"the protocol's kind is {self.kind!r}", "'translation' was expected")
-        if self.every < 1 or not self.seconds >= 4:
-            found = f"every {self.every} windows of {self.seconds:g} s"
+        if min(self.step, self.every) < 1 or not self.seconds >= 4:
+            found = f"every {self.step} and {self.every} windows of {self.seconds:g} s"
             raise InputError(found, "at least 1 and 4 s were expected")
 
 
@@ -328,7 +330,7 @@ def _windows(
     known, left_out = [], {}
     for recording in recordings:
         try:
-            known.append(windows(recording, preprocessor, protocol.seconds))
+            known.append(windows(recording, preprocessor, protocol.seconds).every(protocol.step))
         except InputError as error:
             left_out[recording.name] = str(error)
     if not known:

@@ -24,7 +24,6 @@ from ecggen.core.simulate import PULSE_DELAY
 from ecggen.data import Recording
 from ecggen.data.bidmc import read_signals
 from ecggen.evaluators.delineator import delineate
-from ecggen.metrics.functional.beats import match_r_peaks
 
 SAME = 0.05
 """Largest distance in s of an R peak in two detectors."""
@@ -79,8 +78,8 @@ def examples(recordings: Sequence[Recording]) -> list[Example]:
 
 def trusted_parts(peaks: np.ndarray, others: np.ndarray, samples: int, fs: float) -> np.ndarray:
     """(time,) where both detectors find the same R peaks."""
-    pairs = match_r_peaks(peaks, others, SAME)
-    alone = np.r_[np.delete(peaks, pairs[:, 0]), np.delete(others, pairs[:, 1])]
+    near = np.abs(np.subtract.outer(peaks, others)) <= SAME
+    alone = np.r_[peaks[~near.any(1)], others[~near.any(0)]]
     trusted = np.ones(samples, bool)
     for time in alone:
         trusted[max(0, round((time - AROUND) * fs)) : max(0, round((time + AROUND) * fs))] = False

@@ -90,11 +90,61 @@ def ppgs(results: Path) -> str:
         for at, which in enumerate(_order([file["scores"]], ("zero", "mean beat at each pulse"))):
             score = file["scores"][which]
             if part is None or part in score:
-                cells = _translated(score[part] if part else score) + [_of_mean(score, part)]
+                cells = [*_translated(score[part] if part else score), _of_mean(score, part)]
                 rows.append([label if at == 0 else "", made(which, score), *cells])
     head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)", "rate doubled"]
     head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r, one draw", "r, point estimate"]
     return table(head, rows) + f"\n\n*{_stamp({('', 'BIDMC'): bidmc, ('', 'CinC 2015'): icu})}*"
+
+
+NAMES = {"bidmc": "BIDMC", "cinc2015": "CinC 2015"}
+
+
+def pulse_beats(results: Path) -> str:
+    """Beats, rhythm and variability of PPGs, a column for each archive."""
+    found = read(results, "pulse_beats")
+    columns = {**{NAMES[name]: one for name, one in found["archives"].items()}, "both": found["all"]}
+    rows = [[label, *(cell(one) for one in columns.values())] for label, cell in MEASURED.items()]
+    folds = " and ".join(map(str, found["settings"]["folds"]))
+    stamp = f"folds {folds}; {found['model']}, commit `{found['commit']}`, {found['date']}"
+    return table(["", *columns], rows) + f"\n\n*`python -m evaluation.scripts.pulse_beats`, {stamp}*"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _gap(one: dict[str, Any], name: str) -> str:
+    found = one["variability"][name]
+    return f"{found['mean']:+.0f} ± {found['sd']:.0f} (median {found['median']:+.0f}; ECG {found['ecg_median']:.0f})"
+
+
+def _fibrillation(one: dict[str, Any]) -> str:
+    found = one["fibrillation"]
+    return f"{_share(found['sensitivity'])}, {_share(found['specificity'])} ({found['with']} of {found['n']} records)"
+
+
+def _early(one: dict[str, Any]) -> str:
+    found = one["premature"]
+    return f"{found['n']}: {found['found']}, {found['early']}, {found['weak']}"
+
+
+MEASURED = {
+    "records, patients": lambda one: f"{one['n']}, {one['patients']}",
+    "time in refused parts": lambda one: _share(one["refused"]),
+    "accepted beats with an R peak within 50 ms": lambda one: (
+        f"{_share(one['beats']['within_50_ms'])} of {one['beats']['n']}"
+    ),
+    "the same in refused parts": lambda one: _share(one["beats"]["within_50_ms_refused"]),
+    "standard deviation of a time, median (ms)": lambda one: f"{one['beats']['median_deviation_ms']:.0f}",
+    "errors within one, two standard deviations": lambda one: (
+        f"{_share(one['beats']['within_one_deviation'])}, {_share(one['beats']['within_two_deviations'])}"
+    ),
+    "atrial fibrillation suspected: sensitivity, specificity (with it)": _fibrillation,
+    "SDNN, PPG − ECG (ms)": lambda one: _gap(one, "sdnn_ms"),
+    "RMSSD, PPG − ECG (ms)": lambda one: _gap(one, "rmssd_ms"),
+    "premature beats: found, marked as early, marked as weak": _early,
+}
 
 
 def _translated(score: dict[str, Any]) -> list[str]:

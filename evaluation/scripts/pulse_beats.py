@@ -2,8 +2,8 @@
 
     python -m evaluation.scripts.pulse_beats --data BIDMC --data CINC2015 --out evaluation/results/pulse_beats.json
 
-Folds 9 and 10 of both archives are scored. Fold 8 chose the thresholds of ``ecggen.core.pulse_rhythm`` and of
-``ecggen.conditioning.pulse_beats`` and the scale of the deviations; folds 1–7 trained the network.
+Folds 9 and 10 of both archives are scored. Fold 8 chose the thresholds of ``ecggen.conditioning.pulse_beats``; those of
+``ecggen.core.pulse_rhythm`` were set beforehand; folds 1–7 trained the network.
 
 The reference is the recorded lead II. An R peak counts where two detectors find it. Atrial fibrillation is judged by
 the criterion of ``ecggen.metrics.criteria``: no P wave in most beats and an irregularity of RR above .08.

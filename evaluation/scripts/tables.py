@@ -560,6 +560,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "hospitals": outside_tables.hospitals,
     "any_leads": outside_tables.any_leads,
     "ppg_icu": outside_tables.ppgs,
+    "pulse_beats": outside_tables.pulse_beats,
     "waveforms": waveforms,
     "pulse_rates": pulse_rates,
     "classifier": _classifier,
