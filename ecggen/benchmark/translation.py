@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
@@ -309,6 +310,7 @@ def run(
         "scored_leads": [LEAD],
         "definitions": DEFINITIONS,
         "detectors": {"R peaks": DETECTOR, "pulses": PULSE_DETECTOR},
+        "beats": pulse_beats.name_of(),
         "n": sum(map(len, known)),
         "recordings": [one.name for one in known],
         "patients": len({one.patient for one in known}),
