@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import rhythm
@@ -48,6 +49,11 @@ def _measured_rate(record: Condition, preprocessor: Preprocessor, given: float) 
         observed = ECG(record.leads, STANDARD_LEADS, record.fs).pick(*leads)
         return rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(observed))[0])
     if bool(record.ppg_mask.any()):
+        (beats,) = pulse_beats.read(record.ppg[:, 0], record.ppg_mask[:, 0], record.ppg_fs)
+        found = rhythm.heart_rate(beats.times)
+        if not rhythm.contradiction(given, found):
+            return found
         first, last = longest_run(record.ppg_mask[0, 0].numpy())
-        return rhythm.heart_rate(rhythm.pulse_rises(record.ppg[0, 0, first:last].numpy(), record.ppg_fs, given))
+        other = rhythm.heart_rate(rhythm.pulse_rises(record.ppg[0, 0, first:last].numpy(), record.ppg_fs, given))
+        return found if rhythm.contradiction(given, other) else other
     return None

@@ -186,7 +186,7 @@ def _box(rate: np.ndarray, reach: int) -> np.ndarray:
 
 def follow(
     condition: Condition, prepared: Condition, preprocessor: Preprocessor, network: PulseNetwork | None = None
-) -> tuple[Condition, dict[int, np.ndarray]]:
+) -> Condition:
     """Replace PPGs that are observed without leads by identical pulses at the beats that the network finds in them.
 
     Args:
@@ -196,14 +196,14 @@ def follow(
         network: As returned by ``load``; the shipped one by default.
 
     Returns:
-        The condition at the rate of the model, and the R peaks in s by row of the batch. A PPG without beats is kept.
+        The condition at the rate of the model. A PPG without beats is kept.
     """
     found = read_rows(condition, network)
     times = {row: beats.times for row, beats in found.items() if len(beats)}
     if not times:
-        return prepared, {}
+        return prepared
     waves = [pulse_train(peaks, prepared.samples, prepared.fs) for peaks in times.values()]
-    return preprocessor.with_simulated_ppg(prepared, list(times), np.stack(waves)), times
+    return preprocessor.with_simulated_ppg(prepared, list(times), np.stack(waves))
 
 
 def rows_of(condition: Condition) -> list[int]:
@@ -240,6 +240,19 @@ def pulse_train(times: Sequence[float] | np.ndarray, samples: int, fs: float) ->
         if first < last:
             wave[first:last] += np.exp(-0.5 * ((np.arange(first, last) / fs - top) / PLAIN) ** 2)
     return wave
+
+
+def times_of_train(wave: np.ndarray, fs: float) -> np.ndarray:
+    """R peaks in s of identical pulses (time,), filtered as by ``Preprocessor.ppg``.
+
+    Example:
+        >>> times_of_train(pulse_train([0.5, 1.3, 2.2], 400, 100), 100).round(2).tolist()
+        [0.5, 1.3, 2.2]
+    """
+    tops, _ = find_peaks(wave, height=0.3 * max(float(wave.max()), 1e-9), distance=max(1, round(REFRACTORY * fs / 2)))
+    left, top, right = wave[tops - 1], wave[tops], wave[tops + 1]
+    between = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
+    return (tops + between) / fs - PULSE_DELAY - PLAIN
 
 
 def _level(wave: Tensor, observed: Tensor, seconds: float) -> Tensor:

@@ -42,6 +42,8 @@ IRREGULAR = 0.1
 """Irregularity above which a rhythm is classified as irregular."""
 AGREEMENT = 0.95
 """Smallest share of R peaks in common with the target times with which a draw is kept."""
+MARGIN = 0.5
+"""Seconds at both ends in which R peaks are not compared with their target times."""
 REACH = 0.06
 """Maximum distance in s between a generated R peak and the sampled time that it is matched with."""
 
@@ -187,7 +189,9 @@ def place(eight: Tensor, fs: float, wanted: Wanted) -> Tensor:
 
 
 def agreement(lead: Tensor, fs: float, wanted: Wanted) -> dict[int, float]:
-    """Share of R peaks in a lead (batch, time) that are at their target times, and of targets with an R peak.
+    """Share of R peaks in a lead (batch, time) that are at their target times, or of targets with an R peak.
+
+    Those within ``MARGIN`` of the ends are not counted.
 
     Args:
         lead: In mV.
@@ -195,16 +199,16 @@ def agreement(lead: Tensor, fs: float, wanted: Wanted) -> dict[int, float]:
         wanted: Target times.
 
     Returns:
-        The smaller of both shares, by row.
+        The smaller of both shares, by row; 1 where neither has a beat.
     """
-    rows = list(wanted)
-    if not rows:
-        return {}
-    found = r_peaks(ECG(lead[rows][:, None], ("II",), fs))
-    shares = {}
+    rows, shares = list(wanted), {}
+    found = r_peaks(ECG(lead[rows][:, None], ("II",), fs)) if rows else []
+    seconds = lead.shape[-1] / fs
     for row, peaks in zip(rows, found, strict=True):
         near = np.abs(np.subtract.outer(peaks, wanted[row])) <= REACH
-        shares[row] = float(min(near.any(0).mean(), near.any(1).mean())) if near.size else 0.0
+        inner = [(times > MARGIN) & (times < seconds - MARGIN) for times in (peaks, wanted[row])]
+        both = [near.any(1)[inner[0]], near.any(0)[inner[1]]]
+        shares[row] = float(min((one.mean() if len(one) else 1.0) for one in both))
     return shares
 
 

@@ -356,34 +356,39 @@ class Generator(nn.Module, ABC):
             return torch.cat([self._draw_whole(condition[row : row + 1], seed, [index]) for row, index in each])
         prepared, wanted = self._prepare(condition, seed, indices)
 
+        pulses = pulse_beats.rows_of(condition)
+
         def draw(window: Condition) -> tuple[Tensor]:
-            return (torch.cat([part.draws for part in self._draw_window(window, seed, indices)]),)
+            return (self._draw_with_beats(window, seed, indices, pulses),)
 
         (eight,) = over_windows(prepared, self.preprocessor, draw)
-        placed = rhythm_prior.place(eight, self.preprocessor.fs, wanted)
-        pulses = {row: wanted[row] for row in pulse_beats.rows_of(condition) if row in wanted}
-        return self._redrawn(placed, prepared, pulses, seed, indices)
+        return rhythm_prior.place(eight, self.preprocessor.fs, wanted)
 
-    def _redrawn(
-        self, eight: Tensor, prepared: Condition, wanted: rhythm_prior.Wanted, seed: int, indices: Sequence[int]
-    ) -> Tensor:
-        """``eight`` with other draws of the records whose R peaks in lead II are not those of their PPG."""
-        fs, place = self.preprocessor.fs, INDEPENDENT_LEADS.index("II")
-        best = rhythm_prior.agreement(eight[:, place], fs, wanted)
+    def _draw_with_beats(self, window: Condition, seed: int, indices: Sequence[int], pulses: Sequence[int]) -> Tensor:
+        """One draw (batch, 8, time) of each record in a window; of some, whose R peaks are those of their pulses.
+
+        Args:
+            window: At the model's rate.
+            seed: Random seed.
+            indices: Index of each record.
+            pulses: Rows with identical pulses as PPG. R peaks are moved to the times of their pulses. A draw with other
+                R peaks in lead II is repeated, at most ``REDRAWS`` times; the one that agrees best is kept.
+        """
+        eight = torch.cat([part.draws for part in self._draw_window(window, seed, indices)])
+        fs, lead = self.preprocessor.fs, INDEPENDENT_LEADS.index("II")
+        wanted = {row: pulse_beats.times_of_train(window.ppg[row, 0].cpu().numpy(), fs) for row in pulses}
+        eight = rhythm_prior.place(eight, fs, wanted)
+        best = rhythm_prior.agreement(eight[:, lead], fs, wanted)
         for attempt in range(1, REDRAWS + 1):
             rows = [row for row, agree in best.items() if agree < rhythm_prior.AGREEMENT]
             if not rows:
                 break
-            own = [indices[row] for row in rows]
+            some = Condition.cat([window[row : row + 1] for row in rows])
             other = seed + attempt * ANOTHER if seed >= 0 else seed - attempt * ANOTHER
-
-            def draw(window: Condition, other: int = other, own: Sequence[int] = own) -> tuple[Tensor]:
-                return (torch.cat([part.draws for part in self._draw_window(window, other, own)]),)
-
-            some = Condition.cat([prepared[row : row + 1] for row in rows])
-            (again,) = over_windows(some, self.preprocessor, draw)
-            again = rhythm_prior.place(again, fs, {at: wanted[row] for at, row in enumerate(rows)})
-            found = rhythm_prior.agreement(again[:, place], fs, {at: wanted[row] for at, row in enumerate(rows)})
+            again = torch.cat([part.draws for part in self._draw_window(some, other, [indices[row] for row in rows])])
+            theirs = {at: wanted[row] for at, row in enumerate(rows)}
+            again = rhythm_prior.place(again, fs, theirs)
+            found = rhythm_prior.agreement(again[:, lead], fs, theirs)
             for at, row in enumerate(rows):
                 if found[at] > best[row]:
                     eight[row], best[row] = again[at], found[at]
@@ -626,7 +631,7 @@ class Generator(nn.Module, ABC):
         if bool(bare.any()):  # each draw has its own rhythm
             prepared, _ = self._prepare(condition.repeat(draws), seed, range(len(condition) * draws))
         else:
-            prepared, _ = pulse_beats.follow(condition, self.preprocessor.condition(condition), self.preprocessor)
+            prepared = pulse_beats.follow(condition, self.preprocessor.condition(condition), self.preprocessor)
 
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
@@ -684,9 +689,8 @@ class Generator(nn.Module, ABC):
         prepared = self.preprocessor.condition(condition)
         if self.patient_prior is not None:
             prepared = self.patient_prior.draw(prepared, seed, indices)
-        prepared, found = pulse_beats.follow(condition, prepared, self.preprocessor)
-        prepared, drawn = rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
-        return prepared, {**found, **drawn}
+        prepared = pulse_beats.follow(condition, prepared, self.preprocessor)
+        return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
     def _draw_window(
         self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False

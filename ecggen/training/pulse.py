@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
 
 def train(known: Sequence[Example], seed: int, steps: int = STEPS) -> PulseNetwork:
     """Train a network, with averaged weights; it is returned in evaluation mode."""
+    known = [replace(one) for one in known]  # their delays change
     torch.manual_seed(seed)
     trained = WithLead()
     network = trained.network

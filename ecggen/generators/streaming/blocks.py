@@ -14,11 +14,10 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ecggen.conditioning import pulse_beats, rhythm_prior
+from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.gaps import LONGEST, filled
 from ecggen.conditioning.preprocessing import Preprocessor
@@ -211,10 +210,7 @@ class Blocks:
         generator, options = self.generator, self.options
         cut = slice(first - begin * up, last - begin * up)
         if options.num_draws == 1:
-            eight = summary[0]
-            if isinstance(recording, PulseRecording) and len(recording.beats):
-                eight = rhythm_prior.place(eight, recording.fs, {0: _within(recording.beats.times, begin, recording)})
-            found = generator._twelve_leads(eight, own, options.seed)
+            found = generator._twelve_leads(summary[0], own, options.seed)
             return _cut(found, cut, _unknown(own))
         found = generator._summarised(summary, own, options.num_draws, options.level, options.seed, False, trust)
         parts = {name: _cut(getattr(found, name), cut, _unknown(own)) for name in ("mean", "lower", "upper")}
@@ -272,7 +268,8 @@ def summarise(generator: Generator, windows: Condition, options: Options) -> tup
     """
     indices = list(range(options.num_draws)) * len(windows)
     if options.num_draws == 1:
-        return [torch.cat([part.draws for part in generator._draw_window(windows, options.seed, indices)])], None
+        pulses = pulse_beats.rows_of(windows)
+        return [generator._draw_with_beats(windows, options.seed, indices, pulses)], None
     quantiles = plotting_positions(options.level, options.num_draws)
     scale = by_observed(generator.interval_scale, windows)[:, None]
     weights, parts, done = by_observed(generator.mean_weight, windows), [], 0
@@ -285,11 +282,6 @@ def summarise(generator: Generator, windows: Condition, options: Options) -> tup
         return [mean, below, above], None
     below, above, unlike = generator.widening.widened(below, above, windows, options.level)
     return [mean, below, above], unlike
-
-
-def _within(times: np.ndarray, begin: int, recording: PulseRecording) -> np.ndarray:
-    """R peaks of a PPG in s from a sample on."""
-    return times[times >= begin / recording.fs] - begin / recording.fs
 
 
 def ratio_of(fs: float, model_fs: float) -> Fraction:
