@@ -202,7 +202,7 @@ def follow(
     times = {row: beats.times for row, beats in found.items() if len(beats)}
     if not times:
         return prepared
-    waves = [pulse_train(peaks, prepared.samples, prepared.fs) for peaks in times.values()]
+    waves = [pulse_train(continued(peaks), prepared.samples, prepared.fs) for peaks in times.values()]
     return preprocessor.with_simulated_ppg(prepared, list(times), np.stack(waves))
 
 
@@ -221,6 +221,16 @@ def read_rows(condition: Condition, network: PulseNetwork | None = None) -> dict
     first = [which.tolist().index(number) for number in range(len(waves))]
     own = read(waves, condition.ppg_mask[[rows[at] for at in first], 0], condition.ppg_fs, network)
     return {row: own[number] for row, number in zip(rows, which.tolist(), strict=True)}
+
+
+def continued(times: np.ndarray) -> np.ndarray:
+    """R peaks with one more on either side, whose pulse or waves may reach into the recording.
+
+    Example:
+        >>> continued(np.array([0.5, 1.5, 2.25])).tolist()
+        [-0.5, 0.5, 1.5, 2.25, 3.0]
+    """
+    return np.r_[2 * times[0] - times[1], times, 2 * times[-1] - times[-2]] if len(times) > 1 else times
 
 
 def pulse_train(times: Sequence[float] | np.ndarray, samples: int, fs: float) -> np.ndarray:

@@ -115,7 +115,8 @@ class PulseRecording:
         self.wave, self.mask = preprocessor.ppg(clean[None], present[None], fs)
         self.samples, self.fs, self.known = self.wave.shape[-1], preprocessor.fs, known
         if len(self.beats):
-            pulses = torch.from_numpy(pulse_beats.pulse_train(self.beats.times, self.samples, self.fs)).float()
+            times = pulse_beats.continued(self.beats.times)
+            pulses = torch.from_numpy(pulse_beats.pulse_train(times, self.samples, self.fs)).float()
             self.wave, _ = preprocessor.ppg(pulses[None, None], torch.ones_like(self.mask), self.fs)
         for start, end in refused:
             self.mask[..., round(start * self.fs) : round(end * self.fs)] = False
