@@ -42,7 +42,7 @@ IRREGULAR = 0.1
 """Irregularity above which a rhythm is classified as irregular."""
 AGREEMENT = 0.95
 """Smallest share of R peaks in common with the target times with which a draw is kept."""
-MARGIN = 0.5
+MARGIN = 0.3
 """Seconds at both ends in which R peaks are not compared with their target times."""
 REACH = 0.06
 """Maximum distance in s between a generated R peak and the sampled time that it is matched with."""
