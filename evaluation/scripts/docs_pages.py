@@ -57,7 +57,7 @@ def models_page() -> str:
 
 {NOTE}
 
-The repository contains nine checkpoints: four generators and five evaluators or encoders. `ecggen.load(NAME)` loads a
+The repository contains ten checkpoints: four generators and six evaluators or encoders. `ecggen.load(NAME)` loads a
 generator. The weights are in `checkpoints/NAME` (16-bit safetensors and JSON, nothing pickled) and are also part of
 the wheel. Most are derived from PTB-XL and carry its licence, CC BY 4.0.
 
