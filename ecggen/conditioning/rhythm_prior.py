@@ -205,7 +205,7 @@ def agreement(lead: Tensor, fs: float, wanted: Wanted) -> dict[int, float]:
     found = r_peaks(ECG(lead[rows][:, None], ("II",), fs)) if rows else []
     seconds = lead.shape[-1] / fs
     for row, peaks in zip(rows, found, strict=True):
-        near = np.abs(np.subtract.outer(peaks, wanted[row])) <= REACH
+        near: np.ndarray = np.abs(np.asarray(peaks)[:, None] - wanted[row]) <= REACH
         inner = [(times > MARGIN) & (times < seconds - MARGIN) for times in (peaks, wanted[row])]
         both = [near.any(1)[inner[0]], near.any(0)[inner[1]]]
         shares[row] = float(min((one.mean() if len(one) else 1.0) for one in both))

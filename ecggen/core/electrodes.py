@@ -47,7 +47,7 @@ def _chest(*leads: str) -> Fault:
     matrix = np.eye(8)
     rows = [INDEPENDENT_LEADS.index(lead) for lead in leads]
     matrix[rows] = matrix[rows[::-1]]
-    order = "V1 to V6 were in reverse order" if len(leads) > 2 else f"{leads[0]} and {leads[1]} were exchanged"
+    order = "V1 to V6 were in reverse order" if len(leads) > 2 else f"{' and '.join(leads)} were exchanged"
     name = "V1-V6 reversed" if len(leads) > 2 else "-".join(leads)
     return Fault(name, f"the leads look as if the electrodes of {order}", "chest", matrix)
 

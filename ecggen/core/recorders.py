@@ -60,12 +60,12 @@ def _filtered(wave: np.ndarray, rng: np.random.Generator, fs: float) -> np.ndarr
     if rng.random() < 0.6:
         highest = rng.uniform(20, 40)
         if rng.random() < 0.5:
-            wave = sosfilt(butter(int(rng.integers(1, 4)), highest, fs=fs, output="sos"), wave)
+            wave = np.asarray(sosfilt(butter(int(rng.integers(1, 4)), highest, fs=fs, output="sos"), wave))
         else:
             wave = sosfiltfilt(butter(2, highest, fs=fs, output="sos"), wave)
     if rng.random() < 0.5:
         lowest = np.exp(rng.uniform(np.log(0.05), np.log(0.67)))
-        wave = sosfilt(butter(1, lowest, "highpass", fs=fs, output="sos"), wave - wave[:, :1])
+        wave = np.asarray(sosfilt(butter(1, lowest, "highpass", fs=fs, output="sos"), wave - wave[:, :1]))
     return np.asarray(wave)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def realign(network: PulseNetwork, known: Sequence[Example]) -> float:
             continue
         score = np.where((at >= 0) & (at < len(log)), log[at.clip(0, len(log) - 1)], 0.0).mean(0)
         best = shifts[score.argmax()] / RATE
-        example.delay += best
+        example.delay += float(best)
         changes.append(abs(best))
     network.train()
     return float(np.mean(changes))
@@ -110,7 +111,8 @@ def train(known: Sequence[Example], seed: int, steps: int = STEPS) -> PulseNetwo
         losses.append(float(loss.detach()))
         if step % 200 == 199:
             print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}, {time.monotonic() - began:.0f} s", flush=True)
-    network.load_state_dict(average.module.network.state_dict())
+    averaged: Any = average.module
+    network.load_state_dict(averaged.network.state_dict())
     return network.eval()
 
 

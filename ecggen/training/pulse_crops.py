@@ -95,7 +95,7 @@ class Crops:
             echo = np.r_[np.full(after, wave[0]), wave[:-after]]
             wave = wave + rng.uniform(-0.6, 0.9) * echo
         if rng.random() < 0.2:
-            wave = sosfilt(_filter("highpass", round(float(rng.uniform(0.3, 1.2)), 1)), wave - wave[0])
+            wave = np.asarray(sosfilt(_filter("highpass", round(float(rng.uniform(0.3, 1.2)), 1)), wave - wave[0]))
         if rng.random() < 0.2:
             wave = _smooth(wave, int(rng.integers(1, 9)))
         time = np.arange(size) / RATE

@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=300, help="number of records")
     parser.add_argument("--out", type=Path, required=True, help="JSON file, which is extended")
     options = parser.parse_args()
-    found = json.loads(options.out.read_text()) if options.out.is_file() else {"scores": {}}
+    found: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {"scores": {}}
     for name in options.model:
         generator = baseline(name) if name == BASELINE else checkpoint.load(storage.find(name))
         pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)

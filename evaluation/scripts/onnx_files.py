@@ -49,7 +49,9 @@ def measure(data: Path, limit: int, num_draws: int) -> dict[str, Any]:
         twelve = record.read().standard().resample(FS)
         recording = twelve.pick(*LEADS)
         result = model.reconstruct(recording, num_draws=num_draws, seed=SEED, keep_draws=False)
-        answers = {"torch": (result.mean.signal, result.lower.signal, result.upper.signal)}
+        answers: dict[str, tuple[torch.Tensor, ...]] = {
+            "torch": (result.mean.signal, result.lower.signal, result.upper.signal)
+        }
         unknown = torch.tensor([-1.0])
         inputs = {"recording": recording.signal, "age": unknown, "sex": unknown.clone()}
         for kind, session in sessions.items():

@@ -176,7 +176,7 @@ def test_a_ppg_is_translated_with_marked_beats():
     async def actions(user):
         user.find("Translate").click()
         user.find("Translate to an ECG").click()
-        await wait_for(user, "beats. Every one is in at least nine of ten draws")
+        await wait_for(user, "beats. 1 of them has a probability below 90 %")
         await user.should_see("109 pulses per minute")
 
     visit(actions)

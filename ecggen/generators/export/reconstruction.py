@@ -57,6 +57,19 @@ class ReconstructionGraph(nn.Module):
     matrix: Tensor
     inverse: Tensor
 
+    generator: VAE
+    place: Tensor
+    matrix: Tensor
+    inverse: Tensor
+    observed: Tensor
+    tokens: Tensor
+    token_mask: Tensor
+    whole: Tensor
+    along: Tensor
+    scale: Tensor
+    inflation: Tensor
+    weight: Tensor
+
     def __init__(
         self,
         generator: Generator,

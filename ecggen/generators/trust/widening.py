@@ -90,8 +90,8 @@ class Trust:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trust:
         """The measure from ``as_dict``."""
-        parts = (values[name] for name in ("nearer_training_records", "unlike_share", "widening"))
-        return cls(*parts, tuple(values["reasons"]))
+        nearer, unlike, widening = (values[name] for name in ("nearer_training_records", "unlike_share", "widening"))
+        return cls(nearer, unlike, widening, tuple(values["reasons"]))
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Widening:
             nearer[record] = row.nearer(z[record])
             before = (above[record] - below[record]).mean(-1, keepdim=True) / 2
             floor = of_level * row.margin * row.noise * _share_of_noise(before)
-            factor = row.margin * row.factor(z[record])
+            factor = float(row.margin * row.factor(z[record]))
             usual = row.margin * np.exp(row.constant) * before + row.typical_noise * floor
             below[record] = factor * below[record] - noise * floor
             above[record] = factor * above[record] + noise * floor
