@@ -50,10 +50,8 @@ def _measured_rate(record: Condition, preprocessor: Preprocessor, given: float) 
         return rhythm.heart_rate(rhythm.r_peaks(preprocessor.ecg(observed))[0])
     if bool(record.ppg_mask.any()):
         (beats,) = pulse_beats.read(record.ppg[:, 0], record.ppg_mask[:, 0], record.ppg_fs)
-        found = rhythm.heart_rate(beats.times)
-        if not rhythm.contradiction(given, found):
+        if (found := rhythm.heart_rate(beats.times)) is not None:
             return found
         first, last = longest_run(record.ppg_mask[0, 0].numpy())
-        other = rhythm.heart_rate(rhythm.pulse_rises(record.ppg[0, 0, first:last].numpy(), record.ppg_fs, given))
-        return found if rhythm.contradiction(given, other) else other
+        return rhythm.heart_rate(rhythm.pulse_rises(record.ppg[0, 0, first:last].numpy(), record.ppg_fs, given))
     return None

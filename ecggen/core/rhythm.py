@@ -248,7 +248,7 @@ def _doubt(times: np.ndarray, sure: np.ndarray, possible: np.ndarray) -> str:
     rates = (fewer, more) if sure.any() else (more, fewer)
     return (
         f"weaker waves {delay:.2f} s after a pulse: {taken}, which gives a pulse rate of {rates[0]:.0f} per minute "
-        f"instead of {rates[1]:.0f} (a given heart rate decides)"
+        f"instead of {rates[1]:.0f}"
     )
 
 

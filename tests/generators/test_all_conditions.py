@@ -211,10 +211,10 @@ def test_temporal_noise_of_a_vae_without_leads_is_constant(monkeypatch):
     write = generator.reader.write
     for column in ("nothing", "I"):
 
-        def watched(read, drawn, column=column):
+        def watched(read, drawn, *draws, column=column):
             numbers = (drawn[1] - read.prior.mean()[1]) / read.prior.along.chunk(2, 1)[1].exp()
             steady[column] = float(numbers.std(-1).max())
-            return write(read, drawn)
+            return write(read, drawn, *draws)
 
         monkeypatch.setattr(generator.reader, "write", watched)
         generator.sample(condition_of(column), seed=1)
