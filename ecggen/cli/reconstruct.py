@@ -112,9 +112,7 @@ def reconstruct(
     reading |= {"baseline": baseline}
     lasts = long_recordings.duration(file, start=start, seconds=seconds, **reading)
     if lasts is not None:
-        if truth is not None:
-            found = f"the recording lasts more than {long_recordings.LONG / 60:g} min"
-            raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
+        long_recordings.refuse_truth(truth)
         generator = load(model or LONG_MODEL).with_sampling(num_steps, guidance_scale)
         options = Options(NUM_DRAWS if num_draws is None else num_draws, level, seed)
         condition = Condition(text=text, age=age, sex=sex, n=1)
@@ -123,9 +121,7 @@ def reconstruct(
             file, generator, condition, options, start, lasts, allow_noise, **reading
         )
         notes = doubts if heart_rate is None else [*doubts, long_recordings.RATE]
-        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
-        suffixes = suffixes_of(format_ or "wfdb")
-        job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
+        job = long_recordings.job_of(context, blocks, file, notes, suffixes_of(format_ or "wfdb"), condition)
         long_recordings.report(job, as_json)
         return
     num_draws = 32 if num_draws is None else num_draws

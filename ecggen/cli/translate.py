@@ -116,18 +116,14 @@ def translate(
     is_long = ppg.seconds > long_recordings.LONG
     generator = load(model or (LONG_MODEL if is_long else DEFAULT_MODEL)).with_sampling(num_steps, guidance_scale)
     if is_long:
-        if truth is not None:
-            found = f"the PPG lasts more than {long_recordings.LONG / 60:g} min"
-            raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
+        long_recordings.refuse_truth(truth)
         condition = Condition(text=text, age=age, sex=sex, n=1)
         _, found = pulse_report.pulse_report(ppg)
         _refuse_all(found["refused"], ppg)
         blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg, found["refused"])
         notes = [*ppg.notes, *([] if heart_rate is None else [long_recordings.RATE]), LEADS, TIMING]
         notes += pulse_report.as_lines(found | {"refused": []}) + pulse_report.share_refused(found, ppg)
-        about = {"model": generator.name, "requested": long_recordings.settings(context), "notes": notes}
-        suffixes = suffixes_of(format_ or "wfdb")
-        job = long_recordings.Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
+        job = long_recordings.job_of(context, blocks, file, notes, suffixes_of(format_ or "wfdb"), condition)
         long_recordings.report(job, as_json)
         return
     with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):

@@ -66,6 +66,31 @@ def duration(file: Path, **options: Any) -> float | None:
     return whole if whole > LONG else None
 
 
+def refuse_truth(truth: Path | None) -> None:
+    """Raise InputError if a truth is given for a long recording."""
+    if truth is not None:
+        found = f"the recording lasts more than {LONG / 60:g} min"
+        raise InputError(found, "a shorter part was expected for --truth", "select one, e.g. --seconds 600")
+
+
+def job_of(
+    context: Context, blocks: Blocks, file: Path, notes: list[str], suffixes: Sequence[str], condition: Condition
+) -> Job:
+    """The job of the running command, whose options say where the result goes and whether to continue it.
+
+    Args:
+        context: Of the running command.
+        blocks: The blocks.
+        file: The recording.
+        notes: Doubts and limitations.
+        suffixes: Formats of the leads.
+        condition: Text and metadata.
+    """
+    about = {"model": blocks.generator.name, "requested": settings(context), "notes": notes}
+    out, resume, overwrite = (context.params[name] for name in ("out", "resume", "overwrite"))
+    return Job(blocks, file.stem, out, about, suffixes, condition, resume, overwrite)
+
+
 def settings(context: Context) -> dict[str, Any]:
     """Options of the running command that change the result."""
     left_out = {"out", "resume", "overwrite", "as_json", "context", "plot_format"}

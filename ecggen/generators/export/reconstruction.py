@@ -53,10 +53,6 @@ class ReconstructionGraph(nn.Module):
         InputError: If the generator is no VAE, or a value is out of range.
     """
 
-    place: Tensor
-    matrix: Tensor
-    inverse: Tensor
-
     generator: VAE
     place: Tensor
     matrix: Tensor
