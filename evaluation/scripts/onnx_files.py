@@ -61,10 +61,10 @@ def measure(data: Path, limit: int, num_draws: int) -> dict[str, Any]:
         own = model.preprocessor.ecg(twelve).pick(*INDEPENDENT_LEADS)
         true.append(own.signal[0].numpy())
         for kind, answer in answers.items():
-            mean, lower, upper = (_prepared(model, each) for each in answer)
-            found[kind].append(mean)
-            held = (true[-1] >= lower) & (true[-1] <= upper)
-            inside[kind].append(float(held[1:].mean()))  # lead I is given
+            mean, lower, upper = (ECG(each, STANDARD_LEADS, FS).pick(*INDEPENDENT_LEADS) for each in answer)
+            found[kind].append(model.preprocessor.ecg(mean).signal[0].numpy())
+            low, high = (each.resample(model.preprocessor.fs).signal[0].numpy() for each in (lower, upper))
+            inside[kind].append(float(((true[-1] >= low) & (true[-1] <= high))[1:].mean()))  # lead I is given
     patients = [record.patient for record in chosen]
     about: dict[str, Any] = {"model": model.name, "leads": LEADS, "fs": FS, "fold": FOLD, "n": len(chosen)}
     about |= {"patients": len(set(patients)), "num_draws": num_draws, "seed": SEED, "opset": onnx.OPSET}
@@ -84,12 +84,6 @@ def measure(data: Path, limit: int, num_draws: int) -> dict[str, Any]:
                 "ms_on_one_core": 1000 * onnx.latency(sessions[kind], graph.inputs, runs=20),
             }
     return about
-
-
-def _prepared(model: Any, twelve: torch.Tensor) -> np.ndarray:
-    """Independent leads (8, time) in the pass band and at the rate of the model."""
-    ecg = ECG(twelve, STANDARD_LEADS, FS).pick(*INDEPENDENT_LEADS)
-    return model.preprocessor.ecg(ecg).signal[0].numpy()
 
 
 def main() -> None:
