@@ -160,7 +160,7 @@ def _sections(report: dict[str, Any]) -> dict[str, Any]:
             "headline": section["headline"],
             "scores": {score["name"]: score["value"] for score in section["scores"] if score.get("value") is not None},
         }
-        for section in report["sections"]
+        for section in report["sections"].values()
     }
 
 
