@@ -8,7 +8,9 @@ from ecggen.core.errors import InputError
 from ecggen.generators import registry
 from ecggen.generators.hearts.adversarial import AdversarialHearts
 from ecggen.generators.hearts.diffused import DiffusedHearts, schedule
+from ecggen.generators.hearts.heart_model import CHANGES
 from ecggen.generators.hearts.rectified_flow import RectifiedHearts
+from ecggen.generators.hearts.rhythm import NUMBERS
 from ecggen.generators.hearts.two_stage import TwoStageHearts
 from ecggen.training.hearts.fitting import Schedule, fit
 
@@ -98,3 +100,12 @@ def test_each_generator_draws_hearts_with_its_own_model(name):
 def test_a_generator_in_one_pass_without_hearts_has_no_sampling_options(name):
     with pytest.raises(InputError, match="one pass"):
         registry.generator(name, {}, "[model]").with_sampling(num_steps=2)
+
+
+def test_the_discriminator_sees_real_beats_with_the_words_of_others():
+    """Text and metadata are another record's; rhythm, changes and the normal beat stay."""
+    features = torch.arange(3.0)[:, None].expand(3, 5)
+    rest = torch.arange(3.0)[:, None].expand(3, NUMBERS + CHANGES + 1 + SIZE)
+    known = torch.cat([features, rest], 1)
+    other = AdversarialHearts(SIZE, known.shape[1], 8, 1)._other_words(known)
+    assert torch.equal(other[:, 5:], rest) and bool((other[:, :5] != features).all())

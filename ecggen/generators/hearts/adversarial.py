@@ -3,7 +3,8 @@
 The generator reads noise and condition along the beat and writes its code; the discriminator sees the beat that the
 code stands for, and the condition. Real beats are seen through the same decoder, so that what is lost in it does not
 tell them apart. The loss is the relativistic one with gradient penalties on real and drawn beats (Huang et al. 2024,
-arXiv 2501.05441), which does not collapse to a few beats.
+arXiv 2501.05441), which does not collapse to a few beats. So that the words count, the discriminator also learns to
+tell the words of a real beat from those of another one (Reed et al. 2016, arXiv 1605.05396).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from ecggen.core.ecg import INDEPENDENT_LEADS
-from ecggen.generators.hearts.heart_model import HeartModel
+from ecggen.generators.hearts.heart_model import CHANGES, HeartModel
+from ecggen.generators.hearts.rhythm import NUMBERS
 
 INSTANTS, ALONG, WHOLE = 24, 4, 64
 """Instants of a beat that the generator goes through, its noise for each of them, and its noise for the beat."""
 PENALTY = 0.5
 """Weight of the gradient penalties."""
+MATCHING = 0.5
+"""Weight of the words of other beats."""
 CHANNELS, POSITIONS = (48, 96, 128), 12
 """Channels of the discriminator, and positions along the beat at its end."""
 LARGEST = 3.5
@@ -42,6 +46,7 @@ class AdversarialHearts(HeartModel):
     def __init__(self, size: int, condition: int, width: int, blocks: int):
         super().__init__()
         self.size, self.noise = size, WHOLE + INSTANTS * ALONG
+        self.words = max(0, condition - NUMBERS - CHANGES - 1 - size)  # as ``HeartFirst.heart_condition`` joins them
         self.embed = nn.Sequential(nn.Linear(condition + WHOLE, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
         self.places = nn.Parameter(0.1 * torch.randn(INSTANTS, width))
         self.lstm = nn.LSTM(width + ALONG, width, blocks, batch_first=True, bidirectional=True)
@@ -60,6 +65,7 @@ class AdversarialHearts(HeartModel):
             real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
             for_real, for_fake = self.critic(real, known), self.critic(fake, known)
             told = F.softplus(for_fake - for_real)
+            told = told + MATCHING * F.softplus(self.critic(real, self._other_words(known)) - for_real)
             return fooled + told + PENALTY * (_slope(for_real, real) + _slope(for_fake, fake))
 
     def sample(
@@ -68,6 +74,11 @@ class AdversarialHearts(HeartModel):
         code = self._drawn(noise, known)
         guided = code if guidance_scale == 1 else torch.lerp(self._drawn(noise, plain), code, guidance_scale)
         return guided.clamp(-LARGEST, LARGEST)
+
+    def _other_words(self, known: Tensor) -> Tensor:
+        """Conditions (batch, condition) with the text and metadata of another record each."""
+        other = known.roll(1, 0)
+        return torch.cat([other[:, : self.words], known[:, self.words :]], 1)
 
     def _drawn(self, noise: Tensor, known: Tensor) -> Tensor:
         whole, along = noise[:, :WHOLE], noise[:, WHOLE:].unflatten(1, (INSTANTS, ALONG))

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+CHANGES = 8
+"""Numbers that say how a median beat was changed in training; zero for drawn ones."""
+
 
 class HeartModel(nn.Module, ABC):
     """Draws codes (batch, size) of median beats (``HeartCode``).

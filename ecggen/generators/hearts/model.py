@@ -19,7 +19,7 @@ from ecggen.conditioning.rhythm_prior import own_numbers
 from ecggen.core.beats import LARGEST_GAIN, Beats, rendered
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
-from ecggen.generators.hearts.heart_model import HeartModel
+from ecggen.generators.hearts.heart_model import CHANGES, HeartModel
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.rectified_flow import RectifiedHearts, integrate
 from ecggen.generators.hearts.residual import (
@@ -44,8 +44,6 @@ from ecggen.networks.adaptive import AdaptiveConvolutions, AdaptiveMLP
 HEART_RATE = list(METADATA).index("heart_rate")
 RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
 """Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
-CHANGES = 8
-"""Numbers that say how a median beat was changed in training; zero for drawn ones."""
 OVERLAP = 200
 """Samples in which windows of the residual are cross-faded."""
 

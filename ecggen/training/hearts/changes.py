@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ecggen.core.beats import BEFORE
 from ecggen.core.simulate import DOWER, rotation
-from ecggen.generators.hearts.model import CHANGES
+from ecggen.generators.hearts.heart_model import CHANGES
 
 SHARE = 0.8
 """Share of the beats that are changed."""
