@@ -79,6 +79,7 @@ def figure(real: ECG, generator: Generator, seed: int) -> Figure:
 def write(made: Figure, file: Path) -> None:
     """Write a figure with few colours."""
     drawn = io.BytesIO()
+    file.parent.mkdir(parents=True, exist_ok=True)
     made.savefig(drawn, dpi=70)
     Image.open(drawn).convert("RGB").quantize(COLOURS).save(file, optimize=True)
 
