@@ -7,6 +7,7 @@ Ray is no dependency of ecggen. OUT must be on a file system that all workers se
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +46,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
     import ray
     from ray.data import ActorPoolStrategy
 
     options.out.mkdir(parents=True, exist_ok=True)
     arguments = (options.model, options.text, str(options.out.resolve()), options.seed)
-    drawn = ray.data.range(options.n).map_batches(
+    # The numbers are put into the store, and records are counted here: a task that reads or counts would wait for ever
+    # for a CPU where the workers take all of them.
+    numbers = ray.data.from_items([{"id": number} for number in range(options.n)])
+    drawn = numbers.map_batches(
         Draw, fn_constructor_args=arguments, batch_size=options.batch, compute=ActorPoolStrategy(size=options.workers)
     )
-    print(f"{drawn.count()} records in {options.out}. SYNTHETIC; not for diagnosis.")
+    count = sum(len(batch["id"]) for batch in drawn.iter_batches())
+    print(f"{count} records in {options.out}. SYNTHETIC; not for diagnosis.")
 
 
 if __name__ == "__main__":

@@ -79,12 +79,17 @@ class PulseBeats:
 
 
 def prepare(ppg: Tensor, observed: Tensor) -> Tensor:
-    """The network's input (batch, 3, time) of PPGs (batch, time) at ``RATE`` Hz.
+    """The network's input (batch, 3, time) of PPGs (batch, time) at ``RATE`` Hz; see ``levelled``."""
+    return levelled(band_pass(ppg, RATE, *BAND, least=0.0), observed)
+
+
+def levelled(filtered: Tensor, observed: Tensor) -> Tensor:
+    """The network's input (batch, 3, time) of filtered PPGs (batch, time).
 
     The channels are the PPG over its level in the surrounding ten seconds, compressed; the PPG over its level in the
     surrounding seconds; and whether it is observed.
     """
-    wave = band_pass(ppg, RATE, *BAND, least=0.0) * observed
+    wave = filtered * observed
     wide, near = _level(wave, observed, WIDE), _level(wave, observed, NEAR)
     flat = wide <= 1e-6 * wide.amax(-1, keepdim=True).clamp(min=1e-12)
     relative = torch.where(flat, 0.0, wave / wide.clamp(min=1e-12))
