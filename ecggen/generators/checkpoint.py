@@ -165,13 +165,16 @@ def write_golden(folder: Path | str) -> list[Path]:
 
 
 def licence(folder: Path) -> str:
-    """The licence of the ECGs that a checkpoint generates, as its model card states it; "" if it states none.
+    """The licence of a checkpoint and of what it computes, as its model card states it; "" if it states none.
 
     Args:
         folder: Folder of the checkpoint.
     """
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace").lower() if card.is_file() else ""
+    if "license: odc-by" in text:
+        source = " M. A. F. Pimentel et al., BIDMC, IEEE TBME 2016;64:1914." if "bidmc" in text else ""
+        return f"ODC-By 1.0, as stated in the model card; name the training data.{source}"
     if "cc-by-4.0" not in text and "cc by 4.0" not in text:
         return ""
     source = " P. Wagner et al., PTB-XL, doi 10.13026/kfzx-aw45." if "ptb-xl" in text else ""

@@ -1,7 +1,8 @@
 """Time and memory of short commands from a new process: ``python -m evaluation.scripts.start --out FILE``.
 
 Each command runs several times in a process of its own; the files are in the cache of the operating system after the
-first run, which is not counted. Time is the median of wall-clock and processor time, memory the peak of the process.
+first run, which is not counted. So is the bytecode, as after the first use of an installed package. Time is the median
+of wall-clock and processor time, memory the peak of the process.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _run(arguments: list[str]) -> tuple[float, float, float]:
     """Wall-clock and processor time in s, and peak memory in MB, of one run."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        process = subprocess.Popen(_command(arguments, folder), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(_command(arguments, folder), stdout=subprocess.DEVNULL, env=_environment())
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -75,11 +76,17 @@ def _command(arguments: list[str], folder: str, *options: str) -> list[str]:
     return [sys.executable, *options, *arguments, *out]
 
 
+def _environment() -> dict[str, str]:
+    """Without the setting that has every process compile the package again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _imports(arguments: list[str]) -> dict[str, float]:
     """Time of the imports of each package in s, the longest first."""
     with tempfile.TemporaryDirectory() as folder:
         command = _command(arguments, folder, "-X", "importtime")
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
+        lines = done.stderr.splitlines()
     times: Counter[str] = Counter()
     for match in filter(None, map(_LINE.match, lines)):
         times[match[2].split(".")[0]] += int(match[1])

@@ -1,7 +1,6 @@
 """Lead reconstruction as an ONNX file: the same as torch within 1 µV, and usable where torch is not installed."""
 
 import json
-import subprocess
 import sys
 from fractions import Fraction
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SAMPLES, tiny
+from without_torch import run_without_torch
 
 from ecggen.core.ecg import resample
 from ecggen.core.errors import InputError
@@ -21,17 +21,6 @@ from ecggen.networks.onnx import graph as onnx
 from ecggen.networks.onnx.linear import FixedLength
 
 UNKNOWN = torch.tensor([-1.0])
-WITHOUT_TORCH = """
-import json, sys
-sys.modules["torch"] = sys.modules["ecggen"] = None  # importing them fails
-import numpy as np, onnxruntime
-session = onnxruntime.InferenceSession(sys.argv[1])
-facts = session.get_modelmeta().custom_metadata_map
-inputs = dict(np.load(sys.argv[2]))
-outputs = session.run(None, inputs)
-np.savez(sys.argv[3], *outputs)
-print(json.dumps(facts))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +65,12 @@ def test_the_file_needs_no_torch_and_differs_by_less_than_1_uv(exported, tmp_pat
     onnx.save(model, tmp_path / "model.onnx")
     recording = simulate(1, seconds=4, fs=250, heart_rate=90, seed=7).pick("I")
     inputs = {"recording": recording.signal.numpy(), "age": np.float32([61]), "sex": np.float32([0])}
-    np.savez(tmp_path / "in.npz", **inputs)
-    files = [str(tmp_path / name) for name in ("model.onnx", "in.npz", "out.npz")]
-    command = [sys.executable, "-c", WITHOUT_TORCH, *files]
-    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
-    found = list(np.load(tmp_path / "out.npz").values())
+    outputs, facts = run_without_torch(tmp_path / "model.onnx", inputs, tmp_path)
+    found = list(outputs.values())
     expected = tiny("vae").reconstruct(recording, age=61, sex="M", num_draws=4)
     for one, other in zip(found, (expected.mean, expected.lower, expected.upper), strict=True):
         assert np.abs(one - other.signal.numpy()).max() < 1e-3
     assert np.abs(found[0][:, 0] - recording.signal[:, 0].numpy()).max() < 1e-6
-    facts = json.loads(done.stdout)
     assert facts["notice"] == "SYNTHETIC leads; not for diagnosis" and facts["licence"] == "of the test"
     assert json.loads(facts["observed"]) == ["I"] and len(json.loads(facts["generated"])) == 11
     assert facts["model"] == "vae" and json.loads(facts["inputs"]).keys() == graph.inputs.keys()

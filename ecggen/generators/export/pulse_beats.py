@@ -34,10 +34,10 @@ RATES = (20.0, 1000.0)
 """Accepted sampling rates of a PPG in Hz."""
 SECONDS = (5.0, 60.0)
 """Accepted durations of a window in s."""
-ROUNDS = 8
+ROUNDS = 6
 """Rounds in which the highest samples are found; at most five were needed, for noise."""
 ACCEPTED = {"intensity": 1e-3, "time": 1e-3, "deviation": 1e-3, "probability": 1e-3, "missed": 1e-3, "found": 0.0}
-"""Largest accepted difference of each output from torch, in its unit."""
+"""Largest accepted difference of each output from ``pulse_beats``, in its unit."""
 
 
 class PulseBeatsGraph(nn.Module):
@@ -197,13 +197,12 @@ def pulse_beats_graph(
         "format": FORMAT,
         "task": "beats of a PPG",
         "notice": "beats estimated from a PPG, not measured in an ECG; not for diagnosis",
-        "observed": ("PPG",),
         "fs": module.fs,
         "seconds": seconds,
         "intensity_fs": RATE,
         "model": pulse_beats.name_of(model),
         "band_hz": list(BAND),
-        "delay": f"times assume that a pulse rises {pulse_beats.PULSE_DELAY:g} s after its R peak",
+        "timing": f"times assume that a pulse rises {pulse_beats.PULSE_DELAY:g} s after its R peak",
         "inputs": {
             "ppg": f"(1, {module.samples}) float32, any unit, rising with each pulse, without gaps, at {module.fs:g} Hz"
         },
@@ -220,7 +219,7 @@ def pulse_beats_graph(
         "made_by": f"ecggen {ecggen.__version__}",
     }
     outputs = _expected(ppg, module)
-    return Graph(module, {"ppg": ppg}, dict(zip(about["outputs"], outputs, strict=True)), about)
+    return Graph(module, {"ppg": ppg}, dict(zip(about["outputs"], outputs, strict=True)), about, ACCEPTED)
 
 
 def _expected(ppg: Tensor, module: PulseBeatsGraph) -> list[Tensor]:

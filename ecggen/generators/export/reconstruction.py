@@ -36,6 +36,8 @@ MEMORY = 10.0
 """Seconds after which the response of the filter to an impulse is negligible."""
 UNKNOWN = -1.0
 """Value of an unknown age or sex."""
+ACCEPTED = 1e-3
+"""Largest accepted difference from ``Generator.reconstruct`` in mV."""
 
 
 class ReconstructionGraph(nn.Module):
@@ -268,7 +270,8 @@ def reconstruction_graph(
     near.widening = None
     expected = near.reconstruct(wave, age=age, sex="F", num_draws=num_draws, level=level, seed=seed, keep_draws=False)
     outputs = [each.signal for each in (expected.mean, expected.lower, expected.upper)]
-    return Graph(module, inputs, dict(zip(about["outputs"], outputs, strict=True)), about)
+    named = dict(zip(about["outputs"], outputs, strict=True))
+    return Graph(module, inputs, named, about, dict.fromkeys(named, ACCEPTED))
 
 
 def _between(ordered: Tensor, at: float) -> Tensor:

@@ -36,12 +36,14 @@ class Graph:
         inputs: Example of each input by name. Their shapes are those of the file: runtimes of phones need fixed shapes.
         outputs: Each output by name for these inputs, as the library computes it without the graph.
         facts: What the metadata of the file state, each value a text, a number, or a list or mapping of them.
+        accepted: Largest accepted difference of each output from that of the library, in its unit.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     facts: Mapping[str, Any]
+    accepted: Mapping[str, float]
 
 
 def check_installed() -> None:
