@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Context, Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs import long_recordings
-from ecggen.cli.jobs.results import describe, origins_as_text, store, trust_as_text
+from ecggen.cli.jobs.long_recordings import recordings
+from ecggen.cli.jobs.long_recordings.job import process
+from ecggen.cli.jobs.results import describe, origins_as_text, refuse_existing, store_and_print, trust_as_text
 from ecggen.cli.options import (
     DEFAULT_MODEL,
     LONG_MODEL,
@@ -44,6 +45,9 @@ from ecggen.cli.options import (
     open_recording,
     suffixes_of,
 )
+
+if TYPE_CHECKING:
+    from ecggen.core.ecg import ECG
 
 
 def reconstruct(
@@ -96,63 +100,88 @@ def reconstruct(
     the ends of the interval as files of their own, and an overview page instead of the plot. --resume continues it
     after an interruption.
     """
+    refuse_existing(out, overwrite)
+    suffixes_of(format_ or "wfdb")  # a wrong format is refused before anything is computed
+    reading = {"record": record, "fs": fs, "unit": unit, "gain": gain, "baseline": baseline}
+    lasts = recordings.duration(file, start=start, seconds=seconds, leads=named_leads(leads), **reading)
+    if lasts is None:
+        _reconstruct(context, file, reading | {"start": start, "seconds": seconds})
+    else:
+        _reconstruct_long(context, file, lasts, reading)
+
+
+def _reconstruct(context: Context, file: Path, reading: dict[str, Any]) -> None:
+    """Reconstruct a recording as a whole."""
     from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.consistency import follow_measured_rate
-    from ecggen.conditioning.gaps import bridged
-    from ecggen.core.errors import InputError, after, spelled
     from ecggen.generators.base import load
-    from ecggen.generators.streaming.blocks import NUM_DRAWS, Options
-    from ecggen.io.files import naming_file
-    from ecggen.io.inspection import refuse_noise
 
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
-    suffixes = suffixes_of(format_ or "wfdb,csv")
-    reading = {"record": record, "leads": named_leads(leads), "fs": fs, "unit": unit, "gain": gain}
-    reading |= {"baseline": baseline}
-    lasts = long_recordings.duration(file, start=start, seconds=seconds, **reading)
-    if lasts is not None:
-        long_recordings.refuse_truth(truth)
-        generator = load(model or LONG_MODEL).with_sampling(num_steps, guidance_scale)
-        options = Options(NUM_DRAWS if num_draws is None else num_draws, level, seed)
-        condition = Condition(text=text, age=age, sex=sex, n=1)
-        reading |= {"allow_contradiction": allow_contradiction}
-        blocks, doubts = long_recordings.of_leads(
-            file, generator, condition, options, start, lasts, allow_noise, **reading
-        )
-        notes = doubts if heart_rate is None else [*doubts, long_recordings.RATE]
-        job = long_recordings.job_of(context, blocks, file, notes, suffixes_of(format_ or "wfdb"), condition)
-        long_recordings.report(job, as_json)
-        return
-    num_draws = 32 if num_draws is None else num_draws
-    recording = open_recording(
-        file, leads, fs, unit, start, seconds, allow_contradiction, True, record, gain, baseline, gaps=True
-    )
-    with naming_file(file), after(start):
-        recording, gaps = bridged(recording)
-        doubts = refuse_noise(recording, allow_noise)
-    with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
-        true = None if truth is None else open_recording(truth, truth_leads, None, None, start, seconds, check=False)
-    generator = load(model or DEFAULT_MODEL).with_sampling(num_steps, guidance_scale)
-    condition = Condition(recording, text=text, age=age, sex=sex, heart_rate=heart_rate)
-    condition, notes = follow_measured_rate(condition, generator.preprocessor)
-    with console.progress("generating", quiet=as_json) as share:
-        found = generator.reconstruct(
-            condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
-        )
-    about = describe(found) | {"notes": [*gaps, *doubts, *notes]}
+    options = context.params
+    recording, doubts = _opened(file, options, reading)
+    true = _true(context)
+    generator = load(options["model"] or DEFAULT_MODEL)
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    known = {name: options[name] for name in ("text", "age", "sex", "heart_rate")}
+    condition, notes = follow_measured_rate(Condition(recording, **known), generator.preprocessor)
+    sampling = {"level": options["level"], "seed": options["seed"], "keep_draws": False}
+    sampling |= {"num_draws": 32 if options["num_draws"] is None else options["num_draws"]}
+    with console.progress("generating", quiet=options["as_json"]) as share:
+        found = generator.reconstruct(condition, **sampling, progress=share)
+    about = describe(found) | {"notes": [*doubts, *notes]}
     if true is not None:
         from ecggen.benchmark.reconstruction import against_truth
 
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
     summary = as_text(about, trust_as_text(found.trust[0] if found.trust else None))
-    names = store(found, file.stem, about, summary, out, plot_format, suffixes, condition)
-    if as_json:
-        console.print_json(about | {"folder": str(out)})
-    else:
-        console.print_text(summary)
-        console.print_text(f"plot:      {out / f'{file.stem}.{plot_format}'}\nfiles:     {', '.join(names)}")
+    store_and_print(found, file, about, summary, condition, context)
+
+
+def _opened(file: Path, options: dict[str, Any], reading: dict[str, Any]) -> tuple[ECG, list[str]]:
+    """The recording, and notes on its gaps and doubts about it."""
+    from ecggen.conditioning.gaps import bridged
+    from ecggen.core.errors import after
+    from ecggen.io.files import naming_file
+    from ecggen.io.inspection import refuse_noise
+
+    allowed = options["allow_contradiction"]
+    recording = open_recording(file, options["leads"], allow_contradiction=allowed, gaps=True, **reading)
+    with naming_file(file), after(reading["start"]):
+        recording, gaps = bridged(recording)
+        return recording, [*gaps, *refuse_noise(recording, options["allow_noise"])]
+
+
+def _true(context: Context) -> ECG | None:
+    """The true leads, if they are given."""
+    from ecggen.core.errors import spelled
+
+    options = context.params
+    if options["truth"] is None:
+        return None
+    part = {name: options[name] for name in ("start", "seconds")}
+    with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
+        return open_recording(options["truth"], options["truth_leads"], check=False, **part)
+
+
+def _reconstruct_long(context: Context, file: Path, lasts: float, reading: dict[str, Any]) -> None:
+    """Reconstruct a recording of ``lasts`` seconds in blocks."""
+    from ecggen.conditioning.condition import Condition
+    from ecggen.generators.base import load
+    from ecggen.generators.streaming.blocks import NUM_DRAWS, Options
+
+    options = context.params
+    recordings.refuse_truth(options["truth"])
+    generator = load(options["model"] or LONG_MODEL)
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    num_draws = NUM_DRAWS if options["num_draws"] is None else options["num_draws"]
+    sampling = Options(num_draws, options["level"], options["seed"])
+    condition = Condition(text=options["text"], age=options["age"], sex=options["sex"], n=1)
+    reading |= {"leads": named_leads(options["leads"]), "allow_contradiction": options["allow_contradiction"]}
+    blocks, doubts = recordings.of_leads(
+        file, generator, condition, sampling, options["start"], lasts, options["allow_noise"], **reading
+    )
+    notes = doubts if options["heart_rate"] is None else [*doubts, recordings.RATE]
+    process(context, blocks, file, notes, condition)
 
 
 def as_text(about: dict, trust: str = "") -> str:

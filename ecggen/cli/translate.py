@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
 from ecggen.cli import console
-from ecggen.cli.jobs import long_recordings, pulse_report
-from ecggen.cli.jobs.results import describe, mean_of, rounded, store
+from ecggen.cli.jobs import pulse_report
+from ecggen.cli.jobs.long_recordings import recordings
+from ecggen.cli.jobs.long_recordings.job import process
+from ecggen.cli.jobs.results import describe, mean_of, refuse_existing, rounded, store_and_print
 from ecggen.cli.options import (
     DEFAULT_MODEL,
     LONG_MODEL,
@@ -39,8 +41,11 @@ from ecggen.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from ecggen.conditioning.condition import Condition
     from ecggen.conditioning.preprocessing import Preprocessor
     from ecggen.core.ecg import ECG
+    from ecggen.generators.base import Generator
+    from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io.ppg import PPG
 
 LEAD = "II"
@@ -99,69 +104,82 @@ def translate(
     A PPG of more than 30 minutes is translated in blocks, with --format wfdb by default. Its folder holds an overview
     page instead of the plot. --resume continues it after an interruption.
     """
-    from ecggen.conditioning.condition import Condition
-    from ecggen.conditioning.consistency import follow_measured_rate
-    from ecggen.core.errors import InputError, spelled
-    from ecggen.generators.base import load
-    from ecggen.generators.streaming.blocks import Options
+    from ecggen.core.errors import InputError
     from ecggen.io.ppg import read_ppg
 
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
+    refuse_existing(out, overwrite)
     if num_draws < 1:
         raise InputError(f"{num_draws} draws", "at least 1 was expected")
-    suffixes = suffixes_of(format_ or "wfdb,csv")
-    chosen = {"record": record, "channel": channel, "start": start, "seconds": seconds}
-    ppg = read_ppg(file, fs=fs, heart_rate=heart_rate, **chosen)
-    is_long = ppg.seconds > long_recordings.LONG
-    generator = load(model or (LONG_MODEL if is_long else DEFAULT_MODEL)).with_sampling(num_steps, guidance_scale)
-    if is_long:
-        long_recordings.refuse_truth(truth)
-        condition = Condition(text=text, age=age, sex=sex, n=1)
-        _, found = pulse_report.pulse_report(ppg)
-        _refuse_all(found["refused"], ppg)
-        blocks = long_recordings.of_pulses(generator, condition, Options(num_draws, level, seed), ppg, found["refused"])
-        notes = [*ppg.notes, *([] if heart_rate is None else [long_recordings.RATE]), LEADS, TIMING]
-        notes += pulse_report.as_lines(found | {"refused": []}) + pulse_report.share_refused(found, ppg)
-        job = long_recordings.job_of(context, blocks, file, notes, suffixes_of(format_ or "wfdb"), condition)
-        long_recordings.report(job, as_json)
-        return
-    with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
-        true = None if truth is None else _true(truth, truth_leads, unit, start, seconds)
+    suffixes_of(format_ or "wfdb")  # a wrong format is refused before anything is computed
+    part = {"start": start, "seconds": seconds}
+    ppg = read_ppg(file, record=record, channel=channel, fs=fs, heart_rate=heart_rate, **part)
+    if recordings.is_long(ppg.seconds):
+        _translate_long(context, file, ppg)
+    else:
+        _translate(context, file, ppg)
+
+
+def _translate(context: Context, file: Path, ppg: PPG) -> None:
+    """Translate a PPG as a whole."""
+    from ecggen.conditioning.condition import Condition
+    from ecggen.conditioning.consistency import follow_measured_rate
+    from ecggen.generators.base import load
+
+    options = context.params
+    generator = load(options["model"] or DEFAULT_MODEL)
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    true = _true(context)
     beats, found = pulse_report.pulse_report(ppg)
     _refuse_all(found["refused"], ppg)
-    fs_model = generator.preprocessor.fs
-    condition = Condition(ppg=ppg, text=text, age=age, sex=sex, heart_rate=heart_rate, fs=fs_model)
+    known = {name: options[name] for name in ("text", "age", "sex", "heart_rate")}
+    condition = Condition(ppg=ppg, **known, fs=generator.preprocessor.fs)
     condition, notes = follow_measured_rate(condition, generator.preprocessor)
-    with console.progress("generating", quiet=as_json) as share:
-        if num_draws == 1:
-            result = generator.sample(condition, seed)
-        else:
-            result = generator.reconstruct(
-                condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
-            )
+    result = _drawn(generator, condition, options)
     ecg = mean_of(result)
     result = pulse_report.without_refused(result, found["refused"])
     about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
-    measured = found["rhythm"]["rate"]
-    rates = {"ppg": rounded(measured), "requested": heart_rate}
+    rates = {"ppg": rounded(found["rhythm"]["rate"]), "requested": options["heart_rate"]}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
     about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
-    about["leads"], about["timing"] = LEADS, TIMING
-    about |= found
+    about |= {"leads": LEADS, "timing": TIMING} | found
     if true is not None:
         from ecggen.benchmark.translation import against_truth
 
         about["against_truth"] = against_truth(ecg, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
     figures = {"_beats": pulse_report.picture(ppg, beats, found, file.stem)}
-    names = store(result, file.stem, about, as_text(about), out, plot_format, suffixes, condition, figures)
-    if as_json:
-        console.print_json(about | {"folder": str(out)})
-    else:
-        console.print_text(as_text(about))
-        plots = [str(out / f"{file.stem}{end}.{plot_format}") for end in ("", "_beats")]
-        console.print_text(f"plots:     {', '.join(plots)}\nfiles:     {', '.join(names)}")
+    store_and_print(result, file, about, as_text(about), condition, context, figures)
+
+
+def _drawn(generator: Generator, condition: Condition, options: dict[str, Any]) -> ECG | Reconstruction:
+    """One draw, or the mean of several with a prediction interval."""
+    num_draws, level, seed = (options[name] for name in ("num_draws", "level", "seed"))
+    with console.progress("generating", quiet=options["as_json"]) as share:
+        if num_draws == 1:
+            return generator.sample(condition, seed)
+        return generator.reconstruct(
+            condition, num_draws=num_draws, level=level, seed=seed, keep_draws=False, progress=share
+        )
+
+
+def _translate_long(context: Context, file: Path, ppg: PPG) -> None:
+    """Translate a long PPG in blocks."""
+    from ecggen.conditioning.condition import Condition
+    from ecggen.generators.base import load
+    from ecggen.generators.streaming.blocks import Options
+
+    options = context.params
+    generator = load(options["model"] or LONG_MODEL)
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    recordings.refuse_truth(options["truth"])
+    condition = Condition(text=options["text"], age=options["age"], sex=options["sex"], n=1)
+    _, found = pulse_report.pulse_report(ppg)
+    _refuse_all(found["refused"], ppg)
+    sampling = Options(options["num_draws"], options["level"], options["seed"])
+    blocks = recordings.of_pulses(generator, condition, sampling, ppg, found["refused"])
+    notes = [*ppg.notes, *([] if options["heart_rate"] is None else [recordings.RATE]), LEADS, TIMING]
+    notes += pulse_report.as_lines(found | {"refused": []}) + pulse_report.share_refused(found, ppg)
+    process(context, blocks, file, notes, condition)
 
 
 def _refuse_all(refused: Sequence[dict], ppg: PPG) -> None:
@@ -174,9 +192,16 @@ def _refuse_all(refused: Sequence[dict], ppg: PPG) -> None:
         raise InputError(found, "pulses that a network recognises were expected", do)
 
 
-def _true(file: Path, leads: str | None, unit: str | None, start: float, seconds: float | None) -> ECG:
-    """The true lead II."""
-    return open_recording(file, leads or LEAD, None, unit, start, seconds, check=False).pick(LEAD)
+def _true(context: Context) -> ECG | None:
+    """The true lead II, if it is given."""
+    from ecggen.core.errors import spelled
+
+    options = context.params
+    if options["truth"] is None:
+        return None
+    part = {name: options[name] for name in ("unit", "start", "seconds")}
+    with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
+        return open_recording(options["truth"], options["truth_leads"] or LEAD, check=False, **part).pick(LEAD)
 
 
 def as_text(about: dict) -> str:

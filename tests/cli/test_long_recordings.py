@@ -8,7 +8,7 @@ import torch
 from conftest import tiny
 
 from ecggen import ECG, read, write
-from ecggen.cli.jobs import long_recordings
+from ecggen.cli.jobs.long_recordings import recordings
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
 from ecggen.io.long_files import LongFile
@@ -18,7 +18,7 @@ from ecggen.io.metadata import About
 @pytest.fixture
 def long(tmp_path, monkeypatch):
     """A recording of 300 s, which counts as long, and the arguments of its reconstruction."""
-    monkeypatch.setattr(long_recordings, "LONG", 100.0)
+    monkeypatch.setattr(recordings, "LONG", 100.0)
     ecg = simulate(1, fs=250.0, seconds=300, heart_rate=72).pick("I")
     write(ecg, tmp_path / "holter.hea")
     model = checkpoint.save(tiny("vae"), tmp_path / "models" / "tiny")

@@ -9,8 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecggen.cli import console
+from ecggen.cli.options import suffixes_of
+from ecggen.core.errors import InputError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typer import Context
 
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG, Provenance
@@ -111,6 +116,45 @@ def requested(condition: Condition) -> About:
 def rounded(value: float | None) -> float | None:
     """A heart rate rounded to one decimal."""
     return None if value is None else round(value, 1)
+
+
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """Raise InputError if the output folder exists and must not be overwritten."""
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists", "a new folder was expected", "choose another, or pass --overwrite")
+
+
+def store_and_print(
+    result: ECG | Reconstruction,
+    file: Path,
+    about: dict,
+    summary: str,
+    condition: Condition,
+    context: Context,
+    more: Mapping[str, Figure] | None = None,
+) -> None:
+    """Write all files of a result and print its summary, as the options of the running command say.
+
+    Args:
+        result: One draw, or a reconstruction.
+        file: The recording, whose name the files get.
+        about: Content of the JSON file.
+        summary: Content of the text file.
+        condition: What the result was generated from.
+        context: Of the running command.
+        more: Further figures, by what follows the name in the names of their files.
+    """
+    options, name = context.params, file.stem
+    out, plot_format = options["out"], options["plot_format"]
+    suffixes = suffixes_of(options["format_"] or "wfdb,csv")
+    written = store(result, name, about, summary, out, plot_format, suffixes, condition, more)
+    if options["as_json"]:
+        console.print_json(about | {"folder": str(out)})
+        return
+    plots = [str(out / f"{name}{end}.{plot_format}") for end in ("", *(more or {}))]
+    label = "plot:  " if len(plots) == 1 else "plots: "
+    console.print_text(summary)
+    console.print_text(f"{label}    {', '.join(plots)}\nfiles:     {', '.join(written)}")
 
 
 def store(
