@@ -39,6 +39,8 @@ def train(
     commands as --model. Use --resume to continue an interrupted run from its last epoch. With a table [hearts] in the
     config, the heart-first model is trained afterwards, or alone if the config has epochs = 0.
     """
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
     from ecggen import data as datasets
     from ecggen.conditioning import text_encoder
     from ecggen.core.config import shipped_config
@@ -71,6 +73,9 @@ def train(
     best, plot = out / "checkpoint", ""
     if plan.epochs:
         best = run(generator, pack, plan, masking, out, resume, not quiet)
+    if rank_zero_only.rank:  # type: ignore[attr-defined]  # of several processes only the first does what follows
+        return
+    if plan.epochs:
         generator, plot = checkpoint.load(best), f"\nloss plot: {out / 'loss.png'}"
     if hearts is not None and generator.heart_first is not None:
         with console.stages(quiet) as report:
