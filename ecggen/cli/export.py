@@ -18,9 +18,7 @@ def export(
     context: Context,
     model: Annotated[
         str,
-        Argument(
-            help="Generator that draws in one pass: vae, or a checkpoint folder of a VAE. Or pulse, for the beats of a PPG."
-        ),
+        Argument(help="vae, whose draws take one pass, or a checkpoint folder of a VAE; pulse for the beats of a PPG."),
     ],
     out: Annotated[Path, Option(help="Output file, e.g. model.onnx.")],
     leads: Annotated[str, Option(help="Recorded leads, e.g. I or II,V1,V5.")] = "I",
