@@ -87,6 +87,7 @@ def test_what_does_not_concern_a_ppg_is_refused(run, tmp_path):
     assert code == 2 and "--leads is given" in err and "pulse" in err
     code, _, err = run("export", "vae", "--seconds", 10, "--out", tmp_path / "model.onnx")
     assert code == 2 and "--seconds is given" in err
-    with pytest.raises(InputError, match="5 to 60 s at 20 to 1000 Hz"):
-        PulseBeatsGraph(pulse_beats.load(), 125, 3)
+    for fs, seconds in ((125, 3), (10, 30), (1000, 30)):
+        with pytest.raises(InputError, match="5 to 60 s at 20 to 1000 Hz, at most 15,000 samples"):
+            PulseBeatsGraph(pulse_beats.load(), fs, seconds)
     assert not list(tmp_path.iterdir())

@@ -34,6 +34,8 @@ RATES = (20.0, 1000.0)
 """Accepted sampling rates of a PPG in Hz."""
 SECONDS = (5.0, 60.0)
 """Accepted durations of a window in s."""
+MOST_SAMPLES = 15_000
+"""Largest accepted number of samples of a window; to measure the filter takes memory for its square."""
 ROUNDS = 6
 """Rounds in which the highest samples are found; at most five were needed, for noise."""
 ACCEPTED = {"intensity": 1e-3, "time": 1e-3, "deviation": 1e-3, "probability": 1e-3, "missed": 1e-3, "found": 0.0}
@@ -58,10 +60,14 @@ class PulseBeatsGraph(nn.Module):
     def __init__(self, network: PulseNetwork, fs: float, seconds: float):
         super().__init__()
         fs = check_rate(fs)
-        if not (RATES[0] <= fs <= RATES[1] and SECONDS[0] <= seconds <= SECONDS[1]):
-            found = f"the window lasts {seconds:g} s at {fs:g} Hz"
-            allowed = f"{SECONDS[0]:g} to {SECONDS[1]:g} s at {RATES[0]:g} to {RATES[1]:g} Hz were expected"
-            raise InputError(found, allowed)
+        accepted = RATES[0] <= fs <= RATES[1] and SECONDS[0] <= seconds <= SECONDS[1] and seconds * fs <= MOST_SAMPLES
+        if not accepted:
+            allowed = f"{SECONDS[0]:g} to {SECONDS[1]:g} s at {RATES[0]:g} to {RATES[1]:g} Hz"
+            raise InputError(
+                f"the window lasts {seconds:g} s at {fs:g} Hz",
+                f"{allowed}, at most {MOST_SAMPLES:,} samples, were expected",
+                "choose another window, or resample the PPG first",
+            )
         self.network, self.fs, self.samples = network, fs, round(seconds * fs)
         ratio = Fraction(RATE / fs).limit_denominator(1000)
 
