@@ -52,6 +52,8 @@ LIKELY = 0.35
 """Smallest probability of a beat that stands on its own."""
 LEFT = 0.8
 """Expected number of missed beats from which one is inserted."""
+SPREAD, FAINTEST = 2.5 * TOLERANCE, 0.05
+"""Seconds on either side over which the intensity of a missed beat is summed, and the smallest sum that is one."""
 REFRACTORY = 0.28
 """Shortest interval between beats in s."""
 REACH = 0.25
@@ -168,7 +170,7 @@ def _inserted(rate: np.ndarray, at: np.ndarray, apart: int) -> np.ndarray:
     rest = rate.copy()
     for here in at:
         rest[max(0, here - apart // 2) : here + apart // 2 + 1] = 0.0
-    total, wide = np.r_[0.0, np.cumsum(rest)], _box(rest, round(2.5 * TOLERANCE * RATE))
+    total, wide = np.r_[0.0, np.cumsum(rest)], _box(rest, round(SPREAD * RATE))
     ends = np.r_[-apart, at, len(rate) + apart]
     found = []
     for before, after in pairwise(ends):
@@ -176,7 +178,7 @@ def _inserted(rate: np.ndarray, at: np.ndarray, apart: int) -> np.ndarray:
         count = int(total[min(max(after, 0), len(rate))] - total[max(before, 0)] + 1 - LEFT)
         part = wide[low : max(low, high)].copy()
         for _ in range(count):
-            if not len(part) or part.max() <= 0.05:
+            if not len(part) or part.max() <= FAINTEST:
                 break
             top = int(part.argmax())
             found.append(low + top)

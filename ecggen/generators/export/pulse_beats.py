@@ -17,7 +17,17 @@ from torch.nn import functional as F
 
 import ecggen
 from ecggen.conditioning import pulse_beats
-from ecggen.conditioning.pulse_beats import BAND, LEFT, LIKELY, RATE, REACH, REFRACTORY, TOLERANCE
+from ecggen.conditioning.pulse_beats import (
+    BAND,
+    FAINTEST,
+    LEFT,
+    LIKELY,
+    RATE,
+    REACH,
+    REFRACTORY,
+    SPREAD,
+    TOLERANCE,
+)
 from ecggen.core.ecg import check_rate, resample
 from ecggen.core.errors import InputError
 from ecggen.core.filters import band_pass
@@ -108,9 +118,9 @@ class PulseBeatsGraph(nn.Module):
         top = (mass > before) & (mass >= after) & (mass >= LIKELY)
         at, height = self._highest(torch.where(top, mass, torch.zeros_like(mass)), self.apart - 1)
         rest, segment, room = self._left(rate, at, height > 0)
-        score = torch.where(room, _box(rest, round(2.5 * TOLERANCE * RATE)), torch.zeros_like(rest))
+        score = torch.where(room, _box(rest, round(SPREAD * RATE)), torch.zeros_like(rest))
         more, value = self._highest(score, self.apart)
-        wanted = self._wanted(rest, segment, more) & (value > 0.05)
+        wanted = self._wanted(rest, segment, more) & (value > FAINTEST)
         every, there = torch.cat([at, more], -1), torch.cat([height > 0, wanted], -1)
         ordered, order = torch.where(there, every, torch.full_like(every, self.outputs)).sort(-1)
         found = there.gather(-1, order)[..., : self.beats]
