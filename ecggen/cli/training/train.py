@@ -39,7 +39,7 @@ def train(
     commands as --model. Use --resume to continue an interrupted run from its last epoch. With a table [hearts] in the
     config, the heart-first model is trained afterwards, or alone if the config has epochs = 0.
     """
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     from ecggen import data as datasets
     from ecggen.conditioning import text_encoder
@@ -73,7 +73,7 @@ def train(
     best, plot = out / "checkpoint", ""
     if plan.epochs:
         best = run(generator, pack, plan, masking, out, resume, not quiet)
-    if rank_zero_only.rank:  # type: ignore[attr-defined]  # of several processes only the first does what follows
+    if rank_zero_only.rank:  # of several processes only the first does what follows
         return
     if plan.epochs:
         generator, plot = checkpoint.load(best), f"\nloss plot: {out / 'loss.png'}"
