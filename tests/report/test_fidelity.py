@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from ecggen import InputError
+from ecggen import InputError, load
 from ecggen.benchmark import paraphrases
 from ecggen.conditioning import statements
 from ecggen.core.ecg import INDEPENDENT_LEADS
@@ -15,9 +15,11 @@ from ecggen.core.simulate import simulate
 from ecggen.evaluators import pretrained
 from ecggen.evaluators.classifier import Predictions, labels, targets
 from ecggen.generators.base import Generator
+from ecggen.metrics.criteria.scores import LEAST
 from ecggen.metrics.functional import condition_fidelity
+from ecggen.report import negations
 from ecggen.report.inputs.cohort import Cohorts, ECGSet, MeasuredSet
-from ecggen.report.requested import reference_set, reference_verdict, requested_kinds
+from ecggen.report.requested import RequestedSet, reference_set, reference_verdict, requested_kinds
 from ecggen.report.sections import fidelity as section
 
 N = 120
@@ -288,6 +290,29 @@ def test_a_negation_that_is_followed_passes():
     assert {one.verdict for one in found.values()} == {"pass"}
     _, found = negated(texts_set(denied=0.02))
     assert found["probability"].value < 0 and found["probability"].verdict == "pass"
+
+
+def test_drawn_records_pass_if_they_follow_a_negation_and_fail_if_they_ignore_it():
+    """Records of a shipped model, measured by the shipped classifier and delineator, not constructed values."""
+    affirmed, denied, silent = (
+        [texts[i % 2] for i in range(LEAST + 1)]
+        for texts in (
+            ("left bundle branch block", "Linksschenkelblock"),
+            ("no left bundle branch block", "kein Linksschenkelblock"),
+            ("sinus rhythm", "Sinusrhythmus"),
+        )
+    )
+    model, unknown = load("vae"), np.full(2 * len(denied), np.nan)
+    texts = tuple(denied + silent)
+    names, none = tuple(map(str, range(len(texts)))), ("",) * len(texts)
+    verdicts = []
+    for drawn in (denied, affirmed):
+        ecg = model.generate([*drawn, *silent], seed=1)
+        records = ECGSet(ecg, names, names, none, texts, unknown, unknown, unknown, "drawn")
+        measured = MeasuredSet(records, pretrained.load("classifier", "classifier"))
+        scores, _ = negations.negations(RequestedSet(measured, Cohorts(measured, measured)))
+        verdicts.append([score.verdict for score in scores])
+    assert verdicts == [["pass", "pass"], ["fail", "fail"]]
 
 
 def test_negations_of_few_texts_are_not_measured():

@@ -23,7 +23,8 @@ SPIKE = (-0.08, 0.02)
 HALF_SPIKE = 0.004
 """Seconds from the top of a spike to its foot on either side; a QRS takes longer."""
 SPIKE_MV = 0.18
-"""Smallest height in mV of a spike above its feet. 5 of 6 paced and 1 % of the other records of LUDB have spikes."""
+"""Smallest height in mV of a spike above its feet. In 4 of 6 paced and 4 of 154 other records of LUDB, such a spike
+precedes 40 % of the beats (``evaluation/results/delineation_by_rhythm.json``)."""
 
 
 def flutter(ecg: ECG, beats: Sequence[RecordBeats]) -> dict[str, np.ndarray]:
