@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -149,6 +149,30 @@ def open_recording(
         do = f"select one, e.g. {argument(record='1')}"
         raise InputError(f"{file} holds {len(ecg)} records", "one was expected", do)
     return ecg
+
+
+def amplitude_notes(used: ECG, file: Path, leads: Sequence[str] | None, **reading: Any) -> list[str]:
+    """Doubts about gains, offsets and unit of a recording, as ``ecggen info`` has them, one sentence each.
+
+    All leads of the file are looked at, because those that are not used may show that the gains are wrong. If they
+    cannot be read without naming them, the used ones are.
+
+    Args:
+        used: The used leads, which may have gaps (NaN).
+        file: The recording.
+        leads: Selected leads; None for all.
+        reading: Further options of ``ecggen.io.read``.
+    """
+    from ecggen.io import read
+    from ecggen.io.inspection import amplitude_doubts
+
+    if leads is None:
+        return amplitude_doubts(used)
+    try:
+        every = read(file, **reading, check=False, gaps=True)
+    except InputError:
+        return amplitude_doubts(used)
+    return [f"among all leads of {file.name}: {doubt}" for doubt in amplitude_doubts(every)]
 
 
 def suffixes_of(names: str) -> list[str]:

@@ -40,6 +40,7 @@ from ecggen.cli.options import (
     Text,
     TruthLeads,
     Unit,
+    amplitude_notes,
     named_leads,
     of_truth,
     open_recording,
@@ -118,7 +119,7 @@ def _reconstruct(context: Context, file: Path, reading: dict[str, Any]) -> None:
 
     options = context.params
     recording, doubts = _opened(file, options, reading)
-    true = _true(context)
+    true, doubts_of_truth = _true(context, file)
     generator = load(options["model"] or DEFAULT_MODEL)
     generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
     known = {name: options[name] for name in ("text", "age", "sex", "heart_rate")}
@@ -127,7 +128,7 @@ def _reconstruct(context: Context, file: Path, reading: dict[str, Any]) -> None:
     sampling |= {"num_draws": 32 if options["num_draws"] is None else options["num_draws"]}
     with console.progress("generating", quiet=options["as_json"]) as share:
         found = generator.reconstruct(condition, **sampling, progress=share)
-    about = describe(found) | {"notes": [*doubts, *notes]}
+    about = describe(found) | {"notes": [*doubts, *doubts_of_truth, *notes]}
     if true is not None:
         from ecggen.benchmark.reconstruction import against_truth
 
@@ -146,21 +147,24 @@ def _opened(file: Path, options: dict[str, Any], reading: dict[str, Any]) -> tup
 
     allowed = options["allow_contradiction"]
     recording = open_recording(file, options["leads"], allow_contradiction=allowed, gaps=True, **reading)
+    amplitudes = amplitude_notes(recording, file, named_leads(options["leads"]), **reading)
     with naming_file(file), after(reading["start"]):
         recording, gaps = bridged(recording)
-        return recording, [*gaps, *refuse_noise(recording, options["allow_noise"])]
+        return recording, [*amplitudes, *gaps, *refuse_noise(recording, options["allow_noise"])]
 
 
-def _true(context: Context) -> ECG | None:
-    """The true leads, if they are given."""
+def _true(context: Context, file: Path) -> tuple[ECG | None, list[str]]:
+    """The true leads, if they are given, and doubts about their amplitude unless they are of the same file."""
     from ecggen.core.errors import spelled
 
-    options = context.params
-    if options["truth"] is None:
-        return None
+    options, truth = context.params, context.params["truth"]
+    if truth is None:
+        return None, []
     part = {name: options[name] for name in ("start", "seconds")}
     with spelled(of_truth(context, leads="--truth-leads", start="--start", seconds="--seconds")):
-        return open_recording(options["truth"], options["truth_leads"], check=False, **part)
+        true = open_recording(truth, options["truth_leads"], check=False, **part)
+        doubts = amplitude_notes(true, truth, named_leads(options["truth_leads"]), **part)
+    return true, [f"truth: {doubt}" for doubt in doubts if truth != file]
 
 
 def _reconstruct_long(context: Context, file: Path, lasts: float, reading: dict[str, Any]) -> None:

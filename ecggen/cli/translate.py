@@ -35,6 +35,7 @@ from ecggen.cli.options import (
     Start,
     Text,
     TruthLeads,
+    amplitude_notes,
     of_truth,
     open_recording,
     suffixes_of,
@@ -128,7 +129,7 @@ def _translate(context: Context, file: Path, ppg: PPG) -> None:
     options = context.params
     generator = load(options["model"] or DEFAULT_MODEL)
     generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
-    true = _true(context)
+    true, doubts = _true(context)
     beats, found = pulse_report.pulse_report(ppg)
     _refuse_all(found["refused"], ppg)
     known = {name: options[name] for name in ("text", "age", "sex", "heart_rate")}
@@ -140,7 +141,7 @@ def _translate(context: Context, file: Path, ppg: PPG) -> None:
     about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
     rates = {"ppg": rounded(found["rhythm"]["rate"]), "requested": options["heart_rate"]}
     about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
-    about["notes"] = [*ppg.notes, *notes, *_contradictions(about["heart_rate"])]
+    about["notes"] = [*ppg.notes, *notes, *doubts, *_contradictions(about["heart_rate"])]
     about |= {"leads": LEADS, "timing": TIMING} | found
     if true is not None:
         from ecggen.benchmark.translation import against_truth
@@ -192,16 +193,18 @@ def _refuse_all(refused: Sequence[dict], ppg: PPG) -> None:
         raise InputError(found, "pulses that a network recognises were expected", do)
 
 
-def _true(context: Context) -> ECG | None:
-    """The true lead II, if it is given."""
+def _true(context: Context) -> tuple[ECG | None, list[str]]:
+    """The true lead II, if it is given, and doubts about its amplitude."""
     from ecggen.core.errors import spelled
 
-    options = context.params
-    if options["truth"] is None:
-        return None
+    options, truth = context.params, context.params["truth"]
+    if truth is None:
+        return None, []
     part = {name: options[name] for name in ("unit", "start", "seconds")}
     with spelled(of_truth(context, leads="--truth-leads", unit="--unit", start="--start", seconds="--seconds")):
-        return open_recording(options["truth"], options["truth_leads"] or LEAD, check=False, **part).pick(LEAD)
+        true = open_recording(truth, options["truth_leads"] or LEAD, check=False, **part).pick(LEAD)
+        doubts = amplitude_notes(true, truth, (LEAD,), **part)
+    return true, [f"truth: {doubt}" for doubt in doubts]
 
 
 def as_text(about: dict) -> str:

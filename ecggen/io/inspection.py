@@ -6,7 +6,7 @@ leads I and II normally correlate with V6, and are inverted relative to V6 if ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -213,9 +213,9 @@ def exchanged(ecg: ECG, inverted: bool = True) -> list[str]:
     return notes
 
 
-def refusals(ecg: ECG) -> Iterator[str]:
-    """Reasons for which ``read`` would reject the record."""
-    for check in (check_quality, check_laws):
+def refusals(ecg: ECG, checks: Sequence[Callable[[ECG], None]] = (check_quality, check_laws)) -> Iterator[str]:
+    """Reasons for which ``read``, with all or some of its checks, would reject the record."""
+    for check in checks:
         try:
             check(ecg)
         except InputError as error:
@@ -238,11 +238,36 @@ def _doubts(ecg: ECG, gaps: Sequence[Part], flat: Sequence[Part], inverted: bool
         yield _missing_text(gaps)
     if flat:
         yield f"the signal is constant: {_some(flat)}"
+    yield from _deviation(ecg)
+    yield from scale_doubts(ecg)
+    yield from exchanged(ecg, inverted)
+
+
+def _deviation(ecg: ECG) -> Iterator[str]:
+    """A smaller deviation from the lead laws than those for which ``read`` would reject the record, as a sentence."""
     off = float(ecg.law_residual().max())
     if ROUNDING < off <= CONTRADICTION:
         yield f"the leads deviate from the lead laws by up to {off * 1000:.0f} µV, more than rounding explains"
-    yield from scale_doubts(ecg)
-    yield from exchanged(ecg, inverted)
+
+
+def amplitude_doubts(ecg: ECG) -> list[str]:
+    """Doubts about gains, offsets and unit of one record, as in ``inspect``, one sentence each.
+
+    The lead laws show wrong gains only if all limb leads of a file are given, whichever of them are used.
+
+    Args:
+        ecg: One record, which may have gaps (NaN).
+
+    Example:
+        >>> from ecggen.core.simulate import simulate
+        >>> ecg = simulate(1)
+        >>> amplitude_doubts(replace(ecg, signal=ecg.signal * 20))
+        ['the leads have about 21 mV from peak to peak, more than an ECG has: is the unit right?']
+    """
+    whole = _complete(ecg, ~np.isfinite(ecg.signal[0].numpy()))
+    if whole is None:
+        return list(refusals(ecg, (check_laws,)))
+    return [*refusals(whole, (check_laws,)), *_deviation(whole), *scale_doubts(whole)]
 
 
 def scale_doubts(ecg: ECG) -> Iterator[str]:

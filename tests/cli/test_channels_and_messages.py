@@ -7,7 +7,7 @@ import shlex
 import numpy as np
 import pytest
 import torch
-from conftest import tiny
+from conftest import SAMPLES, tiny
 
 from ecggen import ECG, read, write
 from ecggen.core.simulate import simulate
@@ -141,3 +141,32 @@ def test_a_record_is_chosen_as_the_message_says(run, tmp_path):
     code, _, err = run("info", tmp_path / "batch.npz", "--record", 9)
     assert code == 2 and "give its name or its number from 1, e.g. --record 1" in err
     assert run("info", tmp_path / "batch.npz", "--record", 1)[0] == 0
+
+
+@pytest.fixture
+def wrong_gains(tmp_path):
+    """Twelve leads with a gain of its own for each limb lead, as in the published headers of LUDB."""
+    factors = torch.tensor([1.0, 1.6, 0.7, 1.2, 0.5, 2.0] + [1.0] * 6)
+    write(ECG(HEART.signal * factors[:, None], HEART.leads, 200), tmp_path / "wrong.csv")
+    return tmp_path / "wrong.csv"
+
+
+GAINS = "multiplying II by 0.62, III by 1.43, aVR by 0.83, aVL by 2.00, aVF by 0.50 (are the gains right?)"
+
+
+def test_wrong_gains_of_other_leads_are_a_note(run, model, wrong_gains, tmp_path):
+    write(HEART, tmp_path / "right.csv")
+    words = ("--leads", "I", "--model", model, "--num-draws", 2, "--out", tmp_path / "out", "--overwrite")
+    code, out, _ = run("reconstruct", wrong_gains, *words)
+    [note] = [line for line in out.splitlines() if line.startswith("note:")]
+    assert code == 0 and "among all leads of wrong.csv: leads I, II, III" in note and GAINS in note
+    about = json.loads(run("reconstruct", tmp_path / "right.csv", "--truth", wrong_gains, *words, "--json")[1])
+    assert [GAINS in note and note.startswith("truth: leads") for note in about["notes"]] == [True]
+
+
+def test_wrong_gains_of_a_true_lead_are_a_note(run, model, wrong_gains, tmp_path):
+    pulses = SAMPLES / "bidmc" / "bidmc_15_Signals.csv"
+    words = ("translate", pulses, "--truth", wrong_gains, "--seconds", 4, "--model", model, "--json")
+    code, out, err = run(*words, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert any(GAINS in note and note.startswith("truth: among all leads") for note in json.loads(out)["notes"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecggen.cli.options import amplitude_notes
 from ecggen.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def of_leads(
         doubts = refuse_noise(filled(opening)[0], allow_noise)
     samples, fs = round(seconds * opening.fs), opening.fs
     reading.pop("allow_contradiction", None)
+    doubts += amplitude_notes(opening, file, start=start, seconds=min(OPENING, seconds), **reading)
     recording = LeadRecording(reader(file, fs, start, **reading), samples, fs, condition, generator.preprocessor)
     return Blocks(generator, recording, options), [f"in its first {OPENING / 60:g} min: {doubt}" for doubt in doubts]
 
