@@ -22,6 +22,7 @@ from ecggen.conditioning.condition import TEXT_AND_METADATA, Condition
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
+from ecggen.core.errors import InputError
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
@@ -29,6 +30,7 @@ from ecggen.generators.base import Generator
 from ecggen.generators.intervals import CALIBRATED
 from ecggen.generators.sampling import Noise
 from ecggen.networks import storage
+from ecggen.training.between import LEAST, BetweenTerms, between_terms, shared_beats
 from ecggen.training.masking import Masking
 
 TRAIN_FOLDS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -36,7 +38,9 @@ CALIBRATION_FOLDS = (8,)
 MIN_PATIENTS = 50
 """Minimum number of patients with a word in their reports for the word to be stored in a checkpoint."""
 INFLATION_RANGE = (0.5, 2.5)
-"""Range of the ensemble inflation."""
+"""Range of the ensemble inflation that matches the total variance."""
+BETWEEN_RANGE = (0.5, 5.0)
+"""Range of the ensemble inflation that matches the variance between draws."""
 GIVEN = tuple(map(" ".join, CALIBRATED))
 """Observed leads during calibration, by the number of independent leads; without leads, a PPG is given."""
 
@@ -102,7 +106,7 @@ def fit_ensemble_inflation(
     for count, leads in list(enumerate(GIVEN))[1:]:
         sums, done = torch.zeros(3, len(INDEPENDENT_LEADS), dtype=torch.float64), 0
         for truth, condition in conditions_given(generator, pack, rows, leads.split(), progress):
-            eight, center = _drawn(generator, condition, range(done, done + draws * len(truth)))
+            eight, center = draws_before_inflation(generator, condition, range(done, done + draws * len(truth)))
             if center is None:
                 return
             done += draws * len(truth)  # different noise in each batch
@@ -116,6 +120,47 @@ def fit_ensemble_inflation(
         generator.ensemble_inflation[count] = torch.where(known, 1.0, inflation.clamp(*INFLATION_RANGE)).to(
             generator.ensemble_inflation
         )
+
+
+@torch.no_grad()
+def fit_between_inflation(
+    generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4, progress: bool = False
+) -> None:
+    """Set ``ensemble_inflation`` so that draws differ from each other as much as the truth differs from their mean.
+
+    Only the mean beats count (``ecggen.training.between``), which ``fit_ensemble_inflation`` does not tell from beats
+    that differ within a draw. Generators without deterministic prediction are not changed.
+
+    Args:
+        generator: Its ``ensemble_inflation`` is set.
+        pack: Packed data set.
+        rows: Calibration records, which must not be used for evaluation.
+        draws: Draws per record, at least two.
+        progress: Show progress bars.
+
+    Raises:
+        InputError: If no record has enough beats.
+    """
+    generator.ensemble_inflation.fill_(1.0)
+    for count, leads in list(enumerate(GIVEN))[1:]:
+        parts, done = [], 0
+        for truth, condition in conditions_given(generator, pack, rows, leads.split(), progress):
+            eight, center = draws_before_inflation(generator, condition, range(done, done + draws * len(truth)))
+            if center is None:
+                return
+            done += draws * len(truth)
+            true = truth.pick(*INDEPENDENT_LEADS).signal
+            starts = shared_beats(truth.pick(*leads.split()))
+            each = eight.unflatten(0, (-1, draws)).numpy()
+            parts.append(between_terms(true.double().numpy(), center.numpy(), each, starts, truth.fs))
+        terms = BetweenTerms.cat(parts)
+        if not len(terms.error):
+            raise InputError(
+                f"none of {len(rows)} records has {LEAST} beats in {leads}", "ECGs with beats were expected"
+            )
+        factor = torch.from_numpy(terms.factor().clip(*BETWEEN_RANGE))
+        known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
+        generator.ensemble_inflation[count] = torch.where(known, 1.0, factor).to(generator.ensemble_inflation)
 
 
 def random_rows(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -170,7 +215,7 @@ def fit_intervals(
         parts, sizes = [], []
         for seed, (truth, condition) in enumerate(conditions_given(generator, pack, rows, leads.split(), progress)):
             estimate = generator.reconstruct(condition, num_draws=draws, seed=seed, level=level, keep_draws=False)
-            _, deterministic = _drawn(generator, condition, range(len(truth)))
+            _, deterministic = draws_before_inflation(generator, condition, range(len(truth)))
             mean = estimate.mean.pick(*INDEPENDENT_LEADS).signal
             shift = torch.zeros_like(mean) if deterministic is None else deterministic.float() - mean
             edges = (edge.signal - estimate.mean.signal for edge in (estimate.lower, estimate.upper))
@@ -188,7 +233,9 @@ def fit_intervals(
                 generator.interval_scale[count, i] = float(np.quantile(needed.numpy(), level))
 
 
-def _drawn(generator: Generator, condition: Condition, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+def draws_before_inflation(
+    generator: Generator, condition: Condition, indices: Sequence[int]
+) -> tuple[Tensor, Tensor | None]:
     """Draws before inflation and the deterministic prediction at the model's rate, projected onto observed leads."""
     prepared = generator.preprocessor.condition(condition)
     drawn = generator.draw_many(prepared.to(generator.device), Noise(1, indices))
@@ -209,6 +256,12 @@ def main() -> None:
         "--limit", type=int, default=256, help="records for intervals; 24 times as many are used for inflation"
     )
     parser.add_argument("--out", type=Path, required=True, help="output checkpoint folder")
+    parser.add_argument(
+        "--inflation",
+        choices=("total", "between"),
+        default="total",
+        help="variance that the ensemble inflation matches: of a draw along time, or of mean beats between the draws",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument(
         "--beside", help="checkpoint in the parent folder of OUT, with which identical weights are shared"
@@ -218,9 +271,8 @@ def main() -> None:
     pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)
     fit_rhythm_prior(generator, pack, pack.rows(TRAIN_FOLDS))
     fit_patient_prior(generator, pack, pack.rows(TRAIN_FOLDS))
-    fit_ensemble_inflation(
-        generator, pack, random_rows(pack.rows(TRAIN_FOLDS), 24 * options.limit), progress=not options.quiet
-    )
+    fit = fit_between_inflation if options.inflation == "between" else fit_ensemble_inflation
+    fit(generator, pack, random_rows(pack.rows(TRAIN_FOLDS), 24 * options.limit), progress=not options.quiet)
     fit_intervals(generator, pack, random_rows(pack.rows(CALIBRATION_FOLDS), options.limit), progress=not options.quiet)
     checkpoint.save(generator, options.out, half=True)
     checkpoint.write_golden(options.out)

@@ -1,0 +1,141 @@
+"""Variance between draws: what it counts and what not, and the ensemble inflation that is derived from it."""
+
+import numpy as np
+import pytest
+import torch
+
+from ecggen import InputError
+from ecggen.conditioning.condition import Condition
+from ecggen.conditioning.preprocessing import Preprocessor
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
+from ecggen.core.simulate import simulate
+from ecggen.generators.base import Draws, Generator
+from ecggen.training import calibration
+from ecggen.training.between import BetweenTerms, between_terms, shared_beats
+
+RECORDS, DRAWS, SAMPLES = 600, 4, 400
+STARTS = [np.array([0, 80, 160, 240, 320])] * RECORDS
+
+
+def beating(shape, seed, between, within):
+    """Waves in mV whose level differs by ``between`` and whose samples differ by ``within``."""
+    rng = np.random.default_rng(seed)
+    return between * rng.normal(size=(*shape, 1)) + within * rng.normal(size=(*shape, SAMPLES))
+
+
+def terms(between, within, true_within=0.3, seed=0):
+    true = beating((RECORDS, 2), seed, 1.0, true_within)
+    drawn = beating((RECORDS, DRAWS, 2), seed + 1, between, within)
+    return between_terms(true, np.zeros_like(true), drawn, STARTS, 100.0)
+
+
+@pytest.mark.parametrize("within", [0.0, 0.3, 2.0])
+def test_beats_that_differ_within_a_draw_do_not_count(within):
+    for between in (0.5, 1.0):
+        found = terms(between, within)
+        assert found.ratio() == pytest.approx([between**2] * 2, rel=0.15)
+        assert found.factor() == pytest.approx([1 / between] * 2, rel=0.1)
+        assert found.ratio(found.factor()) == pytest.approx([1.0, 1.0])
+
+
+def test_a_right_total_variance_does_not_hide_a_wrong_split():
+    found = terms(between=0.3, within=np.sqrt(1 + 0.3**2 - 0.3**2))
+    assert (found.ratio() < 0.15).all() and (found.factor() > 2.5).all()
+
+
+def test_a_common_error_of_the_draws_counts_as_distance_of_the_truth():
+    true = beating((RECORDS, 1), 0, 1.0, 0.0)
+    drawn = beating((RECORDS, DRAWS, 1), 1, 1.0, 0.0) + 1.0
+    found = between_terms(true, np.zeros_like(true), drawn, STARTS, 100.0)
+    assert found.ratio() == pytest.approx([0.5], rel=0.15)
+
+
+def test_records_and_instants_are_chosen_and_records_with_few_beats_left_out():
+    true = beating((80, 1), 0, 1.0, 0.0)
+    drawn = beating((80, 2, 1), 1, 1.0, 0.0)
+    starts = [np.array([0, 80, 160]), np.array([0, 80]), np.array([], int), np.array([0, 80, 160, 240])] * 20
+    found = between_terms(true, np.zeros_like(true), drawn, starts, 100.0)
+    assert found.error.shape == (40, 1, 65)
+    both = BetweenTerms.cat([found, found])
+    assert both.ratio() == pytest.approx(found.ratio()) and len(both.error) == 80
+    some = both.ratio(records=np.r_[0:20, 40:60], at=slice(5))
+    assert some == pytest.approx(found.ratio(records=np.arange(20))) and some != pytest.approx(both.ratio())
+    assert both.ratio(records=np.array([], int)) == [np.inf]
+
+
+def test_beats_are_shared_and_ectopic_ones_left_out():
+    ecg = simulate(1, seconds=8, fs=100, heart_rate=60, seed=1).pick("II")
+    (starts,) = shared_beats(ecg)
+    assert 6 <= len(starts) <= 8
+    third = starts[3]
+    ecg.signal[..., third : third + 65] *= -1
+    (kept,) = shared_beats(ecg)
+    assert third not in kept and len(kept) == len(starts) - 1
+
+
+GAINS = torch.linspace(1, 2, 8)[:, None]
+"""Amplitude of each lead over that of one wave."""
+
+
+class Steady(Generator):
+    """Draws that lie above or below the expected wave as a whole, by ``scale`` mV, with ``within`` mV of noise."""
+
+    def __init__(self, scale, within, predicts=True):
+        super().__init__()
+        self.preprocessor = Preprocessor(seconds=4)
+        self.scale, self.within, self.predicts = scale, within, predicts
+
+    def draw_many(self, condition, noise):
+        gains = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32) @ GAINS
+        observed = condition.lead_mask.any(-1, keepdim=True) * gains
+        center = GAINS * condition.leads.sum(1, keepdim=True) / observed.sum(1, keepdim=True)
+        noises = noise.normal(8, condition.samples)
+        apart = self.scale * noises[..., :1] + self.within * noises
+        known = center.repeat_interleave(len(noise) // len(condition), 0)
+        return Draws(known + apart, center if self.predicts else None)
+
+    def draw(self, condition, noise):
+        return self.draw_many(condition, noise).draws
+
+    def loss(self, ecg, condition, group):
+        raise AssertionError("nothing to learn")
+
+
+@pytest.fixture
+def records(monkeypatch):
+    """120 records that lie above or below the expected wave as a whole, by 1 mV, in batches of 60."""
+    expected = GAINS * simulate(60, seconds=4, fs=100, heart_rate=90, seed=3).pick("I").signal
+
+    def conditions_given(generator, pack, rows, leads, progress):
+        for seed in (0, 1):
+            apart = torch.randn(60, 8, 1, generator=torch.Generator().manual_seed(seed))
+            known = [INDEPENDENT_LEADS.index(each) for each in leads]
+            apart[:, known] = 0
+            signal = expected + apart
+            truth = ECG(signal, INDEPENDENT_LEADS, 100.0).standard()
+            yield truth, Condition.none(60, 4).with_leads(truth.pick(*leads))
+
+    monkeypatch.setattr(calibration, "conditions_given", conditions_given)
+
+
+@pytest.mark.parametrize(("scale", "within"), [(0.5, 0.0), (0.5, 1.0), (2.0, 0.0)])
+def test_inflation_is_fitted_to_the_variance_between_draws(records, scale, within):
+    model = Steady(scale, within)
+    calibration.fit_between_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
+    assert (model.ensemble_inflation[0] == 1).all()
+    for row, leads in list(enumerate(calibration.GIVEN))[1:]:
+        for column, lead in enumerate(INDEPENDENT_LEADS):
+            factor = float(model.ensemble_inflation[row, column])
+            if lead in determined_by(leads.split()):
+                assert factor == 1
+            else:
+                assert factor == pytest.approx(1 / scale, rel=0.3)
+
+
+def test_inflation_is_not_fitted_without_prediction_or_beats(records, monkeypatch):
+    model = Steady(0.5, 0.0, predicts=False)
+    calibration.fit_between_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
+    assert (model.ensemble_inflation == 1).all()
+    monkeypatch.setattr(calibration, "shared_beats", lambda given: [np.array([], int)] * len(given))
+    with pytest.raises(InputError, match="none of 120 records has 3 beats in I"):
+        calibration.fit_between_inflation(Steady(0.5, 0.0), None, np.arange(120))  # type: ignore[arg-type]
