@@ -47,6 +47,7 @@ DRAWS, SEED, LEVEL, RESAMPLES = 5, 1, 0.9, 300
 WAYS = ("shipped", "between", "apart")
 WAVE_NAMES = {"p": "P", "qrs": "QRS", "t": "T"}
 DEFINITIONS = {
+    "n": f"records of each fold; those with fewer than {LEAST} beats in the given leads are left out",
     "between": "variance of the mean beat between the draws over the mean square of the true mean beat's distance from "
     "the mean of the draws, noise of few beats and few draws removed, sums over records and instants; 1 is calibrated",
     "between_median": "the same of median beats, without removal of noise, times 1 + 1 / draws",
@@ -247,7 +248,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder of packed data sets")
     parser.add_argument("--draws", type=Path, required=True, help="folder in which draws are kept")
     parser.add_argument("--out", type=Path, required=True, help="JSON file, which is extended")
-    parser.add_argument("--limit", type=int, default=320, help="records of each fold")
+    parser.add_argument("--limit", type=int, default=160, help="records of each fold")
     parser.add_argument("--model", nargs="+", default=MODELS, help="checkpoints")
     options = parser.parse_args()
     options.draws.mkdir(parents=True, exist_ok=True)
@@ -264,7 +265,7 @@ def main() -> None:
         }
         about = {"commit": commit(), "date": datetime.date.today().isoformat()}
         found |= {"definitions": DEFINITIONS, "folds": {"calibration": [CALIBRATION], "scored": [SCORED]}}
-        found |= {"records": options.limit, "draws": DRAWS, "seed": SEED, "level": LEVEL}
+        found |= {"n": options.limit, "draws": DRAWS, "seed": SEED, "level": LEVEL}
         found["scores"] = {**kept, own: about | {"given": made}}
         options.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -19,6 +19,7 @@ from ecggen.benchmark.matrix import MODELS
 from ecggen.networks import storage
 from evaluation.scripts import (
     augmentation_tables,
+    between_tables,
     cost_tables,
     gap_tables,
     outside_tables,
@@ -588,6 +589,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "which": best_for_jobs,
     "uncertainty": uncertainty,
     "preserved": preserved,
+    "between": between_tables.between,
+    "inflation": between_tables.inflation,
     "strips": gap_tables.strips,
     "gaps": gap_tables.lengths,
     "signal_quality_ecgs": quality_tables.ecgs,
