@@ -126,7 +126,7 @@ def drawn(generator: Generator, pack: Pack, given: tuple[str, ...], fold: int, l
 
 def within_factor(records: Drawn) -> np.ndarray:
     """(lead,) factor on the differences of a draw's beats from their mean at which their variance is the true one."""
-    sums = 0.0
+    sums = np.zeros((3, records.true.shape[1]))
     for true, center, distance in records.beats():
         true, center, distance = (one - one.mean(0) for one in (true, center, distance))
         both = 2 * (distance.mean(1) * center).sum((0, 2))
