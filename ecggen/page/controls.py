@@ -23,6 +23,15 @@ T = TypeVar("T")
 MODELS = {"flow": "flow (default)", "diffusion": "diffusion", "vae": "vae", "gan": "gan"}
 MOST_FILES = 500
 """Most files of one upload."""
+UPLOAD = """
+<div class="row no-wrap items-center q-pa-sm q-gutter-sm">
+  <div class="col"><b>{label}</b><br><span class="text-caption">at most {limit} MB</span></div>
+  <q-spinner v-if="props.isUploading" size="24px"></q-spinner>
+  <q-btn v-else type="a" outline dense no-caps class="q-px-sm" label="Browse" aria-label="{of}: browse for files"
+         @click="props.pickFiles"><q-uploader-add-trigger></q-uploader-add-trigger></q-btn>
+</div>
+"""
+"""The head of a place to drop files: its button has a name for screen readers."""
 QUEUE = Queue()
 """The jobs of all visitors."""
 
@@ -137,8 +146,10 @@ def dropped(files: Sequence[Any]) -> str:
     return f"dropped: {', '.join(names[:3])}{more}"
 
 
-def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], limit: int = LARGEST_UPLOAD) -> ui.upload:
-    """A place to drop files; ``received`` gets those that are dropped together."""
+def upload(
+    label: str, received: Callable[[Sequence[Any]], Awaitable[None]], limit: int = LARGEST_UPLOAD, of: str = "Recording"
+) -> ui.upload:
+    """A place to drop files of what ``of`` names; ``received`` gets those that are dropped together."""
 
     async def checked(event: events.MultiUploadEventArguments) -> None:
         if sum(file.size() for file in event.files) > limit * MEGABYTE:
@@ -158,7 +169,6 @@ def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], lim
         )
 
     element = ui.upload(
-        label=label,
         multiple=True,
         auto_upload=True,
         max_total_size=limit * MEGABYTE,
@@ -166,6 +176,7 @@ def upload(label: str, received: Callable[[Sequence[Any]], Awaitable[None]], lim
         on_multi_upload=checked,
         on_rejected=refused,
     )
+    element.add_slot("header", UPLOAD.format(label=label, of=of, limit=limit))
     return element.classes("w-full").props("flat bordered")
 
 
@@ -175,7 +186,22 @@ def message(text: str, *, wrong: bool = False) -> None:
         ui.label(text)
 
 
-async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T], what: str) -> T | None:
+def columns(hint: str) -> tuple[ui.column, ui.column, ui.column]:
+    """The layout of a tab: a card for its fields, and beside it (on a phone below it) the places of the progress and of
+    the result, which begins with ``hint``.
+    """
+    with ui.element("div").classes("two"):
+        card = ui.column().classes("card gap-2")
+        with ui.column().classes("gap-2 w-full min-w-0"):
+            area, result = ui.column().classes("w-full"), ui.column().classes("w-full gap-2")
+            with result:
+                ui.label(hint).classes("small")
+    return card, area, result
+
+
+async def run_job(
+    session: Session, area: ui.element, work: Callable[[Job[T]], T], what: str, button: ui.button | None = None
+) -> T | None:
     """Run a call in the queue and show its progress in ``area``, which is emptied before.
 
     Args:
@@ -183,6 +209,7 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
         area: Where progress, notes and errors are shown.
         work: The call.
         what: What is done, such as "reconstructing".
+        button: Cannot be pressed until the job has ended.
 
     Returns:
         The result; None after an error, which is shown, or if the job was cancelled.
@@ -195,6 +222,8 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
             message(str(error), wrong=True)
         return None
     session.jobs.append(job)
+    if button:
+        button.disable()
     with area, ui.row().classes("items-center w-full no-wrap progress") as row:
         label = ui.label(what).props('aria-live="polite"')
         bar = ui.linear_progress(0, show_value=False).props(f'aria-label="progress of {what}"')
@@ -208,6 +237,8 @@ async def run_job(session: Session, area: ui.element, work: Callable[[Job[T]], T
     session.jobs.remove(job)
     if session.closed:
         return None
+    if button:
+        button.enable()
     row.delete()
     with area:
         try:

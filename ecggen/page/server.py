@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecggen.benchmark.reader_study.answers import Study
 from ecggen.core.errors import InputError
-from ecggen.page import generate, reading, reconstruct, report, translate
-from ecggen.page.quiz import LEVELS
 from ecggen.page.session import LARGEST_UPLOAD, MEGABYTE, Session
-from ecggen.page.teach import Quiz
+from ecggen.page.tabs import generate, reading, reconstruct, report, translate
+from ecggen.page.tabs.quiz import LEVELS
+from ecggen.page.tabs.teach import Quiz
 
 STYLE = Path(__file__).with_name("page.css")
 ICON = (

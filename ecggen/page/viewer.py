@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nicegui import events, run, ui
@@ -12,8 +13,10 @@ from nicegui import events, run, ui
 from ecggen import viz
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
+from ecggen.generators.reconstruction import Reconstruction
 from ecggen.io import write
 from ecggen.io.metadata import About
+from ecggen.metrics.certain_intervals import measure
 from ecggen.page import marks
 from ecggen.page.callipers import PIXELS_PER_MM, Callipers, moved
 from ecggen.page.session import Session, as_one_file
@@ -30,6 +33,8 @@ FILES = {
     "CSV": ".csv",
 }
 """Formats of downloads."""
+TOGETHER = 0.04
+"""Seconds in which changes are drawn together."""
 HELP = (
     "Callipers: click or tap two points. Keyboard: focus the page, arrow keys move the point (with shift in small "
     "steps), Enter sets it, Escape removes the callipers."
@@ -60,17 +65,23 @@ class Shown:
     about: About | None = None
     bands: Sequence[marks.Band] | None = None
 
+    @staticmethod
+    def of(name: str, found: Reconstruction, about: About, bands: Sequence[marks.Band] | None = None) -> Shown:
+        """A reconstruction with its interval and draws."""
+        return Shown(name, found.mean, found.lower, found.upper, found.level, found.draws, about, bands)
+
 
 class Viewer:
     """An ECG on paper with its controls, built where it is created."""
 
     def __init__(self, session: Session, shown: Shown, layout: str = "3x4"):
         self.session, self.shown = session, shown
-        self.leads, self.draw, self.start = list(shown.ecg.leads), 0, 0.0
+        self.leads, self.draw, self.start = set(shown.ecg.leads), 0, 0.0
         self.layout, self.cabrera, self.marked, self.zoom = layout, False, shown.bands is not None, 100
         self.cursor: tuple[float, float] | None = None
         self.points: list[tuple[float, float]] = []
         self.height = 0.0
+        self._waiting = False
         self._waves: dict[int, list[marks.Band]] = {}
         with ui.column().classes("w-full gap-1 viewer"):
             self._controls()
@@ -193,41 +204,54 @@ class Viewer:
                 ui.column().classes("p-3 gap-0"),
             ):
                 for lead in shown.ecg.leads:
-                    ui.checkbox(lead, value=True, on_change=self._toggled(lead)).props("dense").classes("py-1")
+                    box = ui.checkbox(lead, value=True).props("dense").classes("py-1")
+                    box.on_value_change(self._toggled(lead, box))
             with ui.dropdown_button("Download", auto_close=True).props("no-caps"):
                 for name in FILES:
                     ui.item(name, on_click=self._saved(name))
 
-    def _changed(self, attribute: str):
-        def change(event: events.ValueChangeEventArguments) -> None:
-            setattr(self, attribute, event.value)
+    async def _redraw(self) -> None:
+        """Draw the page again, once for all changes that arrive meanwhile, as those of a slider that is dragged."""
+        if self._waiting:
+            return
+        self._waiting = True
+        await asyncio.sleep(TOGETHER)
+        self._waiting = False
+        if not self.image.is_deleted:
             self.refresh()
+
+    def _changed(self, attribute: str):
+        async def change(event: events.ValueChangeEventArguments) -> None:
+            setattr(self, attribute, event.value)
+            await self._redraw()
 
         return change
 
-    def _started(self, event: events.ValueChangeEventArguments) -> None:
+    async def _started(self, event: events.ValueChangeEventArguments) -> None:
         self.start = float(event.value)
         self._waves.clear()
-        self.refresh()
+        await self._redraw()
 
     def _zoomed(self, event: events.ValueChangeEventArguments) -> None:
         self.image.style(f"width:{event.value:g}%")
 
-    def _toggled(self, lead: str):
-        def change(event: events.ValueChangeEventArguments) -> None:
+    def _toggled(self, lead: str, box: ui.checkbox):
+        async def change(event: events.ValueChangeEventArguments) -> None:
             if event.value:
-                self.leads.append(lead)
-            elif len(self.leads) > 1:
-                self.leads.remove(lead)
-            else:
+                self.leads.add(lead)
+            elif self.leads == {lead}:
                 ui.notify("At least one lead is shown.")
+                box.set_value(True)
                 return
-            self.refresh()
+            else:
+                self.leads.discard(lead)
+            await self._redraw()
 
         return change
 
     def _saved(self, name: str):
         async def save() -> None:
+            busy = ui.notification(f"writing {name}", spinner=True, timeout=None)
             try:
                 path = await run.io_bound(self.save, FILES[name])
             except InputError as error:
@@ -235,6 +259,8 @@ class Viewer:
             else:
                 if path is not None:  # None if the server is being stopped
                     ui.download.content(path.read_bytes(), path.name)
+            finally:
+                busy.dismiss()
 
         return save
 
@@ -247,7 +273,8 @@ class Viewer:
         path = self.session.new_folder() / f"{_plain(self.shown.name).replace(' ', '_')}{suffix}"
         if suffix in (".pdf", ".png"):
             return viz.save(self.figure(), path)
-        return as_one_file(write(self.ecg, path, about=self.shown.about))
+        about = replace(self.shown.about or About(), measured=measure(self.ecg, suffix))
+        return as_one_file(write(self.ecg, path, about=about))
 
 
 KEYS = """(event) => {

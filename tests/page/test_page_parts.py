@@ -13,8 +13,9 @@ from ecggen.benchmark.reader_study.pack import KEY, PAGES
 from ecggen.benchmark.reader_study.scores import read_key, score
 from ecggen.core.errors import InputError, argument
 from ecggen.core.simulate import simulate
-from ecggen.page import examples, jobs, marks, quiz, session
+from ecggen.page import examples, jobs, marks, session
 from ecggen.page.callipers import PIXELS_PER_MM, Callipers, moved
+from ecggen.page.tabs import quiz
 from ecggen.viz import draw
 from ecggen.viz.ecg import trace_start
 from ecggen.viz.paper import SIDE
@@ -254,7 +255,7 @@ def test_pages_of_a_study_do_not_tell_the_answer(study):
 def test_what_was_requested_is_compared_with_what_is_measured():
     pytest.importorskip("nicegui")
     from ecggen.data.prompts import Prompt
-    from ecggen.page.generate import described
+    from ecggen.page.tabs.generate import described
 
     made = described(simulate(2, fs=250, heart_rate=50), Prompt("sinus tachycardia, purple elephants", heart_rate=300))
     assert made.met["STACH"].tolist() == [False, False]

@@ -17,7 +17,7 @@ from ecggen.data.prompts import Prompt, parse_prompt
 from ecggen.io.metadata import About
 from ecggen.metrics.criteria.measurements import Measurements, measure
 from ecggen.metrics.criteria.rules import CODES, CRITERIA, criteria_met
-from ecggen.page.controls import MODELS, Condition, message, model, run_job
+from ecggen.page.controls import MODELS, Condition, columns, message, model, run_job
 from ecggen.page.jobs import Job
 from ecggen.page.session import Session
 from ecggen.page.viewer import Shown, Viewer
@@ -87,18 +87,14 @@ def described(ecgs: ECG, prompt: Prompt, notes: Sequence[str] = ()) -> Made:
 
 def tab(session: Session) -> None:
     """Build the tab."""
-    with ui.element("div").classes("two"):
-        with ui.column().classes("card gap-2"):
-            condition = Condition(text=True, example=EXAMPLE)
-            with ui.row().classes("w-full gap-3 no-wrap"):
-                count = ui.number("ECGs", value=6, min=1, max=MOST, precision=0).classes("w-1/2")
-                seed = ui.number("Seed", value=0, precision=0).classes("w-1/2")
-            name = ui.select(MODELS, label="Model", value="flow").classes("w-full")
-            button = ui.button("Generate").classes("w-full").props("no-caps")
-        with ui.column().classes("gap-2 w-full min-w-0"):
-            area, result = ui.column().classes("w-full"), ui.column().classes("w-full")
-            with result:
-                ui.label("Write a sentence, then press the button.").classes("small")
+    card, area, result = columns("Write a sentence, then press the button.")
+    with card:
+        condition = Condition(text=True, example=EXAMPLE)
+        with ui.row().classes("w-full gap-3 no-wrap"):
+            count = ui.number("ECGs", value=6, min=1, max=MOST, precision=0).classes("w-1/2")
+            seed = ui.number("Seed", value=0, precision=0).classes("w-1/2")
+        name = ui.select(MODELS, label="Model", value="flow").classes("w-full")
+        button = ui.button("Generate").classes("w-full").props("no-caps")
 
     async def generate() -> None:
         result.clear()
@@ -115,11 +111,7 @@ def tab(session: Session) -> None:
             job.stages("measuring", 0.7)
             return described(ecgs, prompt, notes)
 
-        button.disable()
-        try:
-            made = await run_job(session, area, work, "generating")
-        finally:
-            button.enable()
+        made = await run_job(session, area, work, "generating", button)
         if made is not None:
             with result:
                 show(session, made, name.value, "ECG")

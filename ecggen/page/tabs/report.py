@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import app, ui
 
 from ecggen.core.errors import InputError
-from ecggen.page.controls import dropped, run_job, upload
+from ecggen.page.controls import columns, dropped, run_job, upload
 from ecggen.page.jobs import Job
 from ecggen.page.session import Session, safe_name
 from ecggen.report.build import write
@@ -30,8 +30,12 @@ class Files:
         self.session, self.folder = session, session.new_folder()
         self.title = title
         with ui.column().classes("w-full gap-1"):
-            self.path = ui.input(f"{title}: folder or file of this computer").classes("w-full") if local else None
-            upload(f"{'or drop files: ' if local else ''}{title}", self._received, limit)
+            ui.label(title).classes("head").props('role="heading" aria-level="2"')
+            self.path = None
+            if local:
+                self.path = ui.input("Folder or file of this computer").classes("w-full")
+                self.path.props(f'aria-label="{title}: folder or file of this computer"')
+            upload("or drop files" if local else "Drop files", self._received, limit, of=title)
             self.source = ui.label().classes("small")
 
     async def _received(self, files: Sequence[Any]) -> None:
@@ -59,21 +63,17 @@ class Files:
 
 def tab(session: Session, limit: int, *, local: bool) -> None:
     """Build the tab."""
-    with ui.element("div").classes("two"):
-        with ui.column().classes("card gap-2"):
-            sets = {name: Files(session, title, limit, local=local) for name, title in SETS.items()}
-            with ui.expansion("If the files do not state it").classes("w-full"):
-                fs = ui.number("Sampling rate in Hz", min=1).classes("w-full")
-                unit = ui.select({None: "–", "mV": "mV", "uV": "µV", "V": "V"}, label="Unit", value=None)
-                unit.classes("w-full")
-                leads = ui.input("Leads").classes("w-full")
-            most = ui.number("Most records of each set", value=LIMIT, min=2, precision=0).classes("w-full")
-            button = ui.button("Write the report").classes("w-full").props("no-caps")
-        with ui.column().classes("gap-2 w-full min-w-0"):
-            area, result = ui.column().classes("w-full"), ui.column().classes("w-full")
-            with result:
-                text = "The report compares two sets of any origin in fourteen sections. 200 records take some minutes."
-                ui.label(text).classes("small")
+    hint = "The report compares two sets of any origin in fourteen sections. 200 records take some minutes."
+    card, area, result = columns(hint)
+    with card:
+        sets = {name: Files(session, title, limit, local=local) for name, title in SETS.items()}
+        with ui.expansion("If the files do not state it").classes("w-full"):
+            fs = ui.number("Sampling rate in Hz", min=1).classes("w-full")
+            unit = ui.select({None: "–", "mV": "mV", "uV": "µV", "V": "V"}, label="Unit", value=None)
+            unit.classes("w-full")
+            leads = ui.input("Leads").classes("w-full")
+        most = ui.number("Most records of each set", value=LIMIT, min=2, precision=0).classes("w-full")
+        button = ui.button("Write the report").classes("w-full").props("no-caps")
 
     async def report() -> None:
         result.clear()
@@ -88,11 +88,7 @@ def tab(session: Session, limit: int, *, local: bool) -> None:
             cohorts = load_cohorts(request, lambda what, share: job.stages(what, share / 2))
             return out, write(cohorts, out, progress=lambda what, share: job.stages(what, 0.5 + share / 2))
 
-        button.disable()
-        try:
-            made = await run_job(session, area, work, "reading")
-        finally:
-            button.enable()
+        made = await run_job(session, area, work, "reading", button)
         if made is not None:
             with result:
                 show(session, *made)

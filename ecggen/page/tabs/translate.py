@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,13 +16,13 @@ from ecggen.conditioning.consistency import follow_measured_rate
 from ecggen.core.errors import InputWarning
 from ecggen.core.rhythm import heart_rate, pulses
 from ecggen.generators.reconstruction import Reconstruction
-from ecggen.io.metadata import About
 from ecggen.io.ppg import PPG, read_ppg
 from ecggen.page import marks
-from ecggen.page.controls import MODELS, Condition, Recording, message, model, run_job
+from ecggen.page.controls import message
 from ecggen.page.examples import PPGS
 from ecggen.page.jobs import Job
 from ecggen.page.session import Session
+from ecggen.page.tabs.form import LONGEST, Form, Given, trust_card, warn_of_rest
 from ecggen.page.viewer import Shown, Viewer
 
 LIMIT = (
@@ -29,62 +30,34 @@ LIMIT = (
     "is a plausible one. The delay from R peak to pulse is not known, so the whole ECG may be early or late by a "
     "constant. Not for diagnosis."
 )
-LONGEST = 60.0
-"""Seconds of a PPG that the page translates."""
 
 
 def tab(session: Session, limit: int) -> None:
     """Build the tab."""
-    with ui.element("div").classes("two"):
-        with ui.column().classes("card gap-2"):
-            recording = Recording(session, PPGS, limit=limit)
-            channel = ui.input("Channel, if not PLETH, PPG or BVP").classes("w-full")
-            condition = Condition()
-            with ui.expansion("Settings").classes("w-full"):
-                name = ui.select(MODELS, label="Model", value="flow").classes("w-full")
-                num_draws = ui.number("Draws", value=16, min=2, max=64, precision=0).classes("w-full")
-                seed = ui.number("Seed", value=0, precision=0).classes("w-full")
-            button = ui.button("Translate to an ECG").classes("w-full").props("no-caps")
-        with ui.column().classes("gap-2 w-full min-w-0"):
-            area, result = ui.column().classes("w-full"), ui.column().classes("w-full")
-            with result:
-                ui.label("Choose an example or drop a file, then press the button.").classes("small")
-
-    async def translate() -> None:
-        result.clear()
-        given = condition.values()
-
-        def work(job: Job) -> tuple[str, PPG, Reconstruction]:
-            path = recording.path()
-            chosen = (channel.value or "").strip() or None
-            ppg = read_ppg(path, channel=chosen, heart_rate=given["heart_rate"], **recording.options())
-            if ppg.seconds > LONGEST:
-                ppg = read_ppg(path, channel=chosen, seconds=LONGEST, **recording.options())
-                rest = f"the page takes the first {LONGEST:g} s; ecggen translate takes all"
-                warnings.warn(rest, InputWarning, stacklevel=2)
-            generator = model(name.value)
-            wanted = conditions.Condition(ppg=ppg, **given, fs=generator.preprocessor.fs)
-            wanted, notes = follow_measured_rate(wanted, generator.preprocessor)
-            for note in [*ppg.notes, *notes]:
-                warnings.warn(note, InputWarning, stacklevel=2)
-            draws, number = int(num_draws.value or 16), int(seed.value or 0)
-            found = generator.reconstruct(wanted, num_draws=draws, seed=number, progress=job.progress)
-            return path.stem, ppg, found
-
-        button.disable()
-        try:
-            made = await run_job(session, area, work, "translating")
-        finally:
-            button.enable()
-        if made is not None:
-            with result:
-                show(session, *made, About(age=given["age"], sex=given["sex"]))
-
-    button.on_click(translate)
+    channel, button = "Channel, if not PLETH, PPG or BVP", "Translate to an ECG"
+    form = Form(session, limit, PPGS, channels=channel, num_draws=16, button=button)
+    form.on_submit("translating", _translate, partial(_show, session))
 
 
-def show(session: Session, name: str, ppg: PPG, found: Reconstruction, about: About) -> None:
+def _translate(job: Job, given: Given) -> tuple[PPG, Reconstruction]:
+    """Read the PPG and translate it."""
+    path, channel, options = given.path, given.channels, given.options
+    ppg = read_ppg(path, channel=channel, heart_rate=given.condition["heart_rate"], **options)
+    if ppg.seconds > LONGEST:
+        ppg = read_ppg(path, channel=channel, seconds=LONGEST, **options)
+        warn_of_rest("translate")
+    generator = given.model()
+    wanted = conditions.Condition(ppg=ppg, **given.condition, fs=generator.preprocessor.fs)
+    wanted, notes = follow_measured_rate(wanted, generator.preprocessor)
+    for note in [*ppg.notes, *notes]:
+        warnings.warn(note, InputWarning, stacklevel=2)
+    found = generator.reconstruct(wanted, num_draws=given.num_draws, seed=given.seed, progress=job.progress)
+    return ppg, found
+
+
+def _show(session: Session, made: tuple[PPG, Reconstruction], given: Given) -> None:
     """The ECG with marked beats above the PPG."""
+    ppg, found = made
     present = torch.isfinite(ppg.wave)[None]
     (own,) = pulse_beats.read(torch.where(present, ppg.wave, 0.0), present, ppg.fs)
     values = zip(own.times.tolist(), own.deviations.tolist(), own.probabilities.tolist(), strict=True)
@@ -92,17 +65,11 @@ def show(session: Session, name: str, ppg: PPG, found: Reconstruction, about: Ab
     with ui.row().classes("gap-2"):
         ui.label(f"recorded: PPG ({ppg.origin})").classes("recorded")
         ui.label("generated: all twelve leads").classes("made")
-    Viewer(
-        session,
-        Shown(name, found.mean, found.lower, found.upper, found.level, found.draws, about, marks.beat_bands(beats)),
-    )
+    Viewer(session, Shown.of(given.path.stem, found, given.about, marks.beat_bands(beats)))
     plot(ppg)
-    with ui.column().classes("card w-full"):
-        ui.label("How far can this be trusted?").classes("head").props('role="heading" aria-level="2"')
+    with trust_card(found):
         ui.label(in_words(beats))
         ui.label(LIMIT)
-        origin = found.mean.provenance
-        ui.label(f"Model {origin.model if origin else ''}, {found.num_draws} draws.").classes("small")
 
 
 def in_words(beats: Sequence[marks.Beat]) -> str:

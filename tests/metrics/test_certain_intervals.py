@@ -6,11 +6,11 @@ import pytest
 import torch
 from conftest import SAMPLES, tiny
 
-from ecggen.cli.jobs.measuring import measure
 from ecggen.core.ecg import ECG, STANDARD_LEADS
 from ecggen.generators import checkpoint
 from ecggen.io import read, reading
 from ecggen.io.metadata import Measurements
+from ecggen.metrics.certain_intervals import measure
 
 WATCH = SAMPLES / "apple_watch_lead_I.csv"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from nicegui import ui
 
 from ecggen.page.controls import model, run_job
-from ecggen.page.generate import measurements
 from ecggen.page.jobs import Job
-from ecggen.page.quiz import LEVELS, Question, question, worksheet
 from ecggen.page.session import Session
+from ecggen.page.tabs.generate import measurements
+from ecggen.page.tabs.quiz import LEVELS, Question, question, worksheet
 from ecggen.page.viewer import Shown, Viewer
 
 SHEET_QUESTIONS = 6
