@@ -199,6 +199,14 @@ def columns(hint: str) -> tuple[ui.column, ui.column, ui.column]:
     return card, area, result
 
 
+def into_view(element: ui.element) -> None:
+    """Scroll to an element that begins in the lower part of the window or below it, as on a phone."""
+    ui.run_javascript(
+        f"const one = getHtmlElement({element.id});"
+        "if (one && one.getBoundingClientRect().top > 0.6 * innerHeight) one.scrollIntoView({block: 'start'});"
+    )
+
+
 async def run_job(
     session: Session, area: ui.element, work: Callable[[Job[T]], T], what: str, button: ui.button | None = None
 ) -> T | None:
@@ -228,6 +236,7 @@ async def run_job(
         label = ui.label(what).props('aria-live="polite"')
         bar = ui.linear_progress(0, show_value=False).props(f'aria-label="progress of {what}"')
         ui.button("Cancel", on_click=job.cancel).props("flat no-caps")
+        into_view(area)
     while not job.future.done() and not session.closed:
         ahead = QUEUE.ahead(job)
         waiting = f"waiting for {ahead} other {'job' if ahead == 1 else 'jobs'}"
@@ -241,6 +250,7 @@ async def run_job(
         button.enable()
     row.delete()
     with area:
+        into_view(area)
         try:
             result = job.future.result()
         except CancelledError:

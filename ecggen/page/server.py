@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecggen.benchmark.reader_study.answers import Study
 from ecggen.core.errors import InputError
-from ecggen.page.session import LARGEST_UPLOAD, MEGABYTE, Session
+from ecggen.page.session import LARGEST_UPLOAD, MEGABYTE, Session, close_all
 from ecggen.page.tabs import generate, reading, reconstruct, report, translate
 from ecggen.page.tabs.quiz import LEVELS
 from ecggen.page.tabs.teach import Quiz
@@ -90,6 +90,7 @@ def serve(settings: Settings, browser: bool = False) -> None:
         # A web site whose name is made to point to this computer cannot speak to the page.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(UploadLimit, most=settings.limit * MEGABYTE)
+    app.on_shutdown(close_all)
     ui.run(
         root(settings),
         host=settings.host,
@@ -130,7 +131,8 @@ def root(settings: Settings):
         ui.colors(primary="#00536b", negative="#a3231b")
         with ui.row().classes("w-full items-baseline gap-4 top"):
             ui.label("ecggen").classes("brand").props('role="heading" aria-level="1"')
-            ui.label("ECGs generated and reconstructed on this computer. Synthetic; not for diagnosis.")
+            made = "ECGs generated and reconstructed on this computer. Synthetic; not for diagnosis."
+            ui.label("A study with real and synthetic ECGs. Not for diagnosis." if settings.study else made)
         tabs = {
             "Reconstruct": lambda: reconstruct.tab(session, settings.limit),
             "Generate": lambda: generate.tab(session),

@@ -14,6 +14,8 @@ from ecggen.page.jobs import Job
 MEGABYTE = 2**20
 LARGEST_UPLOAD = 64
 """Default of the largest upload in MB."""
+_OPEN: set[Session] = set()
+"""The visitors of this server."""
 
 
 class Session:
@@ -33,6 +35,7 @@ class Session:
         self.closed = False
         self.jobs: list[Job] = []
         self._at_end: list[Callable[[], None]] = []
+        _OPEN.add(self)
 
     def new_folder(self) -> Path:
         """An empty folder."""
@@ -48,11 +51,18 @@ class Session:
     def close(self) -> None:
         """Cancel the jobs of the visitor and delete the files."""
         self.closed = True
+        _OPEN.discard(self)
         for job in self.jobs:
             job.cancel()
         for action in self._at_end:
             action()
         self._folder.cleanup()
+
+
+def close_all() -> None:
+    """Close the sessions of all visitors, when the server stops; a terminated process deletes no temporary folders."""
+    for session in list(_OPEN):
+        session.close()
 
 
 def safe_name(name: str, otherwise: str = "recording") -> str:
@@ -82,11 +92,11 @@ def recording_in(folder: Path) -> Path:
     return chosen[0]
 
 
-def as_one_file(paths: list[Path]) -> Path:
-    """The only path, or a zip archive of several beside them."""
+def as_one_file(paths: list[Path], name: str = "") -> Path:
+    """The only path, or a zip archive of several beside them, with the name of the first one if no other is given."""
     if len(paths) == 1:
         return paths[0]
-    archive = paths[0].with_suffix(".zip")
+    archive = paths[0].with_name(f"{name or paths[0].stem}.zip")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         for path in paths:
             out.write(path, path.name)

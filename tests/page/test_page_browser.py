@@ -1,13 +1,21 @@
 """The page in a real browser: each tab, a wrong file, a phone's width, the keyboard; no request leaves the machine."""
 
+import csv
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
 from conftest import SAMPLES
+
+from ecggen.benchmark.reader_study.pack import KEY, pack
+from ecggen.benchmark.reader_study.scores import read_key, score
+from ecggen.core.simulate import simulate
+from ecggen.report.inputs.cohort import ECGSet
 
 pytest.importorskip("nicegui")
 playwright = pytest.importorskip(
@@ -24,15 +32,31 @@ TABS = ("Reconstruct", "Generate", "Translate", "Report", "Teach", "Reader study
 
 
 @pytest.fixture(scope="module")
-def address():
-    """The page, served by the command."""
-    words = [sys.executable, "-m", "ecggen", "serve", "--port", str(PORT)]
+def study(tmp_path_factory):
+    """A reader study of two simulated hearts of each kind."""
+
+    def hearts(seed, source):
+        blank, unknown = ("", ""), np.full(2, np.nan)
+        return ECGSet(simulate(2, seed=seed), ("a", "b"), ("a", "b"), *[blank] * 2, *[unknown] * 3, source)
+
+    folder = tmp_path_factory.mktemp("reading") / "study"
+    pack(hearts(1, "made"), hearts(2, "recorded"), 2, 0).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(study, tmp_path_factory):
+    """The page, served by the command; when it is terminated, it leaves no file of a visitor."""
+    kept = tmp_path_factory.mktemp("kept")
+    words = [sys.executable, "-m", "ecggen", "serve", "--port", str(PORT), "--study", str(study)]
     # NiceGUI does not serve if it believes that it is tested.
     rest = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
+    rest["TMPDIR"] = str(kept)
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=rest)
     yield f"http://127.0.0.1:{PORT}"
     process.terminate()
     process.wait(10)
+    assert not list(kept.glob("ecggen-page-*"))
 
 
 @pytest.fixture
@@ -48,7 +72,7 @@ def page(address):
         opened.on("websocket", lambda channel: problems.append(channel.url) if leaves(channel.url) else None)
         for attempt in range(240):
             try:
-                opened.goto(address)
+                opened.goto(address + "/?tab=Reconstruct")
                 break
             except playwright.Error:
                 problems.clear()
@@ -87,6 +111,47 @@ def test_a_dropped_file_becomes_twelve_leads_and_a_wrong_file_one_sentence(page,
     assert download.value.suggested_filename == "apple_watch_lead_I.edf"
 
 
+def test_readers_answer_one_ecg_at_a_time_stop_resume_and_are_scored(page, study):
+    key = read_key(study / KEY)
+
+    def answer(number, wanted, *, sure=False):
+        page.wait_for_selector(f"text=ECG {number} of 4")
+        assert page.locator(".reading-page svg").count() == 1
+        page.wait_for_timeout(600)  # a second click of a double click is no answer
+        if sure:
+            page.get_by_role("radio", name="5 (certain)").click()
+        page.get_by_role("button", name=wanted.capitalize(), exact=True).click()
+
+    def begin(name):
+        page.goto(f"http://127.0.0.1:{PORT}/")
+        page.get_by_label("Name or pseudonym").fill(name)
+        page.keyboard.press("Enter")
+
+    begin("")
+    page.wait_for_selector("[role=alert] >> text=enter a name or a pseudonym")
+    begin("Dr. A")
+    for number in (1, 2):
+        answer(number, key[str(number)], sure=True)
+    page.wait_for_selector("text=ECG 3 of 4")
+    begin("Dr. B")
+    for number in (1, 2, 3, 4):
+        answer(number, "real")
+    page.wait_for_selector("text=Thank you")
+    begin("dr. a")
+    for number in (3, 4):
+        answer(number, key[str(number)])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download my answers").click()
+    sheets = [study / "answers" / "dr_a.csv", study / "answers" / "dr_b.csv"]
+    assert Path(download.value.path()).read_bytes() == sheets[0].read_bytes()
+    with sheets[0].open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["confidence"] for row in rows] == ["5", "5", "3", "3"]
+    assert all(0.5 < float(row["seconds"]) < 60 for row in rows)
+    found = score(sheets, key)
+    assert {name: one["right"] for name, one in found["readers"].items()} == {"Dr. A": 4, "Dr. B": 2}
+
+
 def test_every_tab_opens_on_a_phone_without_overflow(page):
     page.set_viewport_size({"width": 390, "height": 844})
     for tab in TABS:
@@ -94,6 +159,7 @@ def test_every_tab_opens_on_a_phone_without_overflow(page):
         page.wait_for_timeout(250)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, f"{tab} is {wide} pixels wide"
+        assert page.evaluate(NAMELESS) == [], f"in {tab}, a screen reader has no name for these"
 
 
 def test_generate_and_teach(page):
@@ -140,6 +206,12 @@ def test_a_report_is_written_and_shown(page):
     page.wait_for_selector("iframe[title='Quality report']", timeout=120_000)
     report = page.frame_locator("iframe[title='Quality report']")
     assert "not measured" in report.locator("body").inner_text()
+
+
+NAMELESS = """() => [...document.querySelectorAll("button, a[href], [role=button], input:not([type=file])")]
+  .filter((one) => one.checkVisibility() && one.tabIndex >= 0)
+  .filter((one) => !one.textContent.trim() && !one.getAttribute("aria-label") && !(one.labels || []).length)
+  .map((one) => one.outerHTML.slice(0, 120))"""
 
 
 def low_contrast(page) -> list[str]:

@@ -198,8 +198,11 @@ def test_a_report_on_a_missing_folder_is_one_sentence():
     visit(actions)
 
 
-def test_a_reader_answers_stops_and_resumes(tmp_path):
+def test_a_reader_answers_stops_and_resumes(tmp_path, monkeypatch):
     from ecggen.benchmark.reader_study.answers import Study
+    from ecggen.page.tabs import reading
+
+    monkeypatch.setattr(reading, "FASTEST", 0)
 
     (tmp_path / "pages.html").write_text("<html><svg>1</svg><svg>2</svg></html>")
     study = Study.open(tmp_path)

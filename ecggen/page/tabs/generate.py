@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from nicegui import ui
+from nicegui import run, ui
 
 from ecggen.conditioning import condition as conditions
 from ecggen.conditioning import statements, text_encoder
@@ -14,12 +15,13 @@ from ecggen.conditioning.understanding import Understanding, out_of_range, under
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data.prompts import Prompt, parse_prompt
+from ecggen.io import write
 from ecggen.io.metadata import About
 from ecggen.metrics.criteria.measurements import Measurements, measure
 from ecggen.metrics.criteria.rules import CODES, CRITERIA, criteria_met
 from ecggen.page.controls import MODELS, Condition, columns, message, model, run_job
 from ecggen.page.jobs import Job
-from ecggen.page.session import Session
+from ecggen.page.session import Session, as_one_file
 from ecggen.page.viewer import Shown, Viewer
 from ecggen.report.render.ecg_svg import tracing
 
@@ -132,11 +134,24 @@ def show(session: Session, made: Made, name: str, title: str) -> None:
             message(warning)
         origin = made.ecgs.provenance
         ui.label(f"Model {origin.model if origin else name}, seed {origin.seed if origin else ''}.").classes("small")
+
+        async def save() -> None:
+            path = await run.io_bound(save_all, session.new_folder(), made)
+            if path is not None:  # None if the server is being stopped
+                ui.download.content(path.read_bytes(), path.name)
+
+        ui.button("Download all (WFDB)", on_click=save).props("flat dense no-caps")
     below = []
     with ui.element("div").classes("grid"):
         for row in range(len(made.ecgs)):
             _card(session, made, row, name, f"{title} {row + 1}", below)
     below.append(ui.column().classes("w-full"))
+
+
+def save_all(folder: Path, made: Made) -> Path:
+    """Write all ECGs as WFDB records into one zip archive."""
+    paths = [write(made.ecgs[row], folder / f"ECG_{row + 1}.hea", about=made.about) for row in range(len(made.ecgs))]
+    return as_one_file([path for both in paths for path in both], "ECGs")
 
 
 def _card(session: Session, made: Made, row: int, name: str, title: str, below: list[ui.column]) -> None:

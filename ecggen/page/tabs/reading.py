@@ -13,6 +13,8 @@ from ecggen.core.errors import InputError
 from ecggen.page.controls import message
 
 CONFIDENCE = {1: "1 (a guess)", 2: "2", 3: "3", 4: "4", 5: "5 (certain)"}
+FASTEST = 0.5
+"""Seconds before which no answer is taken: it would be the second click of a double click on the ECG before."""
 HOW = """
 A reader study shows real and synthetic ECGs in random order and asks which are real.
 
@@ -74,7 +76,8 @@ def _show(sheet: Sheet, place: ui.column) -> None:
             )
             done = ui.linear_progress((number - 1) / total, show_value=False)
             done.props('aria-label="progress of the study"')
-        with ui.element("div").classes("paper w-full").props('tabindex=0 role="group" aria-label="ECG on paper"'):
+        paper = ui.element("div").classes("paper w-full").props('tabindex=0 role="group" aria-label="ECG on paper"')
+        with paper:
             # The drawing was made by ecggen; as in print, it does not tell where the ECG is from.
             ui.html(sheet.study.drawings[number - 1], sanitize=False).classes("reading-page")
         ui.label("25 mm/s · 10 mm/mV · 0.5–40 Hz").classes("small")
@@ -85,6 +88,8 @@ def _show(sheet: Sheet, place: ui.column) -> None:
 
             def given(answer: str) -> None:
                 seconds = time.monotonic() - began
+                if seconds < FASTEST:
+                    return
                 try:
                     sheet.give(number, Answer(answer, int(confidence.value), seconds))
                 except (InputError, OSError) as error:
@@ -94,6 +99,8 @@ def _show(sheet: Sheet, place: ui.column) -> None:
 
             for answer in ANSWERS:
                 ui.button(answer.capitalize(), on_click=partial(given, answer)).props("no-caps size=lg")
+    # The button that had the focus is gone; with a keyboard, the next ECG would otherwise begin at the top of the page.
+    ui.run_javascript(f"getHtmlElement({paper.id}).focus()")
 
 
 def _end(sheet: Sheet) -> None:
