@@ -103,11 +103,12 @@ class Recording:
             if one is not None:
                 self.folder = None
                 self.upload.reset()
+                self.problem.clear()
                 if on_example:
                     on_example(one)
 
         self.example.on_value_change(chosen)
-        self.upload = upload("or drop a file of your own", self._received, limit)
+        self.upload, self.problem = upload("or drop a file of your own", self._received, limit)
         with ui.expansion("If the file does not state it").classes("w-full"):
             self.fs = ui.number("Sampling rate in Hz", min=1).classes("w-full")
             self.unit = ui.select({None: "–", "mV": "mV", "uV": "µV", "V": "V"}, label="Unit", value=None)
@@ -148,10 +149,13 @@ def dropped(files: Sequence[Any]) -> str:
 
 def upload(
     label: str, received: Callable[[Sequence[Any]], Awaitable[None]], limit: int = LARGEST_UPLOAD, of: str = "Recording"
-) -> ui.upload:
-    """A place to drop files of what ``of`` names; ``received`` gets those that are dropped together."""
+) -> tuple[ui.upload, ui.column]:
+    """A place to drop files of what ``of`` names, and the place below it where refused files are reported; ``received``
+    gets the files that are dropped together.
+    """
 
     async def checked(event: events.MultiUploadEventArguments) -> None:
+        problem.clear()
         if sum(file.size() for file in event.files) > limit * MEGABYTE:
             refused()
         else:
@@ -159,14 +163,13 @@ def upload(
         element.reset()  # otherwise the limits count the files of all drops together
 
     def refused() -> None:
-        ui.notify(
-            f"the files are larger than {limit} MB or more than {MOST_FILES}; fewer or smaller ones were expected; cut "
-            "them with ecggen convert, or start ecggen serve with --max-upload",
-            type="negative",
-            multi_line=True,
-            timeout=0,
-            close_button="Close",
-        )
+        problem.clear()
+        with problem:
+            message(
+                f"the files are larger than {limit} MB or more than {MOST_FILES}; fewer or smaller ones were expected; "
+                "cut them with ecggen convert, or start ecggen serve with --max-upload",
+                wrong=True,
+            )
 
     element = ui.upload(
         multiple=True,
@@ -176,8 +179,9 @@ def upload(
         on_multi_upload=checked,
         on_rejected=refused,
     )
+    problem = ui.column().classes("w-full")
     element.add_slot("header", UPLOAD.format(label=label, of=of, limit=limit))
-    return element.classes("w-full").props("flat bordered")
+    return element.classes("w-full").props("flat bordered"), problem
 
 
 def message(text: str, *, wrong: bool = False) -> None:
@@ -233,7 +237,7 @@ async def run_job(
     if button:
         button.disable()
     with area, ui.row().classes("items-center w-full no-wrap progress") as row:
-        label = ui.label(what).props('aria-live="polite"')
+        label = ui.label(what).classes("whitespace-nowrap").props('aria-live="polite"')
         bar = ui.linear_progress(0, show_value=False).props(f'aria-label="progress of {what}"')
         ui.button("Cancel", on_click=job.cancel).props("flat no-caps")
         into_view(area)

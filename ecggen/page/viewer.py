@@ -177,7 +177,7 @@ class Viewer:
 
     def _controls(self) -> None:
         shown = self.shown
-        with ui.row().classes("items-center gap-4 w-full controls"):
+        with ui.row().classes("items-center w-full controls"):
             ui.select(LAYOUTS, label="Layout", value=self.layout, on_change=self._changed("layout")).classes("w-48")
             ui.switch("Cabrera", on_change=self._changed("cabrera"))
             self.marking = ui.switch("Mark waves" if shown.bands is None else "Mark beats", value=self.marked)

@@ -48,7 +48,7 @@ def study(tmp_path_factory):
 def address(study, tmp_path_factory):
     """The page, served by the command; when it is terminated, it leaves no file of a visitor."""
     kept = tmp_path_factory.mktemp("kept")
-    words = [sys.executable, "-m", "ecggen", "serve", "--port", str(PORT), "--study", str(study)]
+    words = [sys.executable, "-m", "ecggen", "serve", "--port", str(PORT), "--max-upload", "1", "--study", str(study)]
     # NiceGUI does not serve if it believes that it is tested.
     rest = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
     rest["TMPDIR"] = str(kept)
@@ -95,6 +95,9 @@ def test_a_dropped_file_becomes_twelve_leads_and_a_wrong_file_one_sentence(page,
     page.wait_for_selector("text=dropped: notes.txt")
     page.click("text=Reconstruct twelve leads")
     page.wait_for_selector("[role=alert] >> text=notes.txt")
+    wrong.write_bytes(bytes(1_200_000))
+    page.set_input_files(".q-uploader__input >> nth=0", wrong)
+    page.wait_for_selector("[role=alert] >> text=the files are larger than 1 MB")
     page.set_input_files(".q-uploader__input >> nth=0", SAMPLES / "apple_watch_lead_I.csv")
     page.wait_for_selector("text=dropped: apple_watch_lead_I.csv")
     page.click("text=Reconstruct twelve leads")
@@ -160,6 +163,7 @@ def test_every_tab_opens_on_a_phone_without_overflow(page):
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, f"{tab} is {wide} pixels wide"
         assert page.evaluate(NAMELESS) == [], f"in {tab}, a screen reader has no name for these"
+        assert low_contrast(page) == []
 
 
 def test_generate_and_teach(page):

@@ -56,7 +56,9 @@ class Files:
         dropped = list(self.folder.iterdir())
         if not dropped:
             raise InputError(
-                f"{self.title.lower()} were not given", "files were expected", "drop them, or name a folder"
+                f"{self.title[0].lower()}{self.title[1:]} were not given",
+                "files were expected",
+                "drop them, or name a folder",
             )
         return dropped[0] if len(dropped) == 1 else self.folder
 
