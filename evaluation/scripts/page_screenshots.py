@@ -104,8 +104,7 @@ def phone(page: Any, out: Path) -> None:
     page.goto(urljoin(page.url, "/"))
     page.get_by_role("button", name="Reconstruct twelve leads").click()
     page.wait_for_selector(".paper img")
-    page.locator(".controls").scroll_into_view_if_needed()
-    page.mouse.wheel(0, 500)
+    page.locator(".controls").evaluate("one => one.scrollIntoView()")
     save(page, out / "page_phone.png", width=390)
 
 
@@ -115,7 +114,7 @@ def save(page: Any, path: Path, height: int = HEIGHT, width: int = WIDTH) -> Non
     page.mouse.move(2, 2)
     page.wait_for_timeout(1500)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shot.quantize(96, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    shot.quantize(96, Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -261,3 +261,23 @@ def test_what_was_requested_is_compared_with_what_is_measured():
     assert made.met["STACH"].tolist() == [False, False]
     assert any("purple" in warning for warning in made.warnings)
     assert any("300" in warning for warning in made.warnings)
+
+
+def test_a_grid_is_one_archive(tmp_path):
+    pytest.importorskip("nicegui")
+    from ecggen.data.prompts import Prompt
+    from ecggen.page.tabs.generate import described, save_all
+
+    archive = save_all(tmp_path, described(simulate(2, fs=250), Prompt()))
+    assert archive.name == "ECGs.zip"
+    assert sorted(zipfile.ZipFile(archive).namelist()) == ["ECG_1.dat", "ECG_1.hea", "ECG_2.dat", "ECG_2.hea"]
+
+
+def test_help_of_the_screenshots_serves_nothing(monkeypatch, capsys):
+    from evaluation.scripts import page_screenshots
+
+    monkeypatch.setattr(page_screenshots.subprocess, "Popen", lambda *_: pytest.fail("the page was served"))
+    monkeypatch.setattr("sys.argv", ["page_screenshots", "--help"])
+    with pytest.raises(SystemExit) as end:
+        page_screenshots.main()
+    assert end.value.code == 0 and "--out" in capsys.readouterr().out
