@@ -45,6 +45,7 @@ def take(address: str, browser_path: str, out: Path) -> None:
     with sync_playwright() as runner:
         browser = runner.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.set_default_timeout(180_000)  # of a busy computer
         for _ in range(120):
             try:
                 page.goto(address)
@@ -114,7 +115,7 @@ def save(page: Any, path: Path, height: int = HEIGHT, width: int = WIDTH) -> Non
     page.mouse.move(2, 2)
     page.wait_for_timeout(1500)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shot.quantize(96, Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    shot.quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=1).save(path, optimize=True)
 
 
 if __name__ == "__main__":

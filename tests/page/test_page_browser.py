@@ -66,6 +66,7 @@ def page(address):
     with playwright.sync_playwright() as runner:
         browser = runner.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.set_default_timeout(120_000)  # of a busy computer
         opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: problems.append(str(error)))
         opened.on("request", lambda request: problems.append(request.url) if leaves(request.url) else None)
@@ -101,7 +102,7 @@ def test_a_dropped_file_becomes_twelve_leads_and_a_wrong_file_one_sentence(page,
     page.set_input_files(".q-uploader__input >> nth=0", SAMPLES / "apple_watch_lead_I.csv")
     page.wait_for_selector("text=dropped: apple_watch_lead_I.csv")
     page.click("text=Reconstruct twelve leads")
-    page.wait_for_selector(".paper img", timeout=60_000)
+    page.wait_for_selector(".paper img")
     assert page.locator("text=recorded: I").count() == 1
     # Callipers by keyboard: focus, set, ten millimetres to the right, set.
     page.locator(".paper").first.focus()
@@ -170,11 +171,11 @@ def test_generate_and_teach(page):
     page.get_by_role("tab", name="Generate").click()
     page.get_by_label("ECGs", exact=True).fill("1")
     page.get_by_role("button", name="Generate").click()
-    page.wait_for_selector(".grid svg", timeout=60_000)
+    page.wait_for_selector(".grid svg")
     assert "criterion met" in page.inner_text(".grid") or "criterion not met" in page.inner_text(".grid")
     page.get_by_role("tab", name="Teach").click()
     page.get_by_role("button", name="Show").click()
-    page.wait_for_selector("text=What does this ECG show?", timeout=60_000)
+    page.wait_for_selector("text=What does this ECG show?")
     page.locator(".q-radio").first.click()
     page.get_by_role("button", name="Answer").click()
     page.wait_for_selector("text=Criterion of")
@@ -185,7 +186,7 @@ def test_generate_can_be_cancelled_and_wrong_input_is_one_sentence(page):
     page.get_by_role("tab", name="Generate").click()
     page.get_by_role("button", name="Generate").click()
     page.get_by_role("button", name="Cancel").click()
-    page.wait_for_selector("text=cancelled", timeout=120_000)
+    page.wait_for_selector("text=cancelled")
     page.get_by_label("Sentence").fill("sinus tachycardia at 900 bpm")
     page.get_by_role("button", name="Generate").click()
     page.wait_for_selector("[role=alert] >> text=heart rate is 900")
@@ -197,7 +198,7 @@ def test_a_dropped_ppg_becomes_an_ecg_with_marked_beats(page):
     panel.locator(".q-uploader__input").first.set_input_files(SAMPLES / "bidmc" / "bidmc_15_Signals.csv")
     page.wait_for_selector("text=dropped: bidmc_15_Signals.csv")
     page.get_by_role("button", name="Translate to an ECG").click()
-    page.wait_for_selector("text=generated: all twelve leads", timeout=90_000)
+    page.wait_for_selector("text=generated: all twelve leads")
     assert "pulses per minute" in panel.inner_text() and "beats." in panel.inner_text()
 
 
@@ -207,7 +208,7 @@ def test_a_report_is_written_and_shown(page):
     for field in ("Synthetic ECGs", "Real ECGs"):
         panel.get_by_label(f"{field}: folder or file of this computer").fill(str(SAMPLES / "00262_hr.hea"))
     page.get_by_role("button", name="Write the report").click()
-    page.wait_for_selector("iframe[title='Quality report']", timeout=120_000)
+    page.wait_for_selector("iframe[title='Quality report']")
     report = page.frame_locator("iframe[title='Quality report']")
     assert "not measured" in report.locator("body").inner_text()
 

@@ -99,8 +99,8 @@ def _show(sheet: Sheet, place: ui.column) -> None:
 
             for answer in ANSWERS:
                 ui.button(answer.capitalize(), on_click=partial(given, answer)).props("no-caps size=lg")
-    # The button that had the focus is gone; with a keyboard, the next ECG would otherwise begin at the top of the page.
-    ui.run_javascript(f"getHtmlElement({paper.id}).focus()")
+        # The button that had the focus is gone; a keyboard would otherwise begin again at the top of the page.
+        ui.run_javascript(f"getHtmlElement({paper.id}).focus()")
 
 
 def _end(sheet: Sheet) -> None:
