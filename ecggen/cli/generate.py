@@ -189,7 +189,9 @@ def _request_lines(about: dict[str, Any], job: Job, most: int) -> list[str]:
     sampling = {name: about["requested"][name] for name in SAMPLED}
     how = ""
     if sampling["num_steps"] is not None:
-        how = f", {Sampling(**sampling).describe(observed=False, text_or_metadata=True)}"
+        how = (
+            f", {Sampling(**sampling).describe(observed=False, text_or_metadata=any(one.text for one in job.prompts))}"
+        )
     return [
         *_first((f"condition: {prompt.describe()}" for prompt in job.prompts), most),
         *_first((f"understood: {found}" for found in about.get("understood", {}).values()), most),

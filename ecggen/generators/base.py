@@ -395,17 +395,24 @@ class Generator(nn.Module, ABC):
         return eight
 
     def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
-        """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV."""
+        """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV.
+
+        Only texts that are given are guided, not those of the patient prior: nobody asked for what these say.
+        """
         assert self.heart_first is not None
-        prepared = self.preprocessor.condition(condition)
+        prepared, how = self.preprocessor.condition(condition), self.heart_sampling
+        guided = prepared.text_mask.cpu()
         if self.patient_prior is not None:
             prepared = self.patient_prior.draw(prepared, seed, indices)
-        prepared, how, parts = prepared.to(self.device), self.heart_sampling, []
-        for start in range(0, len(prepared), BATCH):
-            part = slice(start, start + BATCH)
-            drawn = self.heart_first.draw(prepared[part], seed, indices[part], how.guidance_scale, how.num_steps)
-            parts.append(drawn.cpu())
-        return torch.cat(parts)
+        prepared = prepared.to(self.device)
+        drawn = torch.zeros(len(prepared), len(INDEPENDENT_LEADS), prepared.samples)
+        for group, scale in ((guided, how.guidance_scale), (~guided, 1.0)):
+            places = group.nonzero()[:, 0].tolist()
+            for rows in (places[start : start + BATCH] for start in range(0, len(places), BATCH)):
+                some = Condition.cat([prepared[row : row + 1] for row in rows])
+                own = [indices[row] for row in rows]
+                drawn[rows] = self.heart_first.draw(some, seed, own, scale, how.num_steps).cpu()
+        return drawn
 
     @final
     @torch.no_grad()
@@ -723,7 +730,7 @@ class Generator(nn.Module, ABC):
     def _sampling_description(self, condition: Condition) -> str:
         """Sampling options for provenance. Without any condition, metadata and statements come from the prior."""
         if self.heart_first is not None and bool(rhythm_prior.without_waveforms(condition).all()):
-            return f", {self.heart_sampling.describe(observed=False, text_or_metadata=True)}"
+            return f", {self.heart_sampling.describe(observed=False, text_or_metadata=bool(condition.text_mask.any()))}"
         if self.sampling is None:
             return ""
         guided = bool((condition.has_text_or_metadata() | rhythm_prior.without_waveforms(condition)).any())

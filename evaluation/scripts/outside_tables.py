@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.scripts.any_leads import SETS as DEVICES
 from evaluation.scripts.table_parts import made, read, table, within
 
 GIVEN = {"one_lead": "from I", "three_leads": "from II, V1, V5"}
@@ -48,6 +49,26 @@ def hospitals(results: Path) -> str:
             rows.append([label if at == 0 else "", made(which, _first(scores, which)), *cells])
     found = {("cinc2021", name): file for name, file in files.items()}
     return table(_head("source"), rows) + f"\n\n*no interval with fewer than ten records; {_stamp(found)}*"
+
+
+def any_leads(results: Path) -> str:
+    """r, coverage and width from each lead, and from the sets of leads that devices record."""
+    found = read(results, "any_leads")
+    scores, rows = found["scores"], []
+    generators = _order([scores], ())
+    for given, base in scores[LAGGED]["sets"].items():
+        cells = [f"{base['r']:.2f}"]
+        for which in generators:
+            one = scores[which]["sets"][given]
+            numbers = [f"{one[name]:.2f}" for name in ("coverage", "width_mv", "r_one_draw")]
+            cells += [within(one, "r", 2), *numbers]
+        rows.append([given.replace(" ", ", "), DEVICES[tuple(given.split())], *cells])
+    head = ["given", "recorded by", "regression: r"]
+    for which in generators:
+        head += [f"{made(which, {})}: {measure}" for measure in ("r", "coverage", "width (mV)", "r of one draw")]
+    runs = "; ".join(f"{which}, commit `{scores[which]['commit']}`, {scores[which]['date']}" for which in generators)
+    about = f"PTB-XL, fold {found['fold']}, n {found['n']}, {found['draws']} draws, seed {found['seed']}"
+    return table(head, rows) + f"\n\n*{about}; {runs}*"
 
 
 def ppgs(results: Path) -> str:

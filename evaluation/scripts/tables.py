@@ -559,6 +559,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "ppg": _translation,
     "outside": outside_tables.archives,
     "hospitals": outside_tables.hospitals,
+    "any_leads": outside_tables.any_leads,
     "ppg_icu": outside_tables.ppgs,
     "pulse_beats": outside_tables.pulse_beats,
     "waveforms": waveforms,

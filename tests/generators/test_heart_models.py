@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from ecggen.conditioning.condition import Condition
 from ecggen.core.errors import InputError
-from ecggen.generators import registry
+from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.adversarial import AdversarialHearts
 from ecggen.generators.hearts.diffused import DiffusedHearts, schedule
 from ecggen.generators.hearts.heart_model import CHANGES
@@ -94,6 +95,20 @@ def test_each_generator_draws_hearts_with_its_own_model(name):
     assert changed.heart_sampling.num_steps == 2 and changed.heart_sampling.guidance_scale == 3.0
     ecg = changed.generate("atrial fibrillation", n=2, seconds=4, fs=100)
     assert ecg.signal.shape == (2, 12, 400) and bool(ecg.signal.isfinite().all())
+
+
+def test_only_a_given_text_is_guided():
+    """A text of the patient prior is not; in a mixed batch each record is drawn as alone."""
+    shipped = checkpoint.load("vae")
+
+    def draws(texts: list[str | None], guidance_scale: float, first: int = 0) -> torch.Tensor:
+        condition = Condition.cat([Condition(text=text, n=1, seconds=10, fs=100) for text in texts])
+        return shipped.with_sampling(2, guidance_scale).sample(condition, 0, first=first).signal
+
+    mixed = draws([None, "left bundle branch block", None], 3.0)
+    plain = draws([None, "left bundle branch block", None], 1.0)
+    assert torch.allclose(mixed[[0, 2]], plain[[0, 2]], atol=1e-5) and (mixed[1] - plain[1]).abs().max() > 0.1
+    assert torch.allclose(mixed[1:2], draws(["left bundle branch block"], 3.0, first=1), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gan", "vae"])
