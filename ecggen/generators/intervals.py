@@ -27,18 +27,26 @@ def num_observed(condition: Condition) -> Tensor:
 def by_observed(table: Tensor, condition: Condition) -> Tensor:
     """Row of ``table`` for each record by its number of observed leads: (batch, lead, 1).
 
-    A lead that was observed in the calibration of a row has no value there. If a record has gaps, such a lead may be
-    generated in part; it then has the value of the last row before in whose calibration it was not observed.
+    A lead that was observed in the calibration of a row has no value there. Where it is generated, because other leads
+    are observed or because it has gaps, it has the value of the last row before in whose calibration it was not
+    observed.
     """
     rows = num_observed(condition).clamp(max=MAX_OBSERVED)
-    values, whole = table.cpu()[rows], _of_generated(table.cpu())[rows]
-    return torch.where(condition.has_gaps().cpu()[:, None], whole, values)[..., None]
+    values, generated = table.cpu()[rows], _of_generated(table.cpu())[rows]
+    names = _names(table)
+    observed = condition.lead_mask.any(-1).cpu()[:, [STANDARD_LEADS.index(name) for name in names]]
+    whole = observed & ~condition.has_gaps().cpu()[:, None]
+    return torch.where(whole, values, generated)[..., None]
+
+
+def _names(table: Tensor) -> tuple[str, ...]:
+    """Leads of the columns of a table."""
+    return STANDARD_LEADS if table.shape[1] == len(STANDARD_LEADS) else INDEPENDENT_LEADS
 
 
 def _of_generated(table: Tensor) -> Tensor:
     """``table`` (row, lead) with the value of the previous row where a lead was observed in the calibration."""
-    names = STANDARD_LEADS if table.shape[1] == len(STANDARD_LEADS) else INDEPENDENT_LEADS
-    rows = [table[0]]
+    names, rows = _names(table), [table[0]]
     for leads, row in zip(CALIBRATED[1:], table[1:], strict=True):
         observed = torch.tensor([lead in determined_by(leads) for lead in names])
         rows.append(torch.where(observed, rows[-1], row))

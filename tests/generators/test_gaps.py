@@ -280,5 +280,7 @@ def test_a_lead_without_calibration_has_the_value_of_fewer_observed_leads():
     gap = by_observed(table, Condition(strips()))[0, :, 0]
     assert gap[STANDARD_LEADS.index("I")] == 3 and gap[STANDARD_LEADS.index("II")] == pytest.approx(1.01)
     assert gap[STANDARD_LEADS.index("V1")] == pytest.approx(2.06) and gap[STANDARD_LEADS.index("V2")] == 3.07
-    complete = simulate(1, seconds=8, fs=250).pick("II", "V1", "V5")
-    assert torch.equal(by_observed(table, Condition(complete))[0, :, 0], table[3])
+    twelve = simulate(1, seconds=8, fs=250)
+    assert torch.equal(by_observed(table, Condition(twelve.pick("II", "V1", "V5")))[0, :, 0], table[3])
+    other = by_observed(table, Condition(twelve.pick("V1")))[0, :, 0]  # row 1 was calibrated with I observed
+    assert other[STANDARD_LEADS.index("I")] == 0 and other[STANDARD_LEADS.index("II")] == pytest.approx(1.01)
