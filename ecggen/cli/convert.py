@@ -112,8 +112,8 @@ def _is_one(source: Path, out: Path, format_: str | None, record: str | None) ->
 def _convert_one(
     source: Path, record: str | None, options: Options, out: Path, overwrite: bool
 ) -> tuple[Converted, list[str]]:
+    from ecggen.cli.jobs.measuring import measure
     from ecggen.io import write
-    from ecggen.metrics.certain_intervals import measure
 
     new = convert_recording(source, record, options)
     about = replace(new.about, measured=measure(new.ecg, out.suffix))

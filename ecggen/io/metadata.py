@@ -28,6 +28,10 @@ _NO_PATIENT = re.compile(
 """Placeholders that devices and anonymising programs write in place of a patient's number."""
 
 
+HOLDS_MEASUREMENTS = (".dcm", ".xml")
+"""Suffixes of the formats that have a place for measurements."""
+
+
 @dataclass(frozen=True)
 class Measurements:
     """Global measurements of a record, which viewers display above the leads; None for one that is not certain.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ecggen.core.ecg import ECG
     from ecggen.io.metadata import Measurements
 
-HOLDS = (".dcm", ".xml")
-"""Suffixes of the formats that have a place for measurements."""
 LEAST_BEATS = 3
 """Fewest beats that are measured."""
 RATES = (25.0, 230.0)
@@ -44,7 +42,9 @@ def measure(ecg: ECG, suffix: str) -> Measurements | None:
         >>> measure(ecg, ".csv") is None, round(measure(ecg, ".dcm").heart_rate)
         (True, 60)
     """
-    if suffix not in HOLDS:
+    from ecggen.io.metadata import HOLDS_MEASUREMENTS
+
+    if suffix not in HOLDS_MEASUREMENTS:
         return None
     import numpy as np
 

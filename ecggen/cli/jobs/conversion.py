@@ -272,8 +272,8 @@ class Job:
 
     def _write(self, new: Converted, path: Path, record: str | None, number: int) -> tuple[str, list[str]]:
         """Write a recording; return its file name, and messages on what the format cannot hold."""
+        from ecggen.cli.jobs.measuring import measure
         from ecggen.io import write
-        from ecggen.metrics.certain_intervals import measure
 
         if self.table is not None:
             return self._add(self.table, new, path, number)

@@ -193,10 +193,10 @@ class Folder:
 
     def add(self, index: int, ecg: ECG, generator: Generator, findings: tuple[str, str] = ("", "")) -> None:
         """Write a record and its line of the table; ``findings`` are its requested statements and those it shows."""
+        from ecggen.cli.jobs.measuring import measure
         from ecggen.core.rhythm import heart_rate, r_peaks
         from ecggen.data.prompts import format_cell
         from ecggen.io import About, write
-        from ecggen.metrics.certain_intervals import measure
 
         prompt, file = self.job.prompt(index), self.out / self.job.file(index)
         write(ecg, file, overwrite=True, about=About(prompt.age, prompt.sex, measured=measure(ecg, file.suffix)))

@@ -187,9 +187,9 @@ def store(
     import json
 
     from ecggen import viz
+    from ecggen.cli.jobs.measuring import measure
     from ecggen.generators.reconstruction import Reconstruction
     from ecggen.io import write
-    from ecggen.metrics.certain_intervals import measure
 
     making = out.with_name(f".{out.name}.{os.getpid()}.part")
     making.mkdir(parents=True)
