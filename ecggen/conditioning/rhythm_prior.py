@@ -206,8 +206,8 @@ def agreement(lead: Tensor, fs: float, wanted: Wanted) -> dict[int, float]:
     seconds = lead.shape[-1] / fs
     for row, peaks in zip(rows, found, strict=True):
         near: np.ndarray = np.abs(np.asarray(peaks)[:, None] - wanted[row]) <= REACH
-        inner: list[np.ndarray] = [(times > MARGIN) & (times < seconds - MARGIN) for times in (peaks, wanted[row])]
-        both = [near.any(1)[inner[0]], near.any(0)[inner[1]]]
+        inner = [(times > MARGIN) & (times < seconds - MARGIN) for times in (peaks, wanted[row])]
+        both = [np.asarray(near.any(axis))[within] for axis, within in zip((1, 0), inner, strict=True)]
         shares[row] = float(min((one.mean() if len(one) else 1.0) for one in both))
     return shares
 
