@@ -74,7 +74,10 @@ LongModel = Annotated[
 NumSteps = Annotated[int | None, Option(help="Number of sampler steps (default: the checkpoint's).")]
 GuidanceScale = Annotated[
     float | None,
-    Option(help="Guidance scale for text and metadata; 1 is no guidance (default: the checkpoint's)."),
+    Option(
+        help="Guidance scale for text and metadata, without leads and PPG for a given text only; 1 is no guidance "
+        "(default: the checkpoint's)."
+    ),
 ]
 Level = Annotated[float, Option(help="Nominal coverage of the prediction interval.")]
 Seed = Annotated[int, Option(help="Random seed; the same seed gives the same output.")]

@@ -206,8 +206,14 @@ class Generator(nn.Module, ABC):
 
     @property
     def sampling_from_text(self) -> Sampling | None:
-        """The sampling options that are used without leads and PPG."""
-        return self.sampling if self.heart_first is None else self.heart_sampling
+        """The sampling options that are used without leads and PPG, where a text is given."""
+        return self.sampling_without_leads(True)
+
+    def sampling_without_leads(self, text: bool) -> Sampling | None:
+        """The sampling options that are used without leads and PPG; hearts are guided by a given ``text`` only."""
+        if self.heart_first is None:
+            return self.sampling
+        return self.heart_sampling.used(observed=False, text_or_metadata=text)
 
     @property
     def device(self) -> torch.device:

@@ -201,7 +201,8 @@ class Folder:
         prompt, file = self.job.prompt(index), self.out / self.job.file(index)
         write(ecg, file, overwrite=True, about=About(prompt.age, prompt.sex, measured=measure(ecg, file.suffix)))
         values = asdict(prompt) | {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
-        values |= asdict(generator.sampling_from_text) if generator.sampling_from_text else {}
+        sampling = generator.sampling_without_leads(bool(prompt.text))
+        values |= asdict(sampling) if sampling else {}
         values |= {"seconds": ecg.seconds, "fs": ecg.fs, "model": generator.name, "seed": self.job.seed}
         values |= dict(zip(("statements", "criteria_met"), findings, strict=True))
         values |= {"heart_rate_measured": rounded(heart_rate(r_peaks(ecg)[0])), "synthetic": True}
