@@ -31,6 +31,7 @@ from ecggen.core.errors import InputError, InputWarning
 from ecggen.core.filters import fit
 from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
+from ecggen.generators.beat_inflation import BeatInflation
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
@@ -64,10 +65,17 @@ class Draws:
         draws: (batch · draws, 8, time) mV; the draws of one record are consecutive.
         deterministic: Prediction of the conditional mean by the condition encoder, (batch, 8, time) mV; None for a
             generator without one. ``reconstruct`` combines it with the mean of the draws.
+        samples: As ``draws``, with ``Generator.beat_inflation``: what is returned as possible ECGs, while the point
+            estimate and interval follow from ``draws``. None if they are the same.
     """
 
     draws: Tensor
     deterministic: Tensor | None = None
+    samples: Tensor | None = None
+
+    def possible(self) -> Tensor:
+        """The draws that are returned as possible ECGs."""
+        return self.draws if self.samples is None else self.samples
 
 
 class Generator(nn.Module, ABC):
@@ -89,6 +97,8 @@ class Generator(nn.Module, ABC):
             the variance of draws matches that of records (ensemble inflation, as in weather forecasting).
         mean_weight: (4, 8), same rows: weight of the deterministic prediction in the point estimate; the mean of the
             draws has the remaining weight.
+        beat_inflation: Takes the place of ``ensemble_inflation`` in draws that are returned, not in point estimates and
+            intervals; None for none.
         widening: Widens prediction intervals for recordings that are unlike the training data; None for none.
     """
 
@@ -98,6 +108,7 @@ class Generator(nn.Module, ABC):
     sampling: Sampling | None = None
     heart_sampling: Sampling = HEART_SAMPLING
     patient_prior: PatientPrior | None = None
+    beat_inflation: BeatInflation | None = None
     widening: Widening | None = None
 
     def __init__(self):
@@ -380,7 +391,7 @@ class Generator(nn.Module, ABC):
             pulses: Rows with identical pulses as PPG. R peaks are moved to the times of their pulses. A draw with other
                 R peaks in lead II is repeated, at most ``REDRAWS`` times; the one that agrees best is kept.
         """
-        eight = torch.cat([part.draws for part in self._draw_window(window, seed, indices)])
+        eight = torch.cat([part.possible() for part in self._draw_window(window, seed, indices, possible=True)])
         fs, lead = self.preprocessor.fs, INDEPENDENT_LEADS.index("II")
         wanted = {row: pulse_beats.times_of_train(window.ppg[row, 0].cpu().numpy(), fs) for row in pulses}
         eight = rhythm_prior.place(eight, fs, wanted)
@@ -391,7 +402,8 @@ class Generator(nn.Module, ABC):
                 break
             some = Condition.cat([window[row : row + 1] for row in rows])
             other = seed + attempt * ANOTHER if seed >= 0 else seed - attempt * ANOTHER
-            again = torch.cat([part.draws for part in self._draw_window(some, other, [indices[row] for row in rows])])
+            drawn = self._draw_window(some, other, [indices[row] for row in rows], possible=True)
+            again = torch.cat([part.possible() for part in drawn])
             theirs = {at: wanted[row] for at, row in enumerate(rows)}
             again = rhythm_prior.place(again, fs, theirs)
             found = rhythm_prior.agreement(again[:, lead], fs, theirs)
@@ -649,14 +661,20 @@ class Generator(nn.Module, ABC):
         def summarise(window: Condition) -> tuple[Tensor, ...]:
             parts, done = [], 0
             weights = by_observed(self.mean_weight, window)
-            drawn: Iterable[Draws] = self._draw_window(window, seed, range(len(condition) * draws), mirrored=True)
+            own = range(len(condition) * draws)
+            drawn: Iterable[Draws] = self._draw_window(window, seed, own, mirrored=True, possible=keep_draws)
             if len(window) != len(condition):
-                drawn = [Draws(torch.cat([part.draws for part in drawn]))]
+                each = list(drawn)
+                whole, returned = (
+                    torch.cat(part) for part in zip(*((d.draws, d.possible()) for d in each), strict=True)
+                )
+                drawn = [Draws(whole, samples=returned)]
             for part in drawn:
                 eight = part.draws.unflatten(0, (-1, draws))
                 own = slice(done, done := done + len(eight))
                 found = point_and_interval(eight, part.deterministic, weights[own], scale[own], quantiles)
-                parts.append((*found, eight.flatten(1, 2)) if keep_draws else found)
+                kept = part.possible().unflatten(0, (-1, draws)).flatten(1, 2)
+                parts.append((*found, kept) if keep_draws else found)
             eight, below, above, *kept = (torch.cat(part) for part in zip(*parts, strict=True))
             if self.widening is not None and len(window) == len(condition):
                 below, above, found = self.widening.widened(below, above, window, level)
@@ -706,12 +724,17 @@ class Generator(nn.Module, ABC):
         return rhythm_prior.draw(self, prepared, self.preprocessor, seed, indices)
 
     def _draw_window(
-        self, window: Condition, seed: int, indices: Sequence[int], mirrored: bool = False
+        self,
+        window: Condition,
+        seed: int,
+        indices: Sequence[int],
+        mirrored: bool = False,
+        possible: bool = False,
     ) -> Iterator[Draws]:
         """Draws for one window, projected onto its observed leads, in batches of at most ``BATCH`` draws.
 
         The number of draws per record follows from the number of indices. A short window is padded and its draws are
-        cropped.
+        cropped. ``samples`` of the draws are computed if they are wanted as ``possible`` ECGs.
         """
         draws = len(indices) // len(window)
         padded = pad(window, self.preprocessor.samples)
@@ -719,13 +742,26 @@ class Generator(nn.Module, ABC):
         for start in range(0, len(window), size):
             part = padded[start : start + size].to(self.device)
             drawn = self.draw_many(part, Noise(seed, indices[start * draws : (start + size) * draws], mirrored))
-            eight, deterministic = drawn.draws, drawn.deterministic
-            if deterministic is not None:
-                center = deterministic.repeat_interleave(draws, 0)
-                inflation = by_observed(self.ensemble_inflation, part).to(self.device)
-                eight = center + inflation.repeat_interleave(draws, 0) * (eight - center)
-                deterministic = _fitted(deterministic, part, window.samples)
-            yield Draws(_fitted(eight, part.repeat(draws), window.samples), deterministic)
+            drawn = self._inflated(drawn, part, possible)
+            repeated = part.repeat(draws)
+            yield Draws(
+                _fitted(drawn.draws, repeated, window.samples),
+                None if drawn.deterministic is None else _fitted(drawn.deterministic, part, window.samples),
+                None if drawn.samples is None else _fitted(drawn.samples, repeated, window.samples),
+            )
+
+    def _inflated(self, drawn: Draws, condition: Condition, possible: bool) -> Draws:
+        """``drawn`` with ``ensemble_inflation``, and, if wanted and known, ``samples`` with ``beat_inflation``."""
+        if drawn.deterministic is None:
+            return drawn
+        center = drawn.deterministic[:, None]
+        distance = drawn.draws.unflatten(0, (len(condition), -1)) - center
+        inflated = center + by_observed(self.ensemble_inflation, condition).to(self.device)[:, None] * distance
+        samples = None
+        if possible and self.beat_inflation is not None and condition.observed_leads():
+            scaled, enough = self.beat_inflation.scaled(distance, condition)
+            samples = torch.where(enough[:, None, None, None], center + scaled, inflated).flatten(0, 1)
+        return replace(drawn, draws=inflated.flatten(0, 1), samples=samples)
 
     def _resampled(self, wave: Tensor, condition: Condition) -> Tensor:
         """Resample ``wave`` from the model's rate to the rate and length of the condition."""

@@ -1,9 +1,9 @@
 """Checkpoints of generators: a folder with config.json, model.safetensors, preprocessor_config.json and README.md.
 
-``people.json`` holds the patient prior, if there is one, and ``trust.json`` the widening of prediction intervals
-(``ecggen.generators.trust``). ``golden.json`` holds the expected draw for one condition and
-seed, as a regression test. A checkpoint contains no code (``ecggen.networks.storage``), and its generator must be in
-``ecggen.generators.registry``.
+``people.json`` holds the patient prior, if there is one, ``trust.json`` the widening of prediction intervals
+(``ecggen.generators.trust``), and ``beat_inflation.json`` the factors of ``ecggen.generators.beat_inflation``.
+``golden.json`` holds the expected draw for one condition and seed, as a regression test. A checkpoint contains no code
+(``ecggen.networks.storage``), and its generator must be in ``ecggen.generators.registry``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core import config
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate
-from ecggen.generators import registry
+from ecggen.generators import beat_inflation, registry
 from ecggen.generators.trust import widening
 from ecggen.networks import storage
 
@@ -47,6 +47,8 @@ def save(generator: Any, folder: Path | str, card: str = "", half: bool = False)
         files[PEOPLE] = generator.patient_prior.as_json()
     if generator.widening is not None:
         files[widening.FILE] = generator.widening.as_json()
+    if generator.beat_inflation is not None:
+        files[beat_inflation.FILE] = generator.beat_inflation.as_json()
     return storage.store(generator, Path(folder), files, card, half)
 
 
@@ -85,6 +87,9 @@ def load(name: str | Path) -> Any:
     if (folder / widening.FILE).is_file():
         trust = folder / widening.FILE
         loaded.widening = widening.Widening.from_json(storage.read_json(trust), str(trust))
+    if (folder / beat_inflation.FILE).is_file():
+        factors = folder / beat_inflation.FILE
+        loaded.beat_inflation = beat_inflation.BeatInflation.from_json(storage.read_json(factors), str(factors))
     storage.fill(loaded, folder)
     loaded.name = f"{folder.name}@{storage.weights_hash(folder)}"
     return loaded.eval()

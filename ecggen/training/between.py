@@ -6,7 +6,8 @@ if it equals the square of the distance of the true mean beat from the mean of t
 with too little of it.
 
 The R peaks are found once, in the given leads, and are shared by the truth and all draws. Means over beats are linear,
-so that the scores of draws that are scaled about a center follow from four terms without drawing again.
+so that the scores of draws that are scaled about a center follow from a few terms without drawing again. The variance
+within a record, of the beats about their mean beat, is matched apart from it (``WithinTerms``).
 """
 
 from __future__ import annotations
@@ -40,15 +41,17 @@ class BetweenTerms:
         error: e².
         shift: e times the mean of d over the draws.
         bias: Square of the mean of d over the draws, without the variance that few draws leave in it.
+        noise: The variance that few noisy beats leave in the mean beat of a draw.
     """
 
     spread: np.ndarray
     error: np.ndarray
     shift: np.ndarray
     bias: np.ndarray
+    noise: np.ndarray
 
     def sums(self, at: np.ndarray | slice = slice(None), records: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """(4, lead): the terms, summed over ``records`` and the instants ``at``."""
+        """(5, lead): the terms, summed over ``records`` and the instants ``at``."""
         return np.stack([term[records][..., at].sum((0, 2)) for term in self._all()])
 
     def ratio(self, factor: np.ndarray | float = 1.0, **part) -> np.ndarray:
@@ -60,17 +63,21 @@ class BetweenTerms:
             factor: (lead,) factor on the distance of the draws from the center.
             part: Instants and records, as in ``sums``.
         """
-        spread, error, shift, bias = self.sums(**part)
+        spread, error, shift, bias, _ = self.sums(**part)
         true = error - 2 * factor * shift + factor**2 * bias
         return np.where(true > 0, factor**2 * spread / np.where(true > 0, true, 1), np.inf)
 
-    def factor(self, **part) -> np.ndarray:
+    def factor(self, rest: np.ndarray | None = None, **part) -> np.ndarray:
         """(lead,) the factor at which ``ratio`` is 1; infinite if there is none.
 
         Args:
+            rest: (lead,) factor on the differences of the beats from their mean beat, if the returned factor is that on
+                the mean beat alone, with the noise that few beats leave in it; None if there is one for both.
             part: Instants and records, as in ``sums``.
         """
-        spread, error, shift, bias = self.sums(**part)
+        spread, error, shift, bias, noise = self.sums(**part)
+        if rest is not None:
+            spread, error = spread + noise, error + rest**2 * noise
         a = spread - bias  # a · factor² + 2 · shift · factor − error = 0
         root = np.sqrt(np.maximum(shift**2 + a * error, 0))
         return np.where(a > 0, (root - shift) / np.where(a > 0, a, 1), np.inf)
@@ -81,7 +88,62 @@ class BetweenTerms:
         return cls(*(np.concatenate(terms) for terms in zip(*(part._all() for part in parts), strict=True)))
 
     def _all(self) -> tuple[np.ndarray, ...]:
-        return self.spread, self.error, self.shift, self.bias
+        return self.spread, self.error, self.shift, self.bias, self.noise
+
+
+@dataclass(frozen=True)
+class WithinTerms:
+    """Sums over records and beats of what the variance within a record depends on, for each lead, in mV².
+
+    With the differences of the beats from their mean beat, of the truth, the center and the draws − center:
+
+    Attributes:
+        true: Their squares in the truth.
+        center: The same of the center.
+        both: Twice the product of those of the center and of the mean of the draws.
+        drawn: Squares of those of a draw, mean over the draws.
+    """
+
+    true: np.ndarray
+    center: np.ndarray
+    both: np.ndarray
+    drawn: np.ndarray
+
+    def factor(self) -> np.ndarray:
+        """(lead,) factor on the differences of a draw at which their variance is the true one; infinite if none."""
+        a, b, c = self.drawn, self.both, self.center - self.true  # a · factor² + b · factor + c = 0
+        root = np.sqrt(np.maximum(b**2 - 4 * a * c, 0))
+        return np.where(a > 0, np.maximum(root - b, 0) / np.where(a > 0, 2 * a, 1), np.inf)
+
+    @classmethod
+    def total(cls, parts: Sequence[WithinTerms]) -> WithinTerms:
+        """The sums over several batches of records."""
+        return cls(
+            *(np.sum([getattr(part, name) for part in parts], 0) for name in ("true", "center", "both", "drawn"))
+        )
+
+
+def within_terms(
+    true: np.ndarray, center: np.ndarray, draws: np.ndarray, starts: Sequence[np.ndarray], fs: float
+) -> WithinTerms:
+    """The sums of a batch of records, with arguments as of ``between_terms``.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> true, draws = rng.normal(size=(50, 1, 500)), 0.5 * rng.normal(size=(50, 4, 1, 500))
+        >>> terms = within_terms(true, np.zeros((50, 1, 500)), draws, [np.array([0, 100, 200, 300])] * 50, 100.0)
+        >>> round(float(terms.factor()[0]), 1)
+        2.0
+    """
+    sums = np.zeros((4, true.shape[1]))
+    for truth, middle, drawn, at in zip(true, center, draws, starts, strict=True):
+        if len(at) < LEAST:
+            continue
+        own, known, each = (cut(wave, at, fs) for wave in (truth, middle, drawn - middle))
+        own, known, each = (beats - beats.mean(0) for beats in (own, known, each))
+        both = 2 * (each.mean(1) * known).sum((0, 2))
+        sums += np.stack([(own**2).sum((0, 2)), (known**2).sum((0, 2)), both, (each**2).mean(1).sum((0, 2))])
+    return WithinTerms(*sums)
 
 
 def shared_beats(given: ECG) -> list[np.ndarray]:
@@ -135,8 +197,9 @@ def between_terms(
         error, deviation = own.mean(0), each.mean(0)
         mean, spread = deviation.mean(0), deviation.var(0, ddof=1)
         noise, noise_drawn = own.var(0, ddof=1) / len(at), each.var(0, ddof=1).mean(0) / len(at)
-        parts.append((spread - noise_drawn, error**2 - noise, error * mean, mean**2 - spread / len(drawn)))
+        bias = mean**2 - spread / len(drawn)
+        parts.append((spread - noise_drawn, error**2 - noise, error * mean, bias, noise_drawn))
     if not parts:
         empty = np.zeros((0, true.shape[1], beat_length(fs)))
-        return BetweenTerms(empty, empty, empty, empty)
+        return BetweenTerms(empty, empty, empty, empty, empty)
     return BetweenTerms(*(np.stack(term) for term in zip(*parts, strict=True)))

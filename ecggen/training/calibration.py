@@ -22,7 +22,6 @@ from ecggen.conditioning.condition import TEXT_AND_METADATA, Condition
 from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, determined_by
-from ecggen.core.errors import InputError
 from ecggen.data import Batches, Pack
 from ecggen.data.population import Population
 from ecggen.generators import checkpoint
@@ -30,7 +29,6 @@ from ecggen.generators.base import Generator
 from ecggen.generators.intervals import CALIBRATED
 from ecggen.generators.sampling import Noise
 from ecggen.networks import storage
-from ecggen.training.between import LEAST, BetweenTerms, between_terms, shared_beats
 from ecggen.training.masking import Masking
 
 TRAIN_FOLDS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -39,8 +37,6 @@ MIN_PATIENTS = 50
 """Minimum number of patients with a word in their reports for the word to be stored in a checkpoint."""
 INFLATION_RANGE = (0.5, 2.5)
 """Range of the ensemble inflation that matches the total variance."""
-BETWEEN_RANGE = (0.5, 5.0)
-"""Range of the ensemble inflation that matches the variance between draws."""
 GIVEN = tuple(map(" ".join, CALIBRATED))
 """Observed leads during calibration, by the number of independent leads; without leads, a PPG is given."""
 
@@ -120,47 +116,6 @@ def fit_ensemble_inflation(
         generator.ensemble_inflation[count] = torch.where(known, 1.0, inflation.clamp(*INFLATION_RANGE)).to(
             generator.ensemble_inflation
         )
-
-
-@torch.no_grad()
-def fit_between_inflation(
-    generator: Generator, pack: Pack, rows: np.ndarray, draws: int = 4, progress: bool = False
-) -> None:
-    """Set ``ensemble_inflation`` so that draws differ from each other as much as the truth differs from their mean.
-
-    Only the mean beats count (``ecggen.training.between``), which ``fit_ensemble_inflation`` does not tell from beats
-    that differ within a draw. Generators without deterministic prediction are not changed.
-
-    Args:
-        generator: Its ``ensemble_inflation`` is set.
-        pack: Packed data set.
-        rows: Calibration records, which must not be used for evaluation.
-        draws: Draws per record, at least two.
-        progress: Show progress bars.
-
-    Raises:
-        InputError: If no record has enough beats.
-    """
-    generator.ensemble_inflation.fill_(1.0)
-    for count, leads in list(enumerate(GIVEN))[1:]:
-        parts, done = [], 0
-        for truth, condition in conditions_given(generator, pack, rows, leads.split(), progress):
-            eight, center = draws_before_inflation(generator, condition, range(done, done + draws * len(truth)))
-            if center is None:
-                return
-            done += draws * len(truth)
-            true = truth.pick(*INDEPENDENT_LEADS).signal
-            starts = shared_beats(truth.pick(*leads.split()))
-            each = eight.unflatten(0, (-1, draws)).numpy()
-            parts.append(between_terms(true.double().numpy(), center.numpy(), each, starts, truth.fs))
-        terms = BetweenTerms.cat(parts)
-        if not len(terms.error):
-            raise InputError(
-                f"none of {len(rows)} records has {LEAST} beats in {leads}", "ECGs with beats were expected"
-            )
-        factor = torch.from_numpy(terms.factor().clip(*BETWEEN_RANGE))
-        known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
-        generator.ensemble_inflation[count] = torch.where(known, 1.0, factor).to(generator.ensemble_inflation)
 
 
 def random_rows(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -256,12 +211,6 @@ def main() -> None:
         "--limit", type=int, default=256, help="records for intervals; 24 times as many are used for inflation"
     )
     parser.add_argument("--out", type=Path, required=True, help="output checkpoint folder")
-    parser.add_argument(
-        "--inflation",
-        choices=("total", "between"),
-        default="total",
-        help="variance that the ensemble inflation matches: of a draw along time, or of mean beats between the draws",
-    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument(
         "--beside", help="checkpoint in the parent folder of OUT, with which identical weights are shared"
@@ -271,8 +220,8 @@ def main() -> None:
     pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)
     fit_rhythm_prior(generator, pack, pack.rows(TRAIN_FOLDS))
     fit_patient_prior(generator, pack, pack.rows(TRAIN_FOLDS))
-    fit = fit_between_inflation if options.inflation == "between" else fit_ensemble_inflation
-    fit(generator, pack, random_rows(pack.rows(TRAIN_FOLDS), 24 * options.limit), progress=not options.quiet)
+    inflated = random_rows(pack.rows(TRAIN_FOLDS), 24 * options.limit)
+    fit_ensemble_inflation(generator, pack, inflated, progress=not options.quiet)
     fit_intervals(generator, pack, random_rows(pack.rows(CALIBRATION_FOLDS), options.limit), progress=not options.quiet)
     checkpoint.save(generator, options.out, half=True)
     checkpoint.write_golden(options.out)

@@ -1,14 +1,14 @@
-"""Variance between the draws of a reconstruction beside that of the truth, and what inflation derived from it changes.
+"""Variance between the draws of a reconstruction beside that of the truth, with each way to scale them.
 
 ``python -m evaluation.scripts.between --data PTBXL --draws FOLDER --out evaluation/results/between.json`` draws for
 records of fold 8 (calibration) and fold 9 (scores) from lead I and from II, V1 and V5. Draws are kept in FOLDER, so
 that an interrupted run is continued there. All scores are of the samples in the beats that truth and draws share
 (``ecggen.training.between``). Three ways to scale the same draws about the deterministic prediction are compared:
 
-- ``shipped``: by the ensemble inflation of the checkpoint, which matches the total variance;
-- ``between``: by the factor at which the variance between the draws is that of the truth;
-- ``apart``: the mean beat of each draw by this factor, and the differences of its beats from it by another one, at
-  which the variance within a record is that of the truth. No checkpoint draws in this way.
+- ``total``: by the ensemble inflation of the checkpoint, which matches the total variance. Point estimates and
+  intervals are made of such draws;
+- ``between``: by one factor per lead at which the variance between the draws is that of the truth;
+- ``apart``: mean beats and the rest by a factor each (``ecggen.generators.beat_inflation``), as draws are returned.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from ecggen import data
+from ecggen.conditioning.condition import Condition
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.data import Pack
 from ecggen.generators import checkpoint
@@ -44,7 +45,7 @@ MODELS = ("vae", "flow", "gan", "diffusion")
 GIVEN = (("I",), ("II", "V1", "V5"))
 CALIBRATION, SCORED = 8, 9
 DRAWS, SEED, LEVEL, RESAMPLES = 5, 1, 0.9, 300
-WAYS = ("shipped", "between", "apart")
+WAYS = ("total", "between", "apart")
 WAVE_NAMES = {"p": "P", "qrs": "QRS", "t": "T"}
 DEFINITIONS = {
     "n": f"records of each fold; those with fewer than {LEAST} beats in the given leads are left out",
@@ -69,6 +70,7 @@ class Drawn:
         center: (record, lead, time) deterministic prediction.
         draws: (record, draw, lead, time).
         starts: First samples of the shared beats of each record.
+        apart: As ``draws``, scaled by ``BeatInflation``.
         patients: Patient of each record.
         fs: Sampling rate in Hz.
     """
@@ -76,6 +78,7 @@ class Drawn:
     true: np.ndarray
     center: np.ndarray
     draws: np.ndarray
+    apart: np.ndarray
     starts: list[np.ndarray]
     patients: list[str]
     fs: float
@@ -85,11 +88,16 @@ class Drawn:
         """Of the variance between draws."""
         return between_terms(self.true, self.center, self.draws, self.starts, self.fs)
 
-    def beats(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each record truth and center (beat, lead, time), and distance of the draws (beat, draw, lead, time)."""
+    def scaled(self, factor: np.ndarray | None) -> np.ndarray:
+        """The draws by one factor per lead, or ``apart``."""
+        center = self.center[:, None]
+        return self.apart if factor is None else center + factor[:, None] * (self.draws - center)
+
+    def beats(self, draws: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each record truth and center (beat, lead, time), and draws (beat, draw, lead, time)."""
         return [
-            (cut(true, at, self.fs), cut(center, at, self.fs), cut(draws - center, at, self.fs))
-            for true, center, draws, at in zip(self.true, self.center, self.draws, self.starts, strict=True)
+            (cut(true, at, self.fs), cut(center, at, self.fs), cut(each, at, self.fs))
+            for true, center, each, at in zip(self.true, self.center, draws, self.starts, strict=True)
         ]
 
 
@@ -110,7 +118,8 @@ def drawn(generator: Generator, pack: Pack, given: tuple[str, ...], fold: int, l
         draws, center, rows = (kept[name] for name in ("draws", "center", "rows"))
     true, fs = pack.ecg(rows).signal.numpy(), generator.preprocessor.fs
     observed = [INDEPENDENT_LEADS.index(lead) for lead in given]
-    starts = shared_beats(ECG(torch.from_numpy(true[:, observed]), given, fs))
+    recorded = ECG(torch.from_numpy(true[:, observed]), given, fs)
+    starts, apart = shared_beats(recorded), scaled_apart(generator, draws, center, recorded)
     patients = pack.index.patient.iloc[rows].astype(str).tolist()
     free = [INDEPENDENT_LEADS.index(lead) for lead in free_leads(given)]
     kept = [row for row, at in enumerate(starts) if len(at) >= LEAST]
@@ -118,32 +127,23 @@ def drawn(generator: Generator, pack: Pack, given: tuple[str, ...], fold: int, l
         true[kept][:, free],
         center[kept][:, free],
         draws[kept][:, :, free].astype(np.float32),
+        apart[kept][:, :, free],
         [starts[row] for row in kept],
         [patients[row] for row in kept],
         fs,
     )
 
 
-def within_factor(records: Drawn) -> np.ndarray:
-    """(lead,) factor on the differences of a draw's beats from their mean at which their variance is the true one."""
-    sums = np.zeros((3, records.true.shape[1]))
-    for true, center, distance in records.beats():
-        true, center, distance = (one - one.mean(0) for one in (true, center, distance))
-        both = 2 * (distance.mean(1) * center).sum((0, 2))
-        sums = sums + np.stack(
-            [(distance**2).mean(1).sum((0, 2)), both, (center**2).sum((0, 2)) - (true**2).sum((0, 2))]
-        )
-    a, b, c = sums  # the sum of (center + k · distance)² is that of true²
-    return (np.sqrt(np.maximum(b**2 - 4 * a * c, 0)) - b) / (2 * a)
-
-
-def scaled(records: Drawn, of_mean: np.ndarray, of_rest: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Truth (beat, lead, time), center, and draws (beat, draw, lead, time) that are scaled about it, of each record."""
-    found = []
-    for true, center, distance in records.beats():
-        mean = distance.mean(0)
-        found.append((true, center, center[:, None] + of_mean[:, None] * mean + of_rest[:, None] * (distance - mean)))
-    return found
+def scaled_apart(generator: Generator, draws: np.ndarray, center: np.ndarray, recorded: ECG) -> np.ndarray:
+    """Draws (record, draw, 8, time) in mV as they are returned, from draws before inflation."""
+    assert generator.beat_inflation is not None
+    condition = Condition.none(len(recorded), recorded.seconds, recorded.fs).with_leads(recorded)
+    middle, parts = torch.from_numpy(center).float(), []
+    for start in range(0, len(recorded), 32):
+        some = slice(start, start + 32)
+        own, distance = middle[some, None], torch.from_numpy(draws[some]).float() - middle[some, None]
+        parts.append(own + generator.beat_inflation.scaled(distance, condition[some])[0])
+    return torch.cat(parts).numpy()
 
 
 def interval_parts(beats: Sequence[tuple[np.ndarray, ...]], weight: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -173,10 +173,22 @@ def median_ratio(beats: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
     return (1 + 1 / DRAWS) * np.asarray(spread) / np.asarray(error)
 
 
-def scores(fitted: Drawn, scored: Drawn, leads: Sequence[str], inflation: np.ndarray, weight: np.ndarray) -> dict:
-    """Scores of the three ways, fitted on one set of records and scored on another."""
-    between, within = fitted.terms.factor(), within_factor(fitted)
-    factors = {"shipped": (inflation, inflation), "between": (between, between), "apart": (between, within)}
+def scores(fitted: Drawn, scored: Drawn, leads: Sequence[str], tables: Mapping[str, np.ndarray]) -> dict:
+    """Scores of the three ways, fitted on one set of records and scored on another.
+
+    Args:
+        fitted: Records for the factor of ``between`` and the scales of the intervals.
+        scored: Other records.
+        leads: Leads of both.
+        tables: For each of these leads ``inflation``, ``weight``, ``mean_beat`` and ``rest`` of the checkpoint.
+    """
+    inflation, factor = tables["inflation"], fitted.terms.factor()
+    factors = {
+        "total": (inflation, inflation),
+        "between": (factor, factor),
+        "apart": (tables["mean_beat"], tables["rest"]),
+    }
+    by = {"total": inflation, "between": factor, "apart": None}
     instants = np.arange(beat_length(scored.fs)) / scored.fs - BEFORE
     waves = {name: (instants >= first) & (instants <= last) for name, (first, last) in WAVES.items()}
     resamples = list(redrawn(scored.patients, SEED, RESAMPLES))
@@ -184,31 +196,31 @@ def scores(fitted: Drawn, scored: Drawn, leads: Sequence[str], inflation: np.nda
     def by_lead(values: np.ndarray) -> dict[str, float]:
         return {lead: round(float(value), 3) for lead, value in zip(leads, values, strict=True)}
 
-    def one(of_mean: np.ndarray, of_rest: np.ndarray) -> dict[str, Any]:
-        ranges = np.quantile([scored.terms.ratio(of_mean, records=rows) for rows in resamples], [0.025, 0.975], axis=0)
-        beats = scaled(scored, of_mean, of_rest)
-        ends = interval_parts(scaled(fitted, of_mean, of_rest), weight)
-        error, low, high = interval_parts(beats, weight)
+    def one(way: str) -> dict[str, Any]:
+        draws = scored.scaled(by[way])
+        terms = between_terms(scored.true, scored.center, draws, scored.starts, scored.fs)
+        ranges = np.quantile([terms.ratio(records=rows) for rows in resamples], [0.025, 0.975], axis=0)
+        beats = scored.beats(draws)
+        ends = interval_parts(fitted.beats(fitted.scaled(by[way])), tables["weight"])
+        error, low, high = interval_parts(beats, tables["weight"])
         scale = scale_of(*ends)
         inside = (error >= scale * low) & (error <= scale * high)
         sums, r, ranked = np.zeros((4, len(leads))), [], []
-        for true, _, draws in beats:
+        for true, _, each in beats:
             flat = np.moveaxis(true, 0, 1).reshape(len(leads), -1)
-            each = np.moveaxis(draws, 0, 2).reshape(DRAWS, len(leads), -1)
-            rest = ((true - true.mean(0)) ** 2).sum((0, 2)), ((draws - draws.mean(0)) ** 2).mean(1).sum((0, 2))
-            sums += np.stack([each.var(-1).mean(0), flat.var(-1), rest[1], rest[0]])
-            r.append(np.nan_to_num(pearson(each[0], flat)))
-            ranked.append(crps(each, flat).mean(-1))
+            joined = np.moveaxis(each, 0, 2).reshape(DRAWS, len(leads), -1)
+            rest = ((true - true.mean(0)) ** 2).sum((0, 2)), ((each - each.mean(0)) ** 2).mean(1).sum((0, 2))
+            sums += np.stack([joined.var(-1).mean(0), flat.var(-1), rest[1], rest[0]])
+            r.append(np.nan_to_num(pearson(joined[0], flat)))
+            ranked.append(crps(joined, flat).mean(-1))
         return {
-            "factor": by_lead(of_mean),
-            "factor_within": by_lead(of_rest),
-            "between": by_lead(scored.terms.ratio(of_mean)),
+            "factor": by_lead(factors[way][0]),
+            "factor_within": by_lead(factors[way][1]),
+            "between": by_lead(terms.ratio()),
             "between_interval": {
                 lead: [round(float(end), 3) for end in ends] for lead, ends in zip(leads, ranges.T, strict=True)
             },
-            "between_wave": {
-                WAVE_NAMES[name]: by_lead(scored.terms.ratio(of_mean, at=at)) for name, at in waves.items()
-            },
+            "between_wave": {WAVE_NAMES[name]: by_lead(terms.ratio(at=at)) for name, at in waves.items()},
             "between_median": by_lead(median_ratio(beats)),
             "within": by_lead(sums[2] / sums[3]),
             "variance": by_lead(sums[0] / sums[1]),
@@ -219,7 +231,7 @@ def scores(fitted: Drawn, scored: Drawn, leads: Sequence[str], inflation: np.nda
             "width_mv": round(float((scale * (high - low)).mean()), 4),
         }
 
-    return {way: one(*factors[way]) for way in WAYS}
+    return {way: one(way) for way in WAYS}
 
 
 @torch.no_grad()
@@ -231,13 +243,16 @@ def measured(name: str, packed: Callable[[Generator], Pack], limit: int, folder:
         leads = free_leads(given)
         free = [INDEPENDENT_LEADS.index(lead) for lead in leads]
         fitted, scored = (drawn(generator, pack, given, fold, limit, folder) for fold in (CALIBRATION, SCORED))
-        inflation, weight = (
-            table[len(given)].double().numpy()[free]
-            for table in (generator.ensemble_inflation.cpu(), generator.mean_weight.cpu())
-        )
-        found[" ".join(given)] = {"n": len(scored.true), "n_calibration": len(fitted.true)} | scores(
-            fitted, scored, leads, inflation, weight
-        )
+        assert generator.beat_inflation is not None
+        every = {
+            "inflation": generator.ensemble_inflation,
+            "weight": generator.mean_weight,
+            "mean_beat": generator.beat_inflation.mean_beat,
+            "rest": generator.beat_inflation.rest,
+        }
+        tables = {name: table[len(given)].double().cpu().numpy()[free] for name, table in every.items()}
+        made = scores(fitted, scored, leads, tables)
+        found[" ".join(given)] = {"n": len(scored.true), "n_calibration": len(fitted.true)} | made
     return generator.name, found
 
 

@@ -10,17 +10,17 @@ from ecggen.core.ecg import INDEPENDENT_LEADS
 from evaluation.scripts.table_parts import read, table
 
 WAYS = {
-    "shipped": "shipped: total variance matched",
+    "total": "total variance matched, as for estimates and intervals",
     "between": "variance between draws matched",
-    "apart": "both parts matched, each by its own factor",
+    "apart": "both parts matched, each by its own factor, as returned",
 }
 
 
 def between(results: Path) -> str:
-    """Variance between the draws of the shipped models over that of the truth, by lead and wave."""
+    """Variance between the draws that models return over that of the truth, by lead and wave."""
     rows = []
     for label, score in _each(results):
-        own = score["shipped"]
+        own = score["apart"]
         leads = [
             f"{own['between'][lead]:.2f} ({'–'.join(f'{end:.2f}' for end in own['between_interval'][lead])})"
             if lead in own["between"]
@@ -38,10 +38,12 @@ def inflation(results: Path) -> str:
     for label, of_model in _each(results):
         for way, words in WAYS.items():
             score = of_model[way]
-            ranges = [_range(score[key]) for key in ("factor", "between", "within", "variance")]
+            factors = [_range(score[key]) for key in ("factor", "factor_within")]
+            factor = factors[0] if factors[0] == factors[1] else f"{factors[0]}; {factors[1]}"
+            ranges = [factor, *(_range(score[key]) for key in ("between", "within", "variance"))]
             means = [f"{score[key]:.3f}" for key in ("r_one_draw", "coverage", "width_mv")]
             means.insert(1, f"{score['crps_mv']:.4f}")
-            rows.append([label if way == "shipped" else "", words, *ranges, *means])
+            rows.append([label if way == "total" else "", words, *ranges, *means])
     head = ["", "draws scaled", "factor, by lead", "between / true", "within / true", "total / true", "r of one draw",
             "CRPS (mV)", "coverage of the 90 % interval", "its width (mV)"]  # fmt: skip
     return table(head, rows) + f"\n\n*{_stamp(results)}*"

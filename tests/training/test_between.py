@@ -1,4 +1,4 @@
-"""Variance between draws: what it counts and what not, and the ensemble inflation that is derived from it."""
+"""Variance between draws and within them: what each counts and what not, and the factors that match both."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.simulate import simulate
 from ecggen.generators.base import Draws, Generator
-from ecggen.training import calibration
-from ecggen.training.between import BetweenTerms, between_terms, shared_beats
+from ecggen.training import beat_inflation, calibration
+from ecggen.training.between import BetweenTerms, WithinTerms, between_terms, shared_beats, within_terms
 
 RECORDS, DRAWS, SAMPLES = 600, 4, 400
 STARTS = [np.array([0, 80, 160, 240, 320])] * RECORDS
@@ -115,27 +115,49 @@ def records(monkeypatch):
             truth = ECG(signal, INDEPENDENT_LEADS, 100.0).standard()
             yield truth, Condition.none(60, 4).with_leads(truth.pick(*leads))
 
-    monkeypatch.setattr(calibration, "conditions_given", conditions_given)
+    monkeypatch.setattr(beat_inflation, "conditions_given", conditions_given)
 
 
-@pytest.mark.parametrize(("scale", "within"), [(0.5, 0.0), (0.5, 1.0), (2.0, 0.0)])
-def test_inflation_is_fitted_to_the_variance_between_draws(records, scale, within):
+@pytest.mark.parametrize(("scale", "within"), [(0.5, 0.0), (0.5, 0.2), (2.0, 0.0)])
+def test_factors_are_fitted_to_both_variances(records, scale, within):
     model = Steady(scale, within)
-    calibration.fit_between_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
-    assert (model.ensemble_inflation[0] == 1).all()
+    factors = beat_inflation.fit_beat_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
+    assert factors is not None
+    assert (factors.mean_beat[0] == 1).all() and (factors.rest[0] == 1).all()
     for row, leads in list(enumerate(calibration.GIVEN))[1:]:
         for column, lead in enumerate(INDEPENDENT_LEADS):
-            factor = float(model.ensemble_inflation[row, column])
+            found = float(factors.mean_beat[row, column])
             if lead in determined_by(leads.split()):
-                assert factor == 1
+                assert found == 1 and float(factors.rest[row, column]) == 1
             else:
-                assert factor == pytest.approx(1 / scale, rel=0.3)
+                assert found == pytest.approx(1 / scale, rel=0.3)
+                if within:  # the beats of the truth and of its center are alike
+                    assert float(factors.rest[row, column]) == pytest.approx(beat_inflation.RANGE[0])
 
 
-def test_inflation_is_not_fitted_without_prediction_or_beats(records, monkeypatch):
+def test_factors_need_a_prediction_and_beats(records, monkeypatch):
     model = Steady(0.5, 0.0, predicts=False)
-    calibration.fit_between_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
-    assert (model.ensemble_inflation == 1).all()
-    monkeypatch.setattr(calibration, "shared_beats", lambda given: [np.array([], int)] * len(given))
+    assert beat_inflation.fit_beat_inflation(model, None, np.arange(120)) is None  # type: ignore[arg-type]
+    monkeypatch.setattr(beat_inflation, "shared_beats", lambda given: [np.array([], int)] * len(given))
     with pytest.raises(InputError, match="none of 120 records has 3 beats in I"):
-        calibration.fit_between_inflation(Steady(0.5, 0.0), None, np.arange(120))  # type: ignore[arg-type]
+        beat_inflation.fit_beat_inflation(Steady(0.5, 0.0), None, np.arange(120))  # type: ignore[arg-type]
+
+
+def test_the_factor_on_mean_beats_alone_counts_the_noise_in_them():
+    found = terms(0.5, 2.0)
+    alone = found.factor(np.array([0.15, 0.15]))
+    noise = 2.0**2 / len(STARTS[0])  # of the mean of a few beats
+    assert alone == pytest.approx([np.sqrt((1 + 0.15**2 * noise) / (0.5**2 + noise))] * 2, rel=0.1)
+    assert (alone < 0.7 * found.factor()).all()
+
+
+@pytest.mark.parametrize("known", [0.0, 0.2])
+def test_variance_within_a_record_is_matched_apart_from_that_between(known):
+    center = beating((RECORDS, 1), 0, 0.0, known)
+    true = center + beating((RECORDS, 1), 1, 1.0, 0.4)
+    drawn = center[:, None] + beating((RECORDS, DRAWS, 1), 2, 3.0, 0.8)
+    found = within_terms(true, center, drawn, STARTS, 100.0)
+    assert found.factor() == pytest.approx([0.5], rel=0.05)
+    assert WithinTerms.total([found, found]).factor() == pytest.approx(found.factor())
+    few = within_terms(true, center, drawn, [np.array([0])] * RECORDS, 100.0)
+    assert few.factor() == [np.inf]
