@@ -131,7 +131,7 @@ def _beats(condition: Condition) -> Beats:
     given, masks = condition.leads.cpu(), condition.lead_mask.cpu()
     record, at = [], []
     for own, (waves, mask) in enumerate(zip(given, masks, strict=True)):
-        leads = [lead for lead, observed in zip(STANDARD_LEADS, mask.any(-1).tolist(), strict=True) if observed]
+        leads = tuple(lead for lead, observed in zip(STANDARD_LEADS, mask.any(-1).tolist(), strict=True) if observed)
         if leads:
             wave = (waves * mask)[mask.any(-1)]
             peaks = r_peaks(ECG(wave[None], leads, condition.fs))[0]
