@@ -39,7 +39,7 @@ class Masking:
 
     Attributes:
         lead_masks: Weights of sets of observed leads: lead names separated by spaces ("II V1 V5"), "one" (any single
-            lead), "some" (any 1 to 11 leads), "limb" or "chest" (any two or more of the limb or chest leads), or "none".
+            lead), "some" (any 1 to 11 leads), "limb" or "chest" (two or more of these leads), or "none".
         condition_dropout: Probability by channel ("ppg", "text", "age", …) that it is masked if a lead is observed.
         simulated_ppg_prob: Probability that a record without a PPG gets one simulated from its R peaks.
         lead_masks_with_ppg: As ``lead_masks``, for records with an observed PPG.

@@ -1,4 +1,4 @@
-"""Beat networks that were trained on records of simulated recorders, measured inside and outside of the training archive.
+"""Beat networks trained on records of simulated recorders, measured inside and outside of the training archive.
 
 ``python -m evaluation.scripts.recorder_training --data PTBXL --outside CINC2021 --outside LUDB --outside CINC2011
 --run control=RUN/checkpoint --run all=RUN/checkpoint --out evaluation/results/recorder_training.json`` puts the beat
@@ -120,7 +120,7 @@ def compared(own: np.ndarray, other: np.ndarray | None, patients: Sequence[str])
 
 
 def records(pack: Pack, outside: bool, limit: int) -> tuple[Tensor, list[str]]:
-    """Records (record, 8, time) in mV and their patients: of an outside archive all, of PTB-XL random ones of fold 9."""
+    """Records (record, 8, time) in mV and patients: all of an outside archive, or random ones of fold 9 of PTB-XL."""
     if outside:
         rows = pack.rows(range(1, FOLDS + 1))
         first = pack.index.start.to_numpy(float)[rows] == 0
