@@ -2,8 +2,8 @@
 
 ``python -m evaluation.scripts.recorder_training --data PTBXL --outside CINC2021 --outside LUDB --outside CINC2011
 --run control=RUN/checkpoint --run all=RUN/checkpoint --out evaluation/results/recorder_training.json`` puts the beat
-network of each run into ``vae`` and measures two predictions: that of the beat network, and the deterministic
-prediction of ``vae``, whose U-Net corrects it and was not trained further. r is the mean over leads that the given ones
+network of each run into ``vae`` and measures its prediction; with ``--corrected`` also the deterministic prediction of
+``vae``, whose U-Net corrects it and was not trained further. r is the mean over leads that the given ones
 do not determine: the independent ones, and for V1 and V5 all of twelve as well. Lead I of PTB-XL is also given with
 added noise. Each run is compared, record by record, with the shipped weights and with the first run.
 """
@@ -54,23 +54,29 @@ SHIPPED = "shipped"
 
 
 @torch.no_grad()
-def predictions(generator: Generator, condition: Condition) -> tuple[Tensor, Tensor]:
-    """Predictions (record, 8, time) in mV of the beat network, and of the U-Net that corrects it."""
+def predictions(generator: Generator, condition: Condition, corrected: bool) -> dict[str, Tensor]:
+    """Predictions (record, 8, time) in mV of the beat network and, if ``corrected``, of the U-Net that corrects it."""
     reader = generator.get_submodule("reader")
-    assert isinstance(reader, Reader)
+    assert isinstance(reader, Reader) and reader.beatwise is not None
+    if not corrected:
+        written = reader.beatwise(condition, reader.encoder.numbers(condition))
+        return {PARTS[0]: project_onto_observed(written[:, : len(INDEPENDENT_LEADS)], condition)}
     read = reader(condition)
     assert read.beatwise is not None
     written = project_onto_observed(read.beatwise[:, : len(INDEPENDENT_LEADS)], condition)
-    return written, reader.guess(condition, read)
+    return {PARTS[0]: written, PARTS[1]: reader.guess(condition, read)}
 
 
-def scores(generator: Generator, eight: Tensor, given: Sequence[str], noise: Tensor | None = None) -> dict[str, Any]:
-    """r by record of both predictions from some leads of records (record, 8, time) in mV.
+def scores(
+    generator: Generator, eight: Tensor, given: Sequence[str], corrected: bool, noise: Tensor | None = None
+) -> dict[str, Any]:
+    """r by record of the predictions from some leads of records (record, 8, time) in mV.
 
     Args:
         generator: ``vae`` with the beat network that is measured.
         eight: The independent leads.
         given: Observed leads.
+        corrected: Whether the U-Net's prediction is measured as well.
         noise: (record, time) mV, added to the only observed lead.
     """
     found: dict[str, list[np.ndarray]] = {}
@@ -82,7 +88,7 @@ def scores(generator: Generator, eight: Tensor, given: Sequence[str], noise: Ten
         if noise is not None:
             added = noise[start : start + BATCH, None] * condition.lead_mask
             condition = condition.replace(leads=condition.leads + added)
-        for part, predicted in zip(PARTS, predictions(generator, condition), strict=True):
+        for part, predicted in predictions(generator, condition, corrected).items():
             made = ECG(predicted, INDEPENDENT_LEADS, whole.fs).standard()
             r = np.nan_to_num(pearson(made.pick(*scored).signal.numpy(), whole.pick(*scored).signal.numpy()))
             found.setdefault(f"{part}, twelve leads", []).append(r)
@@ -96,7 +102,7 @@ def noise_for(lead: np.ndarray, decibel: float, low: float, slope: float, fs: fl
     return torch.from_numpy(unit * lead.std(-1, keepdims=True) * 10 ** (-decibel / 20)).float()
 
 
-def measured(generator: Generator, archives: dict[str, Tensor], name: str) -> dict[str, np.ndarray]:
+def measured(generator: Generator, archives: dict[str, Tensor], corrected: bool, name: str) -> dict[str, np.ndarray]:
     """r by record under "archive | given leads | noise | part"."""
     found = {}
     jobs = [(archive, given, "") for archive in archives for given in SETS] + [(INSIDE, "I", noise) for noise in NOISES]
@@ -104,7 +110,7 @@ def measured(generator: Generator, archives: dict[str, Tensor], name: str) -> di
         eight = archives[archive]
         lead = eight[:, INDEPENDENT_LEADS.index("I")].numpy()
         added = noise_for(lead, *NOISES[noise], generator.preprocessor.fs) if noise else None
-        for part, r in scores(generator, eight, given.split(), added).items():
+        for part, r in scores(generator, eight, given.split(), corrected, added).items():
             if part in PARTS or given == "V1 V5":
                 found[" | ".join((archive, given, noise, part))] = r
     return found
@@ -146,6 +152,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder of packed data sets")
     parser.add_argument("--run", action="append", default=[], help="NAME=FOLDER of a trained checkpoint")
     parser.add_argument("--limit", type=int, default=800, help="number of records of fold 9")
+    parser.add_argument("--corrected", action="store_true", help="also measure the predictions that the U-Net corrects")
     parser.add_argument("--kept", type=Path, help="folder of r by record, for runs that were measured before")
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
     options = parser.parse_args()
@@ -161,7 +168,9 @@ def main() -> None:
         if file is not None and file.is_file():
             own = dict(np.load(file))
         else:
-            own = measured(shipped if name == SHIPPED else with_beats(Path(runs[name])), archives, name)
+            own = measured(
+                shipped if name == SHIPPED else with_beats(Path(runs[name])), archives, options.corrected, name
+            )
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(file, **own)  # type: ignore[arg-type]
