@@ -182,7 +182,7 @@ def main() -> None:
             for other, before in reference.items()
         }
     made = {"n": {name: len(eight) for name, eight in archives.items()}, "seed": SEED, "commit": commit()}
-    made |= {"date": datetime.date.today().isoformat(), "scores": found}
+    made |= {"date": datetime.date.today().isoformat(), "runs": found}
     options.out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
 
 
