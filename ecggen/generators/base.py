@@ -759,8 +759,8 @@ class Generator(nn.Module, ABC):
         inflated = center + by_observed(self.ensemble_inflation, condition).to(self.device)[:, None] * distance
         samples = None
         if possible and self.beat_inflation is not None and condition.observed_leads():
-            scaled, enough = self.beat_inflation.scaled(distance, condition)
-            samples = torch.where(enough[:, None, None, None], center + scaled, inflated).flatten(0, 1)
+            scaled, enough = self.beat_inflation.draws(distance, center, condition)
+            samples = torch.where(enough[:, None, None, None], scaled, inflated).flatten(0, 1)
         return replace(drawn, draws=inflated.flatten(0, 1), samples=samples)
 
     def _resampled(self, wave: Tensor, condition: Condition) -> Tensor:

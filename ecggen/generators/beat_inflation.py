@@ -2,12 +2,13 @@
 
 Given some leads, the draws of a record differ in two ways: in their mean beats, and from beat to beat within a draw.
 ``Generator.ensemble_inflation`` makes the variance of a draw along time right, which does not say how it is divided
-between the two. ``BeatInflation`` scales each by a factor of its own. The R peaks are found in the given leads, so
-that all draws of a record share them; a beat unlike the median beat of the given leads (ectopic, or disturbed) has no
-mean, and the whole of its difference counts as that of a mean beat.
+between the two. ``BeatInflation`` scales each by a factor of its own, and the deterministic prediction, from which both
+are measured, by a third one. The R peaks are found in the given leads, so that all draws of a record share them; a beat
+unlike the median beat of the given leads (ectopic, or disturbed) has no mean, and the whole of its difference counts as
+that of a mean beat.
 
-``ecggen.training.between`` fits the factors and writes them beside the weights, whose hash does not depend on them.
-Point estimates and prediction intervals are computed from draws with ``ensemble_inflation`` alone.
+``ecggen.training.beat_inflation`` fits the factors and writes them beside the weights, whose hash does not depend on
+them. Point estimates and prediction intervals are computed from draws with ``ensemble_inflation`` alone.
 """
 
 from __future__ import annotations
@@ -42,36 +43,40 @@ LEAST = 3
 
 @dataclass(frozen=True)
 class BeatInflation:
-    """Factors on the distance of a draw from the deterministic prediction, in place of ``ensemble_inflation``.
+    """Factors on the parts of a draw, in place of ``ensemble_inflation``.
+
+    Each has the shape (4, 8): one row for 0, 1, 2 and at least 3 independent observed leads, one column per lead.
 
     Attributes:
-        mean_beat: (4, 8), one row for 0, 1, 2 and at least 3 independent observed leads, one column per lead: factor on
-            the mean beat of the distance.
-        rest: (4, 8), same rows: factor on what is left.
+        center: Factor on the deterministic prediction, so that the mean of the draws has the size of the truth.
+        mean_beat: Factor on the mean beat of the distance of a draw from the deterministic prediction.
+        rest: Factor on what is left of the distance.
     """
 
+    center: Tensor
     mean_beat: Tensor
     rest: Tensor
 
-    def scaled(self, distance: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
-        """The distances with both factors, and in which records there are enough beats for them.
+    def draws(self, distance: Tensor, center: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+        """Draws with the three factors, and in which records there are enough beats for them.
 
         Args:
             distance: (batch, draw, 8, time) draws before inflation less the deterministic prediction, in mV.
+            center: (batch, 1, 8, time) the deterministic prediction in mV.
             condition: At the model's rate.
 
         Returns:
             (batch, draw, 8, time) in mV, and (batch,) bool.
         """
         mean, enough = mean_beats(distance, condition)
-        of_mean, of_rest = (
-            by_observed(table, condition).to(distance)[:, None] for table in (self.mean_beat, self.rest)
+        of_center, of_mean, of_rest = (
+            by_observed(table, condition).to(distance)[:, None] for _, table in self.tables()
         )
-        return of_mean * mean + of_rest * (distance - mean), enough
+        return of_center * center + of_mean * mean + of_rest * (distance - mean), enough
 
     def as_json(self) -> dict[str, Any]:
         """Content of the file."""
-        tables = {name: [[round(value, 4) for value in row] for row in each.tolist()] for name, each in self._tables()}
+        tables = {name: [[round(value, 4) for value in row] for row in each.tolist()] for name, each in self.tables()}
         return {"format": FORMAT, **tables}
 
     @classmethod
@@ -84,20 +89,21 @@ class BeatInflation:
         try:
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']!r}")
-            made = cls(*(torch.tensor(values[name], dtype=torch.float32) for name in ("mean_beat", "rest")))
-            shapes = [tuple(each.shape) for _, each in made._tables()]
-            if shapes != [(MAX_OBSERVED + 1, len(INDEPENDENT_LEADS))] * 2:
+            made = cls(*(torch.tensor(values[name], dtype=torch.float32) for name in ("center", "mean_beat", "rest")))
+            shapes = [tuple(each.shape) for _, each in made.tables()]
+            if shapes != [(MAX_OBSERVED + 1, len(INDEPENDENT_LEADS))] * len(shapes):
                 raise ValueError(f"tables of shapes {shapes}")
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{where} cannot be used: {error}",
-                f"factors on the distances of draws, format {FORMAT}, were expected",
-                "copy the checkpoint again, or fit them with python -m ecggen.training.between",
+                f"factors on the parts of draws, format {FORMAT}, were expected",
+                "copy the checkpoint again, or fit them with python -m ecggen.training.beat_inflation",
             ) from error
         return made
 
-    def _tables(self) -> list[tuple[str, Tensor]]:
-        return [("mean_beat", self.mean_beat), ("rest", self.rest)]
+    def tables(self) -> list[tuple[str, Tensor]]:
+        """Names and tables, in the order of the attributes."""
+        return [("center", self.center), ("mean_beat", self.mean_beat), ("rest", self.rest)]
 
 
 def mean_beats(waves: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:

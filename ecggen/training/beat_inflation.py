@@ -1,4 +1,4 @@
-"""Fit of the factors by which the mean beats of draws, and their beats about them, differ as those of records do.
+"""Fit of the factors at which the mean beats of draws, and their beats about them, differ as those of records do.
 
 ``python -m ecggen.training.beat_inflation checkpoints/vae --data PTBXL`` writes beat_inflation.json beside the weights
 of a calibrated checkpoint (``ecggen.generators.beat_inflation``), and its golden file anew.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,60 @@ RANGE = (0.2, 5.0)
 """Range of both factors."""
 RECORDS, DRAWS = 1024, 3
 """Records of the calibration fold, and draws of each."""
+ROUNDS = 4
+"""Rounds in which the three factors are found in turn."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Records of a batch with draws before inflation.
+
+    Attributes:
+        true: (record, 8, time) in mV.
+        center: (record, 8, time) deterministic prediction.
+        distance: (record, draw, 8, time) draws less the deterministic prediction.
+        starts: First samples of the shared beats of each record (``shared_beats``).
+        fs: Sampling rate in Hz.
+    """
+
+    true: np.ndarray
+    center: np.ndarray
+    distance: np.ndarray
+    starts: Sequence[np.ndarray]
+    fs: float
+
+    def terms(self, gain: np.ndarray) -> tuple[BetweenTerms, WithinTerms]:
+        """Terms of both variances if the prediction is scaled by ``gain`` (lead,)."""
+        center = gain[:, None] * self.center
+        given = self.true, center, center[:, None] + self.distance, self.starts, self.fs
+        return between_terms(*given), within_terms(*given)
+
+    def products(self) -> np.ndarray:
+        """(3, lead): sums of the prediction times truth − prediction, mean distance of the draws, and itself."""
+        others = (self.true - self.center, self.distance.mean(1), self.center)
+        return np.stack([(self.center * other).sum((0, 2)) for other in others])
+
+
+def factors(parts: Sequence[Drawn]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(lead,) each: ``center``, ``mean_beat`` and ``rest`` of ``BeatInflation``.
+
+    The three depend on each other, so that they are found in turn.
+
+    Raises:
+        InputError: If no record has enough beats.
+    """
+    if not any(len(at) >= LEAST for part in parts for at in part.starts):
+        raise InputError(f"no record has {LEAST} beats in the given leads", "ECGs with beats were expected")
+    lacking, drawn, size = np.sum([part.products() for part in parts], 0)
+    lacking, drawn = lacking / np.maximum(size, 1e-9), drawn / np.maximum(size, 1e-9)
+    gain = 1 + lacking - drawn
+    mean_beat = rest = np.ones_like(gain)
+    for _ in range(ROUNDS):
+        between, within = zip(*(part.terms(gain) for part in parts), strict=True)
+        rest = WithinTerms.total(within).factor().clip(*RANGE)
+        mean_beat = BetweenTerms.cat(between).factor(rest).clip(*RANGE)
+        gain = 1 + lacking - mean_beat * drawn
+    return gain, mean_beat, rest
 
 
 @torch.no_grad()
@@ -57,28 +113,20 @@ def fit_beat_inflation(
     Raises:
         InputError: If no record has enough beats.
     """
-    mean_beat, rest = torch.ones(2, len(GIVEN), len(INDEPENDENT_LEADS))
+    tables = torch.ones(3, len(GIVEN), len(INDEPENDENT_LEADS))
     for count, leads in list(enumerate(GIVEN))[1:]:
-        between, within, done = [], [], 0
+        parts, done = [], 0
         for truth, condition in conditions_given(generator, pack, rows, leads.split(), progress):
             eight, center = draws_before_inflation(generator, condition, range(done, done + draws * len(truth)))
             if center is None:
                 return None
             done += draws * len(truth)
-            true = truth.pick(*INDEPENDENT_LEADS).signal.double().numpy()
-            each = eight.unflatten(0, (-1, draws)).numpy()
-            given = true, center.numpy(), each, shared_beats(truth.pick(*leads.split())), truth.fs
-            between.append(between_terms(*given))
-            within.append(within_terms(*given))
-        terms = BetweenTerms.cat(between)
-        if not len(terms.error):
-            found = f"none of {len(rows)} records has {LEAST} beats in {leads}"
-            raise InputError(found, "ECGs with beats were expected")
+            distance = (eight.unflatten(0, (-1, draws)) - center[:, None]).float().numpy()
+            true, starts = truth.pick(*INDEPENDENT_LEADS).signal.numpy(), shared_beats(truth.pick(*leads.split()))
+            parts.append(Drawn(true, center.float().numpy(), distance, starts, truth.fs))
         known = torch.tensor([lead in determined_by(leads.split()) for lead in INDEPENDENT_LEADS])
-        of_rest = WithinTerms.total(within).factor().clip(*RANGE)
-        for table, factor in ((mean_beat, terms.factor(of_rest).clip(*RANGE)), (rest, of_rest)):
-            table[count] = torch.where(known, 1.0, torch.from_numpy(factor).float())
-    return BeatInflation(mean_beat, rest)
+        tables[:, count] = torch.where(known, 1.0, torch.from_numpy(np.stack(factors(parts))).float())
+    return BeatInflation(*tables)
 
 
 def main() -> None:
@@ -94,17 +142,17 @@ def main() -> None:
     generator = checkpoint.load(folder)
     pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)
     rows = random_rows(pack.rows(CALIBRATION_FOLDS), options.records)
-    factors = fit_beat_inflation(generator, pack, rows, progress=not options.quiet)
-    if factors is None:
+    fitted = fit_beat_inflation(generator, pack, rows, progress=not options.quiet)
+    if fitted is None:
         raise InputError(
             f"{generator.name} has no deterministic prediction", "a generator with a condition encoder was expected"
         )
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": len(rows), "draws": DRAWS}
-    storage.write_json(folder / FILE, factors.as_json() | made)
+    storage.write_json(folder / FILE, fitted.as_json() | made)
     checkpoint.write_golden(folder)
-    for leads, of_mean, of_rest in zip(GIVEN, factors.mean_beat.tolist(), factors.rest.tolist(), strict=True):
-        for what, row in (("mean beats", of_mean), ("rest", of_rest)):
-            print(f"factor on {what}, {leads or 'PPG'} given:", [round(value, 2) for value in row])
+    for name, table in fitted.tables():
+        for leads, row in zip(GIVEN, table.tolist(), strict=True):
+            print(f"factor on {name}, {leads or 'PPG'} given:", [round(value, 2) for value in row])
 
 
 if __name__ == "__main__":

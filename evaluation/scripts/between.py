@@ -142,7 +142,7 @@ def scaled_apart(generator: Generator, draws: np.ndarray, center: np.ndarray, re
     for start in range(0, len(recorded), 32):
         some = slice(start, start + 32)
         own, distance = middle[some, None], torch.from_numpy(draws[some]).float() - middle[some, None]
-        parts.append(own + generator.beat_inflation.scaled(distance, condition[some])[0])
+        parts.append(generator.beat_inflation.draws(distance, own, condition[some])[0])
     return torch.cat(parts).numpy()
 
 

@@ -603,6 +603,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "strata": trust_tables.strata,
     "lead_faults": trust_tables.faults,
     "lead_false_alarms": trust_tables.false_alarms,
+    "pathology": trust_tables.pathology,
 }
 
 README: dict[str, Callable[[Path], str]] = {"models": _models}

@@ -72,6 +72,35 @@ def faults(results: Path) -> str:
     return table(["fault", "found", "named rightly", "plain rules"], rows) + _stamp(found)
 
 
+DETECTORS = {
+    "lead_consistency": "disagreement of leads, the shipped check",
+    "normal_regression": "the same, learnt from normal records",
+    "leads_by_vae": "each lead from the other seven by `vae`, in half-widths of the interval",
+    "rest_by_vae": "seven leads from lead I by `vae`, in half-widths of the interval",
+    "principal_components": "principal components of normal beats",
+    "autoencoder": "autoencoder of normal beats",
+    "classifier": "the shipped classifier, which has seen labels",
+}
+
+
+def pathology(results: Path) -> str:
+    """AUROC of anomaly scores as detectors of abnormal records."""
+    found = read(results, "pathology")
+    groups = list(next(iter(found["scores"].values())))
+    rows = [[words, *(_auroc(found["scores"][name][group]) for group in groups)] for name, words in DETECTORS.items()]
+    of = found["scores"]["classifier"]
+    head = ["score", *(f"{group}, n {of[group]['n']}" for group in groups)]
+    learnt = f"autoencoders and regression: {found['normal_training_records']} normal records of folds 1–7"
+    made = f"{', '.join(found['models'])}, commit `{found['commit']}`, {found['date']}"
+    stamp = f"PTB-XL, fold 9, n {found['n']}, seed {found['seed']}; {learnt}; {made}"
+    return table(head, rows) + f"\n\n*{stamp}*"
+
+
+def _auroc(score: dict[str, Any]) -> str:
+    low, high = score["interval"]
+    return f"{score['auroc']:.2f} ({low:.2f}–{high:.2f})"
+
+
 def false_alarms(results: Path) -> str:
     """Shares of records as published in which a fault is suspected."""
     found = read(results, "lead_consistency")

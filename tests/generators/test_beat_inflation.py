@@ -32,8 +32,8 @@ class Noisy(Generator):
         raise AssertionError("nothing to learn")
 
 
-def factors(mean_beat=1.0, rest=1.0):
-    return BeatInflation(torch.full((4, 8), mean_beat), torch.full((4, 8), rest))
+def factors(mean_beat=1.0, rest=1.0, center=1.0):
+    return BeatInflation(*(torch.full((4, 8), value) for value in (center, mean_beat, rest)))
 
 
 @pytest.fixture
@@ -53,13 +53,16 @@ def test_what_repeats_is_in_the_mean_beat_and_noise_is_not(lead_i):
 
 
 def test_equal_factors_are_one_factor_and_factors_are_apart(lead_i):
-    distance = torch.randn(3, 2, 8, 800, generator=torch.Generator().manual_seed(1))
-    same, _ = factors(0.4, 0.4).scaled(distance, lead_i)
-    torch.testing.assert_close(same, 0.4 * distance)
+    numbers = torch.Generator().manual_seed(1)
+    distance, center = (torch.randn(3, draws, 8, 800, generator=numbers) for draws in (2, 1))
+    same, enough = factors(0.4, 0.4).draws(distance, center, lead_i)
+    torch.testing.assert_close(same, center + 0.4 * distance)
     mean, _ = mean_beats(distance, lead_i)
-    torch.testing.assert_close(factors(2.0, 0.0).scaled(distance, lead_i)[0], 2 * mean)
-    alone, _ = factors(2.0, 0.5).scaled(distance[1:2], lead_i[1:2])
-    torch.testing.assert_close(alone, factors(2.0, 0.5).scaled(distance, lead_i)[0][1:2])
+    torch.testing.assert_close(factors(2.0, 0.0, 1.5).draws(distance, center, lead_i)[0], 1.5 * center + 2 * mean)
+    made = factors(2.0, 0.5, 1.1)
+    alone, _ = made.draws(distance[1:2], center[1:2], lead_i[1:2])
+    torch.testing.assert_close(alone, made.draws(distance, center, lead_i)[0][1:2])
+    assert enough.all()
 
 
 def test_an_ectopic_beat_keeps_a_difference_of_its_own(lead_i):

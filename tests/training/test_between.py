@@ -123,23 +123,37 @@ def test_factors_are_fitted_to_both_variances(records, scale, within):
     model = Steady(scale, within)
     factors = beat_inflation.fit_beat_inflation(model, None, np.arange(120))  # type: ignore[arg-type]
     assert factors is not None
-    assert (factors.mean_beat[0] == 1).all() and (factors.rest[0] == 1).all()
+    assert all((table[0] == 1).all() for _, table in factors.tables())
     for row, leads in list(enumerate(calibration.GIVEN))[1:]:
         for column, lead in enumerate(INDEPENDENT_LEADS):
-            found = float(factors.mean_beat[row, column])
+            found = {name: float(table[row, column]) for name, table in factors.tables()}
             if lead in determined_by(leads.split()):
-                assert found == 1 and float(factors.rest[row, column]) == 1
+                assert set(found.values()) == {1.0}
             else:
-                assert found == pytest.approx(1 / scale, rel=0.3)
+                assert found["mean_beat"] == pytest.approx(1 / scale, rel=0.3)
+                assert found["center"] == pytest.approx(1, abs=0.3)
                 if within:  # the beats of the truth and of its center are alike
-                    assert float(factors.rest[row, column]) == pytest.approx(beat_inflation.RANGE[0])
+                    assert found["rest"] == pytest.approx(beat_inflation.RANGE[0])
+
+
+def test_draws_get_the_size_of_the_truth():
+    rng = np.random.default_rng(3)
+    center = rng.normal(size=(RECORDS, 1, SAMPLES))
+    true = 1.2 * center + beating((RECORDS, 1), 1, 1.0, 0.2)
+    distance = 0.1 * center[:, None] + beating((RECORDS, DRAWS, 1), 2, 0.5, 0.1)
+    gain, mean_beat, rest = beat_inflation.factors([beat_inflation.Drawn(true, center, distance, STARTS, 100.0)])
+    assert mean_beat == pytest.approx([2.0], rel=0.1)
+    assert gain + mean_beat * 0.1 == pytest.approx([1.2], abs=0.03)
+    drawn = gain * center[:, None] + mean_beat * distance
+    assert (drawn * center[:, None]).sum() == pytest.approx(DRAWS * (true * center).sum(), rel=0.05)
+    assert 0.2 < float(rest[0]) < 3
 
 
 def test_factors_need_a_prediction_and_beats(records, monkeypatch):
     model = Steady(0.5, 0.0, predicts=False)
     assert beat_inflation.fit_beat_inflation(model, None, np.arange(120)) is None  # type: ignore[arg-type]
     monkeypatch.setattr(beat_inflation, "shared_beats", lambda given: [np.array([], int)] * len(given))
-    with pytest.raises(InputError, match="none of 120 records has 3 beats in I"):
+    with pytest.raises(InputError, match="no record has 3 beats in the given leads"):
         beat_inflation.fit_beat_inflation(Steady(0.5, 0.0), None, np.arange(120))  # type: ignore[arg-type]
 
 
