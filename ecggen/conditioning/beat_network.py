@@ -31,6 +31,16 @@ LEAST = 0.15
 """Detection threshold for a QRS, as a fraction of the median squared slope of QRS complexes in the record."""
 STRETCH = 1.5
 """Length in s of the segments whose steepest samples are used to estimate that median."""
+FLOOR = 4.0
+"""Detection threshold for a QRS, as a multiple of the record's median smoothed squared slope; at most ``MOST``."""
+MOST = 0.6
+"""Largest detection threshold, relative to the same as ``LEAST``."""
+NOISY = 0.1
+"""Median smoothed squared slope, relative to the same as ``LEAST``, above which a record is noisy."""
+SMOOTHING = 0.05
+"""Window in s by which the leads of a noisy record are smoothed for the detection; the position is found without."""
+ALIGNMENT = 0.04
+"""Largest distance in s between a QRS that was detected in smoothed leads and its position."""
 QUIET = 0.02
 """Offset of the amplitude in mV by which beats are normalised."""
 
@@ -157,23 +167,73 @@ def qrs(condition: Condition) -> Beats:
     """QRS positions: maxima of the squared slope of the observed leads, smoothed over the duration of a QRS.
 
     A simple and fast detector for batches, to align beats. For R peaks in general, use ``ecggen.core.rhythm.r_peaks``.
+    In noisy records, beats are detected in smoothed leads.
     """
-    slope = condition.leads.diff(dim=-1) * (condition.lead_mask[..., 1:] & condition.lead_mask[..., :-1])
-    slope = F.pad(slope, (0, 1))
-    usual = slope.square().mean(-1, keepdim=True).sqrt()
-    taps = max(3, round(QRS * condition.fs) | 1)
-    window = torch.hann_window(taps + 2, periodic=False, device=slope.device)[1:-1]
-    steep = (slope / (usual + 1e-4)).square().sum(1, keepdim=True)
-    steep = F.conv1d(steep, (window / window.sum())[None, None], padding=taps // 2)
+    mask, samples = condition.lead_mask, condition.samples
+    given = mask.any(1, keepdim=True)
+    both = mask[..., 1:] & mask[..., :-1]
     reach = max(1, round(REFRACTORY * condition.fs))
+    stretch = min(samples, max(1, round(STRETCH * condition.fs)))
+    within = F.max_pool1d(given.to(condition.leads), stretch, stretch) > 0
+
+    def levels(steep: Tensor) -> tuple[Tensor, Tensor]:
+        """Median over stretches of the steepest sample, and over all samples; padding is masked."""
+        tall = F.max_pool1d(steep, stretch, stretch).where(within, torch.nan)
+        floor = steep.where(given, torch.nan)
+        return tall.nanmedian(-1, keepdim=True).values, floor.nanmedian(-1, keepdim=True).values
+
+    exact = steepness(condition.leads, condition.fs, both)
+    tall, floor = levels(exact)
+    noisy = floor > NOISY * tall
+    steep = exact
+    if bool(noisy.any()):
+        steep = exact.where(~noisy, steepness(smoothed(condition.leads, condition.fs), condition.fs, both))
+        tall, floor = levels(steep)
     highest = F.max_pool1d(steep, 2 * reach + 1, 1, reach)
-    stretch = min(condition.samples, max(1, round(STRETCH * condition.fs)))
-    tall = F.max_pool1d(steep, stretch, stretch)
-    given = F.max_pool1d(condition.lead_mask.any(1, keepdim=True).to(steep), stretch, stretch) > 0
-    tall = tall.where(given, torch.nan).nanmedian(-1, keepdim=True).values  # padding of a short recording is masked
-    found = (steep == highest) & (steep > LEAST * tall) & (steep > 1e-6)
+    found = (steep == highest) & (steep > threshold(tall, floor)) & (steep > 1e-6)
     record, _, at = found.nonzero(as_tuple=True)
-    return Beats(record, at)
+    moved = steepest(exact, condition.fs)[record, at]
+    return Beats(record, torch.where(noisy[record, 0, 0], moved, at))
+
+
+def steepness(leads: Tensor, fs: float, both: Tensor | None = None) -> Tensor:
+    """Squared slope of leads (batch, lead, time), normalised, summed, smoothed over a QRS: (batch, 1, time).
+
+    Args:
+        leads: mV, zero where not observed.
+        fs: Sampling rate in Hz.
+        both: (batch, lead, time - 1), whether a sample and the next one are observed; all if left out.
+    """
+    slope = leads.diff(dim=-1)
+    slope = F.pad(slope if both is None else slope * both, (0, 1))
+    usual = slope.square().mean(-1, keepdim=True).sqrt()
+    window = _window(QRS, fs, leads)
+    steep = (slope / (usual + 1e-4)).square().sum(1, keepdim=True)
+    return F.conv1d(steep, window, padding=window.shape[-1] // 2)
+
+
+def smoothed(leads: Tensor, fs: float) -> Tensor:
+    """Leads (batch, lead, time) smoothed over ``SMOOTHING``."""
+    window = _window(SMOOTHING, fs, leads)
+    return F.conv1d(leads, window.expand(leads.shape[1], -1, -1), padding=window.shape[-1] // 2, groups=leads.shape[1])
+
+
+def threshold(tall: Tensor, floor: Tensor) -> Tensor:
+    """Detection threshold from the typical steepness of a QRS and the median steepness."""
+    return torch.maximum(LEAST * tall, torch.minimum(FLOOR * floor, MOST * tall))
+
+
+def steepest(steep: Tensor, fs: float) -> Tensor:
+    """The steepest sample within ``ALIGNMENT`` of each sample of ``steep`` (batch, 1, time): (batch, time)."""
+    reach = max(1, round(ALIGNMENT * fs))
+    windows = F.pad(steep[:, 0], (reach, reach), value=-1).unfold(-1, 2 * reach + 1, 1)
+    return windows.argmax(-1) - reach + torch.arange(steep.shape[-1], device=steep.device)
+
+
+def _window(seconds: float, fs: float, like: Tensor) -> Tensor:
+    taps = max(3, round(seconds * fs) | 1)
+    window = torch.hann_window(taps + 2, periodic=False, device=like.device, dtype=like.dtype)[1:-1]
+    return (window / window.sum())[None, None]
 
 
 def _mean(waves: Tensor, beats: Beats, records: int) -> Tensor:

@@ -8,10 +8,30 @@ that only what its pass band keeps can change.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.signal import butter, sosfilt, sosfiltfilt
 
+from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, rotation
+
+STEPS = ("electrodes", "filters", "gain", "noise", "quantisation")
+"""Steps of a recorder, in their order."""
+
+
+@dataclass(frozen=True)
+class Rerecorded:
+    """One record as a simulated recorder makes it.
+
+    Attributes:
+        signal: (8, time) mV, as recorded.
+        clean: (8, time) mV, the same without noise and quantisation: what a prediction from ``signal`` is to reach.
+    """
+
+    signal: np.ndarray
+    clean: np.ndarray
 
 
 def rerecorded(eight: np.ndarray, rng: np.random.Generator, fs: float = 100.0) -> np.ndarray:
@@ -30,15 +50,55 @@ def rerecorded(eight: np.ndarray, rng: np.random.Generator, fs: float = 100.0) -
         >>> other.shape, bool(np.abs(other - eight).max() > 0.05)
         ((8, 1000), True)
     """
-    wave = _displaced(eight.astype(float), rng)
-    wave = _filtered(wave, rng, fs)
-    if rng.random() < 0.6:
+    return simulate_recorder(eight, rng, fs).signal
+
+
+def simulate_recorder(
+    eight: np.ndarray, rng: np.random.Generator, fs: float = 100.0, steps: Collection[str] = STEPS
+) -> Rerecorded:
+    """As ``rerecorded``, with the record before noise and quantisation.
+
+    Displaced electrodes, filters and gain change what all leads of a recorder show, noise and quantisation do not.
+
+    Args:
+        eight: I, II, V1–V6, (8, time) in mV.
+        rng: Random generator.
+        fs: Sampling rate in Hz, at least 90.
+        steps: Steps that the recorder may have, some of ``STEPS``.
+
+    Raises:
+        InputError: If a step is unknown.
+
+    Example:
+        >>> from ecggen.core.ecg import INDEPENDENT_LEADS
+        >>> from ecggen.core.simulate import simulate
+        >>> eight = simulate(1).pick(*INDEPENDENT_LEADS).signal[0].numpy()
+        >>> made = simulate_recorder(eight, np.random.default_rng(1), steps=["noise"])
+        >>> bool(np.allclose(made.clean, eight)), bool(np.abs(made.signal - eight).max() > 0.01)
+        (True, True)
+    """
+    check_steps(steps)
+    wave = eight.astype(float)
+    if "electrodes" in steps:
+        wave = _displaced(wave, rng)
+    if "filters" in steps:
+        wave = _filtered(wave, rng, fs)
+    if "gain" in steps and rng.random() < 0.6:
         wave = wave * np.exp(rng.normal(0, 0.25))
-    wave = _noisy(wave, rng, fs)
-    if rng.random() < 0.3:
+    clean = wave
+    if "noise" in steps:
+        wave = _noisy(wave, rng, fs)
+    if "quantisation" in steps and rng.random() < 0.3:
         step = rng.uniform(0.002, 0.03)
         wave = np.round(wave / step) * step
-    return wave.astype(np.float32)
+    return Rerecorded(wave.astype(np.float32), clean.astype(np.float32))
+
+
+def check_steps(steps: Collection[str]) -> None:
+    """Raise ``InputError`` for an unknown step of a recorder."""
+    for step in steps:
+        if step not in STEPS:
+            raise InputError(f"a recorder has the step {step!r}", f"one of {', '.join(STEPS)} was expected")
 
 
 def _displaced(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:

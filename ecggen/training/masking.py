@@ -18,7 +18,8 @@ from ecggen.core.ecg import STANDARD_LEADS, check_leads
 from ecggen.core.errors import InputError
 from ecggen.core.simulate import simulate_ppg
 
-LIMB = STANDARD_LEADS[:6]
+POOLS = {"limb": STANDARD_LEADS[:6], "chest": STANDARD_LEADS[6:]}
+"""Leads of which two or more are chosen, by the name of the choice."""
 RENAMED = {
     "shown": "lead_masks",
     "dropped": "condition_dropout",
@@ -38,7 +39,7 @@ class Masking:
 
     Attributes:
         lead_masks: Weights of sets of observed leads: lead names separated by spaces ("II V1 V5"), "one" (any single
-            lead), "some" (any 1 to 11 leads), "limb" (any two or more limb leads), or "none".
+            lead), "some" (any 1 to 11 leads), "limb" or "chest" (two or more of these leads), or "none".
         condition_dropout: Probability by channel ("ppg", "text", "age", …) that it is masked if a lead is observed.
         simulated_ppg_prob: Probability that a record without a PPG gets one simulated from its R peaks.
         lead_masks_with_ppg: As ``lead_masks``, for records with an observed PPG.
@@ -71,7 +72,7 @@ class Masking:
 
     def __post_init__(self):
         for name in (*self.lead_masks, *self.lead_masks_with_ppg):
-            if name not in ("one", "some", "limb", "none"):
+            if name not in ("one", "some", "none", *POOLS):
                 check_leads(name.split())
         for name in (*self.condition_dropout, *self.condition_dropout_alone):
             if name not in CHANNELS:
@@ -135,11 +136,11 @@ def _choice(weights: Mapping[str, float], rng: np.random.Generator) -> str:
 
 def _leads(choice: str, rng: np.random.Generator) -> np.ndarray:
     """Mask (12,) of a random set of observed leads."""
-    pool = LIMB if choice == "limb" else STANDARD_LEADS
+    pool = POOLS.get(choice, STANDARD_LEADS)
     count = {"one": 1, "none": 0}.get(choice)
     if choice == "some":
         count = int(rng.integers(1, len(pool)))
-    elif choice == "limb":
+    elif choice in POOLS:
         count = int(rng.integers(2, len(pool) + 1))
     chosen = choice.split() if count is None else rng.choice(pool, count, replace=False)
     return np.isin(STANDARD_LEADS, chosen)

@@ -32,6 +32,8 @@ from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core import config
 from ecggen.core.ecg import INDEPENDENT_LEADS, LEAD_MATRIX, determined_by
 from ecggen.core.errors import InputError
+from ecggen.core.filters import band_pass
+from ecggen.core.recorders import STEPS, check_steps, simulate_recorder
 from ecggen.core.simulate import DOWER, rotation
 from ecggen.data import Batch, Batches, Pack
 from ecggen.data.pack import subset_of_patients
@@ -71,6 +73,9 @@ class Plan:
         amplitude_jitter: Standard deviation of the logarithm of the random gain of each record.
         vcg_rotation: Standard deviation in rad of the random rotation of the heart vector of each record about each
             axis (``rotate_vcg``).
+        recorder_prob: Probability that a record is seen as a random other recorder would have recorded it
+            (``rerecord``).
+        recorder_steps: Steps that these recorders may have: "electrodes", "filters", "gain", "noise", "quantisation".
         crop: Duration of a random crop of each record in s; 0 for whole records. Beats of a record resemble each other,
             so that short crops of more records are more efficient.
         share: Fraction of the training patients that is used, for learning curves.
@@ -97,6 +102,8 @@ class Plan:
     text_augment_prob: float = 0.0
     amplitude_jitter: float = 0.1
     vcg_rotation: float = 0.0
+    recorder_prob: float = 0.0
+    recorder_steps: Sequence[str] = STEPS
     crop: float = 0.0
     share: float = 1.0
     precision: str = "bf16-mixed"
@@ -109,6 +116,9 @@ class Plan:
     validation_draws: int = 4
     keep: Literal["best", "last"] = "best"
     groups: Sequence[str] = ()
+
+    def __post_init__(self):
+        check_steps(self.recorder_steps)
 
 
 def read(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Generator, Plan, Masking]:
@@ -301,6 +311,7 @@ class TrainingModule(lightning.LightningModule):
         rng = np.random.default_rng((self.plan.seed, self.current_epoch, index, self.global_rank))
         lightning.seed_everything(int(rng.integers(2**31)), verbose=False)
         batch = rotate_vcg(jitter_amplitude(batch, self.plan.amplitude_jitter, rng), self.plan.vcg_rotation, rng)
+        batch = rerecord(batch, self.plan, self.generator.preprocessor, rng)
         batch = vary_text(cropped(batch, self.plan.crop, rng), self.plan.text_augment_prob, rng)
         condition = self.masking(batch.condition, rng, batch.beats, self.generator.preprocessor)
         optimizers = self.optimizers(use_pl_optimizer=True)
@@ -396,6 +407,35 @@ def rotate_vcg(batch: Batch, deviation: float, rng: np.random.Generator) -> Batc
     eight = torch.as_tensor(rotations, dtype=torch.float32).to(batch.ecg.signal.device) @ batch.ecg.signal
     twelve = torch.as_tensor(LEAD_MATRIX, dtype=torch.float32).to(eight.device) @ eight
     condition = batch.condition.replace(leads=twelve * batch.condition.lead_mask)
+    return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
+
+
+def rerecord(batch: Batch, plan: Plan, preprocessor: Preprocessor, rng: np.random.Generator) -> Batch:
+    """Change random records as other recorders would have recorded them (``ecggen.core.recorders``).
+
+    Displaced electrodes, filters and gain change target and condition, because all leads of a recorder have them. Noise
+    and quantisation change the condition only, so that a generator learns to see through them; they are filtered as the
+    preprocessing filters a recording.
+
+    Args:
+        batch: At the rate of the preprocessing.
+        plan: Training options: ``recorder_prob`` and ``recorder_steps``.
+        preprocessor: Preprocessing of the model.
+        rng: Random number generator.
+    """
+    if not plan.recorder_prob:
+        return batch
+    fs, signal = batch.ecg.fs, batch.ecg.signal
+    chosen = np.flatnonzero(rng.random(len(batch)) < plan.recorder_prob).tolist()
+    if not chosen:
+        return batch
+    made = [simulate_recorder(wave, rng, fs, plan.recorder_steps) for wave in signal[chosen].cpu().numpy()]
+    clean, given = (torch.from_numpy(np.stack([getattr(one, name) for one in made])) for name in ("clean", "signal"))
+    noise = band_pass(given - clean, fs, preprocessor.highpass, preprocessor.lowpass, preprocessor.order)
+    eight, leads = signal.clone(), batch.condition.leads.clone()
+    eight[chosen] = clean.to(signal)
+    leads[chosen] = torch.as_tensor(LEAD_MATRIX).to(signal) @ (clean + noise).to(signal)
+    condition = batch.condition.replace(leads=leads * batch.condition.lead_mask)
     return replace(batch, ecg=replace(batch.ecg, signal=eight), condition=condition)
 
 

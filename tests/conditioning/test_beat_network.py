@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ecggen.conditioning.beat_network import Beatwise, qrs
+from ecggen.conditioning.beat_network import Beatwise, qrs, steepest
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.encoder import Reader
 from ecggen.core.ecg import INDEPENDENT_LEADS, STANDARD_LEADS
+from ecggen.core.recorders import coloured
 from ecggen.core.rhythm import r_peaks
 from ecggen.core.simulate import simulate
 
@@ -116,3 +117,25 @@ def test_parameter_groups_partition_the_condition_encoder():
     assert list(parameter_groups) == ["beats", "reader"]
     held = [id(one) for own in parameter_groups.values() for one in own]
     assert sorted(held) == sorted(id(one) for one in reader.parameters())
+
+
+def test_noise_adds_few_beats_and_clean_records_keep_theirs(ecgs):
+    """With 6 dB of noise, nearly all beats are found where they are without noise, and little else is."""
+    clean, rng = condition_of(ecgs, "I"), np.random.default_rng(3)
+    power = clean.leads[:, :1].std(-1, keepdim=True) * 10 ** (-6 / 20)
+    noise = torch.from_numpy(coloured(rng, (len(clean), 1, clean.samples), clean.fs, 3, 40, 0.5)).float() * power
+    noisy = clean.replace(leads=clean.leads + noise * clean.lead_mask)
+    known, found = qrs(clean), qrs(noisy)
+    matched = sum(
+        int(((known.at[known.record == i][:, None] - found.at[found.record == i]).abs().min(1).values <= 3).sum())
+        for i in range(len(clean))
+    )
+    assert matched > 0.9 * len(known.at) and matched > 0.9 * len(found.at)
+
+
+def test_a_beat_of_a_noisy_record_is_at_its_steepest_sample():
+    steep = torch.zeros(2, 1, 60)
+    steep[0, 0, 30], steep[1, 0, 0] = 1.0, 1.0
+    found = steepest(steep, 100.0)
+    assert (found[0, 26:35] == 30).all() and found[0, 25] != 30 and found[0, 35] != 30
+    assert (found[1, :5] == 0).all() and found.min() >= 0 and found.max() <= 59

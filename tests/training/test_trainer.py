@@ -13,7 +13,8 @@ from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core import config
-from ecggen.core.ecg import INDEPENDENT_LEADS
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, STANDARD_LEADS
+from ecggen.core.errors import InputError
 from ecggen.core.simulate import DOWER, simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.base import Generator
@@ -169,6 +170,54 @@ def test_rotated_records_obey_the_lead_laws(pack):
     np.testing.assert_allclose(np.linalg.norm(heart[0], axis=1), np.linalg.norm(heart[1], axis=1), atol=0.02)
 
 
+def test_rerecorded_records_obey_the_lead_laws_and_their_targets_have_no_noise(pack):
+    batch = data.batches.batch(pack, np.arange(32))
+
+    def rerecorded(**changes):
+        plan, _ = plan_of("vae", **changes)
+        return trainer.rerecord(batch, plan, pack.preprocessor, np.random.default_rng(1))
+
+    assert rerecorded() is batch
+    noisy, displaced, some = (
+        rerecorded(recorder_prob=1.0, recorder_steps=["noise"]),
+        rerecorded(recorder_prob=1.0, recorder_steps=["electrodes"]),
+        rerecorded(recorder_prob=0.5),
+    )
+    twelve = batch.ecg.standard().signal
+    for made in (noisy, displaced, some):
+        seen = ECG(made.condition.leads, batch.ecg.standard().leads, batch.ecg.fs)
+        assert seen.law_residual().max() < 1e-4
+    torch.testing.assert_close(noisy.ecg.signal, batch.ecg.signal)
+    changed = (noisy.condition.leads - twelve).abs().amax((1, 2)) > 0.02
+    assert 16 < changed.sum() < 32
+    torch.testing.assert_close(displaced.condition.leads, displaced.ecg.standard().signal)
+    assert (displaced.ecg.signal - batch.ecg.signal).abs().max() > 0.02
+    same = (some.condition.leads == batch.condition.leads).all((1, 2))
+    assert 6 < same.sum() < 26, "records that are not chosen are unchanged"
+
+
+def test_the_noise_of_recorders_is_within_the_band_of_the_model(pack):
+    batch = data.batches.batch(pack, np.arange(32))
+    plan, _ = plan_of("vae", recorder_prob=1.0, recorder_steps=["noise"])
+    made = trainer.rerecord(batch, plan, pack.preprocessor, np.random.default_rng(1))
+    noise = (made.condition.leads - batch.condition.leads).numpy()
+    power, at = np.abs(np.fft.rfft(noise)) ** 2, np.fft.rfftfreq(noise.shape[-1], 1 / batch.ecg.fs)
+    assert power[..., (at < 0.3) | (at > 46)].sum() < 0.05 * power.sum()
+
+
+def test_a_plan_with_an_unknown_step_of_a_recorder_is_refused():
+    with pytest.raises(InputError, match="colour"):
+        plan_of("vae", recorder_steps=["colour"])
+
+
+def test_masks_of_limb_and_chest_leads():
+    condition = Condition(simulate(40, seconds=4, seed=1))
+    for name, pool in (("limb", STANDARD_LEADS[:6]), ("chest", STANDARD_LEADS[6:])):
+        masked = Masking(lead_masks={name: 1.0}, crop_prob=0.0)(condition, np.random.default_rng(0))
+        counts = masked.lead_mask.any(-1).sum(1)
+        assert set(masked.observed_leads()) <= set(pool) and counts.min() >= 2 and counts.max() == 6
+
+
 def test_a_cropped_batch_is_a_part_of_the_batch(pack):
     batch = data.batches.batch(pack, np.arange(8))
     part = trainer.cropped(batch, 2.0, np.random.default_rng(2))
@@ -190,7 +239,7 @@ def test_smaller_shares_of_the_patients_lie_in_larger_ones(pack):
 
 
 def test_parts_of_records_teach_as_well(pack, tmp_path):
-    plan, masking = plan_of("flow", crop=2.0, vcg_rotation=0.1, share=0.5)
+    plan, masking = plan_of("flow", crop=2.0, vcg_rotation=0.1, recorder_prob=0.5, share=0.5)
     best = train(tiny("flow"), pack, plan, masking, tmp_path / "run", progress=False)
     assert checkpoint.load(best).preprocessor == pack.preprocessor
 

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ecggen.conditioning.beat_network import LEAST, QRS, QUIET, REFRACTORY, STRETCH, Beatwise
+from ecggen.conditioning.beat_network import (
+    NOISY,
+    QUIET,
+    REFRACTORY,
+    STRETCH,
+    Beatwise,
+    smoothed,
+    steepest,
+    steepness,
+    threshold,
+)
 
 
 class FixedBeats(nn.Module):
@@ -22,7 +32,6 @@ class FixedBeats(nn.Module):
         fs: Sampling rate in Hz.
     """
 
-    window: Tensor
     observed: Tensor
     near: Tensor
     fade: Tensor
@@ -30,12 +39,10 @@ class FixedBeats(nn.Module):
     def __init__(self, beatwise: Beatwise, observed: Tensor, samples: int, fs: float):
         super().__init__()
         self.network, self.before, self.after = beatwise.network, beatwise.before, beatwise.after
+        self.fs = fs
         self.samples, self.reach = samples, max(1, round(REFRACTORY * fs))
         self.stretch = min(samples, max(1, round(STRETCH * fs)))
         self.beats = -(-samples // (self.reach + 1))  # two maxima are further apart than ``reach``
-        taps = max(3, round(QRS * fs) | 1)
-        window = torch.hann_window(taps + 2, periodic=False)[1:-1]
-        self.register_buffer("window", (window / window.sum())[None, None])
         self.register_buffer("observed", observed.float()[None, :, None])
         place = torch.arange(self.before + self.after).float() - self.before
         distance = torch.where(place < 0, -place / self.before, place / self.after)
@@ -76,16 +83,20 @@ class FixedBeats(nn.Module):
 
     def qrs(self, twelve: Tensor) -> tuple[Tensor, Tensor]:
         """Positions of the QRS (batch, beat), and which of them exist: (batch, beat, 1, 1), 0 or 1."""
-        slope = F.pad(twelve.diff(dim=-1), (0, 1))
-        usual = slope.square().mean(-1, keepdim=True).sqrt()
-        steep = (slope / (usual + 1e-4)).square().sum(1, keepdim=True)
-        steep = F.conv1d(steep, self.window, padding=self.window.shape[-1] // 2)
+        exact = steepness(twelve, self.fs)
+        tall, floor = self._levels(exact)
+        noisy = floor > NOISY * tall
+        steep = torch.where(noisy, steepness(smoothed(twelve, self.fs), self.fs), exact)
+        limit = threshold(*self._levels(steep))
         highest = F.max_pool1d(steep, 2 * self.reach + 1, 1, self.reach)
-        tall = F.max_pool1d(steep, self.stretch, self.stretch)
-        tall = tall.sort(-1).values[..., (tall.shape[-1] - 1) // 2 : (tall.shape[-1] + 1) // 2]  # the lower median
-        found = (steep == highest) & (steep > LEAST * tall) & (steep > 1e-6)
+        found = (steep == highest) & (steep > limit) & (steep > 1e-6)
         height, at = torch.where(found, steep, torch.zeros_like(steep))[:, 0].topk(self.beats, -1)
-        return at, (height > 0).to(twelve)[..., None, None]
+        moved = steepest(exact, self.fs).gather(1, at)
+        return torch.where(noisy[:, 0], moved, at), (height > 0).to(twelve)[..., None, None]
+
+    def _levels(self, steep: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower medians (batch, 1, 1): over stretches of the steepest sample, and over all samples."""
+        return _lower_median(F.max_pool1d(steep, self.stretch, self.stretch)), _lower_median(steep)
 
     def _around(self, waves: Tensor, index: Tensor) -> Tensor:
         """Windows (batch, beat, channel, sample) of ``waves`` (batch, channel, time), zero-padded."""
@@ -101,3 +112,9 @@ class FixedBeats(nn.Module):
         empty = written.new_zeros(written.shape[0], channels.shape[1], self.samples + self.before + self.after)
         sums = empty.scatter_add(2, where, channels)[..., self.before : self.before + self.samples]
         return torch.cat([sums[:, :-2] / sums[:, -2:-1].clamp(min=1e-6), sums[:, -1:].clamp(max=1)], 1)
+
+
+def _lower_median(values: Tensor) -> Tensor:
+    """Lower median over time (batch, channel, 1), without an operation that ONNX lacks."""
+    middle = (values.shape[-1] - 1) // 2
+    return values.sort(-1).values[..., middle : middle + 1]
