@@ -276,6 +276,7 @@ def main() -> None:
         outside |= outside_records(packed(path), path.resolve().name)
     widening, measured = fit(generator, packed(options.data), outside, options.records, options.kept)
     made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": options.records}
+    made["model"] = generator.name
     storage.write_json(folder / FILE, widening.as_json() | made | {"measured": measured})
     for given, hospitals in measured.items():
         for name, scores in hospitals.items():

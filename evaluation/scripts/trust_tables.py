@@ -21,9 +21,7 @@ def widening(_: Path) -> str:
         if not (CHECKPOINTS / model / FILE).is_file():
             continue
         stored = storage.read_json(CHECKPOINTS / model / FILE)
-        stamps.append(
-            f"{model}@{storage.weights_hash(CHECKPOINTS / model)}, commit `{stored['commit']}`, {stored['date']}"
-        )
+        stamps.append(f"{stored['model']}, commit `{stored['commit']}`, {stored['date']}")
         for given, hospitals in stored["measured"].items():
             for at, (name, scores) in enumerate(hospitals.items()):
                 label = f"**{model}**, from {given.replace(' ', ', ')}" if at == 0 else ""
