@@ -76,7 +76,7 @@ def look_up(folder: Path, name: str) -> Capability:
     """
     name, place = class_name(name), folder / FILE
     about = storage.read_json(place) if place.is_file() else {}
-    if about.get("weights") != storage.weights_hash(folder):
+    if storage.hearts_hash(str(about.get("weights"))) != storage.hearts_hash(storage.weights_hash(folder)):
         return Capability(NOT_MEASURED, why="not for these weights")
     kinds = [about.get(kind, {}) for kind in KINDS]
     if not all(isinstance(kind, dict) for kind in kinds):

@@ -365,10 +365,12 @@ def keep(results: dict[str, Any], folder: Path) -> Path:
     Raises:
         InputError: If the results do not contain these weights.
     """
-    name = f"{folder.name}@{storage.weights_hash(folder)}"
-    score = results.get("scores", {}).get(name)
+    own, scores = storage.weights_hash(folder), results.get("scores", {})
+    names = {storage.hearts_hash(name): name for name in scores if name.partition("@")[0] == folder.name}
+    name = names.get(storage.hearts_hash(own), f"{folder.name}@{own}")
+    score = scores.get(name)
     if score is None:
-        found = ", ".join(results.get("scores", {})) or "nothing"
+        found = ", ".join(scores) or "nothing"
         raise InputError(f"the results hold {found}", f"{name} was expected", "run: ecggen evaluate diagnoses")
     known = Capability.__dataclass_fields__
     found = {

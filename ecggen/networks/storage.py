@@ -255,6 +255,16 @@ def _digest(folder: Path, file: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
 
 
+def hearts_hash(name: str) -> str:
+    """The digits in a name or a ``weights_hash`` on which draws without leads and PPG depend.
+
+    Example:
+        >>> hearts_hash("vae@0123456789ab+ba9876543210"), hearts_hash("0123456789ab")
+        ('ba9876543210', '0123456789ab')
+    """
+    return name.rpartition("@")[2].rpartition("+")[2]
+
+
 def find(name: str | Path) -> Path:
     """Folder of a checkpoint, from its path or the name of a shipped one.
 

@@ -183,8 +183,8 @@ def measured(pack: Pack, limit: int) -> dict:
         "n": len(rows),
         "patients": len(set(patients)),
         "normal_training_records": len(normal),
-        "models": [lead_consistency.name(), vae.name, classifier.name],
-        "scores": compared(scores, superclasses_of(pack, rows), patients),
+        "networks": [lead_consistency.name(), vae.name, classifier.name],
+        "detectors": compared(scores, superclasses_of(pack, rows), patients),
     }
 
 

@@ -281,12 +281,15 @@ def _measured(classes: dict[str, Any]) -> list[tuple[str, Any]]:
 def _of_weights(found: dict[str, Any], model: str, hearts: bool = True) -> dict[str, Any] | None:
     """Scores of the current weights of a shipped checkpoint; None if not measured.
 
-    Without ``hearts``, the weights of its heart-first model may be others, as it does not draw from leads or a PPG.
+    With ``hearts``, those of its heart-first model count, which draws without leads and PPG; otherwise the others.
     """
     own = f"{model}@{storage.weights_hash(storage.find(model))}"
-    if hearts:
-        return found["scores"].get(own)
-    return next((one for name, one in found["scores"].items() if name.split("+")[0] == own.split("+")[0]), None)
+
+    def used(name: str) -> str:
+        return f"{model}@{storage.hearts_hash(name)}" if hearts else name.split("+")[0]
+
+    known = {used(name): one for name, one in found["scores"].items() if name.split("@")[0] == model}
+    return known.get(used(own))
 
 
 def _diagnoses_of(results: Path, model: str) -> str:

@@ -84,12 +84,12 @@ DETECTORS = {
 def pathology(results: Path) -> str:
     """AUROC of anomaly scores as detectors of abnormal records."""
     found = read(results, "pathology")
-    groups = list(next(iter(found["scores"].values())))
-    rows = [[words, *(_auroc(found["scores"][name][group]) for group in groups)] for name, words in DETECTORS.items()]
-    of = found["scores"]["classifier"]
+    groups = list(next(iter(found["detectors"].values())))
+    rows = [[words, *(_auroc(found["detectors"][name][group]) for group in groups)] for name, words in DETECTORS.items()]
+    of = found["detectors"]["classifier"]
     head = ["score", *(f"{group}, n {of[group]['n']}" for group in groups)]
     learnt = f"autoencoders and regression: {found['normal_training_records']} normal records of folds 1–7"
-    made = f"{', '.join(found['models'])}, commit `{found['commit']}`, {found['date']}"
+    made = f"{', '.join(found['networks'])}, commit `{found['commit']}`, {found['date']}"
     stamp = f"PTB-XL, fold 9, n {found['n']}, seed {found['seed']}; {learnt}; {made}"
     return table(head, rows) + f"\n\n*{stamp}*"
 

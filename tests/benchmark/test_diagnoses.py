@@ -429,5 +429,6 @@ def test_shipped_capabilities_are_of_the_shipped_weights(file):
 @pytest.mark.parametrize("name", matrix.MODELS)
 def test_no_shipped_model_copies_training_records(name):
     scores = json.loads(MEASURED.read_text(encoding="utf-8"))["scores"]
-    found = scores[f"{name}@{storage.weights_hash(SHIPPED / name)}"]["scores"]
+    own = storage.hearts_hash(storage.weights_hash(SHIPPED / name))
+    (found,) = (one["scores"] for each, one in scores.items() if storage.hearts_hash(each) == own)
     assert next(one["verdict"] for one in found if one["name"] == COPIES) == "pass"
