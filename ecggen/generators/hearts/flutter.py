@@ -24,6 +24,8 @@ QRS = (-0.07, 0.10)
 CLEAR = 0.3
 """Smallest share of the variance between the QRS complexes that a flutter wave explains."""
 FEWEST_SAMPLES = 15
+STEADY = 0.08
+"""Standard deviation of RR intervals over their mean below which the ratio of conduction is constant."""
 UNEVEN = 0.003
 """Largest difference in s of an R peak from a whole number of cycles."""
 
@@ -31,8 +33,8 @@ UNEVEN = 0.003
 def flutter_cycle(beat: np.ndarray, rhythm: Rhythm, fs: float) -> float | None:
     """Seconds of a cycle of the flutter waves in a median beat, None if there are none.
 
-    A sinusoid is fitted to the part of the beat outside of the QRS complex, in each lead of ``SEEN_IN``, at the rates of
-    ``RATES``; the one that explains most of a lead is the flutter.
+    A sinusoid is fitted to the part of the beat outside of the QRS complex, in each lead of ``SEEN_IN``, at the rates
+    of ``RATES``; the one that explains most of a lead is the flutter.
 
     Args:
         beat: (8, time) in mV, from ``BEFORE`` before the R peak.
@@ -72,7 +74,8 @@ def _projection(t: np.ndarray, rate: float) -> np.ndarray:
 def conducted(rhythm: Rhythm, cycle: float, seconds: float) -> Rhythm:
     """A rhythm whose RR intervals are whole numbers of about ``cycle`` s, with the same mean inside of the record.
 
-    R peaks differ from that by ``UNEVEN`` at most.
+    A steady rhythm keeps one ratio, and its cycle is the RR interval over that ratio. Otherwise each QRS complex
+    follows the flutter wave that is nearest. R peaks differ from that by ``UNEVEN`` at most.
 
     Example:
         >>> irregular = Rhythm(np.cumsum([0.0, 0.43, 0.75, 0.42, 0.4]), np.zeros(5, int))
@@ -82,7 +85,11 @@ def conducted(rhythm: Rhythm, cycle: float, seconds: float) -> Rhythm:
     gaps = np.diff(rhythm.times)
     if not len(gaps):
         return rhythm
-    waves = np.maximum(np.round(gaps / cycle), np.ceil(RR_RANGE[0] / cycle))
+    if gaps.std() < STEADY * gaps.mean():
+        waves = np.full(len(gaps), np.round(gaps.mean() / cycle))
+    else:
+        waves = np.diff(np.round(np.cumsum([0.0, *gaps]) / cycle))
+    waves = np.maximum(waves, np.ceil(RR_RANGE[0] / cycle))
     even = waves * gaps.sum() / waves.sum()
     uneven = np.concatenate([[0.0], (gaps - even).clip(-UNEVEN, UNEVEN)])
     times = np.concatenate([[0.0], np.cumsum(even)]) + uneven + rhythm.times[0]

@@ -306,9 +306,9 @@ def _alike(ectopic: Tensor, normal: Tensor, fs: float) -> bool:
     """Whether an ectopic beat (8, time) correlates so well with the normal one that it would not be found ectopic."""
     first, last = (round((BEFORE + edge) * fs) for edge in CORE)
     reach = round(REACH * fs)
-    beat, reference = ectopic.cpu().double().numpy(), normal.cpu().double().numpy()[:, first:last]
+    beat, reference = (one.detach().cpu().double().numpy() for one in (ectopic, normal))
     moved = [beat[:, first + shift : last + shift] for shift in range(-reach, reach + 1)]
-    return bool(correlations(np.stack(moved), reference).max() >= FOUND_ECTOPIC)
+    return bool(correlations(np.stack(moved), reference[:, first:last]).max() >= FOUND_ECTOPIC)
 
 
 def _of_beats(steps: np.ndarray, times: np.ndarray, samples: int, fs: float) -> np.ndarray:
