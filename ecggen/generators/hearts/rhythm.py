@@ -42,8 +42,6 @@ SHARE, ECTOPIC = 2, 3
 """Places of the share of ectopic beats, and of whether there are any."""
 PREMATURE, PREMATURE_SHARE, COUPLING = 5, 6, 7
 """Places of whether there are premature beats that are not ectopic, of their share, and of the coupling."""
-NARROW = 0.58
-"""Units of the networks of the numbers over those of the recurrent network."""
 COUNTED_IN = {SHARE: ECTOPIC, COUPLING: ECTOPIC, PREMATURE_SHARE: PREMATURE}
 """For each number that only some rhythms have, the place of whether they have it."""
 EARLY, LATE = 0.86, 0.95
@@ -140,9 +138,8 @@ class RhythmModel(nn.Module):
     def __init__(self, features: int, width: int = 96, dropout: float = 0.2):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        narrow = max(8, round(NARROW * width))
         self.numbers = nn.ModuleList(
-            nn.Sequential(nn.Linear(features + DETAILS, narrow), nn.SiLU(), nn.Linear(narrow, 3 * MIXTURE))
+            nn.Sequential(nn.Linear(features + DETAILS, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
             for _ in range(DETAILS)
         )
         self.embed = nn.Sequential(nn.Linear(features + DETAILS, width), nn.SiLU())
