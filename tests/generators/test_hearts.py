@@ -15,6 +15,7 @@ from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
+from ecggen.generators.hearts.flutter import conducted, flutter_cycle
 from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, Hearts, HeartSizes, _fade, _starts
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.residual import (
@@ -30,7 +31,20 @@ from ecggen.generators.hearts.residual import (
     unexplained,
     unfolded,
 )
-from ecggen.generators.hearts.rhythm import ECTOPIC, NUMBERS, SHARE, Rhythm, RhythmModel, has_ectopic, rhythm_numbers
+from ecggen.generators.hearts.rhythm import (
+    COUPLING,
+    DETAILS,
+    ECTOPIC,
+    NUMBERS,
+    PREMATURE,
+    PREMATURE_SHARE,
+    SHARE,
+    Rhythm,
+    RhythmModel,
+    has_ectopic,
+    rhythm_details,
+    rhythm_numbers,
+)
 from ecggen.metrics.functional.variability import aligned_beats, variance_split
 
 SMALL = {"components": 12, "latents": 10, "code_width": 16, "width": 16, "blocks": 1, "rhythm_width": 8,
@@ -287,9 +301,11 @@ def test_drawn_numbers_agree_with_each_other_and_with_the_requested_rate():
     model = RhythmModel(3, 8).eval()
     with torch.no_grad():
         drawn = torch.cat([model.draw_numbers(torch.zeros(1, 3), 75.0, np.random.default_rng(k)) for k in range(60)])
-    assert drawn.shape == (60, NUMBERS) and torch.allclose(drawn[:, 0].exp(), torch.tensor(0.8))
+    assert drawn.shape == (60, DETAILS) and torch.allclose(drawn[:, 0].exp(), torch.tensor(0.8))
     assert set(drawn[:, ECTOPIC].tolist()) == {0.0, 1.0}
-    assert bool(((drawn[:, SHARE] > 0) == (drawn[:, ECTOPIC] > 0)).all()) and float(drawn[:, SHARE].max()) < 1
+    for share, has in ((SHARE, ECTOPIC), (PREMATURE_SHARE, PREMATURE)):
+        assert bool(((drawn[:, share] > 0) == (drawn[:, has] > 0)).all()) and float(drawn[:, share].max()) < 1
+    assert not drawn[drawn[:, ECTOPIC] == 0, COUPLING].any() and drawn[drawn[:, ECTOPIC] == 1, COUPLING].all()
 
 
 def test_the_rhythm_model_learns_alternation():
@@ -298,7 +314,7 @@ def test_the_rhythm_model_learns_alternation():
     model, features = RhythmModel(2, 16, 0.0), torch.zeros(64, 2)
     ratios = torch.log(torch.tensor([0.7, 1.3])).repeat(64, 6) + 0.01 * torch.randn(64, 12)
     types, mask = torch.tensor([0, 1]).repeat(64, 7)[:, :13], torch.ones(64, 12, dtype=torch.bool)
-    numbers = torch.tensor([[0.0, np.log(0.6), 0.46, 1.0, np.log(0.3)]]).repeat(64, 1)
+    numbers = torch.tensor([[0.0, np.log(0.6), 0.46, 1.0, np.log(0.3), 0.0, 0.0, np.log(0.7)]]).repeat(64, 1)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(250):
         loss = torch.stack(list(model.loss(features, numbers.float(), ratios, types, mask).values())).sum()
@@ -325,6 +341,34 @@ def test_a_rhythm_has_ectopic_beats_if_its_numbers_say_so():
     assert np.mean(agree) > 0.95
 
 
+@pytest.mark.parametrize(("has", "share"), [(ECTOPIC, 0.08), (PREMATURE, 0.09)])
+def test_a_trained_rhythm_follows_its_numbers(has, share):
+    """One premature beat in twelve, ectopic or not, in half of the records: it is drawn as often, and as early."""
+    torch.manual_seed(0)
+    rng, ectopic = np.random.default_rng(0), has == ECTOPIC
+    model, rows = RhythmModel(2, 32, 0.0), 96
+    ratios, types = 0.02 * rng.standard_normal((rows, 11)), np.zeros((rows, 12), int)
+    early = rng.random(rows) < 0.5
+    for row, at in zip(np.flatnonzero(early), rng.integers(2, 9, early.sum()), strict=True):
+        ratios[row, at], ratios[row, at + 1], types[row, at + 1] = np.log(0.6), np.log(1.4), int(ectopic)
+    rhythms = [Rhythm(np.cumsum([0.0, *np.exp(one)]), kind) for one, kind in zip(ratios, types, strict=True)]
+    numbers = torch.from_numpy(np.stack([rhythm_details(one, 20.0) for one in rhythms])).float()
+    assert bool((numbers[:, has].bool().numpy() == early).all())
+    given = torch.from_numpy(ratios).float(), torch.from_numpy(types), torch.ones(rows, 11, dtype=torch.bool)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(200):
+        loss = torch.stack(list(model.loss(torch.zeros(rows, 2), numbers, *given).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    drawn = model.eval().draw(torch.zeros(20, 2), [60.0] * 20, 12.0, [np.random.default_rng(k) for k in range(20)])
+    found = np.stack([rhythm_details(one, 12.0) for one in drawn])
+    some = found[:, has] == 1
+    assert 0.2 < some.mean() < 0.8 and abs(found[some, SHARE if ectopic else PREMATURE_SHARE].mean() - share) < 0.08
+    if ectopic:
+        assert abs(np.median(found[some, COUPLING]) - np.log(0.6)) < 0.2
+
+
 def test_each_step_belongs_to_its_nearest_beat():
     assert nearest_beat(np.array([1.0, 2.0]), 300, 100.0).tolist() == [0] * 30 + [1] * 30
 
@@ -335,6 +379,58 @@ def test_ectopic_beats_are_drawn_where_the_rhythm_has_any(generator):
     numbers[1, SHARE], numbers[1, ECTOPIC] = 0.3, 1.0
     hearts = model.draw_hearts(Given(features, numbers, 0, range(3)))
     assert not hearts.ectopic[[0, 2]].any() and hearts.ectopic[1].abs().max() > 0.05
+
+
+def test_an_ectopic_beat_differs_from_the_normal_one(generator):
+    """A model that draws ectopic beats like normal ones draws again; another record's draw does not depend on that."""
+    model = copy.deepcopy(generator.heart_first)
+    features, numbers = torch.zeros(2, model.features.size), torch.zeros(2, NUMBERS)
+    numbers[:, SHARE], numbers[:, ECTOPIC] = 0.3, 1.0
+    drawn, asked = model._code, []
+
+    def code(given, normal, stream, guidance_scale, num_steps, attempt=0):
+        asked.append((attempt, tuple(given.indices)))
+        if normal is not None and attempt < 2 and 0 in given.indices:
+            found = drawn(given, normal, stream, guidance_scale, num_steps, attempt)
+            return torch.cat([normal[:1], found[1:]])
+        return drawn(given, normal, stream, guidance_scale, num_steps, attempt)
+
+    model._code = code
+    hearts = model.draw_hearts(Given(features, numbers, 0, range(2)))
+    assert any(attempt == 2 and 0 in rows for attempt, rows in asked)
+    assert (hearts.ectopic[0] - hearts.normal[0]).abs().max() > 0.01
+    alone = generator.heart_first.draw_hearts(Given(features[1:], numbers[1:], 0, [1]))
+    assert torch.allclose(alone.ectopic[0], hearts.ectopic[1], atol=1e-4)
+
+
+def test_flutter_waves_go_on_from_beat_to_beat():
+    """A beat with waves at 300 per minute, in an irregular rhythm: the waves are coherent only if it conducts n:1."""
+    t = np.arange(96) / 100 - 0.4
+    beat = 0.2 * np.sin(2 * np.pi * 5 * t) * np.ones((LEADS, 1))
+    rng = np.random.default_rng(0)
+    rhythm = Rhythm(np.cumsum([-0.5, *rng.uniform(0.5, 0.9, 18)]), np.zeros(19, int))
+    cycle = flutter_cycle(beat, rhythm, 100.0)
+    assert cycle == pytest.approx(0.2, abs=0.003)
+
+    def coherence(one):
+        whole = rendered(Beats(beat, 0 * beat, one.times, one.types, np.zeros((19, LEADS))), 1000, 100.0)[0]
+        power = np.abs(np.fft.rfft(whole)) ** 2
+        return power[49:52].sum() / power.sum()
+
+    even = conducted(rhythm, cycle, 10.0)
+    assert coherence(even) > 0.7 > 0.5 > coherence(rhythm)
+    counts = np.diff(even.times) / np.diff(even.times).min()
+    assert np.abs(np.diff(even.times) / 0.2 - np.round(np.diff(even.times) / 0.2)).max() < 0.25 and counts.max() < 2.6
+    means = [np.diff(one.times[(one.times >= 0) & (one.times < 10)]).mean() for one in (rhythm, even)]
+    assert means[0] == pytest.approx(means[1], rel=0.02)
+
+
+def test_only_flutter_that_is_asked_for_is_conducted(generator):
+    model, read = (
+        generator.heart_first,
+        Condition(text=["atrial flutter", "no atrial flutter", "sinus rhythm"], seconds=10, fs=100),
+    )
+    assert model.features.affirms(model.features(read), "AFLT").tolist() == [True, False, False]
 
 
 def test_an_untrained_flow_draws_standard_normal_codes():

@@ -46,6 +46,11 @@ class ConditionFeatures(nn.Module):
         only_denied = (denied.amax(1) >= CERTAIN) & (said.amax(1) < CERTAIN)
         return torch.where(only_denied[:, None], torch.zeros(()), found)
 
+    def affirms(self, features: Tensor, code: str) -> Tensor:
+        """(batch,) whether a statement is affirmed, from features (batch, ``size``)."""
+        first = self.text_size - 2 * len(statements.codes()) - 1
+        return features[:, first + statements.codes().index(code)] >= CERTAIN
+
     def forward(self, condition: Condition) -> Tensor:
         text = torch.zeros(len(condition), self.text_size, device=condition.metadata.device)
         given = condition.text_mask.nonzero()[:, 0].tolist()

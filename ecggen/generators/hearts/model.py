@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.rhythm_prior import own_numbers
-from ecggen.core.beats import LARGEST_GAIN, Beats, rendered
+from ecggen.core.beats import BEFORE, CORE, LARGEST_GAIN, REACH, Beats, correlations, rendered
+from ecggen.core.beats import ECTOPIC as FOUND_ECTOPIC
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
+from ecggen.generators.hearts.flutter import conducted, flutter_cycle
 from ecggen.generators.hearts.heart_model import CHANGES, HeartModel
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.rectified_flow import RectifiedHearts, integrate
@@ -44,6 +46,8 @@ from ecggen.networks.adaptive import AdaptiveConvolutions, AdaptiveMLP
 HEART_RATE = list(METADATA).index("heart_rate")
 RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
 """Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
+ATTEMPTS = 4
+"""Largest number of draws of an ectopic beat."""
 OVERLAP = 200
 """Samples in which windows of the residual are cross-faded."""
 
@@ -179,15 +183,34 @@ class HeartFirst(nn.Module):
         numbers = torch.from_numpy(np.stack([rhythm_numbers(one, seconds) for one in rhythms])).to(features)
         given = Given(features, numbers, seed, indices)
         hearts = self.draw_hearts(given, guidance_scale, num_steps)
+        rhythms = self._conducted(features, rhythms, hearts, seconds)
         return self.render(given, rhythms, hearts, condition.samples, num_steps, clean)
 
+    def _conducted(
+        self, features: Tensor, rhythms: Sequence[Rhythm], hearts: Hearts, seconds: float
+    ) -> Sequence[Rhythm]:
+        """Rhythms that conduct whole numbers of the flutter waves of their median beats, where flutter is asked for."""
+        found, flutter = list(rhythms), self.features.affirms(features, "AFLT")
+        for row in flutter.nonzero()[:, 0].tolist():
+            cycle = flutter_cycle(hearts.normal[row].cpu().double().numpy(), found[row], self.fs)
+            found[row] = found[row] if cycle is None else conducted(found[row], cycle, seconds)
+        return found
+
     def draw_hearts(self, given: Given, guidance_scale: float = 1.0, num_steps: int = 8) -> Hearts:
-        """Normal and ectopic median beats; ectopic ones are drawn where the rhythm has any, else they are zero."""
-        normal = self._code(given, None, HEART, guidance_scale, num_steps)
-        has, ectopic = given.numbers[:, HAS_ECTOPIC] > 0, torch.zeros(len(normal), *self.code.shape).to(normal)
-        if bool(has.any()):
-            ectopic[has] = self.code.decode(self._code(given[has], normal[has], ECTOPIC, guidance_scale, num_steps))
-        return Hearts(self.code.decode(normal), ectopic)
+        """Normal and ectopic median beats; ectopic ones are drawn where the rhythm has any, else they are zero.
+
+        One that is too like the normal beat to be recognised as ectopic is drawn again, up to ``ATTEMPTS`` times.
+        """
+        code = self._code(given, None, HEART, guidance_scale, num_steps)
+        normal, ectopic = self.code.decode(code), torch.zeros(len(code), *self.code.shape).to(code)
+        wanted = given.numbers[:, HAS_ECTOPIC] > 0
+        for attempt in range(ATTEMPTS):
+            if not bool(wanted.any()):
+                break
+            drawn = self._code(given[wanted], code[wanted], ECTOPIC, guidance_scale, num_steps, attempt)
+            ectopic[wanted] = self.code.decode(drawn)
+            wanted = wanted & torch.tensor([_alike(*both, self.fs) for both in zip(ectopic, normal, strict=True)])
+        return Hearts(normal, ectopic)
 
     def heart_condition(self, features: Tensor, numbers: Tensor, normal: Tensor | None) -> Tensor:
         """Condition of the code of a median beat; of an ectopic one if the code of the ``normal`` one is given."""
@@ -196,10 +219,19 @@ class HeartFirst(nn.Module):
         other = features.new_zeros(len(features), self.code.size) if normal is None else normal
         return torch.cat([features, numbers, kind, other], 1)
 
-    def _code(self, given: Given, normal: Tensor | None, stream: int, guidance_scale: float, num_steps: int) -> Tensor:
+    def _code(
+        self,
+        given: Given,
+        normal: Tensor | None,
+        stream: int,
+        guidance_scale: float,
+        num_steps: int,
+        attempt: int = 0,
+    ) -> Tensor:
         known = self.heart_condition(given.features, given.numbers, normal)
         plain = self.heart_condition(torch.zeros_like(given.features), given.numbers, normal)
-        return self.heart.sample(given.normal(stream, self.heart.noise), known, plain, guidance_scale, num_steps)
+        noise = given.normal(stream, attempt + 1, self.heart.noise)[:, -1]
+        return self.heart.sample(noise, known, plain, guidance_scale, num_steps)
 
     def render(
         self,
@@ -268,6 +300,15 @@ class HeartFirst(nn.Module):
         return residual.cpu(), [
             _of_beats(one, rhythm.times, self.samples, self.fs) for one, rhythm in zip(gains, rhythms, strict=True)
         ]
+
+
+def _alike(ectopic: Tensor, normal: Tensor, fs: float) -> bool:
+    """Whether an ectopic beat (8, time) correlates so well with the normal one that it would not be found ectopic."""
+    first, last = (round((BEFORE + edge) * fs) for edge in CORE)
+    reach = round(REACH * fs)
+    beat, reference = (one.detach().cpu().double().numpy() for one in (ectopic, normal))
+    moved = [beat[:, first + shift : last + shift] for shift in range(-reach, reach + 1)]
+    return bool(correlations(np.stack(moved), reference[:, first:last]).max() >= FOUND_ECTOPIC)
 
 
 def _of_beats(steps: np.ndarray, times: np.ndarray, samples: int, fs: float) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Rhythm model: RR intervals and the type of each beat, given text, metadata and heart rate.
 
 What sums a rhythm up is drawn first, one number after the other, each from a mixture of normal distributions: the mean
-RR interval, whether there are ectopic beats and how many, the standard deviation of the intervals and that of their
-differences. A recurrent network then draws beat by beat the type of the next beat and the interval to it, as a mixture
-of normal distributions of the logarithm of the interval over the mean. It sees these numbers and all earlier beats, so
-that bigeminy, pauses after premature beats, respiratory sinus arrhythmia and the irregularity of atrial fibrillation
-have the size that they have in records and continue as they began.
+RR interval, whether there are ectopic beats, how many and how early they come, whether other beats are premature and
+how many, the standard deviation of the intervals and that of their differences. A recurrent network then draws beat by
+beat the type of the next beat and the interval to it, as a mixture of normal distributions of the logarithm of the
+interval over the mean. It sees these numbers and all earlier beats, so that bigeminy, pauses after premature beats,
+respiratory sinus arrhythmia and the irregularity of atrial fibrillation have the size that they have in records and
+continue as they began.
 """
 
 from __future__ import annotations
@@ -35,9 +36,18 @@ MEAN_RANGE = (0.3, 2.0)
 """Shortest and longest mean RR interval in s that is drawn."""
 NUMBERS = 5
 """Size of ``rhythm_numbers``."""
+DETAILS = NUMBERS + 3
+"""Size of ``rhythm_details``."""
 SHARE, ECTOPIC = 2, 3
 """Places of the share of ectopic beats, and of whether there are any."""
-NARROWEST_NUMBERS = (0.02, 0.05, 0.02, 0.0, 0.05)
+PREMATURE, PREMATURE_SHARE, COUPLING = 5, 6, 7
+"""Places of whether there are premature beats that are not ectopic, of their share, and of the coupling."""
+COUNTED_IN = {SHARE: ECTOPIC, COUPLING: ECTOPIC, PREMATURE_SHARE: PREMATURE}
+"""For each number that only some rhythms have, the place of whether they have it."""
+EARLY, LATE = 0.86, 0.95
+"""A beat is premature if the interval before it is shorter than ``EARLY`` times the median and the next one longer than
+``LATE`` times the median."""
+NARROWEST_NUMBERS = (0.02, 0.05, 0.02, 0.0, 0.05, 0.0, 0.02, 0.02)
 """Smallest standard deviation with which each number is drawn."""
 
 
@@ -78,6 +88,33 @@ def rhythm_numbers(rhythm: Rhythm, seconds: float) -> np.ndarray:
     return np.array([logs[0], logs[1], share, float(share > 0), logs[2]])
 
 
+def rhythm_details(rhythm: Rhythm, seconds: float) -> np.ndarray:
+    """``rhythm_numbers``, and what tells premature beats apart.
+
+    These are: whether normal beats are premature, their share, and the mean logarithm of the interval that ends with an
+    ectopic beat over the mean interval (0 if there is none).
+
+    Example:
+        >>> times = np.array([0.0, 1.0, 1.6, 3.0, 4.0, 5.0])
+        >>> rhythm_details(Rhythm(times, np.array([0, 0, 1, 0, 0, 0])), 6.0)[NUMBERS:].round(2).tolist()
+        [0.0, 0.0, -0.51]
+        >>> rhythm_details(Rhythm(times, np.zeros(6, int)), 6.0)[NUMBERS:].round(2).tolist()
+        [1.0, 0.17, 0.0]
+    """
+    inside = (rhythm.times >= 0) & (rhythm.times < seconds)
+    gaps, types = np.diff(rhythm.times[inside]), rhythm.types[inside]
+    share = np.mean(premature(gaps) & (types[1:-1] != ABNORMAL)) * (len(gaps) - 1) / len(types) if len(gaps) > 2 else 0
+    early = gaps[types[1:] == ABNORMAL] if len(gaps) else gaps
+    coupling = np.log(early / gaps.mean()).mean() if len(early) else 0.0
+    return np.concatenate([rhythm_numbers(rhythm, seconds), [float(share > 0), share, coupling]])
+
+
+def premature(gaps: np.ndarray) -> np.ndarray:
+    """(gap − 1,) whether the beat between two intervals is premature."""
+    usual = np.median(gaps)
+    return (gaps[:-1] < EARLY * usual) & (gaps[1:] > LATE * usual)
+
+
 def has_ectopic(rhythm: Rhythm, seconds: float) -> bool:
     """Whether an ectopic beat lies inside of a record, and not at its ends, where it would not be recognised.
 
@@ -102,10 +139,10 @@ class RhythmModel(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.numbers = nn.ModuleList(
-            nn.Sequential(nn.Linear(features + NUMBERS, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
-            for _ in range(NUMBERS)
+            nn.Sequential(nn.Linear(features + DETAILS, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
+            for _ in range(DETAILS)
         )
-        self.embed = nn.Sequential(nn.Linear(features + NUMBERS, width), nn.SiLU())
+        self.embed = nn.Sequential(nn.Linear(features + DETAILS, width), nn.SiLU())
         self.recurrent = nn.GRU(width + 2 + TYPES, width, batch_first=True)
         self.kind = nn.Linear(width, TYPES)
         self.gap = nn.Sequential(nn.Linear(width + TYPES, width), nn.SiLU(), nn.Linear(width, 3 * MIXTURE))
@@ -115,7 +152,7 @@ class RhythmModel(nn.Module):
 
         Args:
             features: (batch, feature).
-            numbers: (batch, ``NUMBERS``) ``rhythm_numbers``.
+            numbers: (batch, ``DETAILS``) ``rhythm_details``.
             ratios: (batch, gap) logarithm of each interval over the mean.
             types: (batch, gap + 1) type of each beat.
             mask: (batch, gap) bool, False beyond the last interval.
@@ -137,11 +174,11 @@ class RhythmModel(nn.Module):
     def _number_loss(self, place: int, features: Tensor, numbers: Tensor) -> Tensor:
         """Negative log-likelihood of a number, given those before it in ``ORDER``."""
         found = self.numbers[place](torch.cat([features, numbers * _before(place).to(numbers)], 1))
-        if place == ECTOPIC:
+        if place in COUNTED_IN.values():
             return F.binary_cross_entropy_with_logits(found[:, 0], numbers[:, place])
-        value = _unbounded(numbers[:, place]) if place == SHARE else numbers[:, place]
+        value = _unbounded(numbers[:, place]) if place in SHARES else numbers[:, place]
         density = _log_density(found, value, NARROWEST_NUMBERS[place])
-        has = numbers[:, ECTOPIC] if place == SHARE else torch.ones_like(density)
+        has = numbers[:, COUNTED_IN[place]] if place in COUNTED_IN else torch.ones_like(density)
         return -(density * has).sum() / has.sum().clamp(min=1)
 
     def _inputs(self, features: Tensor, numbers: Tensor, ratios: Tensor, types: Tensor) -> Tensor:
@@ -176,35 +213,35 @@ class RhythmModel(nn.Module):
         ]
 
     def draw_numbers(self, features: Tensor, rate: float | None, rng: np.random.Generator) -> Tensor:
-        """``rhythm_numbers`` (1, ``NUMBERS``) of a record with ``features`` (1, feature)."""
-        numbers = features.new_zeros(1, NUMBERS)
+        """``rhythm_details`` (1, ``DETAILS``) of a record with ``features`` (1, feature)."""
+        numbers = features.new_zeros(1, DETAILS)
         for place in ORDER:
             found = self.numbers[place](torch.cat([features, numbers], 1))[0]
-            if place == ECTOPIC:
+            if place in COUNTED_IN.values():
                 numbers[0, place] = float(rng.random() < torch.sigmoid(found[0]))
                 continue
             value = _mixture_draw(found, NARROWEST_NUMBERS[place], rng)
-            if place == SHARE:
-                value = float(torch.sigmoid(torch.tensor(value))) * float(numbers[0, ECTOPIC])
-            numbers[0, place] = value
+            if place in SHARES:
+                value = float(torch.sigmoid(torch.tensor(value)))
+            numbers[0, place] = value * (float(numbers[0, COUNTED_IN[place]]) if place in COUNTED_IN else 1.0)
             if place == 0:
                 low, high = np.log(MEAN_RANGE)
                 numbers[0, 0] = float(np.clip(value, low, high) if rate is None else np.log(60 / rate))
         return numbers
 
     def _one(self, features: Tensor, rate: float | None, seconds: float, rng: np.random.Generator) -> Rhythm:
-        """A rhythm; drawn again, up to ``ATTEMPTS`` times, if its numbers promise ectopic beats and it has none, or
-        the other way round."""
-        numbers = self.draw_numbers(features, rate, rng)
-        rhythm, attempt = self._sequence(features, numbers, rate, seconds, rng), 1
-        while has_ectopic(rhythm, seconds) != bool(numbers[0, ECTOPIC]) and attempt < ATTEMPTS:
-            rhythm, attempt = self._sequence(features, numbers, rate, seconds, rng), attempt + 1
-        return rhythm
+        """A rhythm; drawn again, up to ``ATTEMPTS`` times, if its numbers promise ectopic or premature beats and it has
+        none, or the other way round. The one that agrees most with its numbers is taken."""
+        numbers, found = self.draw_numbers(features, rate, rng), []
+        while len(found) < ATTEMPTS and (not found or found[-1][0] < BOTH):
+            rhythm = self._sequence(features, numbers, rate, seconds, rng)
+            found.append((_agreement(rhythm, numbers[0], seconds), rhythm))
+        return max(found, key=lambda one: one[0])[1]
 
     def _sequence(
         self, features: Tensor, numbers: Tensor, rate: float | None, seconds: float, rng: np.random.Generator
     ) -> Rhythm:
-        """Beats with some ``rhythm_numbers`` (1, ``NUMBERS``)."""
+        """Beats with some ``rhythm_details`` (1, ``DETAILS``)."""
         mean, known = float(numbers[0, 0].exp()), self.embed(torch.cat([features, numbers], 1))
         state, before, kind, types, gaps = None, 0.0, None, [], []
         while kind is None or sum(gaps) * mean < seconds + 2 * (BEFORE + AFTER) + 2 * mean:
@@ -226,13 +263,24 @@ class RhythmModel(nn.Module):
         return _placed(np.array(gaps) * mean, np.array(types), None if rate is None else mean, seconds, rng)
 
 
-ORDER = (0, ECTOPIC, SHARE, 4, 1)
-"""Places of ``rhythm_numbers`` in the order in which they are drawn."""
+ORDER = (0, ECTOPIC, SHARE, PREMATURE, PREMATURE_SHARE, COUPLING, 4, 1)
+"""Places of ``rhythm_details`` in the order in which they are drawn."""
+SHARES = (SHARE, PREMATURE_SHARE)
+BOTH = 3
+"""``_agreement`` in both."""
+
+
+def _agreement(rhythm: Rhythm, numbers: Tensor, seconds: float) -> int:
+    """Agreement with ``rhythm_details`` (``DETAILS``,): 2 if it has ectopic beats or none as they say, and 1 more if it
+    has premature beats or none as they say."""
+    ectopic = has_ectopic(rhythm, seconds) == bool(numbers[ECTOPIC])
+    early = bool(rhythm_details(rhythm, seconds)[PREMATURE]) == bool(numbers[PREMATURE])
+    return 2 * ectopic + early
 
 
 def _before(place: int) -> Tensor:
-    """(``NUMBERS``,) one for the numbers that are drawn before ``place``."""
-    known = torch.zeros(NUMBERS)
+    """(``DETAILS``,) one for the numbers that are drawn before ``place``."""
+    known = torch.zeros(DETAILS)
     known[list(ORDER[: ORDER.index(place)])] = 1.0
     return known
 

@@ -29,7 +29,7 @@ from ecggen.generators.hearts.residual import (
     folded,
     nearest_beat,
 )
-from ecggen.generators.hearts.rhythm import RR_RANGE
+from ecggen.generators.hearts.rhythm import RR_RANGE, rhythm_details
 from ecggen.training.hearts.calibration import calibrate
 from ecggen.training.hearts.changes import changed
 from ecggen.training.hearts.decomposition import Decomposition
@@ -193,7 +193,8 @@ def _chosen(found: Decomposition, numbers: np.ndarray) -> Tensor:
 def fit_rhythm(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
     """The rhythm model."""
     ratios, types, mask = _sequences(material)
-    numbers = torch.from_numpy(material.numbers).float()
+    rhythms = [material.found.rhythm(row) for row in range(len(material.found))]
+    numbers = torch.from_numpy(np.stack([rhythm_details(one, material.seconds) for one in rhythms])).float()
     rows = material.rows[mask[material.rows].sum(1) >= 3]
 
     def loss(network: nn.Module, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
