@@ -42,7 +42,8 @@ def within(score: dict[str, Any], measure: str, digits: int = 3) -> str:
 
 
 def stamp(results: dict[str, Any]) -> str:
-    """n, seed, and weights, commit and date of each model."""
+    """n, seed, and weights, commit and date of each model, with its own n if that is another one."""
     models = [(name, score) for name, score in results["scores"].items() if "@" in name]
-    runs = "; ".join(f"{name}, commit `{score['commit']}`, {score['date']}" for name, score in models)
+    sizes = {name: f", n {score['n']}" for name, score in models if score.get("n", results["n"]) != results["n"]}
+    runs = "; ".join(f"{name}{sizes.get(name, '')}, commit `{one['commit']}`, {one['date']}" for name, one in models)
     return f"n {results['n']}, seed {results['settings']['seed']}; {runs}"

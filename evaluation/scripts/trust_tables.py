@@ -51,8 +51,10 @@ def strata(results: Path) -> str:
             cells = [f"{one['coverage']:.3f}, {one['width_mv']:.2f}" if one else "" for one in found]
             rows.append([f"{label}{part}", *cells])
     head = [f"{name}: coverage, width (mV)" for name in columns]
-    stamp = "; ".join(f"{name}: commit `{score['commit']}`, {score['date']}" for name, score in columns.items())
-    return table(["part of the records", *head], rows) + f"\n\n*PTB-XL, fold 9, n 2183, seed 1; {stamp}*"
+    stamp = "; ".join(
+        f"{name}: n {score['n']}, commit `{score['commit']}`, {score['date']}" for name, score in columns.items()
+    )
+    return table(["part of the records", *head], rows) + f"\n\n*PTB-XL, fold 9, seed 1; {stamp}*"
 
 
 STRATA = {"wave": "", "noise": "noise of the given leads: ", "unlike": ""}
@@ -85,7 +87,9 @@ def pathology(results: Path) -> str:
     """AUROC of anomaly scores as detectors of abnormal records."""
     found = read(results, "pathology")
     groups = list(next(iter(found["detectors"].values())))
-    rows = [[words, *(_auroc(found["detectors"][name][group]) for group in groups)] for name, words in DETECTORS.items()]
+    rows = [
+        [words, *(_auroc(found["detectors"][name][group]) for group in groups)] for name, words in DETECTORS.items()
+    ]
     of = found["detectors"]["classifier"]
     head = ["score", *(f"{group}, n {of[group]['n']}" for group in groups)]
     learnt = f"autoencoders and regression: {found['normal_training_records']} normal records of folds 1–7"
