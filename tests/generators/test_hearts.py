@@ -16,7 +16,17 @@ from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
 from ecggen.generators.hearts.flutter import conducted, flutter_cycle
-from ecggen.generators.hearts.model import HEART, OVERLAP, Given, HeartFirst, Hearts, HeartSizes, _fade, _starts
+from ecggen.generators.hearts.model import (
+    HEART,
+    LARGEST_BEAT,
+    OVERLAP,
+    Given,
+    HeartFirst,
+    Hearts,
+    HeartSizes,
+    _fade,
+    _starts,
+)
 from ecggen.generators.hearts.quantiles import QuantileMap
 from ecggen.generators.hearts.residual import (
     BANDS,
@@ -106,6 +116,14 @@ def test_beats_of_a_record_resemble_each_other_and_those_of_two_draws_do_not(gen
     parts = variance_split(aligned_beats(ecg), groups=[0] * 12)
     at_qrs = slice(110, 150)
     assert parts["between"][:, at_qrs].mean() > 5 * parts["within"][:, at_qrs].mean()
+
+
+def test_no_median_beat_is_larger_than_recorded_ones(generator, monkeypatch):
+    first, shape = generator.heart_first, generator.heart_first.code.shape
+    given = Given(torch.zeros(2, first.features.size), torch.zeros(2, NUMBERS), 0, [0, 1])
+    monkeypatch.setattr(first.code, "decode", lambda code: torch.tensor([0.5, -9.0])[:, None, None].expand(2, *shape))
+    beats = first.draw_hearts(given).normal
+    assert beats.abs().amax((1, 2)).tolist() == pytest.approx([0.5, LARGEST_BEAT])
 
 
 def test_no_seam_is_left_where_windows_meet(generator):

@@ -48,6 +48,10 @@ RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
 """Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
 ATTEMPTS = 4
 """Largest number of draws of an ectopic beat."""
+LARGEST = 3.5
+"""Largest number of a code."""
+LARGEST_BEAT = 5.0
+"""Largest voltage in mV of a median beat, which one in two hundred recorded ones exceeds. Guidance would go further."""
 OVERLAP = 200
 """Samples in which windows of the residual are cross-faded."""
 
@@ -202,15 +206,20 @@ class HeartFirst(nn.Module):
         One that is too like the normal beat to be recognised as ectopic is drawn again, up to ``ATTEMPTS`` times.
         """
         code = self._code(given, None, HEART, guidance_scale, num_steps)
-        normal, ectopic = self.code.decode(code), torch.zeros(len(code), *self.code.shape).to(code)
+        normal, ectopic = self._beats(code), torch.zeros(len(code), *self.code.shape).to(code)
         wanted = given.numbers[:, HAS_ECTOPIC] > 0
         for attempt in range(ATTEMPTS):
             if not bool(wanted.any()):
                 break
             drawn = self._code(given[wanted], code[wanted], ECTOPIC, guidance_scale, num_steps, attempt)
-            ectopic[wanted] = self.code.decode(drawn)
+            ectopic[wanted] = self._beats(drawn)
             wanted = wanted & torch.tensor([_alike(*both, self.fs) for both in zip(ectopic, normal, strict=True)])
         return Hearts(normal, ectopic)
+
+    def _beats(self, code: Tensor) -> Tensor:
+        """Median beats (batch, 8, time) in mV of drawn codes, not larger than ``LARGEST_BEAT``."""
+        beats = self.code.decode(code)
+        return beats * (LARGEST_BEAT / beats.abs().amax((1, 2), keepdim=True)).clamp(max=1.0)
 
     def heart_condition(self, features: Tensor, numbers: Tensor, normal: Tensor | None) -> Tensor:
         """Condition of the code of a median beat; of an ectopic one if the code of the ``normal`` one is given."""
@@ -231,7 +240,7 @@ class HeartFirst(nn.Module):
         known = self.heart_condition(given.features, given.numbers, normal)
         plain = self.heart_condition(torch.zeros_like(given.features), given.numbers, normal)
         noise = given.normal(stream, attempt + 1, self.heart.noise)[:, -1]
-        return self.heart.sample(noise, known, plain, guidance_scale, num_steps)
+        return self.heart.sample(noise, known, plain, guidance_scale, num_steps).clamp(-LARGEST, LARGEST)
 
     def render(
         self,
