@@ -607,6 +607,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "lead_faults": trust_tables.faults,
     "lead_false_alarms": trust_tables.false_alarms,
     "pathology": trust_tables.pathology,
+    "recorder_training": trust_tables.recorder_training,
 }
 
 README: dict[str, Callable[[Path], str]] = {"models": _models}

@@ -72,6 +72,34 @@ def faults(results: Path) -> str:
     return table(["fault", "found", "named rightly", "plain rules"], rows) + _stamp(found)
 
 
+RUNS = {
+    "control": "other masks",
+    "all": "and every recorder, p .5",
+    "noise": "and noise, p .25",
+    "final": "and noise, p .12, 10 epochs (shipped)",
+}
+
+
+def recorder_training(results: Path) -> str:
+    """r of the beat network before further training, and what each run gains, by archive, given leads and noise."""
+    found, rows = read(results, "recorder_training"), []
+    for case, before in found["runs"]["shipped"]["shipped"].items():
+        archive, given, noise, scored = (part.strip() for part in case.split("|"))
+        cells = [_gain(found["runs"][run]["shipped"][case]) for run in RUNS]
+        label = ", ".join(filter(None, (ARCHIVES.get(archive, archive), noise)))
+        leads = given.replace(" ", ", ") + ("" if scored == "beat network" else " (all twelve leads)")
+        rows.append([label, leads, f"{before['r']:.4f}", *cells])
+    sizes = ", ".join(f"{ARCHIVES.get(name, name)} {n}" for name, n in found["n"].items())
+    head = ["records", "given", "r before", *RUNS.values()]
+    return table(head, rows) + f"\n\n*n: {sizes}; seed {found['seed']}, commit `{found['commit']}`, {found['date']}*"
+
+
+def _gain(score: dict[str, Any]) -> str:
+    """Thousandths of r, with their interval."""
+    low, high = (1000 * end for end in score["interval"])
+    return f"{1000 * score['gained']:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
 DETECTORS = {
     "lead_consistency": "disagreement of leads, the shipped check",
     "normal_regression": "the same, learnt from normal records",
