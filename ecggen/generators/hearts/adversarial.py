@@ -29,8 +29,6 @@ MATCHING = 0.5
 """Weight of the words of other beats."""
 CHANNELS, POSITIONS = (48, 96, 128), 12
 """Channels of the discriminator, and positions along the beat at its end."""
-LARGEST = 3.5
-"""Largest number of a code; 99 % of recorded beats lie within. What lies far beyond decodes to beats of many mV."""
 
 
 class AdversarialHearts(HeartModel):
@@ -72,8 +70,7 @@ class AdversarialHearts(HeartModel):
         self, noise: Tensor, known: Tensor, plain: Tensor, guidance_scale: float = 1.0, num_steps: int = 8
     ) -> Tensor:
         code = self._drawn(noise, known)
-        guided = code if guidance_scale == 1 else torch.lerp(self._drawn(noise, plain), code, guidance_scale)
-        return guided.clamp(-LARGEST, LARGEST)
+        return code if guidance_scale == 1 else torch.lerp(self._drawn(noise, plain), code, guidance_scale)
 
     def _other_words(self, known: Tensor) -> Tensor:
         """Conditions (batch, condition) with the text and metadata of another record each."""

@@ -49,9 +49,9 @@ RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
 ATTEMPTS = 4
 """Largest number of draws of an ectopic beat."""
 LARGEST = 3.5
-"""Largest number of a code."""
+"""Largest number of a code; 99 % of recorded beats lie within, and guidance would go further."""
 LARGEST_BEAT = 5.0
-"""Largest voltage in mV of a median beat, which one in two hundred recorded ones exceeds. Guidance would go further."""
+"""Largest voltage in mV of a median beat; 99 % of recorded ones have less than 4.3 mV, 99.9 % less than 6.1 mV."""
 OVERLAP = 200
 """Samples in which windows of the residual are cross-faded."""
 
