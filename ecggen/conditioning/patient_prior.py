@@ -3,12 +3,13 @@
 Generated from noise alone, ECGs are less diverse than records. Therefore text and metadata are first sampled from the
 prior, then a rhythm (``rhythm_prior``), then the ECG (ancestral sampling). The prior is a sample of training records:
 the parts of reports that occur in many patients, and rounded metadata. If metadata are given, records that match them
-are more likely to be sampled. The prior is not used if text, leads or PPG are given.
+are more likely to be sampled. The prior is not used if leads, a PPG or a text are given, except for a text that only
+denies findings: it describes the patients without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,9 @@ ROUNDED = {"age": 5, "sex": 1, "heart_rate": 5}
 
 NEAR = {"age": 8.0, "sex": 0.1, "heart_rate": 8.0}
 """Bandwidth of the Gaussian kernel that weights stored records by their distance from given metadata."""
+
+ATTEMPTS = 50
+"""Largest number of patients that are drawn until one lacks the findings that are denied."""
 
 COLUMNS = ["text", *METADATA]
 """Columns of the stored records: index of the text, and metadata; "-" where missing."""
@@ -81,22 +85,36 @@ class PatientPrior:
             ) from error
         return PatientPrior(texts, found, rows[:, 1:])
 
-    def draw(self, condition: Condition, seed: int, indices: Sequence[int]) -> Condition:
+    def draw(
+        self,
+        condition: Condition,
+        seed: int,
+        indices: Sequence[int],
+        denied: Sequence[Set[str]] = (),
+        affirmed: Callable[[str], Set[str]] = lambda text: frozenset(),
+    ) -> Condition:
         """Sample text and metadata for records without text, leads and PPG.
 
         Args:
             condition: Given metadata are kept, and records that match them are more likely to be sampled.
             seed: Random seed.
             indices: Index of each record; the sampled values depend on the seed and the index only.
+            denied: For each record, findings that its patient must not have, if its text only denies findings. The
+                text is then replaced like a missing one.
+            affirmed: Findings that a text of the prior affirms.
         """
-        rows = (without_waveforms(condition) & ~condition.text_mask.cpu()).nonzero()[:, 0].tolist()
+        lacking = (
+            torch.tensor([bool(codes) for codes in denied]) if denied else torch.zeros(len(condition), dtype=torch.bool)
+        )
+        rows = (without_waveforms(condition) & (~condition.text_mask.cpu() | lacking)).nonzero()[:, 0].tolist()
         if not rows:
             return condition
         texts, text_mask = list(condition.text), condition.text_mask.clone()
         metadata, metadata_mask = condition.metadata.clone(), condition.metadata_mask.clone()
         for row in rows:
             rng, given = own_numbers(seed, indices[row], PERSON), metadata_mask[row].cpu().numpy()
-            chosen = rng.choice(len(self.found), p=self._weights(metadata[row].cpu().numpy(), given))
+            weights = self._weights(metadata[row].cpu().numpy(), given)
+            chosen = self._person(rng, weights, denied[row] if denied else frozenset(), affirmed)
             values = self.metadata[chosen] + np.array([ROUNDED[name] for name in METADATA]) * (rng.random(3) - 0.5)
             sex = list(METADATA).index("sex")
             values[sex] = self.metadata[chosen][sex]
@@ -107,6 +125,20 @@ class PatientPrior:
             metadata[row] = torch.where(filled, new, metadata[row])
             metadata_mask[row] |= filled
         return condition.replace(text=tuple(texts), text_mask=text_mask, metadata=metadata, metadata_mask=metadata_mask)
+
+    def _person(
+        self,
+        rng: np.random.Generator,
+        weights: np.ndarray,
+        denied: Set[str],
+        affirmed: Callable[[str], Set[str]],
+    ) -> int:
+        """Index of a sampled record, without the denied findings if one of ``ATTEMPTS`` lacks them."""
+        for _ in range(ATTEMPTS):
+            chosen = int(rng.choice(len(self.found), p=weights))
+            if not denied or not denied & affirmed(self.texts[self.found[chosen]]):
+                break
+        return chosen
 
     def _weights(self, metadata: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Probability of each stored record, given some metadata: (record,)."""

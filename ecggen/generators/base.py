@@ -415,13 +415,19 @@ class Generator(nn.Module, ABC):
     def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
         """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV.
 
-        Only texts that are given are guided, not those of the patient prior: nobody asked for what these say.
+        Only texts that are given are guided, not those of the patient prior: nobody asked for what these say. A text
+        that only denies findings is replaced by that of a patient without them.
         """
         assert self.heart_first is not None
         prepared, how = self.preprocessor.condition(condition), self.heart_sampling
         guided = prepared.text_mask.cpu()
         if self.patient_prior is not None:
-            prepared = self.patient_prior.draw(prepared, seed, indices)
+            features = self.heart_first.features
+            denied = features.denied_only(
+                [text if given else "" for text, given in zip(prepared.text, guided.tolist(), strict=True)]
+            )
+            guided = guided & ~torch.tensor([bool(codes) for codes in denied])
+            prepared = self.patient_prior.draw(prepared, seed, indices, denied, features.affirmed)
         prepared = prepared.to(self.device)
         drawn = torch.zeros(len(prepared), len(INDEPENDENT_LEADS), prepared.samples)
         for group, scale in ((guided, how.guidance_scale), (~guided, 1.0)):

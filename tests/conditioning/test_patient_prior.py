@@ -57,6 +57,16 @@ def test_text_and_waveforms_disable_the_prior(known):
         assert drawn(mixed).text[:2] == told.text and not drawn(mixed).metadata_mask[:2].any()
 
 
+def test_a_text_that_only_denies_draws_a_patient_without_the_finding():
+    told = Condition.none(80).with_text(["no atrial fibrillation"] * 40 + ["normal ECG"] * 40, parse=False)
+    denied = [frozenset({"AFIB"})] * 40 + [frozenset()] * 40
+    found = SOME.draw(told, 0, range(80), denied, lambda text: {"AFIB"} if "fibrillation" in text else set())
+    assert set(found.text[:40]) == {"normal ECG", ""} and found.text[40:] == told.text[40:]
+    everybody = SOME.draw(told, 0, range(80), denied, lambda text: {"AFIB"})  # nobody lacks it: somebody is drawn
+    assert set(everybody.text[:40]) == {"normal ECG", "atrial fibrillation", ""}
+    assert found.metadata_mask[:40].any() and not found.metadata_mask[40:].any()
+
+
 def test_the_sampled_patient_does_not_depend_on_the_batch():
     whole = drawn(Condition.none(5), seed=3)
     alone = SOME.draw(Condition.none(1), 3, [4])

@@ -3,6 +3,7 @@
 A text is described by the statements that it affirms and negates, with their probabilities from the pretrained text
 encoder, and by the encoder's summary. Its weights are not trained further, so that a negation keeps its meaning.
 A text that only denies findings counts as no text: training texts never do so, and the models would draw what is named.
+Generators then draw a patient without these findings (``ecggen.conditioning.patient_prior``).
 """
 
 from __future__ import annotations
@@ -46,6 +47,23 @@ class ConditionFeatures(nn.Module):
         only_denied = (denied.amax(1) >= CERTAIN) & (said.amax(1) < CERTAIN)
         return torch.where(only_denied[:, None], torch.zeros(()), found)
 
+    def denied_only(self, texts: Sequence[str]) -> list[frozenset[str]]:
+        """Codes of the statements that each text denies; empty if it affirms any.
+
+        Example:
+            >>> texts = ["no atrial fibrillation", "sinus rhythm, no atrial fibrillation", "abnormal ECG"]
+            >>> [sorted(codes) for codes in ConditionFeatures().denied_only(texts)]
+            [['AFIB'], [], ['NORM']]
+        """
+        return [frozenset() if said else denied for said, denied in map(self._statements, texts)]
+
+    def affirmed(self, text: str) -> frozenset[str]:
+        """Codes of the statements that a text affirms."""
+        return self._statements(text)[0]
+
+    def _statements(self, text: str) -> tuple[frozenset[str], frozenset[str]]:
+        return _statements(self.text, text)
+
     def affirms(self, features: Tensor, code: str) -> Tensor:
         """(batch,) whether a statement is affirmed, from features (batch, ``size``)."""
         first = self.text_size - 2 * len(statements.codes()) - 1
@@ -63,6 +81,16 @@ class ConditionFeatures(nn.Module):
 @lru_cache(2)
 def _reader(name: str) -> text_encoder.Reader:
     return text_encoder.load(name).requires_grad_(False)
+
+
+@lru_cache(4096)
+def _statements(name: str, text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Codes of the statements that a text affirms, and of those that it denies, as a text encoder reads it."""
+    _, said, denied = negation.read(_reader(name), [text])
+    codes = statements.codes()
+    found = ((part[0] >= CERTAIN).nonzero()[:, 0].tolist() for part in (said, denied))
+    said, denied = (frozenset(codes[at] for at in places) for places in found)
+    return said, denied
 
 
 def scaled(metadata: Tensor, mask: Tensor) -> Tensor:
