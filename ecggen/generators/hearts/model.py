@@ -18,6 +18,7 @@ from ecggen.conditioning.condition import METADATA, Condition
 from ecggen.conditioning.rhythm_prior import own_numbers
 from ecggen.core.beats import BEFORE, CORE, LARGEST_GAIN, REACH, Beats, correlations, rendered
 from ecggen.core.beats import ECTOPIC as FOUND_ECTOPIC
+from ecggen.generators.hearts.bursts import Bursts
 from ecggen.generators.hearts.code import HeartCode
 from ecggen.generators.hearts.features import ConditionFeatures
 from ecggen.generators.hearts.flutter import conducted, flutter_cycle
@@ -44,7 +45,7 @@ from ecggen.generators.hearts.rhythm import NUMBERS, Rhythm, RhythmModel, rhythm
 from ecggen.networks.adaptive import AdaptiveConvolutions, AdaptiveMLP
 
 HEART_RATE = list(METADATA).index("heart_rate")
-RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(10, 15)
+BURSTS, RHYTHM, HEART, ECTOPIC, LEVEL, SEQUENCE = range(9, 15)
 """Random streams of a record; windows of the residual use the streams from ``SEQUENCE`` on."""
 ATTEMPTS = 4
 """Largest number of draws of an ectopic beat."""
@@ -146,6 +147,7 @@ class HeartFirst(nn.Module):
         self.register_buffer("level_bias", torch.zeros(LEVELS))
         self.levels = AdaptiveMLP(LEVELS, known + LEADS, sizes.levels_width, dropout=0.1)
         self.whitening = Whitening(sizes.samples, sizes.fs)
+        self.bursts = Bursts(sizes.fs)
         self.residual = AdaptiveConvolutions(
             CHANNELS, LOCAL, known + LEADS + LEVELS, sizes.residual_width, sizes.dilations
         )
@@ -290,7 +292,8 @@ class HeartFirst(nn.Module):
             for own, found, rhythm in zip(beats, gains, moved, strict=True):
                 inside = (rhythm.times >= 0) & (rhythm.times < self.samples / self.fs)
                 own.gains[inside] = found[inside]
-        whole = (total / weights.sqrt()).double().numpy()
+        bursts = self.bursts(levels.bands, given.normal(BURSTS, self.bursts.numbers(samples)))
+        whole = (total / weights.sqrt() * bursts.cpu()).double().numpy()
         left = [unexplained(one, own, self.fs) for one, own in zip(whole, beats, strict=True)]
         return beats, torch.from_numpy(np.stack(left)).float()
 

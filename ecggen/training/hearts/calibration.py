@@ -12,6 +12,7 @@ from torch import Tensor
 from ecggen.core.beats import NORMAL, Beats
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.residual import LEADS, QUIETEST, tapered, unexplained
+from ecggen.training.hearts.bursts import fit_bursts
 from ecggen.training.hearts.levels import levels_of, levels_of_records, parts
 from ecggen.training.hearts.material import Material
 
@@ -26,7 +27,7 @@ AROUND, FINE, LEAST_BEATS, SMALLEST_AMPLITUDE = 0.15, 4, 3, 0.01
 def calibrate(
     model: HeartFirst, material: Material, records: int, seed: int, progress: Callable[[float], None]
 ) -> None:
-    """Set ``level_bias`` and ``tilt``, what draws have beyond what was asked for, which draws take out.
+    """Set bursts, and ``level_bias`` and ``tilt``, what draws have beyond what was asked for, which draws take out.
 
     For bands and excess the bias is the mean difference between the levels of drawn residuals and those of real ones
     without the time shifts of beats that the decomposition left in them, of which draws have none. The tilt is what
@@ -44,6 +45,7 @@ def calibrate(
     model.eval()
     model.level_bias.zero_()
     model.whitening.tilt.zero_()
+    fit_bursts(model, material, records, seed)
     rows = np.sort(np.random.default_rng(seed).permutation(material.rows)[:records])
     beats, residual = material.beats(rows), material.residual(rows).numpy()
     unshifted = np.stack([unexplained(one, own, material.fs) for one, own in zip(residual, beats, strict=True)])

@@ -140,6 +140,7 @@ class _Calibrated(nn.Module):
         super().__init__()
         self.register_buffer("level_bias", model.level_bias)
         self.register_buffer("tilt", model.whitening.tilt)
+        self.register_buffer("bursts", model.bursts.line)
 
 
 def fit_code(model: HeartFirst, material: Material, plan: Plan, state: Path, progress) -> None:
