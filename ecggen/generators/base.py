@@ -760,8 +760,11 @@ class Generator(nn.Module, ABC):
             noises = [Noise(seed, own[part.start * draws : part.stop * draws], mirrored) for part in parts]
             for part, drawn in zip(parts, self.draw_parts(some, noises), strict=True):
                 drawn = self._inflated(drawn, some[part], possible)
-                tensors = (drawn.draws, drawn.deterministic, drawn.samples)
-                yield Draws(*(None if one is None else _fitted(one, some[part], window.samples) for one in tensors))
+                optional = (drawn.deterministic, drawn.samples)
+                yield Draws(
+                    _fitted(drawn.draws, some[part], window.samples),
+                    *(None if one is None else _fitted(one, some[part], window.samples) for one in optional),
+                )
 
     def _inflated(self, drawn: Draws, condition: Condition, possible: bool) -> Draws:
         """``drawn`` with ``ensemble_inflation``, and, if wanted and known, ``samples`` with ``beat_inflation``."""
