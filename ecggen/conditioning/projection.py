@@ -17,11 +17,12 @@ def project_onto_observed(eight: Tensor, condition: Condition) -> Tensor:
     laws.
 
     Args:
-        eight: (batch, 8, time) mV, at the rate and length of the condition.
-        condition: The condition.
+        eight: (batch · draws, 8, time) mV, at the rate and length of the condition; the draws of one record are
+            consecutive.
+        condition: The condition, (batch).
 
     Returns:
-        (batch, 8, time) mV, float32.
+        (batch · draws, 8, time) mV, float32.
     """
     with torch.autocast(eight.device.type, enabled=False):  # exact to float32 precision
         return _project(eight.float(), condition)
@@ -46,17 +47,19 @@ def determined(lead_mask: Tensor) -> Tensor:
 def _project(eight: Tensor, condition: Condition) -> Tensor:
     matrix = eight.new_tensor(LEAD_MATRIX)
     mask = condition.lead_mask
-    residual = (condition.leads - matrix @ eight) * mask
     observed = mask.any(-1)
+    draws = eight.unflatten(0, (len(mask), -1))
+    rows = observed.any(0)  # the others have no part in it
+    residual = (condition.leads[:, None, rows] - matrix[rows] @ draws) * mask[:, None, rows]
     if bool((mask == observed[..., None] & mask.any(1, keepdim=True)).all()):
         # At each sample, all or none of the observed leads are given: one matrix per record is enough.
         patterns, index = _patterns(observed)
-        return eight + _pseudo_inverses(patterns, matrix)[index] @ residual
+        return (draws + _pseudo_inverses(patterns, matrix)[index][:, None, :, rows] @ residual).flatten(0, 1)
     patterns, index = _patterns(mask.transpose(1, 2).flatten(0, 1))
-    index, step = index.view(len(eight), -1), torch.zeros_like(eight)
+    index, step = index.view(len(mask), 1, 1, -1), torch.zeros_like(draws)
     for number, inverse in enumerate(_pseudo_inverses(patterns, matrix)):
-        step = torch.where((index == number)[:, None], inverse @ residual, step)
-    return eight + step
+        step = torch.where(index == number, inverse[:, rows] @ residual, step)
+    return (draws + step).flatten(0, 1)
 
 
 def _patterns(masks: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,10 @@ import inspect
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import ecggen
 from ecggen.core.errors import InputError, InputWarning
@@ -27,21 +29,63 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         InputError: If a key is unknown or a value has the wrong type.
     """
-    from jsonargparse import ArgumentParser
-
     known = list(inspect.signature(kind).parameters)
     for key in values:
         if key not in known:
             raise InputError(f"{where} has {key!r}", f"one of {', '.join(known)} was expected", nearest(key, known))
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "it")
     try:
+        plain = _plain(kind, values)
+        if plain is not None:
+            return kind(**plain)
+        from jsonargparse import ArgumentParser  # takes a tenth of a second
+
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(kind, "it")
         made = parser.instantiate(parser.parse_object({"it": dict(values)}))
     except InputError:
         raise
     except Exception as error:  # from jsonargparse or from the constructor itself
         raise InputError(f"{where} cannot be used: {' '.join(str(error).split())[:400]}") from error
     return made.it
+
+
+class _NotPlainError(Exception):
+    """A value is not plainly of its type."""
+
+
+def _plain(kind: type, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Arguments of ``kind`` if all are plainly of the annotated types; None if a library has to look at them.
+
+    Plain types are float, int, str, bool, sequences of these, dataclasses of these, and None beside one of them.
+    """
+    try:
+        hints, needed = get_type_hints(kind.__init__), inspect.signature(kind).parameters
+        if any(item.default is item.empty and name not in values for name, item in needed.items()):
+            return None
+        return {name: _of_type(value, hints[name]) for name, value in values.items()}
+    except (_NotPlainError, NameError, KeyError):
+        return None
+
+
+def _of_type(value: Any, hint: Any) -> Any:
+    """``value`` if it is plainly of the type ``hint``; integers become floats where these are expected."""
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    if get_origin(hint) is Sequence and type(value) is list:
+        return [_of_type(one, get_args(hint)[0]) for one in value]
+    if get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint):
+        others = [one for one in get_args(hint) if one is not type(None)]
+        if value is None:
+            return None
+        if len(others) == 1:
+            return _of_type(value, others[0])
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        arguments = _plain(hint, value)
+        if arguments is not None:
+            return hint(**arguments)
+    raise _NotPlainError
 
 
 def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -44,6 +44,9 @@ from ecggen.io.signal_quality import signal_quality
 BATCH = 64
 """Maximum number of draws in one forward pass, chosen for the caches of a CPU. The result does not depend on it."""
 
+RECORDS = 48
+"""Number of records whose conditions are encoded at once; their weights are large, their activations small."""
+
 VARIATION = "variation of an ECG"
 """Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
 
@@ -186,6 +189,16 @@ class Generator(nn.Module, ABC):
         condition only once; its draws must equal those of ``draw`` for ``condition.repeat(draws)``.
         """
         return Draws(self.draw(condition.repeat(len(noise) // len(condition)), noise))
+
+    def draw_parts(self, condition: Condition, noises: Sequence[Noise]) -> Iterator[Draws]:
+        """Draws of consecutive parts of the records, one for each of ``noises``, as ``draw_many`` gives them.
+
+        A subclass may override this method to encode the condition of all parts at once, which takes less time.
+        """
+        draws, done = sum(map(len, noises)) // len(condition), 0
+        for noise in noises:
+            part = slice(done, done := done + len(noise) // draws)
+            yield self.draw_many(condition[part], noise)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameter groups by name, each optimised with its own losses. By default one group holds all parameters."""
@@ -745,16 +758,19 @@ class Generator(nn.Module, ABC):
         draws = len(indices) // len(window)
         padded = pad(window, self.preprocessor.samples)
         size = max(1, BATCH // draws)
-        for start in range(0, len(window), size):
-            part = padded[start : start + size].to(self.device)
-            drawn = self.draw_many(part, Noise(seed, indices[start * draws : (start + size) * draws], mirrored))
-            drawn = self._inflated(drawn, part, possible)
-            repeated = part.repeat(draws)
-            yield Draws(
-                _fitted(drawn.draws, repeated, window.samples),
-                None if drawn.deterministic is None else _fitted(drawn.deterministic, part, window.samples),
-                None if drawn.samples is None else _fitted(drawn.samples, repeated, window.samples),
-            )
+        together = max(1, RECORDS // size) * size
+        for first in range(0, len(window), together):
+            some = padded[first : first + together].to(self.device)
+            parts = [slice(start, min(start + size, len(some))) for start in range(0, len(some), size)]
+            own = indices[first * draws :]
+            noises = [Noise(seed, own[part.start * draws : part.stop * draws], mirrored) for part in parts]
+            for part, drawn in zip(parts, self.draw_parts(some, noises), strict=True):
+                drawn = self._inflated(drawn, some[part], possible)
+                optional = (drawn.deterministic, drawn.samples)
+                yield Draws(
+                    _fitted(drawn.draws, some[part], window.samples),
+                    *(None if one is None else _fitted(one, some[part], window.samples) for one in optional),
+                )
 
     def _inflated(self, drawn: Draws, condition: Condition, possible: bool) -> Draws:
         """``drawn`` with ``ensemble_inflation``, and, if wanted and known, ``samples`` with ``beat_inflation``."""
@@ -803,9 +819,10 @@ class Generator(nn.Module, ABC):
 
 
 def _fitted(eight: Tensor, condition: Condition, samples: int) -> Tensor:
-    """Project onto the observed leads, match partly observed leads to their observed parts, and crop to ``samples``."""
+    """Project draws onto the observed leads, match partly observed leads to their observed parts, and crop."""
     own, eight = condition.during(0, samples), project_onto_observed(eight, condition)[..., :samples]
     if bool(own.has_gaps().any()):
+        own = own.repeat(len(eight) // len(own))
         eight = continue_into_gaps(match_beats(eight, own), own, baseline=False)
     return eight.cpu()
 

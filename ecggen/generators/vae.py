@@ -27,7 +27,7 @@ channels. It differs as follows:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +98,18 @@ class VAE(Generator):
         return self.draw_many(condition, noise).draws
 
     def draw_many(self, condition: Condition, noise: Noise) -> Draws:
+        return next(self.draw_parts(condition, [noise]))
+
+    def draw_parts(self, condition: Condition, noises: Sequence[Noise]) -> Iterator[Draws]:
+        read, done = self.reader(condition), 0
+        draws = sum(map(len, noises)) // len(condition)
+        for noise in noises:
+            part = slice(done, done := done + len(noise) // draws)
+            yield self._draws(read[part], condition[part], noise)
+
+    def _draws(self, once: Read, condition: Condition, noise: Noise) -> Draws:
+        """Draws from an encoded condition."""
         draws = len(noise) // len(condition)
-        once = self.reader(condition)
         prior, deterministic = once.prior.repeat(draws), None
         if self.weights[2]:
             deterministic = self.reader.write(once, once.prior.mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,11 +32,50 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, vector: Tensor | None = None) -> Tensor:
         """(batch, inputs, time), (batch, width) → (batch, outputs, time)."""
-        h = self.norm_out(self.conv_in(F.silu(self.norm_in(x))))
+        return self.shortcut(x) + self._second(self.conv_in(F.silu(self.norm_in(x))), vector)
+
+    def of_draws(self, common: Tensor, own: Tensor, vector: Tensor | None, draws: int) -> Tensor:
+        """As ``forward`` for draws that have their first channels in common, for which these are computed once.
+
+        Equal to ``forward(torch.cat([common.repeat_interleave(draws, 0), own], 1), vector)`` within rounding. A group
+        of the first normalisation that holds channels of both kinds belongs to the draws.
+
+        Args:
+            common: (batch, channels, time).
+            own: (batch · draws, other channels, time); the draws of one record are consecutive.
+            vector: (batch · draws, width).
+            draws: Draws of each record.
+        """
+        size = self.norm_in.num_channels // self.norm_in.num_groups
+        whole = common.shape[1] // size * size  # channels of groups that hold common ones only
+        if not whole:
+            return self(torch.cat([common.repeat_interleave(draws, 0), own], 1), vector)
+        mixed = torch.cat([common[:, whole:].repeat_interleave(draws, 0), own], 1)
+        once, each = self._first(common[:, :whole], 0, True), self._first(mixed, whole, False)
+        return self._shortcut_of_draws(common, own, draws) + self._second(_added(each, once, draws), vector)
+
+    def _first(self, x: Tensor, first: int, bias: bool) -> Tensor:
+        """Normalisation and convolution of the input channels from ``first`` on, which fill whole groups."""
+        norm, conv, part = self.norm_in, self.conv_in, slice(first, first + x.shape[1])
+        groups = x.shape[1] * norm.num_groups // norm.num_channels
+        normed = F.silu(F.group_norm(x, groups, norm.weight[part], norm.bias[part], norm.eps))
+        return F.conv1d(normed, conv.weight[:, part], conv.bias if bias else None, padding=conv.padding[0])
+
+    def _second(self, h: Tensor, vector: Tensor | None) -> Tensor:
+        """What follows the first convolution."""
+        h = self.norm_out(h)
         if self.film is not None:
             scale, shift = self.film(vector)[..., None].chunk(2, 1)
-            h = h * (1 + scale) + shift
-        return self.shortcut(x) + self.conv_out(F.silu(h))
+            h = torch.addcmul(shift, h, 1 + scale)
+        return self.conv_out(F.silu(h))
+
+    def _shortcut_of_draws(self, common: Tensor, own: Tensor, draws: int) -> Tensor:
+        """``shortcut`` of common channels and those of the draws."""
+        conv, channels = self.shortcut, common.shape[1]
+        if not isinstance(conv, nn.Conv1d):
+            return torch.cat([common.repeat_interleave(draws, 0), own], 1)
+        once = F.conv1d(common, conv.weight[:, :channels], conv.bias)
+        return _added(F.conv1d(own, conv.weight[:, channels:]), once, draws)
 
 
 class Attention(nn.Module):
@@ -79,6 +119,11 @@ class Attention(nn.Module):
         split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)]
         attn_mask = None if mask is None else mask[:, None, None]
         return F.scaled_dot_product_attention(*split, attn_mask=attn_mask).transpose(1, 2).flatten(2)
+
+
+def _added(each: Tensor, once: Tensor, draws: int) -> Tensor:
+    """Sum of a tensor of each draw (batch · draws, …) and one of each record (batch, …)."""
+    return (each.unflatten(0, (-1, draws)) + once[:, None]).flatten(0, 1)
 
 
 def fold(x: Tensor, steps: int) -> Tensor:

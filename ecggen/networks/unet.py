@@ -114,13 +114,15 @@ class Up(nn.Module):
         """
         x = features[-1]
         for level in reversed(range(len(self.levels))):
-            finer = self.finer[level](x)  # of the coarsest level once for all draws
-            skip = features[level]
-            if draws > 1:
-                skip = skip.repeat_interleave(draws, 0)
-                finer = finer.repeat_interleave(draws, 0) if x is features[-1] else finer
-            parts = [skip, finer, extra[level]]
-            x = torch.cat([part for part in parts if part is not None], 1)
-            for block in self.levels[level]:  # type: ignore[union-attr]
+            finer = self.finer[level](x)
+            shared = draws > 1 and x is features[-1]  # from the coarsest level, once for all draws
+            common = [features[level], *([finer] if shared else [])]
+            own = [*([] if shared else [finer]), *([] if extra[level] is None else [extra[level]])]
+            first, *others = self.levels[level]  # type: ignore[misc]
+            if draws > 1 and own:
+                x = first.of_draws(torch.cat(common, 1), torch.cat(own, 1), vector, draws)
+            else:
+                x = first(torch.cat([*common, *own], 1).repeat_interleave(draws, 0), vector)
+            for block in others:
                 x = block(x, vector)
         return x

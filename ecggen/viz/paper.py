@@ -22,6 +22,7 @@ from ecggen.core.errors import InputError, argument
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 MM_PER_INCH = 25.4
 
@@ -51,6 +52,9 @@ GENERATED = "#00708f"
 
 FONT = "DejaVu Sans"
 """Font that is part of matplotlib, so that a page looks the same on every computer."""
+
+MOST_COLORS, SAMPLED_DOTS = 2**16, 200_000
+"""Colours of a page up to which its palette is found from a sample of its dots, and the size of the sample."""
 
 FORMATS = (".png", ".svg", ".pdf")
 """Suffixes that ``save`` accepts."""
@@ -312,12 +316,39 @@ def _shortened(svg: str) -> str:
 def _print_bitmap(figure: Figure, path: Path, about: str) -> None:
     """Write the page as a PNG of 256 colours, which suffice and take a third of the size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image, PngImagePlugin
+    from PIL import PngImagePlugin
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", "ecggen")
     notes.add_itxt("Description", about)
-    dots = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(256)
+    dots = _with_palette(np.ascontiguousarray(canvas.buffer_rgba()))
     dots.save(path, "PNG", dpi=(figure.dpi, figure.dpi), pnginfo=notes)
+
+
+def _with_palette(dots: np.ndarray) -> Image:
+    """An opaque picture (row, column, 4) of bytes with a palette of 256 colours, by median cut.
+
+    A page has some thousand colours on millions of dots. The palette is that of a sample of the dots, in which each
+    colour has its share, at least one; each colour is then looked up.
+    """
+    from PIL import Image
+
+    whole = Image.fromarray(dots)
+    colors = whole.getcolors(MOST_COLORS)
+    if colors is None:
+        return whole.convert("RGB").quantize(256)
+    counts, values = np.array([count for count, _ in colors]), np.array([color for _, color in colors], np.uint8)
+    repeats = np.ceil(counts * (SAMPLED_DOTS / counts.sum())).astype(int)
+    sample = Image.fromarray(np.repeat(values[:, :3], repeats, 0)[None]).quantize(256)
+    place = np.zeros(2**24, np.uint8)
+    place[_as_numbers(values)] = np.asarray(sample)[0, np.cumsum(repeats) - 1]
+    made = Image.fromarray(place[_as_numbers(dots)])
+    made.putpalette(sample.getpalette() or [])
+    return made
+
+
+def _as_numbers(colors: np.ndarray) -> np.ndarray:
+    """Red, green and blue of colours (…, 4) as one number each, below 2²⁴."""
+    return colors.view("<u4")[..., 0] & 0xFFFFFF

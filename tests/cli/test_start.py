@@ -1,5 +1,6 @@
 """Libraries that a short command does not need are not loaded: they take seconds and hundreds of megabytes."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -7,7 +8,12 @@ import sys
 import pytest
 from conftest import ROOT
 
-HEAVY = ("diffusers", "torch._dynamo", "torchmetrics", "lightning", "sklearn", "pandas", "torchvision", "transformers")
+from ecggen import cli
+
+HEAVY = (
+    *("diffusers", "torch._dynamo", "torchmetrics", "lightning", "sklearn", "pandas", "torchvision", "transformers"),
+    *("matplotlib.pyplot", "jsonargparse", "onnxruntime", "pydicom", "h5py", "sympy", "networkx"),
+)
 RUN = """
 import json, sys
 from ecggen.cli import main
@@ -25,6 +31,13 @@ def loaded_by(*arguments):
     command = [sys.executable, "-c", RUN, json.dumps([str(one) for one in arguments])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split("LOADED ")[1].split())
+
+
+def test_garbage_is_collected_less_often_during_a_command(monkeypatch):
+    found, before = [], gc.get_threshold()
+    monkeypatch.setattr(cli, "app", lambda _: found.append(gc.get_threshold()))
+    cli.main()
+    assert found == [cli.COLLECTIONS] and gc.get_threshold() == before
 
 
 @pytest.mark.parametrize("model", ["flow", "vae"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
@@ -20,7 +21,7 @@ from ecggen.core.ecg import ECG, LEAD_MATRIX, STANDARD_LEADS, Provenance
 from ecggen.core.errors import InputError
 from ecggen.viz import draw, save
 from ecggen.viz.ecg import abbreviated, arrange, displayed, spread
-from ecggen.viz.paper import EYE, GENERATED, INK, MM_PER_INCH, fitted, text_width, thinned
+from ecggen.viz.paper import EYE, GENERATED, INK, MM_PER_INCH, _with_palette, fitted, text_width, thinned
 
 LIMB_ONLY = ("I", "II", "III", "aVR", "aVL", "aVF")
 
@@ -416,6 +417,22 @@ def test_bitmap_has_six_dots_per_mm_and_the_provenance(tmp_path):
         dots = np.asarray(image.convert("RGB")).astype(int)
     blueness = dots[..., 2] - dots[..., 0]
     assert (blueness > 100).sum() > 2000  # the generated colour survives the reduction to 256 colours
+
+
+def test_bitmap_has_the_colours_of_the_page(tmp_path):
+    figure = draw(synthetic())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    page = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    bitmap = Image.open(save(figure, tmp_path / "page.png"))
+    error = np.abs(np.asarray(bitmap.convert("RGB")).astype(int) - page).max(-1)
+    assert bitmap.mode == "P" and error.mean() < 0.05 and (error > 8).mean() < 1e-3
+
+
+def test_picture_of_very_many_colours_gets_a_palette():
+    dots = np.random.default_rng(0).integers(0, 256, (300, 300, 4), np.uint8)
+    dots[..., 3] = 255
+    assert _with_palette(dots).mode == "P"
 
 
 def test_vector_files_are_reproducible_and_hold_the_provenance(tmp_path):

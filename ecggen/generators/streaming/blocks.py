@@ -34,7 +34,7 @@ Generator = Any
 
 T = TypeVar("T")
 
-WINDOWS = 16
+WINDOWS = 32
 """Windows of a block. They are drawn together in any case, so that the result does not depend on it."""
 SETTLED = 16.0
 """Seconds of signal on either side after which the filter no longer depends on what is beyond them."""
