@@ -1,0 +1,189 @@
+"""A margin of a hospital's own: one factor on the prediction interval, calibrated on its own twelve-lead records.
+
+The shipped margin holds for an average hospital. Lead I does not show how large the chest leads of a hospital's
+records are, so that its intervals may hold less, or more, than their share there. A few of its own records show it.
+
+The margin is found by conformal risk control (Angelopoulos et al., ICLR 2024, arXiv 2208.02814), the form of split
+conformal prediction for an error between 0 and 1 of each record, which here is the share of its samples outside of
+the interval. It is the smallest factor with which the sum of the shares inside, over n records, is at least
+``level · (n + 1)``: as if one more record had been calibrated on and lay outside completely. The interval then holds at
+least its level in the next record on average, if that record is drawn as the others were. Few records therefore give a
+wider interval than many.
+
+``ecggen.generators.trust.calibrate`` reconstructs the records. A file of a margin holds no signal and no names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecggen.core.ecg import determined_by
+from ecggen.core.errors import InputError, argument
+from ecggen.networks import storage
+
+FORMAT = 1
+FEWEST = 20
+"""Fewest records from which a margin is calibrated, for levels up to 0.9."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A factor on the half-width of the prediction intervals of one model, for one set of observed leads.
+
+    Attributes:
+        margin: The factor; 1 changes nothing.
+        level: Level of the interval for which it holds.
+        leads: Observed leads.
+        model: Name, weights, sampling steps and widening of the model, as ``identity`` gives them.
+        n: Number of records that it was calibrated on.
+        num_draws: Number of draws of each record.
+        date: Day of the calibration, ISO 8601.
+        coverage_before: Share of samples inside of the interval without it, mean over the records.
+        coverage: The same with the margin that the other records give (leave one out).
+        width_before_mv: Mean width without it in mV.
+        width_mv: Mean width with it in mV.
+    """
+
+    margin: float
+    level: float
+    leads: tuple[str, ...]
+    model: str
+    n: int
+    num_draws: int
+    date: str
+    coverage_before: float
+    coverage: float
+    width_before_mv: float
+    width_mv: float
+
+    def sentence(self) -> str:
+        """One sentence for users.
+
+        Example:
+            >>> Margin(1.21, 0.9, ("I",), "vae", 40, 20, "2026-11-29", 0.868, 0.921, 0.377, 0.456).sentence()
+            'interval calibrated on 40 of your own records (+21%)'
+        """
+        return f"interval calibrated on {self.n} of your own records ({self.margin - 1:+.0%})"
+
+    def check(self, model: str, leads: Sequence[str], level: float) -> None:
+        """Check that the margin is for a model, observed leads and a level.
+
+        Raises:
+            InputError: If it is for others.
+        """
+        self.check_model(model)
+        if determined_by(leads) != determined_by(self.leads):
+            found = f"the margin was calibrated for leads {', '.join(self.leads)}"
+            given = f"one for {', '.join(leads)} was expected" if leads else "without leads none applies"
+            raise InputError(found, given, f"calibrate one for these leads, or use {_argument(self.leads)}")
+        if abs(level - self.level) > 1e-6:
+            found = f"the margin was calibrated for the {self.level:.4g} interval"
+            raise InputError(found, f"one for {level:.4g} was expected", "calibrate one for this level")
+
+    def check_model(self, model: str) -> None:
+        """Check that the margin is for a model, by its ``identity``.
+
+        Raises:
+            InputError: If it is for another.
+        """
+        if model != self.model:
+            found = f"the margin was calibrated for {self.model}"
+            raise InputError(found, f"one for {model} was expected", "calibrate one for this model")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The margin as JSON values."""
+        return asdict(self) | {"leads": list(self.leads)}
+
+    def write(self, path: Path | str) -> Path:
+        """Write the margin as JSON."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_json(path, {"format": FORMAT, "kind": "margin of a prediction interval", **self.as_dict()})
+        return path
+
+    @classmethod
+    def read(cls, path: Path | str) -> Margin:
+        """Read a margin.
+
+        Raises:
+            InputError: If the file holds none, or one of another format.
+        """
+        values = storage.read_json(Path(path))
+        names = [field.name for field in fields(cls)]
+        try:
+            if values["format"] != FORMAT:
+                raise ValueError(f"format {values['format']!r}")
+            found = {name: type_of(values[name]) for name, type_of in zip(names, _TYPES, strict=True)}
+            if not 0 < found["margin"] < math.inf or not 0 < found["level"] < 1:
+                raise ValueError(f"margin {found['margin']:g} at level {found['level']:g}")
+            determined_by(found["leads"])
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            expected = f"a margin of format {FORMAT} was expected"
+            raise InputError(f"{path} cannot be used: {what}", expected, "make it with ecggen calibrate") from error
+        return cls(**found)
+
+
+_TYPES = (float, float, tuple, str, int, int, str, float, float, float, float)
+
+
+def _argument(leads: Sequence[str]) -> str:
+    return argument(leads=",".join(leads)) or ", ".join(leads)
+
+
+def identity(generator: Any) -> str:
+    """What the interval of a generator depends on: name and hash of the weights, sampling steps, hash of the widening.
+
+    Args:
+        generator: An ``ecggen.generators.base.Generator``.
+    """
+    parts = [generator.name]
+    if generator.sampling is not None:
+        parts.append(generator.sampling.describe(observed=True, text_or_metadata=False))
+    if generator.widening is not None:
+        content = json.dumps(generator.widening.as_json(), sort_keys=True)
+        parts.append(f"interval {hashlib.sha256(content.encode()).hexdigest()[:12]}")
+    return ", ".join(parts)
+
+
+def fewest(level: float) -> int:
+    """Fewest records from which a margin is calibrated: twice as many as one needs for any finite margin.
+
+    Example:
+        >>> fewest(0.5), fewest(0.9), fewest(0.95)
+        (20, 20, 38)
+    """
+    return max(FEWEST, math.ceil(2 * level / (1 - level) - 1e-9))
+
+
+def conformal_margin(ratios: np.ndarray, level: float) -> float:
+    """The smallest margin with which the next record holds at least ``level`` of its samples on average.
+
+    Args:
+        ratios: (record, sample) absolute error over half-width, at least as many records as ``level / (1 - level)``.
+        level: Share of samples.
+
+    Example:
+        >>> ratios = np.tile(np.linspace(0.01, 1, 100), (20, 1))
+        >>> round(conformal_margin(ratios, 0.9), 3)  # 0.945 of each record
+        0.95
+    """
+    n, samples = ratios.shape
+    rank = math.ceil(level * (n + 1) * samples - 1e-6)
+    if rank > ratios.size:
+        raise ValueError(f"{n} records are too few for level {level:g}")
+    return float(np.partition(ratios.ravel(), rank - 1)[rank - 1])
+
+
+def left_out_coverage(ratios: np.ndarray, level: float) -> np.ndarray:
+    """Share of samples (record,) inside of the interval with the margin that the other records give."""
+    margins = [conformal_margin(np.delete(ratios, record, 0), level) for record in range(len(ratios))]
+    return (ratios <= np.array(margins)[:, None]).mean(1)
