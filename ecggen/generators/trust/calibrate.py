@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,11 @@ def errors(
 
 
 def own_records(
-    folder: Path | str, preprocessor: Preprocessor, limit: int = LIMIT, seed: int = 0
+    folder: Path | str,
+    preprocessor: Preprocessor,
+    limit: int = LIMIT,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, str]]:
     """The first window of random records of a folder, one for each patient that is known.
 
@@ -98,6 +103,7 @@ def own_records(
         preprocessor: Of the model.
         limit: Most records.
         seed: Of the choice.
+        progress: Called with the completed share, from 0 to 1.
 
     Returns:
         (record, 8, time) mV, and the names of chosen records that cannot be used, with the reason.
@@ -110,7 +116,7 @@ def own_records(
     order = np.random.default_rng(seed).permutation(len(patients))[:limit]
     chosen = [each[patients[place]] for place in sorted(order)]
     with tempfile.TemporaryDirectory(prefix="ecggen-") as cache:
-        pack = data.pack(chosen, preprocessor, cache)
+        pack = data.pack(chosen, preprocessor, cache, progress)
         first = np.flatnonzero(pack.index.start.to_numpy(float) == 0)
         return pack.ecg(first).signal.numpy(), dict(pack.left_out)
 
@@ -136,10 +142,7 @@ def calibrate(
     Raises:
         InputError: If there are too few records, or nothing is generated from the leads.
     """
-    if not 0 < level < 1 or num_draws < 2:
-        found = f"{num_draws} draws at level {level:g}"
-        raise InputError(found, "at least 2 draws and a level between 0 and 1 were expected")
-    _check_leads(leads)
+    check(leads, level, num_draws)
     if len(eight) < fewest(level):
         expected = f"at least {fewest(level)} of different patients were expected for the {level:.4g} interval"
         do = "give more records, or reconstruct without a margin of your own"
@@ -163,12 +166,19 @@ def calibrate(
     )
 
 
-def _check_leads(leads: Sequence[str]) -> None:
-    """Raise InputError unless leads are observed and others are generated from them."""
+def check(leads: Sequence[str], level: float, num_draws: int) -> None:
+    """Check the arguments of ``calibrate``.
+
+    Raises:
+        InputError: If nothing is generated from the leads, or a number is out of range.
+    """
+    if not 0 < level < 1 or num_draws < 2:
+        found = f"{num_draws} draws at level {level:g}"
+        raise InputError(found, "at least 2 draws and a level between 0 and 1 were expected")
     if not leads or len(determined_by(leads)) == len(STANDARD_LEADS):
         found = f"the leads are {', '.join(leads) or 'none'}"
         raise InputError(found, "some of twelve leads were expected, from which the others are generated, e.g. I")
 
 
-def _rounded(value: float) -> float:
+def _rounded(value: Any) -> float:
     return round(float(value), 4)

@@ -5,10 +5,12 @@ records are, so that its intervals may hold less, or more, than their share ther
 
 The margin is found by conformal risk control (Angelopoulos et al., ICLR 2024, arXiv 2208.02814), the form of split
 conformal prediction for an error between 0 and 1 of each record, which here is the share of its samples outside of
-the interval. It is the smallest factor with which the sum of the shares inside, over n records, is at least
-``level · (n + 1)``: as if one more record had been calibrated on and lay outside completely. The interval then holds at
-least its level in the next record on average, if that record is drawn as the others were. Few records therefore give a
-wider interval than many.
+the interval. It is the smallest factor with which the shares inside of n records, and that of one more record at its
+worst, add up to ``level · (n + 1)``. At its worst, half of the level lies inside (45 % of the samples of a 90 %
+interval). If no record is worse, the interval holds at least its level in the next record on average over all draws of
+records, and few records give a wider interval than many. Against any record, of which nothing might lie inside,
+``worst=0`` guards; the interval is then much too wide for the records that were measured
+(docs/benchmarks/trust.md).
 
 ``ecggen.generators.trust.calibrate`` reconstructs the records. A file of a margin holds no signal and no names.
 """
@@ -19,17 +21,18 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ecggen.core import config
 from ecggen.core.ecg import determined_by
 from ecggen.core.errors import InputError, argument
 from ecggen.networks import storage
 
-FORMAT = 1
+FORMAT, KIND = 1, "margin of a prediction interval"
 FEWEST = 20
 """Fewest records from which a margin is calibrated, for levels up to 0.9."""
 
@@ -50,6 +53,9 @@ class Margin:
         coverage: The same with the margin that the other records give (leave one out).
         width_before_mv: Mean width without it in mV.
         width_mv: Mean width with it in mV.
+
+    Raises:
+        InputError: If margin or level is out of range, or a lead is unknown.
     """
 
     margin: float
@@ -63,6 +69,12 @@ class Margin:
     coverage: float
     width_before_mv: float
     width_mv: float
+
+    def __post_init__(self):
+        if not 0 < self.margin < math.inf or not 0 < self.level < 1:
+            found = f"a margin of {self.margin:g} at level {self.level:g}"
+            raise InputError(found, "a positive margin and a level between 0 and 1 were expected")
+        determined_by(self.leads)
 
     def sentence(self) -> str:
         """One sentence for users.
@@ -106,7 +118,7 @@ class Margin:
         """Write the margin as JSON."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_json(path, {"format": FORMAT, "kind": "margin of a prediction interval", **self.as_dict()})
+        storage.write_json(path, {"format": FORMAT, "kind": KIND, **self.as_dict()})
         return path
 
     @classmethod
@@ -117,22 +129,10 @@ class Margin:
             InputError: If the file holds none, or one of another format.
         """
         values = storage.read_json(Path(path))
-        names = [field.name for field in fields(cls)]
-        try:
-            if values["format"] != FORMAT:
-                raise ValueError(f"format {values['format']!r}")
-            found = {name: type_of(values[name]) for name, type_of in zip(names, _TYPES, strict=True)}
-            if not 0 < found["margin"] < math.inf or not 0 < found["level"] < 1:
-                raise ValueError(f"margin {found['margin']:g} at level {found['level']:g}")
-            determined_by(found["leads"])
-        except (KeyError, TypeError, ValueError) as error:
-            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        if values.pop("format", None) != FORMAT or values.pop("kind", None) != KIND:
             expected = f"a margin of format {FORMAT} was expected"
-            raise InputError(f"{path} cannot be used: {what}", expected, "make it with ecggen calibrate") from error
-        return cls(**found)
-
-
-_TYPES = (float, float, tuple, str, int, int, str, float, float, float, float)
+            raise InputError(f"{path} holds no margin", expected, "make it with ecggen calibrate")
+        return config.build(cls, values, str(path))
 
 
 def _argument(leads: Sequence[str]) -> str:
@@ -155,31 +155,35 @@ def identity(generator: Any) -> str:
 
 
 def fewest(level: float) -> int:
-    """Fewest records from which a margin is calibrated: twice as many as one needs for any finite margin.
+    """Fewest records from which a margin is calibrated: the samples outside are then at least those of two records.
 
     Example:
         >>> fewest(0.5), fewest(0.9), fewest(0.95)
-        (20, 20, 38)
+        (20, 20, 40)
     """
-    return max(FEWEST, math.ceil(2 * level / (1 - level) - 1e-9))
+    return max(FEWEST, math.ceil(2 / (1 - level) - 1e-9))
 
 
-def conformal_margin(ratios: np.ndarray, level: float) -> float:
+def conformal_margin(ratios: np.ndarray, level: float, worst: float | None = None) -> float:
     """The smallest margin with which the next record holds at least ``level`` of its samples on average.
 
     Args:
-        ratios: (record, sample) absolute error over half-width, at least as many records as ``level / (1 - level)``.
+        ratios: (record, sample) absolute error over half-width.
         level: Share of samples.
+        worst: Smallest share of the samples of any record inside of the interval; half of the level if left out.
+
+    Raises:
+        InputError: If there are too few records for any margin.
 
     Example:
         >>> ratios = np.tile(np.linspace(0.01, 1, 100), (20, 1))
-        >>> round(conformal_margin(ratios, 0.9), 3)  # 0.945 of each record
-        0.95
+        >>> round(conformal_margin(ratios, 0.9), 3)  # (21 · 0.9 − 0.45) / 20 = 0.9225 of each record
+        0.93
     """
     n, samples = ratios.shape
-    rank = math.ceil(level * (n + 1) * samples - 1e-6)
+    rank = math.ceil((level * (n + 1) - (level / 2 if worst is None else worst)) * samples - 1e-6)
     if rank > ratios.size:
-        raise ValueError(f"{n} records are too few for level {level:g}")
+        raise InputError(f"{n} records were given", f"more were expected for level {level:g}", "give more records")
     return float(np.partition(ratios.ravel(), rank - 1)[rank - 1])
 
 
