@@ -130,7 +130,8 @@ def main() -> None:
             }
             for given in SETS
         }
-        about = {"commit": commit(), "date": datetime.date.today().isoformat(), "given": scores}
+        about = {"n": sum(len(eight) for eight in known.values()), "commit": commit()}
+        about |= {"date": datetime.date.today().isoformat(), "given": scores}
         kept = {own: one for own, one in made["scores"].items() if own.split("@")[0] != name}
         made["scores"] = kept | {generator.name: about}
         options.out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
