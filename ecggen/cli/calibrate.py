@@ -47,7 +47,8 @@ def calibrate(
             data, generator.preprocessor, limit, seed, lambda share: stage("reading", share)
         )
         for name, reason in list(left_out.items())[:1]:
-            console.warn(f"{len(left_out)} records cannot be used; the first, {name}: {reason}")
+            count = "1 record" if len(left_out) == 1 else f"{len(left_out)} records"
+            console.warn(f"{count} cannot be used; the first, {name}: {reason}")
         margin = own.calibrate(
             generator, records, given, level, num_draws, lambda share: stage("reconstructing", share)
         )
@@ -65,17 +66,15 @@ def about(margin: Margin, left_out: int, out: Path) -> dict[str, Any]:
 
 def as_text(margin: Margin, left_out: int, out: Path) -> str:
     """The result as text."""
-    change = margin.margin - 1
-    wider = f"{abs(change):.0%} {'wider' if change >= 0 else 'narrower'}"
     coverage = f"{margin.coverage_before:.3f} before, {margin.coverage:.3f} with the margin of the other records"
     return "\n".join(
         [
             f"model:     {margin.model}",
             f"leads:     {', '.join(margin.leads)}",
             f"records:   {margin.n}" + (f"; {left_out} could not be used" if left_out else ""),
-            f"coverage:  {coverage}, of the {margin.level:.4g} interval",
+            f"coverage:  {coverage}, of the {100 * margin.level:g}% interval",
             f"width:     {margin.width_before_mv:.3f} mV before, {margin.width_mv:.3f} mV after, mean",
-            f"margin:    {margin.margin:.3f}: the interval becomes {wider}",
+            f"margin:    {margin.margin:.3f}: the interval becomes {margin.change()}",
             f"file:      {out}",
         ]
     )

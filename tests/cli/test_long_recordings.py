@@ -75,7 +75,7 @@ def test_a_margin_of_the_users_own_is_used_and_said(run, long, tmp_path):
     assert run(*long, "--out", tmp_path / "plain")[0] == 0
     code, text, message = run(*long, "--margin", tmp_path / "margin.json", "--out", tmp_path / "own")
     assert code == 0, message
-    assert "margin:    interval calibrated on 40 of your own records (+100%)" in text
+    assert "margin:    interval calibrated on 40 of your own records (100% wider)" in text
     plain, own = (json.loads((tmp_path / name / "holter.json").read_text()) for name in ("plain", "own"))
     assert plain["margin"] is None and own["margin"]["n"] == 40
     np.testing.assert_allclose(own["half_width"], np.multiply(plain["half_width"], 2), rtol=0.01)

@@ -125,7 +125,7 @@ def test_other_uses_are_refused(vae, watch):
         own.reconstruct(simulate(1, seconds=4, fs=100).pick("I", "II"), num_draws=2)
     with pytest.raises(InputError, match="without leads none applies"):
         own.reconstruct(Condition(text="sinus rhythm", seconds=4), num_draws=2)
-    with pytest.raises(InputError, match=r"calibrated for the 0\.9 interval; one for 0\.8 was expected"):
+    with pytest.raises(InputError, match=r"calibrated for the 90% interval; one for 80% was expected"):
         own.reconstruct(watch, num_draws=2, level=0.8)
     with pytest.raises(InputError, match="calibrated for vae@other; one for vae was expected"):
         vae.with_margin(margin("vae@other"))
@@ -190,7 +190,7 @@ def test_from_a_folder_to_an_interval(run, folder, tmp_path):
     model, file = checkpoint.save(tiny("vae"), tmp_path / "tiny"), tmp_path / "margin.json"
     code, out, err = run("calibrate", model, "--data", folder, "--leads", "I", "--num-draws", 4, "--out", file)
     assert code == 0, err
-    assert "records:   24; 1 could not be used" in out and "1 records cannot be used; the first, watch" in err
+    assert "records:   24; 1 could not be used" in out and "1 record cannot be used; the first, watch" in err
     stored = json.loads(file.read_text())
     assert stored["n"] == 24 and stored["leads"] == ["I"] and "record" not in file.read_text()
     words = ("reconstruct", SAMPLES / "apple_watch_lead_I.csv", "--model", model, "--num-draws", 4)
@@ -202,7 +202,7 @@ def test_from_a_folder_to_an_interval(run, folder, tmp_path):
     assert about["margin"]["margin"] == stored["margin"]
     assert said in (tmp_path / "made" / "apple_watch_lead_I.svg").read_text()
     code, _, err = run(*words, "--margin", file, "--level", 0.8, "--out", tmp_path / "other")
-    assert code == 2 and "calibrated for the 0.9 interval" in err
+    assert code == 2 and "calibrated for the 90% interval" in err
 
 
 def test_too_few_records_of_a_folder(run, tmp_path):

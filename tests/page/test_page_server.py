@@ -255,7 +255,7 @@ def test_large_uploads_are_refused_before_they_are_read():
 def test_a_margin_is_used_only_where_it_was_calibrated():
     vae = tiny("vae")
     own, notes = with_own_margin(vae, ("I",), margin(identity(vae)))
-    assert own.margin is not None and notes == ("interval calibrated on 40 of your own records (+100%)",)
+    assert own.margin is not None and notes == ("interval calibrated on 40 of your own records (100% wider)",)
     for leads, made in ((("II",), margin(identity(vae))), (("I",), margin("flow@other"))):
         plain, notes = with_own_margin(vae, leads, made)
         assert plain is vae and notes[0].startswith("the interval is not calibrated on your own records: the margin")

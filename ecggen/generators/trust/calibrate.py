@@ -144,7 +144,7 @@ def calibrate(
     """
     check(leads, level, num_draws)
     if len(eight) < fewest(level):
-        expected = f"at least {fewest(level)} of different patients were expected for the {level:.4g} interval"
+        expected = f"at least {fewest(level)} of different patients were expected for the {100 * level:g}% interval"
         do = "give more records, or reconstruct without a margin of your own"
         raise InputError(f"{len(eight)} records with twelve leads can be used", expected, do)
     plain = generator.with_margin(None)

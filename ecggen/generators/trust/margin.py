@@ -81,9 +81,14 @@ class Margin:
 
         Example:
             >>> Margin(1.21, 0.9, ("I",), "vae", 40, 20, "2026-11-29", 0.868, 0.921, 0.377, 0.456).sentence()
-            'interval calibrated on 40 of your own records (+21%)'
+            'interval calibrated on 40 of your own records (21% wider)'
         """
-        return f"interval calibrated on {self.n} of your own records ({self.margin - 1:+.0%})"
+        return f"interval calibrated on {self.n} of your own records ({self.change()})"
+
+    def change(self) -> str:
+        """What the margin does to the interval, in words."""
+        change = self.margin - 1
+        return f"{abs(change):.0%} {'wider' if change >= 0 else 'narrower'}"
 
     def check(self, model: str, leads: Sequence[str], level: float) -> None:
         """Check that the margin is for a model, observed leads and a level.
@@ -97,8 +102,8 @@ class Margin:
             given = f"one for {', '.join(leads)} was expected" if leads else "without leads none applies"
             raise InputError(found, given, f"calibrate one for these leads, or use {_argument(self.leads)}")
         if abs(level - self.level) > 1e-6:
-            found = f"the margin was calibrated for the {self.level:.4g} interval"
-            raise InputError(found, f"one for {level:.4g} was expected", "calibrate one for this level")
+            found = f"the margin was calibrated for the {100 * self.level:g}% interval"
+            raise InputError(found, f"one for {100 * level:g}% was expected", "calibrate one for this level")
 
     def check_model(self, model: str) -> None:
         """Check that the margin is for a model, by its ``identity``.
