@@ -17,6 +17,7 @@ import typer
 
 from ecggen.cli import console
 from ecggen.cli.augment import augment
+from ecggen.cli.calibrate import calibrate
 from ecggen.cli.convert import convert
 from ecggen.cli.evaluate import evaluate
 from ecggen.cli.export import export
@@ -56,6 +57,7 @@ for command in (
     turing,
     serve,
     export,
+    calibrate,
     train,
     train_text,
     train_evaluator,

@@ -10,7 +10,14 @@ from typer import Context, Option
 from ecggen.cli import console
 from ecggen.cli.jobs.long_recordings import recordings
 from ecggen.cli.jobs.long_recordings.job import process
-from ecggen.cli.jobs.results import describe, origins_as_text, refuse_existing, store_and_print, trust_as_text
+from ecggen.cli.jobs.results import (
+    describe,
+    margin_as_text,
+    origins_as_text,
+    refuse_existing,
+    store_and_print,
+    trust_as_text,
+)
 from ecggen.cli.options import (
     DEFAULT_MODEL,
     LONG_MODEL,
@@ -66,6 +73,10 @@ def reconstruct(
         ),
     ] = None,
     level: Level = 0.9,
+    margin: Annotated[
+        Path | None,
+        Option(help="Margin of the prediction interval for records like yours: a file of `ecggen calibrate`."),
+    ] = None,
     seed: Seed = 0,
     num_steps: NumSteps = None,
     guidance_scale: GuidanceScale = None,
@@ -121,7 +132,7 @@ def _reconstruct(context: Context, file: Path, reading: dict[str, Any]) -> None:
     recording, doubts = _opened(file, options, reading)
     true, doubts_of_truth = _true(context, file)
     generator = load(options["model"] or DEFAULT_MODEL)
-    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"]).with_margin(options["margin"])
     known = {name: options[name] for name in ("text", "age", "sex", "heart_rate")}
     condition, notes = follow_measured_rate(Condition(recording, **known), generator.preprocessor)
     sampling = {"level": options["level"], "seed": options["seed"], "keep_draws": False}
@@ -134,7 +145,7 @@ def _reconstruct(context: Context, file: Path, reading: dict[str, Any]) -> None:
 
         about["against_truth"] = against_truth(found.mean, true, generator.preprocessor)
     del generator  # its memory is not needed together with that of the plot
-    summary = as_text(about, trust_as_text(found.trust[0] if found.trust else None))
+    summary = as_text(about, trust_as_text(found.trust[0] if found.trust else None), margin_as_text(found.margin))
     store_and_print(found, file, about, summary, condition, context)
 
 
@@ -176,7 +187,7 @@ def _reconstruct_long(context: Context, file: Path, lasts: float, reading: dict[
     options = context.params
     recordings.refuse_truth(options["truth"])
     generator = load(options["model"] or LONG_MODEL)
-    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
+    generator = generator.with_sampling(options["num_steps"], options["guidance_scale"]).with_margin(options["margin"])
     num_draws = NUM_DRAWS if options["num_draws"] is None else options["num_draws"]
     sampling = Options(num_draws, options["level"], options["seed"])
     condition = Condition(text=options["text"], age=options["age"], sex=options["sex"], n=1)
@@ -188,15 +199,15 @@ def _reconstruct_long(context: Context, file: Path, lasts: float, reading: dict[
     process(context, blocks, file, notes, condition)
 
 
-def as_text(about: dict, trust: str = "") -> str:
-    """The summary as text; ``trust`` is a line on how unlike the training data the recording is."""
+def as_text(about: dict, *of_interval: str) -> str:
+    """The summary as text; ``of_interval`` are lines on what the prediction interval depends on, "" for none."""
     lines = [
         "SYNTHETIC leads; not for diagnosis",
         *origins_as_text(about),
         f"condition: {about['condition']}",
         f"model:     {about['model']}, {about['num_draws']} draws, seed {about['seed']}",
         *(f"note:      {note}" for note in about["notes"]),
-        *([trust] if trust else []),
+        *filter(None, of_interval),
         f"{about['level']:.0%} prediction interval (mean half-width; peak-to-peak amplitude of the lead):",
     ]
     true = about.get("against_truth", {}).get("per_lead", {})

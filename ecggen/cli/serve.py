@@ -20,6 +20,10 @@ def serve(
     study: Annotated[
         Path | None, Option(help="Folder of a reader study, made by `ecggen turing`; answers are stored in it.")
     ] = None,
+    margin: Annotated[
+        Path | None,
+        Option(help="Margin of prediction intervals: a file of `ecggen calibrate`, used for its model and leads only."),
+    ] = None,
     max_upload: Annotated[int, Option(help="Largest upload in MB.", min=1, max=4096)] = 64,
     browser: Annotated[bool, Option(help="Open a browser.")] = False,
 ) -> None:
@@ -31,11 +35,13 @@ def serve(
     if find_spec("nicegui") is None:
         raise InputError("the page needs NiceGUI, which is not installed", do="pip install 'ecggen[page]'")
     from ecggen.benchmark.reader_study.answers import Study
+    from ecggen.generators.trust.margin import Margin
     from ecggen.page.server import Settings, refuse_taken
     from ecggen.page.server import serve as run
 
     opened = None if study is None else Study.open(study)
-    settings = Settings(host, port, max_upload, opened)
+    own = None if margin is None else Margin.read(margin)
+    settings = Settings(host, port, max_upload, opened, own)
     refuse_taken(settings)
     if not settings.local:
         console.warn(

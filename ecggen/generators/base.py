@@ -37,6 +37,7 @@ from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_posi
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.generators.sampling import Noise, Sampling
+from ecggen.generators.trust.margin import Margin, identity
 from ecggen.generators.trust.widening import Trust, Widening, Window, summarised
 from ecggen.generators.windows import over_windows, pad
 from ecggen.io.signal_quality import signal_quality
@@ -103,6 +104,7 @@ class Generator(nn.Module, ABC):
         beat_inflation: Takes the place of ``ensemble_inflation`` in draws that are returned, not in point estimates and
             intervals; None for none.
         widening: Widens prediction intervals for recordings that are unlike the training data; None for none.
+        margin: Factor on prediction intervals that was calibrated on records of the user's own; None for none.
     """
 
     interval_scale: Tensor
@@ -113,6 +115,7 @@ class Generator(nn.Module, ABC):
     patient_prior: PatientPrior | None = None
     beat_inflation: BeatInflation | None = None
     widening: Widening | None = None
+    margin: Margin | None = None
 
     def __init__(self):
         super().__init__()
@@ -227,6 +230,34 @@ class Generator(nn.Module, ABC):
         changed.sampling = None if self.sampling is None else self.sampling.changed(num_steps, guidance_scale)
         changed.heart_sampling = self.heart_sampling.changed(num_steps, guidance_scale)
         return changed
+
+    def with_margin(self, margin: Margin | str | Path | None) -> Self:
+        """A generator with a margin of the user's own that shares the weights; this one is not changed.
+
+        ``reconstruct`` and ``stream`` then give intervals that are wider or narrower by this factor, and refuse
+        observed leads and levels for which it was not calibrated. See docs/concepts/uncertainty.md.
+
+        Args:
+            margin: A margin, or a file of ``ecggen calibrate``; None for none.
+
+        Raises:
+            InputError: If the file cannot be read, or the margin was calibrated for another model.
+        """
+        found = Margin.read(margin) if isinstance(margin, str | Path) else margin
+        if found is not None:
+            found.check_model(identity(self))
+        changed = copy.copy(self)
+        changed.margin = found
+        return changed
+
+    def check_margin(self, leads: Sequence[str], level: float) -> None:
+        """Check that the margin, if there is one, is for this generator, the observed leads and a level.
+
+        Raises:
+            InputError: If it is for others.
+        """
+        if self.margin is not None:
+            self.margin.check(identity(self), leads, level)
 
     @property
     def sampling_from_text(self) -> Sampling | None:
@@ -661,6 +692,9 @@ class Generator(nn.Module, ABC):
         progress: Callable[[float], None] | None,
     ) -> Reconstruction:
         """Point estimate and prediction interval of a condition, window by window."""
+        if self.margin is not None:
+            for leads in {condition[record : record + 1].observed_leads() for record in range(len(condition))}:
+                self.check_margin(leads, level)
         draws = num_draws
         bare = rhythm_prior.without_waveforms(condition)
         quantiles = plotting_positions(level, draws)
@@ -695,14 +729,25 @@ class Generator(nn.Module, ABC):
                 kept = part.possible().unflatten(0, (-1, draws)).flatten(1, 2)
                 parts.append((*found, kept) if keep_draws else found)
             eight, below, above, *kept = (torch.cat(part) for part in zip(*parts, strict=True))
-            if self.widening is not None and len(window) == len(condition):
-                below, above, found = self.widening.widened(below, above, window, level)
-                unlike.append(found)
+            if len(window) == len(condition):
+                below, above, found = self._widened(below, above, window, level)
+                unlike.extend([] if found is None else [found])
             return eight, below, above, *kept
 
         summary = over_windows(prepared, self.preprocessor, summarise, progress)
         trust = summarised(unlike) if unlike else ()
         return self._summarised(summary, condition, num_draws, level, seed, keep_draws, trust)
+
+    def _widened(
+        self, below: Tensor, above: Tensor, window: Condition, level: float
+    ) -> tuple[Tensor, Tensor, Window | None]:
+        """Ends of the interval after widening and with the margin, and how unlike the training data the window is."""
+        found = None
+        if self.widening is not None:
+            below, above, found = self.widening.widened(below, above, window, level)
+        if self.margin is not None:
+            below, above = self.margin.margin * below, self.margin.margin * above
+        return below, above, found
 
     def _summarised(
         self,
@@ -726,7 +771,7 @@ class Generator(nn.Module, ABC):
         if keep_draws:
             each = kept[0].unflatten(1, (draws, -1)).flatten(0, 1)
             single = self._twelve_leads(each, condition.repeat(draws), seed)
-        return Reconstruction(mean, edges[0], edges[1], level, draws, single, trust)
+        return Reconstruction(mean, edges[0], edges[1], level, draws, single, trust, margin=self.margin)
 
     def _prepare(
         self, condition: Condition, seed: int, indices: Sequence[int]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ecggen.core.ecg import ECG
+from ecggen.generators.trust.margin import Margin
 from ecggen.generators.trust.widening import Trust
 
 
@@ -37,6 +38,7 @@ class Reconstruction:
         draws: (records · num_draws, 12, time) draws; those of one record are consecutive. None if they were not kept.
         trust: For each record, how unlike the training data it is, and how much that widens its interval; empty if the
             generator has no measure of it, or if no lead is observed.
+        margin: The margin of the user's own that the interval has; None for the shipped one alone.
         notes: Messages to the user on how the condition was interpreted.
     """
 
@@ -47,6 +49,7 @@ class Reconstruction:
     num_draws: int
     draws: ECG | None = None
     trust: tuple[Trust, ...] = ()
+    margin: Margin | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def intervals(self, record: int = 0) -> dict[str, LeadInterval]:

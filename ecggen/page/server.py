@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecggen.benchmark.reader_study.answers import Study
 from ecggen.core.errors import InputError
+from ecggen.generators.trust.margin import Margin
 from ecggen.page.session import LARGEST_UPLOAD, MEGABYTE, Session, close_all
 from ecggen.page.tabs import generate, reading, reconstruct, report, translate
 from ecggen.page.tabs.quiz import LEVELS
@@ -35,12 +36,14 @@ class Settings:
         port: Port to listen on.
         limit: Largest upload in MB.
         study: A reader study.
+        margin: Margin of prediction intervals, used where model and leads are those that it was calibrated for.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     limit: int = LARGEST_UPLOAD
     study: Study | None = None
+    margin: Margin | None = None
 
     @property
     def local(self) -> bool:
@@ -134,7 +137,7 @@ def root(settings: Settings):
             made = "ECGs generated and reconstructed on this computer. Synthetic; not for diagnosis."
             ui.label("A study with real and synthetic ECGs. Not for diagnosis." if settings.study else made)
         tabs = {
-            "Reconstruct": lambda: reconstruct.tab(session, settings.limit),
+            "Reconstruct": lambda: reconstruct.tab(session, settings.limit, settings.margin),
             "Generate": lambda: generate.tab(session),
             "Translate": lambda: translate.tab(session, settings.limit),
             "Report": lambda: report.tab(session, settings.limit, local=settings.local),

@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
+from rich.progress import Progress
 
 from ecggen import data
-from ecggen.conditioning.condition import Condition
-from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, determined_by
+from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.recorders import rerecorded
 from ecggen.data import Pack
 from ecggen.data.challenges import hospital
@@ -33,21 +32,20 @@ from ecggen.data.pack import FOLDS
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.intervals import CALIBRATED
+from ecggen.generators.trust import calibrate
 from ecggen.generators.trust.features import NAMES, measure
 from ecggen.generators.trust.widening import FARTHEST, FILE, LEVEL, Row, Widening
 from ecggen.io.results import commit
 from ecggen.networks import storage
 from ecggen.training.calibration import CALIBRATION_FOLDS
 
-RECORDS, DRAWS, BATCH = 350, 20, 64
+RECORDS, DRAWS = 350, 20
 SEEDS = (11, 12)
 """Seeds of the choice of calibration records, as recorded and changed by recorders."""
 SHARE_OF_CHANGED = 0.3
 """Weight of a changed record; an unchanged one has 1."""
 REFERENCE = 1500
 """Calibration records from which centre and spread of the features are measured."""
-EVERY = 11
-"""Samples between those that are used, because neighbours are alike."""
 FEWEST = 20
 """Fewest records of a hospital that the margin uses."""
 STEPS, LEARNING_RATE, PENALTY = 400, 0.02, 3e-4
@@ -105,23 +103,14 @@ def errors(generator: Generator, eight: np.ndarray, given: Sequence[str], wideni
         name: For the progress bar.
     """
     generator.widening = None
-    known = determined_by(given)
-    free = [row for row, lead in enumerate(INDEPENDENT_LEADS) if lead not in known]
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for start in track(range(0, len(eight), BATCH), f"{name}, {' '.join(given)} given"):
-        ecg = ECG(torch.from_numpy(eight[start : start + BATCH]), INDEPENDENT_LEADS, generator.preprocessor.fs)
-        condition = Condition.none(len(ecg), ecg.seconds, ecg.fs).with_leads(ecg.standard().pick(*given))
-        found = generator.reconstruct(condition, num_draws=DRAWS, seed=start, level=LEVEL, keep_draws=False)
-        mean, lower, upper = (
-            each.pick(*INDEPENDENT_LEADS).signal.numpy()[:, free] for each in (found.mean, found.lower, found.upper)
-        )
-        error = (eight[start : start + BATCH, free] - mean)[..., ::EVERY]
-        half = np.where(error > 0, (upper - mean)[..., ::EVERY], (mean - lower)[..., ::EVERY])
-        parts.append((np.abs(error), half.clip(1e-4)))
+    with Progress() as bar:
+        task = bar.add_task(f"{name}, {' '.join(given)} given", total=1.0)
+        found = calibrate.errors(generator, eight, given, DRAWS, LEVEL, lambda share: bar.update(task, completed=share))
     rows = [INDEPENDENT_LEADS.index(lead) for lead in given]
     features = [widening.features(wave[rows], given) for wave in eight]
-    error, half = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
-    return Errors(error, half, np.stack([z for z, _ in features]), np.array([noise for _, noise in features]))
+    return Errors(
+        found.error, found.half_width, np.stack([z for z, _ in features]), np.array([noise for _, noise in features])
+    )
 
 
 def fit_row(plain: Errors, changed: Errors) -> Row:

@@ -603,6 +603,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "signal_quality_noise": quality_tables.in_noise,
     "signal_quality_doubts": quality_tables.doubts,
     "widening": trust_tables.widening,
+    "local_margin": trust_tables.local_margin,
     "strata": trust_tables.strata,
     "lead_faults": trust_tables.faults,
     "lead_false_alarms": trust_tables.false_alarms,

@@ -35,6 +35,32 @@ def _cells(scores: dict[str, float]) -> list[str]:
     return [f"{scores[name]:.3f}" for name in names]
 
 
+def local_margin(results: Path) -> str:
+    """Coverage and width of the shipped interval, and with margins from a few records of each hospital."""
+    found, rows, stamps = read(results, "local_margin"), [], []
+    counts = ("20", "40", "80")
+    for model, score in found["scores"].items():
+        stamps.append(f"{model}, commit `{score['commit']}`, {score['date']}")
+        for given, hospitals in score["given"].items():
+            for at, (name, one) in enumerate(hospitals.items()):
+                label = f"**{model.split('@')[0]}**, from {given.replace(' ', ', ')}" if at == 0 else ""
+                where = "PTB-XL, fold 9" if name == "PTB-XL" else LABELS.get(name, name)
+                cells = [_of_splits(one["own"].get(count)) for count in counts]
+                shipped = f"{one['coverage']:.3f}, {one['width_mv']:.2f}"
+                rows.append([label, f"{where}, n {one['n']}", shipped, *cells])
+    head = ["model", "hospital", "shipped", *(f"{count} own records" for count in counts)]
+    cell = f"coverage of the {found['level']:.0%} interval (5 to 95 % of the splits), width (mV)"
+    about = f"{found['splits']} splits, {found['draws']} draws, seed {found['seed']}; {'; '.join(stamps)}"
+    return table(head, rows) + f"\n\n*{cell}; {about}*"
+
+
+def _of_splits(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    low, high = score["of_splits"]
+    return f"{score['coverage']:.3f} ({low:.3f}–{high:.3f}), {score['width_mv']:.2f}"
+
+
 def strata(results: Path) -> str:
     """Coverage and width on fold 9 by wave, by noise and by unlikeness, from one and from three leads."""
     columns = {

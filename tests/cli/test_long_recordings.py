@@ -1,16 +1,19 @@
 """Long recordings: resumed runs equal uninterrupted ones, formats agree, and wrong use is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from conftest import tiny
+from test_margin import margin
 
-from ecggen import ECG, read, write
+from ecggen import ECG, load, read, write
 from ecggen.cli.jobs.long_recordings import recordings
 from ecggen.core.simulate import simulate
 from ecggen.generators import checkpoint
+from ecggen.generators.trust.margin import identity
 from ecggen.io.long_files import LongFile
 from ecggen.io.metadata import About
 
@@ -63,6 +66,21 @@ def test_the_result_is_marked_measured_and_drawn(run, long, tmp_path):
     assert abs(about["rate"][1] - 72) < 3 and about["seconds"] == 300 and "typical" in about["moments"]
     page = (out / "holter.html").read_text()
     assert "SYNTHETIC" in page and all((out / name).is_file() for name in ("holter_overview.png", "holter_typical.png"))
+
+
+def test_a_margin_of_the_users_own_is_used_and_said(run, long, tmp_path):
+    made = margin(identity(load(long[3])))
+    made.write(tmp_path / "margin.json")
+    other = replace(made, leads=("II",)).write(tmp_path / "other.json")
+    assert run(*long, "--out", tmp_path / "plain")[0] == 0
+    code, text, message = run(*long, "--margin", tmp_path / "margin.json", "--out", tmp_path / "own")
+    assert code == 0, message
+    assert "margin:    interval calibrated on 40 of your own records (100% wider)" in text
+    plain, own = (json.loads((tmp_path / name / "holter.json").read_text()) for name in ("plain", "own"))
+    assert plain["margin"] is None and own["margin"]["n"] == 40
+    np.testing.assert_allclose(own["half_width"], np.multiply(plain["half_width"], 2), rtol=0.01)
+    code, _, message = run(*long, "--margin", other, "--out", tmp_path / "refused")
+    assert code == 2 and "the margin was calibrated for leads II; one for I was expected" in message
 
 
 def test_it_is_said_how_unlike_the_training_data_a_long_recording_is(run, long, tmp_path):

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SAMPLES
+from conftest import SAMPLES, tiny
+from test_margin import margin
 
 pytest.importorskip("nicegui")
 
@@ -15,7 +16,10 @@ from nicegui.testing.user_simulation import user_simulation
 
 from ecggen.cli.serve import serve
 from ecggen.core.errors import InputError
+from ecggen.generators.trust.margin import identity
 from ecggen.page import controls, server
+from ecggen.page.tabs.form import Given
+from ecggen.page.tabs.reconstruct import with_own_margin
 from ecggen.page.viewer import FILES, Shown, Viewer
 
 
@@ -246,3 +250,22 @@ def test_large_uploads_are_refused_before_they_are_read():
 
     assert asyncio.run(answer([(b"content-length", b"99999999")])) == 413
     assert asyncio.run(answer([])) == 413
+
+
+def test_a_margin_is_used_only_where_it_was_calibrated():
+    vae = tiny("vae")
+    own, notes = with_own_margin(vae, ("I",), margin(identity(vae)))
+    assert own.margin is not None and notes == ("interval calibrated on 40 of your own records (100% wider)",)
+    for leads, made in ((("II",), margin(identity(vae))), (("I",), margin("flow@other"))):
+        plain, notes = with_own_margin(vae, leads, made)
+        assert plain is vae and notes[0].startswith("the interval is not calibrated on your own records: the margin")
+    assert with_own_margin(vae, ("I",), None) == (vae, ())
+
+
+def test_the_margin_is_said_on_the_page(monkeypatch):
+    async def actions(user):
+        user.find("Reconstruct twelve leads").click()
+        await wait_for(user, "interval calibrated on 40 of your own records")
+
+    monkeypatch.setattr(Given, "model", lambda _: tiny("vae"))
+    visit(actions, margin=margin(identity(tiny("vae"))))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ecggen.conditioning.condition import Condition
     from ecggen.core.ecg import ECG, Provenance
     from ecggen.generators.reconstruction import Reconstruction
+    from ecggen.generators.trust.margin import Margin
     from ecggen.generators.trust.widening import Trust
     from ecggen.io.metadata import About
 
@@ -55,6 +56,7 @@ def describe(result: ECG | Reconstruction) -> dict:
         widths = {lead: asdict(width) for lead, width in result.intervals().items()}
         about |= {"num_draws": result.num_draws, "level": result.level}
         about["trust"] = result.trust[0].as_dict() if result.trust else None
+        about["margin"] = result.margin.as_dict() if result.margin else None
         about["interval_mv"] = {
             lead: {name: round(value, 4) for name, value in width.items()} for lead, width in widths.items()
         }
@@ -68,6 +70,11 @@ def trust_as_text(trust: Trust | None) -> str:
     change = f"{trust.widening - 1:+.0%}"
     like = f"like the training data ({trust.nearer:.0%} of its records lie nearer); interval {change}"
     return f"trust:     {trust.sentence() or like}"
+
+
+def margin_as_text(margin: Margin | None) -> str:
+    """Line of a summary on the margin of the user's own that an interval has; "" for none."""
+    return f"margin:    {margin.sentence()}" if margin else ""
 
 
 def _parts(origin: Provenance) -> dict[str, list[list[float]]]:
@@ -199,7 +206,8 @@ def store(
         layout = "12x1" if mean.provenance and mean.provenance.parts else "3x4"
         if isinstance(result, Reconstruction):
             bounds = {"lower": result.lower, "upper": result.upper, "level": result.level}
-            caption = " · ".join(trust.sentence() for trust in result.trust[:1])
+            said = [one.sentence() for one in (*result.trust[:1], result.margin) if one]
+            caption = " · ".join(filter(None, said))
             figure = viz.draw(mean, **bounds, layout=layout, title=name, caption=caption)
             _store_interval(result, making / f"{name}_interval.npz")
         else:

@@ -279,9 +279,7 @@ def summarise(generator: Generator, windows: Condition, options: Options) -> tup
         own = slice(done, done := done + len(eight))
         parts.append(point_and_interval(eight, part.deterministic, weights[own], scale[own], quantiles))
     mean, below, above = (torch.cat(part) for part in zip(*parts, strict=True))
-    if generator.widening is None:
-        return [mean, below, above], None
-    below, above, unlike = generator.widening.widened(below, above, windows, options.level)
+    below, above, unlike = generator._widened(below, above, windows, options.level)
     return [mean, below, above], unlike
 
 

@@ -116,7 +116,9 @@ def reconstruct(
     """Twelve leads of a live recording; see ``Generator.stream``."""
     state: Live | None = None
     for chunk in chunks:
-        state = state or Live(generator, chunk.leads, chunk.fs, known, options)
+        if state is None:
+            generator.check_margin(chunk.leads, options.level)
+            state = Live(generator, chunk.leads, chunk.fs, known, options)
         yield from state.add(chunk)
     if state is not None:
         yield from state.end()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from nicegui import ui
 
 from ecggen.core.errors import InputError
+from ecggen.generators.base import Generator
 from ecggen.generators.reconstruction import LeadInterval, Reconstruction
-from ecggen.generators.trust.widening import Trust
+from ecggen.generators.trust.margin import Margin
+from ecggen.generators.trust.widening import LEVEL, Trust
 from ecggen.io import read
 from ecggen.page.controls import message
 from ecggen.page.examples import ECGS
@@ -28,8 +31,8 @@ WORDS = ((0.10, "narrow"), (0.20, "moderate"), (float("inf"), "wide: do not read
 """Words for half the width of an interval, relative to the peak-to-peak amplitude of its lead: up to each number."""
 
 
-def tab(session: Session, limit: int) -> None:
-    """Build the tab."""
+def tab(session: Session, limit: int, margin: Margin | None = None) -> None:
+    """Build the tab; ``margin`` is one of the user's own for prediction intervals."""
     form = Form(
         session,
         limit,
@@ -39,10 +42,10 @@ def tab(session: Session, limit: int) -> None:
         num_draws=32,
         button="Reconstruct twelve leads",
     )
-    form.on_submit("reconstructing", _reconstruct, partial(_show, session))
+    form.on_submit("reconstructing", partial(_reconstruct, margin=margin), partial(_show, session))
 
 
-def _reconstruct(job: Job, given: Given) -> Reconstruction:
+def _reconstruct(job: Job, given: Given, margin: Margin | None = None) -> Reconstruction:
     """Read the recording and reconstruct its leads."""
     ecg = read(given.path, leads=given.channels, unit=given.unit, gaps=True, **given.options)
     if len(ecg) != 1:
@@ -50,9 +53,25 @@ def _reconstruct(job: Job, given: Given) -> Reconstruction:
     if ecg.seconds > LONGEST:
         ecg = ecg.crop(0, LONGEST)
         warn_of_rest("reconstruct")
-    return given.model().reconstruct(
+    generator, notes = with_own_margin(given.model(), ecg.leads, margin)
+    found = generator.reconstruct(
         ecg, **given.condition, num_draws=given.num_draws, seed=given.seed, progress=job.progress
     )
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def with_own_margin(
+    generator: Generator, leads: Sequence[str], margin: Margin | None
+) -> tuple[Generator, tuple[str, ...]]:
+    """The generator with the margin of the user's own, if it was calibrated for it and the leads; and what to say."""
+    if margin is None:
+        return generator, ()
+    try:
+        own = generator.with_margin(margin)
+        own.check_margin(leads, LEVEL)
+    except InputError as error:
+        return generator, (f"the interval is not calibrated on your own records: {error.found}",)
+    return own, (margin.sentence(),)
 
 
 def _show(session: Session, found: Reconstruction, given: Given) -> None:

@@ -171,7 +171,9 @@ class Job:
         every = [Moment(**moment) for one in measured for moment in one["moments"]]
         chosen = choose(every)
         trust = [one["trust"] for one in measured if one["trust"]]
-        about = summarise(origin, files["mean"], self.blocks.options, every, trust, self.about["notes"])
+        about = summarise(
+            origin, files["mean"], self.blocks.options, every, trust, self.about["notes"], self.blocks.generator.margin
+        )
         about["moments"] = {what: moment.start for what, moment in chosen.items()}
         self._draw(files, every, chosen, origin)
         self._convert(files, origin)
@@ -212,6 +214,7 @@ class Job:
 
         figure = draw_overview(every, self.name, [moment.start for moment in chosen.values()])
         figure.savefig(self.folder / f"{self.name}_overview.png")
+        margin = self.blocks.generator.margin
         for what, moment in chosen.items():
             first = round(moment.start * files["mean"].fs)
             last = min(first + round(PART * files["mean"].fs), files["mean"].samples)
@@ -220,6 +223,7 @@ class Job:
             interval = {}
             if bounds:
                 interval = {"lower": bounds[0], "upper": bounds[1], "level": self.blocks.options.level}
+                interval |= {"caption": margin.sentence()} if margin else {}
             title = f"{self.name}, {what}, {clock(moment.start)}"
             layout = "12x1" if here.parts else "3x4"
             viz.save(

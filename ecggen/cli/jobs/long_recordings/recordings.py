@@ -110,6 +110,7 @@ def of_leads(
     opening = read(file, start=start, seconds=min(OPENING, seconds), gaps=True, **reading)
     with naming_file(file):
         doubts = refuse_noise(filled(opening)[0], allow_noise)
+    generator.check_margin(opening.leads, options.level)
     samples, fs = round(seconds * opening.fs), opening.fs
     reading.pop("allow_contradiction", None)
     doubts += amplitude_notes(opening, file, start=start, seconds=min(OPENING, seconds), **reading)

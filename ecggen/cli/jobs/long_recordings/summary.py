@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecggen.cli.jobs.results import origins_as_text, trust_as_text
+from ecggen.cli.jobs.results import margin_as_text, origins_as_text, trust_as_text
 
 if TYPE_CHECKING:
     from ecggen.core.ecg import Provenance
     from ecggen.generators.streaming.blocks import Options
+    from ecggen.generators.trust.margin import Margin
     from ecggen.io.long_files import LongFile
     from ecggen.viz.overview import Moment
 
@@ -26,6 +27,7 @@ def summarise(
     every: Sequence[Moment],
     trust: Sequence[dict[str, Any]],
     notes: Sequence[str],
+    margin: Margin | None = None,
 ) -> dict[str, Any]:
     """The summary as JSON values.
 
@@ -36,6 +38,7 @@ def summarise(
         every: Moments of the whole recording.
         trust: How unlike the training data each block is; empty if that is not known.
         notes: Doubts and limitations.
+        margin: The margin of the user's own that the interval has.
     """
     from ecggen.generators.trust.widening import Trust, joined
 
@@ -54,6 +57,7 @@ def summarise(
         "fs": mean.fs,
         "seconds": mean.samples / mean.fs,
         "trust": joined([Trust.from_dict(one) for one in trust]).as_dict() if trust else None,
+        "margin": margin.as_dict() if margin else None,
         "notes": list(notes),
     }
     for name in MEASURED:
@@ -66,7 +70,10 @@ def summarise(
 
 def as_text(about: dict[str, Any]) -> str:
     """The summary as text."""
+    from ecggen.generators.trust.margin import Margin
     from ecggen.generators.trust.widening import Trust
+
+    margin = Margin(**about["margin"]) if about.get("margin") else None
 
     def spans(name: str, digits: int) -> str:
         found = about[name]
@@ -82,6 +89,7 @@ def as_text(about: dict[str, Any]) -> str:
         f"duration:  {clock(about['seconds'])} at {about['fs']:g} Hz",
         *(f"note:      {note}" for note in about["notes"]),
         *([trust_as_text(Trust.from_dict(about["trust"]))] if about["trust"] else []),
+        *([margin_as_text(margin)] if margin else []),
         "median of parts of 10 s (smallest to largest):",
         f"  heart rate            {spans('rate', 0)} per min",
         f"  irregularity of RR    {spans('irregularity', 2)}",
