@@ -78,6 +78,7 @@ def ppgs(results: Path) -> str:
         f"BIDMC, {_sizes(bidmc)} (inside)": (bidmc, None),
         f"CinC 2015, {_sizes(icu)}": (icu, None),
         f"CinC 2015, {icu.get('has_pulse', 0)} of these windows: a pulse, and certain R peaks": (icu, "has_pulse"),
+        f"CinC 2015, {icu.get('accepted', 0)} of these windows: accepted, and certain R peaks": (icu, "accepted"),
         f"CinC 2015, {icu['same_rate']} of these windows: PPG and ECG have the same rate": (icu, "same_rate"),
     }
     rows = []
