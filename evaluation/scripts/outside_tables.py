@@ -125,6 +125,21 @@ def _early(one: dict[str, Any]) -> str:
     return f"{found['n']}: {found['found']}, {found['early']}, {found['weak']}"
 
 
+def _rate(one: dict[str, Any]) -> str:
+    return f"{_share(one['within_5'])}, {one['mean_error']:.1f} of {one['n']}"
+
+
+def _sure(one: dict[str, Any]) -> str:
+    found = one["without_a_doubt"]
+    return f"{_rate(found)} ({_share(found['share'])})" if "n" in found else "none"
+
+
+def _interval(one: dict[str, Any]) -> str:
+    found = one["interval"]
+    sides = f"{_share(found['below'])} below, {_share(found['above'])} above"
+    return f"holds {_share(found['covered'])} of {one['n']} ({sides}); median width {found['median_width']:.0f}"
+
+
 MEASURED = {
     "records, patients": lambda one: f"{one['n']}, {one['patients']}",
     "time in refused parts": lambda one: _share(one["refused"]),
@@ -140,6 +155,14 @@ MEASURED = {
     "SDNN, PPG − ECG (ms)": lambda one: _gap(one, "sdnn_ms"),
     "RMSSD, PPG − ECG (ms)": lambda one: _gap(one, "rmssd_ms"),
     "premature beats: found, marked as early, marked as weak": _early,
+    "rate within 5 per min, mean error, 10 s with a pulse": lambda one: _rate(one["rates"]["has_pulse"]["10"]),
+    "the same of the recorded R peaks, moved by their delay": lambda one: _rate(
+        one["rates"]["has_pulse"]["10"]["recorded_beats_with_their_delay"]
+    ),
+    "rate within 5 per min, mean error, 10 s that are accepted": lambda one: _rate(one["rates"]["accepted"]["10"]),
+    "those of them without a doubt": lambda one: _sure(one["rates"]["accepted"]["10"]),
+    "90 % interval of the rate, 10 s": lambda one: _interval(one["rates"]["accepted"]["10"]),
+    "90 % interval of the rate, 60 s": lambda one: _interval(one["rates"]["accepted"]["60"]),
 }
 
 

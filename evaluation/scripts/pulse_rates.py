@@ -24,8 +24,8 @@ LENGTHS = {10.0: 3, 60.0: 1}
 """Lengths of the parts in s, and of how many consecutive ones one is scored."""
 KINDS = ("has_pulse", "accepted")
 NARROW = 8.0
-"""Largest distance per minute of a rate from the ends of its interval with which it is without a doubt: little more than
-one beat in 10 s (fold 8)."""
+"""Largest distance per minute of a rate from the ends of its interval with which it is without a doubt: little more
+than one beat in 10 s (fold 8)."""
 TOLERANCE = 0.15
 """Distance in s within which a beat has an R peak."""
 
