@@ -83,11 +83,13 @@ def ppgs(results: Path) -> str:
     }
     rows = []
     for label, (file, part) in parts.items():
-        for at, which in enumerate(_order([file["scores"]], ("zero", "mean beat at each pulse"))):
-            score = file["scores"][which]
-            if part is None or part in score:
-                cells = [*_translated(score[part] if part else score), _of_mean(score, part)]
-                rows.append([label if at == 0 else "", made(which, score), *cells])
+        scored = [
+            (which, file["scores"][which]) for which in _order([file["scores"]], ("zero", "mean beat at each pulse"))
+        ]
+        scored = [(which, score) for which, score in scored if part is None or part in score]
+        for at, (which, score) in enumerate(scored):
+            cells = [*_translated(score[part] if part else score), _of_mean(score, part)]
+            rows.append([label if at == 0 else "", made(which, score), *cells])
     head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)", "rate doubled"]
     head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r, one draw", "r, point estimate"]
     return table(head, rows) + f"\n\n*{_stamp({('', 'BIDMC'): bidmc, ('', 'CinC 2015'): icu})}*"
