@@ -138,7 +138,7 @@ def _sure(one: dict[str, Any]) -> str:
 
 def _interval(one: dict[str, Any]) -> str:
     found = one["interval"]
-    sides = f"{_share(found['below'])} below, {_share(found['above'])} above"
+    sides = f"true rate below it in {_share(found['below'])}, above in {_share(found['above'])}"
     return f"holds {_share(found['covered'])} of {one['n']} ({sides}); median width {found['median_width']:.0f}"
 
 
