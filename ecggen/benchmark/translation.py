@@ -6,9 +6,9 @@ generated, and after removal of one constant delay per recording.
 
 No window is dropped. Where the PPG has no pulse or lead II no R peak, every R peak of the other side is an error, and
 the error of the heart rate is the whole rate of the other side. So noise and detached sensors lower every score, and so
-do R peaks that the detector finds in noise of lead II. Two parts of the windows are therefore scored on their own as
-well: those whose PPG has the waveform of a PPG and whose R peaks are found by a second detector too, and those whose
-PPG and lead II have the same rate.
+do R peaks that the detector finds in noise of lead II. Three parts of the windows are therefore scored on their own as
+well: those whose R peaks are found by a second detector too, and whose PPG has the waveform of a PPG, or is accepted
+by ``ecggen translate``; and those whose PPG and lead II have the same rate.
 
 One draw is scored as a waveform that a beat may have, and the mean of several draws as the point estimate, which is
 nearer to the recorded waveform on average, and blurred where beats are uncertain.
@@ -32,6 +32,7 @@ from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
+from ecggen.core.pulse_rhythm import refused_parts
 from ecggen.core.rhythm import DETECTOR, PULSE_DETECTOR, USUAL_LAGS, heart_rate, pulse_rises, r_peaks
 from ecggen.core.simulate import PULSE_DELAY
 from ecggen.core.waveform import looks_like_ppg
@@ -62,7 +63,7 @@ AGREEMENT = 0.9
 DOUBLED = 1.7
 """Smallest ratio of the drawn to the true heart rate that counts as doubled."""
 
-PARTS = ("has_pulse", "same_rate")
+PARTS = ("has_pulse", "accepted", "same_rate")
 """Parts of the windows that are scored on their own."""
 DEFINITIONS = {
     "heart_rate_error": "per minute, |drawn − true| of the mean rate between first and last R peak of a window; where "
@@ -71,6 +72,8 @@ DEFINITIONS = {
     "has_pulse": "all scores on the windows with a pulse and a certain reference: the PPG has the waveform of a PPG "
     "(ecggen.core.waveform.looks_like_ppg), and the R peaks of lead II agree with those of a second detector "
     f"(ecggen.evaluators.delineator) in at least {AGREEMENT:.0%} within 50 ms",
+    "accepted": "all scores on the windows with such a reference whose PPG ecggen translate accepts, because enough of "
+    "its beats are certain (ecggen.core.pulse_rhythm.refused_parts)",
     "point_estimate": "scores of the mean of several draws (of a baseline, which has no draws, its own) on every so "
     "many of the scored windows of each recording, see settings",
     "doubled": "share of windows whose drawn rate is at least 1.7 times the true one",
@@ -157,9 +160,21 @@ class Windows:
     def has_pulse(self) -> np.ndarray:
         """(window,) whether the PPG has the waveform of a PPG, and two detectors find the same R peaks in lead II."""
         shaped = [looks_like_ppg(one, self.ppg_fs) for one in self.ppg[:, 0].double().numpy()]
+        return np.array(shaped, bool) & self.certain
+
+    @cached_property
+    def certain(self) -> np.ndarray:
+        """(window,) whether two detectors find the same R peaks in lead II."""
         both = zip(r_peaks(self.lead), delineate(self.lead).peaks, strict=True)
-        agree = [f1(beat_counts(one, other, TOLERANCES[0])) >= AGREEMENT for one, other in both]
-        return np.array(shaped, bool) & np.array(agree, bool)
+        return np.array([f1(beat_counts(one, other, TOLERANCES[0])) >= AGREEMENT for one, other in both], bool)
+
+    @cached_property
+    def accepted(self) -> np.ndarray:
+        """(window,) whether ``translate`` accepts the PPG, and two detectors find the same R peaks in lead II."""
+        waves, seconds = self.ppg[:, 0], self.ppg.shape[-1] / self.ppg_fs
+        found = pulse_beats.read(waves, torch.ones_like(waves, dtype=torch.bool), self.ppg_fs)
+        fine = [not refused_parts(seconds, beats.times, beats.probabilities) for beats in found]
+        return np.array(fine, bool) & self.certain
 
     @cached_property
     def same_rate(self) -> np.ndarray:
@@ -314,8 +329,7 @@ def run(
         "n": sum(map(len, known)),
         "recordings": [one.name for one in known],
         "patients": len({one.patient for one in known}),
-        "has_pulse": sum(int(one.has_pulse.sum()) for one in known),
-        "same_rate": sum(int(one.same_rate.sum()) for one in known),
+        **{part: sum(int(getattr(one, part).sum()) for one in known) for part in PARTS},
         "left_out": left_out,
     }
     return about, scores

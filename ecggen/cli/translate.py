@@ -139,7 +139,12 @@ def _translate(context: Context, file: Path, ppg: PPG) -> None:
     ecg = mean_of(result)
     result = pulse_report.without_refused(result, found["refused"])
     about = describe(result) | {"ppg": ppg.origin, "ppg_fs": ppg.fs}
-    rates = {"ppg": rounded(found["rhythm"]["rate"]), "requested": options["heart_rate"]}
+    rhythm = found["rhythm"]
+    rates = {
+        "ppg": rounded(rhythm["rate"]),
+        "ppg_interval": rhythm["rate_interval"],
+        "requested": options["heart_rate"],
+    }
     about["heart_rate"] = rates | {"drawn": rounded(_rate(ecg, generator.preprocessor))}
     about["notes"] = [*ppg.notes, *notes, *doubts, *_contradictions(about["heart_rate"])]
     about |= {"leads": LEADS, "timing": TIMING} | found
@@ -179,6 +184,7 @@ def _translate_long(context: Context, file: Path, ppg: PPG) -> None:
     sampling = Options(options["num_draws"], options["level"], options["seed"])
     blocks = recordings.of_pulses(generator, condition, sampling, ppg, found["refused"])
     notes = [*ppg.notes, *([] if options["heart_rate"] is None else [recordings.RATE]), LEADS, TIMING]
+    notes += [pulse_report.rate_line(found["rhythm"])]
     notes += pulse_report.as_lines(found | {"refused": []}) + pulse_report.share_refused(found, ppg)
     process(context, blocks, file, notes, condition)
 
@@ -218,7 +224,8 @@ def as_text(about: dict) -> str:
         f"generated: {', '.join(about['generated'])}",
         f"condition: {about['condition']}",
         f"model:     {about['model']}, {count}, seed {about['seed']}",
-        f"heart rate: {requested}measured {_per_minute(rates['ppg'])} (PPG) and {_per_minute(rates['drawn'])} (ECG)",
+        f"heart rate: {requested}measured {pulse_report.rate_text(rates['ppg'], rates['ppg_interval'])} and "
+        f"{_per_minute(rates['drawn'])} (ECG)",
         *pulse_report.as_lines(about),
         *(f"note:      {note}" for note in about["notes"]),
         f"leads:     {about['leads']}",

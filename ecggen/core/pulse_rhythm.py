@@ -1,5 +1,9 @@
 """What the beats of a PPG tell about the rhythm: rate, variability, irregularity, early and weak beats, refused parts.
 
+The interval of the rate is that of sampled beats: each beat is real or not, and beats were missed or not, as the
+probabilities say. Both are wrong for many beats of a PPG at once, where noise looks like pulses or the heart beats
+without pulses; a factor that all beats of a sample share stands for that.
+
 Variability is measured on intervals between beats that are certain and next to each other. It describes the pulse, not
 the ECG: the transit time of the pulse varies from beat to beat as well.
 """
@@ -24,6 +28,17 @@ IRREGULAR = 0.06
 """Median relative difference of successive intervals from which atrial fibrillation is suspected."""
 EARLY, WEAK = 0.8, 0.6
 """Interval and steepness, relative to the surrounding ones, below which a beat is early and its pulse weak."""
+LEVEL, SAMPLES = 0.9, 400
+"""Level of the interval of the rate, and number of samples of the beats."""
+PRESENT = 2.0
+"""Log odds by which a beat is more often real than its time is right within 50 ms (fold 8)."""
+RARE = 0.0015
+"""Expected number of missed beats in an interval where none is expected (fold 8)."""
+SHARED = (1.0, 1.4)
+"""Standard deviation between samples of the log odds that a beat is real, and of the logarithm of the expected number
+of missed beats (fold 8: coverage in parts of 10, 30 and 60 s)."""
+ROOM = 1.3
+"""Most missed beats in an interval, relative to its length in typical intervals."""
 SURROUNDING = 4
 """Beats on either side with which a beat is compared."""
 PART = 10.0
@@ -40,6 +55,7 @@ class Rhythm:
 
     Attributes:
         rate: Beats per minute.
+        rate_interval: ``rate_interval`` of the rate; None without a rate.
         sdnn_ms: Standard deviation of the intervals.
         rmssd_ms: Root mean square of differences of successive intervals.
         irregularity: Median absolute difference of successive intervals over the median interval.
@@ -48,6 +64,7 @@ class Rhythm:
     """
 
     rate: float | None
+    rate_interval: tuple[float, float] | None
     sdnn_ms: float | None
     rmssd_ms: float | None
     irregularity: float | None
@@ -78,22 +95,68 @@ def rhythm_of(times: np.ndarray, probabilities: np.ndarray, missed: np.ndarray) 
         (75.0, False, 0.0)
     """
     rate = heart_rate(times)
+    found = (None if rate is None else round(rate, 1), rate_interval(times, probabilities, missed))
     good = probabilities >= CERTAIN
     fine = good[1:] & good[:-1] & (missed[1:] <= MISSED) if len(times) > 1 else np.zeros(0, bool)
     gaps = np.diff(times)
     steps = np.diff(gaps)[fine[1:] & fine[:-1]] if len(gaps) > 1 else np.zeros(0)
     count = int(fine.sum())
     if count < FEWEST or len(steps) < FEWEST // 2:
-        return Rhythm(None if rate is None else round(rate, 1), None, None, None, None, count)
+        return Rhythm(*found, None, None, None, None, count)
     irregularity = float(np.median(np.abs(steps)) / np.median(gaps[fine]))
     return Rhythm(
-        None if rate is None else round(rate, 1),
+        *found,
         float(1000 * gaps[fine].std(ddof=1)),
         float(1000 * np.sqrt(np.mean(steps**2))),
         irregularity,
         irregularity >= IRREGULAR,
         count,
     )
+
+
+def rate_interval(
+    times: np.ndarray, probabilities: np.ndarray, missed: np.ndarray, level: float = LEVEL
+) -> tuple[float, float] | None:
+    """Interval of the mean rate per minute, rounded outwards to whole numbers; None for fewer than two beats.
+
+    Args:
+        times: (beat,) R peaks in s.
+        probabilities: (beat,) probability that an R peak lies within 50 ms of each.
+        missed: (beat,) probability that a beat was missed before each.
+        level: Share of PPGs whose rate lies in the interval.
+
+    Example:
+        >>> times, none = np.cumsum(np.full(12, 0.8)), np.zeros(12)
+        >>> rate_interval(times, np.ones(12), none)
+        (75.0, 75.0)
+        >>> rate_interval(times, np.ones(12), np.where(np.arange(12) == 5, 0.5, none))
+        (75.0, 82.0)
+    """
+    rate = heart_rate(times)
+    if rate is None:
+        return None
+    rng, group = np.random.default_rng(0), max(1, min(SAMPLES, 1_000_000 // len(times)))
+    sizes = [min(group, SAMPLES - first) for first in range(0, SAMPLES, group)]
+    rates = np.concatenate([_sampled_rates(times, probabilities, missed, size, rng) for size in sizes])
+    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.floor(round(min(low, rate), 3))), float(np.ceil(round(max(high, rate), 3)))
+
+
+def _sampled_rates(
+    times: np.ndarray, probabilities: np.ndarray, missed: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(count,) rates per minute of sampled beats; 0 where fewer than two are real."""
+    odds, expected = np.clip(probabilities, 0.001, 0.999), -np.log(1 - np.clip(missed, 0, 0.999)) + RARE
+    odds = np.log(odds / (1 - odds)) + PRESENT
+    shared = rng.standard_normal((2, count, 1)) * np.array(SHARED)[:, None, None]
+    real = rng.random((count, len(times))) < 1 / (1 + np.exp(-odds - shared[0]))
+    gaps = np.diff(times)
+    room = np.r_[0, np.maximum(np.round(ROOM * gaps / np.median(gaps)), 1)]
+    more = np.minimum(rng.poisson(expected * np.exp(shared[1])), room).cumsum(1)
+    first, last, own = real.argmax(1), len(times) - 1 - real[:, ::-1].argmax(1), np.arange(count)
+    between = real.sum(1) + more[own, last] - more[own, first] - 1
+    seconds = times[last] - times[first]
+    return np.where(seconds > 0, 60 * between / np.maximum(seconds, 1e-6), 0.0)
 
 
 def early_beats(times: np.ndarray) -> np.ndarray:

@@ -433,7 +433,8 @@ class Generator(nn.Module, ABC):
             seed: Random seed.
             indices: Index of each record.
             pulses: Rows with identical pulses as PPG. R peaks are moved to the times of their pulses. A draw with other
-                R peaks in lead II is repeated, at most ``REDRAWS`` times; the one that agrees best is kept.
+                R peaks in lead II is repeated, at most ``REDRAWS`` times; the one that agrees best is kept. Beats that
+                still have no R peak there get the QRS complex of another beat (``rhythm_prior.complete``).
         """
         eight = torch.cat([part.possible() for part in self._draw_window(window, seed, indices, possible=True)])
         fs, lead = self.preprocessor.fs, INDEPENDENT_LEADS.index("II")
@@ -454,7 +455,7 @@ class Generator(nn.Module, ABC):
             for at, row in enumerate(rows):
                 if found[at] > best[row]:
                     eight[row], best[row] = again[at], found[at]
-        return eight
+        return rhythm_prior.complete(eight, fs, wanted)
 
     def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
         """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV.

@@ -78,15 +78,18 @@ def ppgs(results: Path) -> str:
         f"BIDMC, {_sizes(bidmc)} (inside)": (bidmc, None),
         f"CinC 2015, {_sizes(icu)}": (icu, None),
         f"CinC 2015, {icu.get('has_pulse', 0)} of these windows: a pulse, and certain R peaks": (icu, "has_pulse"),
+        f"CinC 2015, {icu.get('accepted', 0)} of these windows: accepted, and certain R peaks": (icu, "accepted"),
         f"CinC 2015, {icu['same_rate']} of these windows: PPG and ECG have the same rate": (icu, "same_rate"),
     }
     rows = []
     for label, (file, part) in parts.items():
-        for at, which in enumerate(_order([file["scores"]], ("zero", "mean beat at each pulse"))):
-            score = file["scores"][which]
-            if part is None or part in score:
-                cells = [*_translated(score[part] if part else score), _of_mean(score, part)]
-                rows.append([label if at == 0 else "", made(which, score), *cells])
+        scored = [
+            (which, file["scores"][which]) for which in _order([file["scores"]], ("zero", "mean beat at each pulse"))
+        ]
+        scored = [(which, score) for which, score in scored if part is None or part in score]
+        for at, (which, score) in enumerate(scored):
+            cells = [*_translated(score[part] if part else score), _of_mean(score, part)]
+            rows.append([label if at == 0 else "", made(which, score), *cells])
     head = ["windows", "model", "rate within 5 per min", "rate error, mean (per min)", "rate doubled"]
     head += ["R-peak F1, 50 ms", "R-peak F1, 150 ms", "r, one draw", "r, point estimate"]
     return table(head, rows) + f"\n\n*{_stamp({('', 'BIDMC'): bidmc, ('', 'CinC 2015'): icu})}*"
@@ -124,6 +127,21 @@ def _early(one: dict[str, Any]) -> str:
     return f"{found['n']}: {found['found']}, {found['early']}, {found['weak']}"
 
 
+def _rate(one: dict[str, Any]) -> str:
+    return f"{_share(one['within_5'])}, {one['mean_error']:.1f} of {one['n']}"
+
+
+def _sure(one: dict[str, Any]) -> str:
+    found = one["without_a_doubt"]
+    return f"{_rate(found)} ({_share(found['share'])})" if "n" in found else "none"
+
+
+def _interval(one: dict[str, Any]) -> str:
+    found = one["interval"]
+    sides = f"true rate below it in {_share(found['below'])}, above in {_share(found['above'])}"
+    return f"holds {_share(found['covered'])} of {one['n']} ({sides}); median width {found['median_width']:.0f}"
+
+
 MEASURED = {
     "records, patients": lambda one: f"{one['n']}, {one['patients']}",
     "time in refused parts": lambda one: _share(one["refused"]),
@@ -139,6 +157,14 @@ MEASURED = {
     "SDNN, PPG − ECG (ms)": lambda one: _gap(one, "sdnn_ms"),
     "RMSSD, PPG − ECG (ms)": lambda one: _gap(one, "rmssd_ms"),
     "premature beats: found, marked as early, marked as weak": _early,
+    "rate within 5 per min, mean error, 10 s with a pulse": lambda one: _rate(one["rates"]["has_pulse"]["10"]),
+    "the same of the recorded R peaks, moved by their delay": lambda one: _rate(
+        one["rates"]["has_pulse"]["10"]["recorded_beats_with_their_delay"]
+    ),
+    "rate within 5 per min, mean error, 10 s that are accepted": lambda one: _rate(one["rates"]["accepted"]["10"]),
+    "those of them without a doubt": lambda one: _sure(one["rates"]["accepted"]["10"]),
+    "90 % interval of the rate, 10 s": lambda one: _interval(one["rates"]["accepted"]["10"]),
+    "90 % interval of the rate, 60 s": lambda one: _interval(one["rates"]["accepted"]["60"]),
 }
 
 

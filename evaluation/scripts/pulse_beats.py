@@ -1,9 +1,10 @@
-"""How far the beats of a PPG can be trusted: their probabilities, times, rhythm and variability, next to the ECG.
+"""How far the beats of a PPG can be trusted: their probabilities, times, rhythm, variability and rate, next to the ECG.
 
     python -m evaluation.scripts.pulse_beats --data BIDMC --data CINC2015 --out evaluation/results/pulse_beats.json
 
-Folds 9 and 10 of both archives are scored. Fold 8 chose the thresholds of ``ecggen.conditioning.pulse_beats``; those of
-``ecggen.core.pulse_rhythm`` were set beforehand; folds 1–7 trained the network.
+Folds 9 and 10 of both archives are scored. Fold 8 chose the thresholds of ``ecggen.conditioning.pulse_beats`` and the
+constants of the interval of the rate; the other thresholds of ``ecggen.core.pulse_rhythm`` were set beforehand; folds
+1–7 trained the network.
 
 The reference is the recorded lead II. An R peak counts where two detectors find it. Atrial fibrillation is judged by
 the criterion of ``ecggen.metrics.criteria``: no P wave in most beats and an irregularity of RR above .08.
@@ -32,6 +33,7 @@ from ecggen.data.sources import archive
 from ecggen.evaluators.delineator import delineate
 from ecggen.io.results import commit, store
 from ecggen.training.pulse_examples import trusted_parts
+from evaluation.scripts.pulse_rates import LENGTHS, rates_of, summary_of_rates
 
 FOLDS = (9, 10)
 NEAR = 0.05
@@ -61,6 +63,7 @@ def measure(recording: data.Recording) -> dict[str, Any] | None:
     true = _true_rhythm(peaks, trusted, lead.fs)
     p_share = float(np.isfinite(waves.p_peak[0, 0, : len(waves.peaks[0])]).mean()) if len(waves.peaks[0]) else np.nan
     fibrillating = true[2] > IRREGULARITY and p_share < P_SHARE if true else None
+    found["rates"] = rates_of(recording)
     refused = refused_parts(ecg.seconds, beats.times, beats.probabilities)
     found |= {"rhythm": rhythm, "true": true, "fibrillating": fibrillating}
     found["refused"] = sum(part.end - part.start for part in refused)
@@ -157,6 +160,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
             "not_judged": len(found) - len(judged),
         },
         "variability": {name: _bias(found, name, at) for at, name in enumerate(("sdnn_ms", "rmssd_ms"))},
+        "rates": summary_of_rates([part for one in found for part in one["rates"]]),
         "premature": dict(
             zip(("n", "found", "early", "weak"), map(int, np.sum([one["premature"] for one in found], 0)), strict=True)
         ),
@@ -196,7 +200,7 @@ def main() -> None:
         archives[archive(folder)] = summary(found)
         every += found
     result = {
-        "settings": {"folds": options.folds, "part_s": PART, "near_s": NEAR},
+        "settings": {"folds": options.folds, "part_s": PART, "near_s": NEAR, "rates_s": list(LENGTHS)},
         "model": pulse_beats.name_of(),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),

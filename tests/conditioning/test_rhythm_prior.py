@@ -149,3 +149,31 @@ def test_rhythms_are_as_irregular_as_is_asked():
         made = [rhythm_prior._beats(condition, 0, 0.8, asked, rng) for _ in range(30)]
         found = [np.exp(rhythm_prior._measured(times)[1]) for times in made]
         assert abs(np.median(found) / asked - 1) < 0.15
+
+
+def test_beats_without_an_r_peak_get_the_qrs_of_another_beat():
+    """Two QRS complexes of a draw are missing."""
+    ecg = simulate(1, 10, 100, 0, 75.0)
+    eight, (peaks,) = ecg.pick(*INDEPENDENT_LEADS).signal, r_peaks(ecg.pick("II"), between=True)
+    damaged, time = eight.clone(), torch.arange(1000) / 100
+    for peak in peaks[[4, 8]]:
+        damaged *= 1 - torch.exp(-(((time - peak) / 0.12) ** 4)).float()
+    wanted = {0: peaks}
+    before, after = (rhythm_prior.agreement(x[:, 1], 100, wanted)[0] for x in (damaged, eight))
+    done = rhythm_prior.complete(damaged, 100, wanted)
+    assert before < 0.9 and after == 1 and rhythm_prior.agreement(done[:, 1], 100, wanted)[0] == 1
+    for peak in peaks[[4, 8]]:
+        at = round(peak * 100)
+        assert torch.allclose(done[0, :, at], eight[0, :, at], atol=0.1), "each lead as in the other beats"
+    changed = (done != damaged)[0].any(0)
+    near = (time[:, None] - torch.from_numpy(peaks[[4, 8]])).abs().amin(1) < 0.16
+    assert changed.any() and not changed[~near].any()
+
+
+def test_draws_that_agree_and_draws_without_beats_are_unchanged():
+    ecg = simulate(2, 10, 100, 0, 75.0)
+    eight, peaks = ecg.pick(*INDEPENDENT_LEADS).signal, r_peaks(ecg.pick("II"))
+    assert torch.equal(rhythm_prior.complete(eight, 100, dict(enumerate(peaks))), eight)
+    flat = torch.zeros(1, 8, 1000)
+    assert torch.equal(rhythm_prior.complete(flat, 100, {0: peaks[0]}), flat)
+    assert torch.equal(rhythm_prior.complete(eight, 100, {}), eight)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ecggen.core.pulse_rhythm import early_beats, refused_parts, rhythm_of, weak_pulses
+from ecggen.core.pulse_rhythm import early_beats, rate_interval, refused_parts, rhythm_of, weak_pulses
 from ecggen.core.simulate import simulate_ppg
 
 
@@ -59,3 +59,33 @@ def test_parts_are_refused_with_the_reason():
 def test_neighbouring_parts_are_joined():
     (part,) = refused_parts(35.0, np.zeros(0), np.zeros(0))
     assert (part.start, part.end) == (0.0, 35.0)
+
+
+def test_the_interval_of_the_rate_widens_with_doubt():
+    times, none = np.cumsum(np.full(40, 0.75)), np.zeros(40)
+    sure = rate_interval(times, np.ones(40), none)
+    fewer = rate_interval(times, np.where(np.arange(40) % 2 == 1, 0.2, 1.0), none)
+    more = rate_interval(times, np.ones(40), np.full(40, 0.1))
+    assert sure[0] <= 80 <= sure[1] <= 84 and fewer[0] < 72 and fewer[1] >= 80
+    assert more[0] <= 80 and more[1] > 86
+    assert rate_interval(times, np.ones(40), np.full(40, 0.1)) == more, "the same each time"
+    assert rate_interval(times[:1], np.ones(1), none[:1]) is None and certain(times).rate_interval == sure
+
+
+def test_the_interval_of_a_rate_holds_as_often_as_said_if_the_probabilities_are_right():
+    """Beats are dropped and added as the probabilities say, without the shared factors and the correction."""
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(100):
+        true = np.cumsum(0.8 + 0.02 * rng.standard_normal(60))
+        found = np.r_[True, rng.random(58) > 0.05, True]
+        rate = 60 * 59 / (true[-1] - true[0])
+        times, missed = true[found], np.full(found.sum(), 0.05)
+        low, high = rate_interval(times, np.full(len(times), 0.99), missed)
+        inside += low <= rate <= high
+    assert inside >= 85
+
+
+def test_long_recordings_have_an_interval_as_well():
+    times = np.cumsum(np.full(6000, 0.8))
+    low, high = rate_interval(times, np.full(6000, 0.95), np.full(6000, 0.01))
+    assert low <= 75 <= high < 86

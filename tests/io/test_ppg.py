@@ -370,6 +370,7 @@ def test_windows_without_a_reference_count_as_errors_and_are_told_apart():
     lead[:2], ppg[2] = 0, 0
     damaged = replace(damaged, lead=replace(damaged.lead, signal=lead), ppg=ppg)
     assert damaged.same_rate.tolist() == [False, False, False, True, True, True]
+    assert not damaged.accepted[2] and whole.accepted[1:].all(), "the PPG is flat"
     copy = translation.score(Copies(), [whole, damaged], Preprocessor(), 0)
     assert copy["heart_rate_error"]["within_5"] == 1 and copy["as_drawn"]["f1_50"] == 1, "no R peak on either side"
     beats = translation.PulseBeats()

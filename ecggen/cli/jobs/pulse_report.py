@@ -54,6 +54,23 @@ def as_lines(about: dict[str, Any]) -> list[str]:
     return [_beats_line(about["beats"]), _rhythm_line(about["rhythm"]), *_refused_lines(about["refused"])]
 
 
+def rate_text(rate: float | None, interval: Sequence[float] | None) -> str:
+    """A pulse rate with its interval.
+
+    Example:
+        >>> rate_text(75.2, (74.0, 80.0)), rate_text(75.2, (75.0, 76.0)), rate_text(None, None)
+        ('75 (PPG, 90 % interval 74 to 80)', '75 (PPG, 90 % interval 75 to 76)', 'none (PPG)')
+    """
+    if rate is None or interval is None:
+        return "none (PPG)"
+    return f"{rate:.0f} (PPG, 90 % interval {interval[0]:.0f} to {interval[1]:.0f})"
+
+
+def rate_line(rhythm: dict[str, Any]) -> str:
+    """The pulse rate of a long PPG as a line."""
+    return f"pulse rate: {rate_text(rhythm['rate'], rhythm['rate_interval'])}"
+
+
 def _beats_line(beats: dict[str, Any]) -> str:
     count = len(beats["times_s"])
     if not count:
