@@ -410,7 +410,7 @@ def _wording(results: Path) -> str:
     for which, score in found["scores"].items():
         mean, verdict = score["mean"], score["verdicts"]["denial"]
         cells = [f"{mean[one]:.2f} ({mean[f'criterion_{one}']:.2f})" for one in columns]
-        rows.append([made(which, score), *cells, f"{verdict}: +{mean['denial_above_nothing']:.2f}"])
+        rows.append([made(which, score), *cells, f"{verdict}: {mean['denial_above_nothing']:+.2f}".replace("-", "−")])
     head = ["model", *columns.values(), "negation above no text"]
     return table(head, rows) + f"\n\n*{stamp(found)}*"
 
