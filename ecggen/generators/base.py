@@ -33,6 +33,7 @@ from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
 from ecggen.generators.beat_inflation import BeatInflation
 from ecggen.generators.hearts.model import HeartFirst
+from ecggen.generators.hearts.unnamed_rhythm import with_rhythms
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
@@ -461,18 +462,18 @@ class Generator(nn.Module, ABC):
         """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV.
 
         Only texts that are given are guided, not those of the patient prior: nobody asked for what these say. A text
-        that only denies findings is replaced by that of a patient without them.
+        that only denies findings is replaced by that of a patient without them; one that names no rhythm is completed.
         """
         assert self.heart_first is not None
         prepared, how = self.preprocessor.condition(condition), self.heart_sampling
-        guided = prepared.text_mask.cpu()
+        features, guided = self.heart_first.features, prepared.text_mask.cpu()
         if self.patient_prior is not None:
-            features = self.heart_first.features
             denied = features.denied_only(
                 [text if given else "" for text, given in zip(prepared.text, guided.tolist(), strict=True)]
             )
             guided = guided & ~torch.tensor([bool(codes) for codes in denied])
             prepared = self.patient_prior.draw(prepared, seed, indices, denied, features.affirmed)
+        prepared = with_rhythms(prepared, guided, features.statements, seed, indices)
         prepared = prepared.to(self.device)
         drawn = torch.zeros(len(prepared), len(INDEPENDENT_LEADS), prepared.samples)
         for group, scale in ((guided, how.guidance_scale), (~guided, 1.0)):

@@ -55,13 +55,14 @@ class ConditionFeatures(nn.Module):
             >>> [sorted(codes) for codes in ConditionFeatures().denied_only(texts)]
             [['AFIB'], [], ['NORM']]
         """
-        return [frozenset() if said else denied for said, denied in map(self._statements, texts)]
+        return [frozenset() if said else denied for said, denied in map(self.statements, texts)]
 
     def affirmed(self, text: str) -> frozenset[str]:
         """Codes of the statements that a text affirms."""
-        return self._statements(text)[0]
+        return self.statements(text)[0]
 
-    def _statements(self, text: str) -> tuple[frozenset[str], frozenset[str]]:
+    def statements(self, text: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Codes of the statements that a text affirms, and of those that it denies."""
         return _statements(self.text, text)
 
     def affirms(self, features: Tensor, code: str) -> Tensor:
