@@ -17,6 +17,8 @@ import numpy as np
 
 from ecggen.core.errors import InputError
 
+RHYTHMS = ("AFIB", "AFLT", "PACE", "SVTAC", "PSVT", "STACH", "SBRAD", "SARRH", "SVARR", "SR")
+"""Statements that name the rhythm of a record; the first one counts where a record has several."""
 LANGUAGES = ("en", "de", "sv")
 LANGUAGE_SHARES = (0.8, 0.15, 0.05)
 """Probabilities of the languages in ``write_in_random_language``."""

@@ -69,7 +69,10 @@ class Understanding:
     def __str__(self) -> str:
         """The statements with polarity: "atrial fibrillation present, left ventricular hypertrophy absent"."""
         named = [f"{statements.describe(code)} present" for code in self.present]
-        return ", ".join([*named, *(f"{statements.describe(code)} absent" for code in self.absent)])
+        named += [f"{statements.describe(code)} absent" for code in self.absent]
+        if self.present and not {*self.present} & {*statements.RHYTHMS}:
+            named.append("rhythm not named")  # it is drawn as recordings with these findings have it
+        return ", ".join(named)
 
     @property
     def warnings(self) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ecggen import data
 from ecggen.conditioning import statements
-from ecggen.generators.hearts.unnamed_rhythm import RHYTHMS
 
 TRAIN_FOLDS, FEWEST = range(1, 9), 10
 HEAD = """# PTB-XL's training records (folds 1-8) with each statement, and how many of them have each rhythm: made by
@@ -31,9 +30,9 @@ def counted(records: Iterable[Sequence[str]]) -> dict[str, Counter[str]]:
     """
     found: dict[str, Counter[str]] = {}
     for present in records:
-        rhythm = next((code for code in RHYTHMS if code in present), None)
+        rhythm = next((code for code in statements.RHYTHMS if code in present), None)
         for code in present:
-            if code in statements.codes() and code not in RHYTHMS:
+            if code in statements.codes() and code not in statements.RHYTHMS:
                 found.setdefault(code, Counter())["records"] += 1
                 if rhythm is not None:
                     found[code][rhythm] += 1
@@ -46,7 +45,7 @@ def as_toml(found: dict[str, Counter[str]]) -> str:
     for code in statements.codes():
         counts = found.get(code, Counter())
         if counts["records"] >= FEWEST:
-            lines = [f"{name} = {counts[name]}" for name in ("records", *RHYTHMS) if counts[name]]
+            lines = [f"{name} = {counts[name]}" for name in ("records", *statements.RHYTHMS) if counts[name]]
             parts.append("\n".join([f'["{code}"]', *lines]) + "\n")
     return "\n".join(parts)
 

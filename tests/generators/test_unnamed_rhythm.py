@@ -9,7 +9,7 @@ import torch
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.generators.hearts.features import ConditionFeatures
-from ecggen.generators.hearts.unnamed_rhythm import RHYTHMS, completed, table, with_rhythms
+from ecggen.generators.hearts.unnamed_rhythm import completed, table, with_rhythms
 from evaluation.scripts.rhythm_counts import as_toml, counted
 
 
@@ -51,4 +51,4 @@ def test_counts_are_of_first_rhythms_and_read_back():
     found = counted(records)
     assert found["LVH"] == {"records": 15, "AFIB": 11} and "SR" not in found
     assert '["LVH"]\nrecords = 15\nAFIB = 11' in as_toml(found) and "IMI" not in as_toml(found)
-    assert all(sum(one.get(code, 0) for code in RHYTHMS) <= one["records"] for one in table().values())
+    assert all(sum(one.get(code, 0) for code in statements.RHYTHMS) <= one["records"] for one in table().values())

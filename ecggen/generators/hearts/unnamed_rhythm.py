@@ -22,8 +22,6 @@ from ecggen.conditioning.rhythm_prior import own_numbers
 HEART_RATE = list(METADATA).index("heart_rate")
 UNNAMED = 8
 """Random stream of a record that is used for its rhythm."""
-RHYTHMS = ("AFIB", "AFLT", "PACE", "SVTAC", "PSVT", "STACH", "SBRAD", "SARRH", "SVARR", "SR")
-"""Statements that name the rhythm of a record; the first one counts where a record has several."""
 FASTEST = {"SR": 100.0, "SBRAD": 60.0}
 """Heart rate per minute up to which a rhythm is drawn, where a rate is given."""
 SLOWEST = {"SR": 60.0, "STACH": 100.0, "SVTAC": 100.0, "PSVT": 100.0}
@@ -43,7 +41,7 @@ def table() -> dict[str, dict[str, int]]:
 
 
 def completed(text: str, said: Set[str], denied: Set[str], heart_rate: float | None, rng: np.random.Generator) -> str:
-    """The text, with a rhythm if it affirms statements but none of ``RHYTHMS``.
+    """The text, with a rhythm if it affirms statements but none of ``statements.RHYTHMS``.
 
     Args:
         text: Text of a condition.
@@ -60,12 +58,13 @@ def completed(text: str, said: Set[str], denied: Set[str], heart_rate: float | N
         'atrial fibrillation'
     """
     known = [code for code in sorted(said) if code in table()]
-    if not known or said & {*RHYTHMS}:
+    if not known or said & {*statements.RHYTHMS}:
         return text
     counts = table()[min(known, key=lambda code: table()[code]["records"])]
-    possible = [code for code in RHYTHMS if code not in denied and _fits(code, heart_rate)]
+    possible = [code for code in statements.RHYTHMS if code not in denied and _fits(code, heart_rate)]
     often = np.array(
-        [counts.get(code, 0) for code in possible] + [counts["records"] - sum(counts.get(code, 0) for code in RHYTHMS)]
+        [counts.get(code, 0) for code in possible]
+        + [counts["records"] - sum(counts.get(code, 0) for code in statements.RHYTHMS)]
     )
     if not often.sum():
         return text
