@@ -187,6 +187,7 @@ def test_a_ppg_is_translated_with_marked_beats():
         user.find("Translate to an ECG").click()
         await wait_for(user, "beats. 1 of them has a probability below 90 %")
         await user.should_see("109 pulses per minute")
+        await user.should_see("Heart rate: 109 per minute (90 % interval 106 to 111).")
 
     visit(actions)
 

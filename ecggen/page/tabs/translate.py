@@ -14,6 +14,7 @@ from ecggen.conditioning import condition as conditions
 from ecggen.conditioning import pulse_beats
 from ecggen.conditioning.consistency import follow_measured_rate
 from ecggen.core.errors import InputWarning
+from ecggen.core.pulse_rhythm import Rhythm, rhythm_of
 from ecggen.core.rhythm import heart_rate, pulses
 from ecggen.generators.reconstruction import Reconstruction
 from ecggen.io.ppg import PPG, read_ppg
@@ -67,8 +68,11 @@ def _show(session: Session, made: tuple[PPG, Reconstruction], given: Given) -> N
         ui.label("generated: all twelve leads").classes("made")
     Viewer(session, Shown.of(given.path.stem, found, given.about, marks.beat_bands(beats)))
     plot(ppg)
+    rhythm = rhythm_of(own.times, own.probabilities, own.missed)
     with trust_card(found):
         ui.label(in_words(beats))
+        if (sentence := rate_in_words(rhythm)) is not None:
+            ui.label(sentence)
         ui.label(LIMIT)
 
 
@@ -92,6 +96,21 @@ def in_words(beats: Sequence[marks.Beat]) -> str:
     return (
         f"{len(beats)} beats. {some} Two standard deviations of the time of a beat are {width} (a mark to each side)."
     )
+
+
+def rate_in_words(rhythm: Rhythm) -> str | None:
+    """The rate of the pulse with its interval, and a suspected atrial fibrillation; None without a rate.
+
+    Example:
+        >>> times = np.cumsum(np.full(30, 0.8))
+        >>> rate_in_words(rhythm_of(times, np.ones(30), np.zeros(30)))
+        'Heart rate: 75 per minute (90 % interval 75 to 78).'
+    """
+    if rhythm.rate is None or rhythm.rate_interval is None:
+        return None
+    low, high = rhythm.rate_interval
+    sentence = f"Heart rate: {rhythm.rate:.0f} per minute (90 % interval {low:.0f} to {high:.0f})."
+    return sentence + (" Irregular as in atrial fibrillation." if rhythm.fibrillation_suspected else "")
 
 
 def plot(ppg: PPG) -> None:
