@@ -62,13 +62,20 @@ HeartRate = Annotated[
     float | None, Option(help="Heart rate in beats per minute. A contradicting rate of the recording takes precedence.")
 ]
 Model = Annotated[str, Option(help="Generator: gan, vae, flow, diffusion, or a checkpoint folder.")]
-DEFAULT_MODEL, LONG_MODEL = "flow", "vae"
-"""Generators of ``reconstruct`` and ``translate``, the second for recordings that are processed in blocks."""
+DEFAULT_MODEL, PULSE_MODEL, LONG_MODEL = "flow", "diffusion", "vae"
+"""Generators of ``reconstruct``, of ``translate``, and of both for recordings that are processed in blocks."""
 LongModel = Annotated[
     str | None,
     Option(
         help="Generator: gan, vae, flow, diffusion, or a checkpoint folder "
-        "(default: flow; vae for more than 30 minutes)."
+        f"(default: {DEFAULT_MODEL}; {LONG_MODEL} for more than 30 minutes)."
+    ),
+]
+PulseModel = Annotated[
+    str | None,
+    Option(
+        help="Generator: gan, vae, flow, diffusion, or a checkpoint folder "
+        f"(default: {PULSE_MODEL}; {LONG_MODEL} for more than 30 minutes)."
     ),
 ]
 NumSteps = Annotated[int | None, Option(help="Number of sampler steps (default: the checkpoint's).")]

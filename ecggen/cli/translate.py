@@ -14,18 +14,18 @@ from ecggen.cli.jobs.long_recordings import recordings
 from ecggen.cli.jobs.long_recordings.job import process
 from ecggen.cli.jobs.results import describe, mean_of, refuse_existing, rounded, store_and_print
 from ecggen.cli.options import (
-    DEFAULT_MODEL,
     LONG_MODEL,
+    PULSE_MODEL,
     Age,
     GuidanceScale,
     HeartRate,
     Json,
     Level,
     LongFormats,
-    LongModel,
     NumSteps,
     Overwrite,
     PlotFormat,
+    PulseModel,
     Rate,
     Record,
     Resume,
@@ -72,7 +72,7 @@ def translate(
         str | None, Option(help="Name of the PPG channel (default: PLETH, PPG or BVP), or its number from 1.")
     ] = None,
     record: Record = None,
-    model: LongModel = None,
+    model: PulseModel = None,
     num_draws: Annotated[
         int, Option(help="Number of draws. 1 gives a single draw; more give their mean with a prediction interval.")
     ] = 1,
@@ -127,7 +127,7 @@ def _translate(context: Context, file: Path, ppg: PPG) -> None:
     from ecggen.generators.base import load
 
     options = context.params
-    generator = load(options["model"] or DEFAULT_MODEL)
+    generator = load(options["model"] or PULSE_MODEL)
     generator = generator.with_sampling(options["num_steps"], options["guidance_scale"])
     true, doubts = _true(context)
     beats, found = pulse_report.pulse_report(ppg)

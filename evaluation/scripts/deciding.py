@@ -26,8 +26,8 @@ JOBS: tuple[Job, ...] = (
     ("", "RMSE (mV)", "one_lead", "least", 3, lambda score: score["rmse_mv"]),
     ("`reconstruct`, from II, V1, V5", "r", "three_leads", "most", 3, lambda score: score["r"]),
     ("", "RMSE (mV)", "three_leads", "least", 3, lambda score: score["rmse_mv"]),
-    # All generators draw at the same beats, so that F1 hardly differs, and rates of six patients only by chance.
-    ("`translate`", "heart rate error (per min)", "ppg", "least", 1, lambda score: score["heart_rate_error"]["mean"]),
+    # All generators draw at the same beats, so that F1 hardly differs.
+    ("`translate`", "heart rate error (per min)", "ppg", "least", 2, lambda score: score["heart_rate_error"]["mean"]),
     ("", "R-peak F1, 50 ms", "ppg", "most", 3, lambda score: score["delay_removed"]["f1_50"]),
     (
         "`generate`, text and metadata",

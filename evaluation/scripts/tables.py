@@ -134,8 +134,8 @@ def _models(results: Path) -> str:
 ABOUT = {
     "gan": ("ECGNet", "one pass, small"),
     "vae": ("WearECG", "long recordings: one pass"),
-    "flow": ("PPGFlowECG", "`generate`, `reconstruct`, `translate`, `augment`"),
-    "diffusion": ("DiffuSETS", "a second opinion: nearly as good in all"),
+    "flow": ("PPGFlowECG", "`generate`, `reconstruct`, `augment`"),
+    "diffusion": ("DiffuSETS", "`translate`; a second opinion: nearly as good in all"),
 }
 """The paper that each generator is built after, and the jobs it is the choice for (`which` measures it)."""
 
