@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import nullcontext
+from itertools import pairwise
 
 import pytest
 import torch
@@ -98,7 +99,9 @@ def test_all_stages_end_with_a_complete_checkpoint(whole, run, tmp_path):
     assert generator.widening is not None and generator.beat_inflation is not None
     assert generator.patient_prior is not None and (generator.interval_scale != 1).any()
     write(simulate(1, seconds=4, seed=3).pick("I"), tmp_path / "one.csv")
-    code, _, err = run("reconstruct", tmp_path / "one.csv", "--model", whole / "checkpoint", "--out", tmp_path / "twelve")
+    code, _, err = run(
+        "reconstruct", tmp_path / "one.csv", "--model", whole / "checkpoint", "--out", tmp_path / "twelve"
+    )
     assert code == 0, err
     code, _, err = run("generate", "--text", "AF", "--model", whole / "checkpoint", "--out", tmp_path / "af")
     assert code == 0, err
@@ -133,7 +136,7 @@ def test_each_stage_changes_its_own_weights_only(whole):
     weights = [checkpoint.load(folder / "flow").state_dict() for folder in folders[:5]]
     changed = [
         {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
-        for before, after in zip(weights, weights[1:], strict=False)
+        for before, after in pairwise(weights)
     ]
     assert changed == [{"denoiser"}, {"reader"}, {"space"}, {"heart_first"}]
 
@@ -177,7 +180,7 @@ def test_a_wrong_stage_is_named_before_anything_is_trained(stages, message, tmp_
 
 
 def test_a_decoder_needs_a_latent_space_and_hearts_a_model_of_them(tmp_path):
-    with pytest.raises(InputError, match="stage decoder of .* cannot be run: vae has no latent space"):
+    with pytest.raises(InputError, match=r"stage decoder of .* cannot be run: vae has no latent space"):
         recipes.read(staged(tmp_path, "[[stages]]\n[[stages]]\nkind = 'decoder'", "", "vae"))
     file = tmp_path / "plain.toml"
     file.write_text('generator = "flow"\n[[stages]]\nkind = "hearts"\n')
@@ -192,7 +195,7 @@ def test_a_stage_without_what_it_needs_is_refused_before_anything_is_written(rec
     for name, message in (("real_ppgs", "imputes with the stage denoiser"), ("calibration", "needs trained weights")):
         with pytest.raises(InputError, match=message):
             recipes.run(recipe, given(records), tmp_path / "run", [name])
-    with pytest.raises(InputError, match="there is no stage 'denoise'.*did you mean 'denoiser'"):
+    with pytest.raises(InputError, match=r"there is no stage 'denoise'.*did you mean 'denoiser'"):
         recipes.run(recipe, given(records), tmp_path / "run", ["denoise"])
     with pytest.raises(InputError, match="not a folder"):
         recipes.run(recipe, given(tmp_path), tmp_path / "run")
@@ -205,7 +208,7 @@ def test_values_of_a_stage_are_changed_by_its_name(tmp_path):
     denoiser, real_ppgs, *_, trust = recipe.stages
     assert (denoiser.training.epochs, real_ppgs.training.epochs, real_ppgs.training.batch) == (1, 3, 4)
     assert real_ppgs.training.lr == 5e-4 and denoiser.training.lr == 3e-3 and trust.records == 7
-    with pytest.raises(InputError, match="'denoise' is to be changed in .*did you mean 'denoiser'"):
+    with pytest.raises(InputError, match=r"'denoise' is to be changed in .*did you mean 'denoiser'"):
         recipes.read(file, ["stages.denoise.training.epochs=3"])
 
 
@@ -214,7 +217,9 @@ def test_shipped_configs_are_recipes_of_the_shipped_models(name):
     recipe = recipes.read(ROOT / "configs" / f"{name}.toml")
     shipped = checkpoint.load(name)
     assert recipe.generator.preprocessor == shipped.preprocessor
-    ours, theirs = ({key: value.shape for key, value in one.state_dict().items()} for one in (recipe.generator, shipped))
+    ours, theirs = (
+        {key: value.shape for key, value in one.state_dict().items()} for one in (recipe.generator, shipped)
+    )
     assert ours == theirs
     kinds = [type(stage).__name__ for stage in recipe.stages]
     assert kinds[-4:] == ["Hearts", "Calibration", "BeatInflation", "Trust"]

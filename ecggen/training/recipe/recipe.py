@@ -308,12 +308,12 @@ def train(
     """Train a config without stages by its tables [training] and [hearts]; arguments as of ``run``."""
     if (out / CHECKPOINT).exists() and not resume:
         raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
-    generator, best = recipe.generator, out / CHECKPOINT
-    pack = recordings.pack(generator.preprocessor, imputer)
+    best = out / CHECKPOINT
+    pack = recordings.pack(recipe.generator.preprocessor, imputer)
     if recipe.plan.epochs:
-        trainer.train(generator, pack, recipe.plan, recipe.masking, out, resume, recordings.bars)
-    if recipe.hearts is not None and generator.heart_first is not None and not rank:
-        generator = checkpoint.load(best) if recipe.plan.epochs else generator
+        trainer.train(recipe.generator, pack, recipe.plan, recipe.masking, out, resume, recordings.bars)
+    if recipe.hearts is not None and not rank:
+        generator: Any = checkpoint.load(best) if recipe.plan.epochs else recipe.generator
         with recordings.progress() as report:
             hearts_stages.train(generator.heart_first, pack, recipe.hearts, out / "hearts", recordings.cache, report)
         checkpoint.save(generator, best)
