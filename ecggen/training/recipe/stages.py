@@ -95,7 +95,7 @@ class Decoder(Stage):
 
     Attributes:
         name: Name of the stage, of letters, digits and underscores; by default its kind.
-        training: Table of what differs from epochs = 4, batch = 24, lr = 5e-4, weight_decay = 0.01, ema_decay = 0.998 and
+        training: Table of what differs from epochs = 4, batch = 24, lr = 5e-4, weight_decay = 0.01, ema_decay = 0.998,
             crop = 4.0 (``decoder_finetuning.PLAN``); the table [training] is not used.
         draws: Draws for the discriminator.
     """
