@@ -124,7 +124,7 @@ def name_of(table: Mapping[str, Any]) -> str:
 
 def _change_named(tables: Sequence[dict[str, Any]], changes: Mapping[str, Any], where: str) -> None:
     """Change values of the tables of an array, in place, by name."""
-    named = {name_of(table): table for table in tables}
+    named = {name: table for table in tables if (name := name_of(table))}
     for name, values in changes.items():
         if name not in named or not isinstance(values, dict):
             found = f"{name!r} is to be changed in {where}"

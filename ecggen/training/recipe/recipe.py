@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -34,8 +35,8 @@ RECIPE, CHECKPOINT, STAGES = "recipe.json", "checkpoint", "stages"
 """Names in the folder of a run."""
 START = "0_start"
 """Folder of the initial weights among the stages."""
-WAIT = 1.0
-"""Seconds after which another process looks whether the first has finished a stage."""
+WAIT, PARENT = 1.0, os.getppid()
+"""Seconds after which another process looks whether the first has finished a stage, and the process that began it."""
 
 
 @dataclass(frozen=True)
@@ -252,8 +253,10 @@ def _check_weights(stages: Sequence[Stage], started: bool, imputer: Imputer | No
 
 
 def _wait(result: Path) -> None:
-    """Wait until the first process has written a checkpoint."""
+    """Wait until the first process has written a checkpoint; end if it does not run any more."""
     while not (result / "config.json").is_file():
+        if os.getppid() != PARENT:
+            raise SystemExit(1)
         time.sleep(WAIT)
 
 
