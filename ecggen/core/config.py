@@ -81,6 +81,8 @@ def _of_type(value: Any, hint: Any) -> Any:
             return None
         if len(others) == 1:
             return _of_type(value, others[0])
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, hint):
+        return value
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         arguments = _plain(hint, value)
         if arguments is not None:
@@ -91,15 +93,20 @@ def _of_type(value: Any, hint: Any) -> Any:
 def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a TOML file as nested dictionaries and apply ``table.key=value`` overrides (values as in TOML).
 
+    In an array of tables with names, as ``[[stages]]``, ``stages.NAME.table.key=value`` changes the table of that name.
+
     Raises:
-        InputError: If the file cannot be read, or the file or an override is not TOML.
+        InputError: If the file cannot be read, the file or an override is not TOML, or an override names no table of
+            an array.
     """
     path = Path(path)
     try:
         config = tomllib.loads(path.read_text())
         for override in overrides:
             for table, values in tomllib.loads(override).items():
-                if isinstance(values, dict):
+                if isinstance(values, dict) and isinstance(config.get(table), list):
+                    _change_named(config[table], values, f"[[{table}]] of {path}")
+                elif isinstance(values, dict):
                     config.setdefault(table, {}).update(values)
                 else:
                     config[table] = values
@@ -108,6 +115,23 @@ def read_toml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} or an override is not TOML: {error}", "for instance: training.epochs=3") from error
     return config
+
+
+def name_of(table: Mapping[str, Any]) -> str:
+    """Name of a table in an array: its ``name``, or its ``kind`` if it has none."""
+    return str(table.get("name", table.get("kind", "")))
+
+
+def _change_named(tables: Sequence[dict[str, Any]], changes: Mapping[str, Any], where: str) -> None:
+    """Change values of the tables of an array, in place, by name."""
+    named = {name: table for table in tables if (name := name_of(table))}
+    for name, values in changes.items():
+        if name not in named or not isinstance(values, dict):
+            found = f"{name!r} is to be changed in {where}"
+            raise InputError(found, f"one of {', '.join(named)} was expected", nearest(name, list(named)))
+        for key, value in values.items():
+            own = named[name].get(key)
+            named[name][key] = own | value if isinstance(own, dict) and isinstance(value, dict) else value
 
 
 def shipped_config(name_or_path: Path | str) -> Path:

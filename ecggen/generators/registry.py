@@ -18,7 +18,7 @@ from ecggen import generators
 from ecggen.core.config import build, nearest
 from ecggen.core.errors import InputError
 
-TABLES = ("generator", "model", "preprocessing", "masking", "training", "hearts")
+TABLES = ("generator", "model", "preprocessing", "masking", "training", "hearts", "stages", "text_encoder")
 """Keys and tables allowed in a training config."""
 
 

@@ -52,7 +52,7 @@ def store(network: nn.Module, folder: Path, files: Mapping[str, Any], card: str 
     Returns:
         The folder.
     """
-    with _replacing(folder) as making:
+    with replacing(folder) as making:
         for name, value in files.items():
             write_json(making / name, value)
         weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -179,7 +179,7 @@ def share(folder: Path, other: Path) -> Path:
         own = {name: value for name, value in weights.items() if name not in others or not _same(value, others[name])}
         if len(own) < len(weights):
             kept[file], about[key] = own, {"of": other.name, "weights": _digest(folder, file)}
-    with _replacing(folder) as making:
+    with replacing(folder) as making:
         shutil.copytree(folder, making, dirs_exist_ok=True)
         write_json(making / "config.json", about)
         for file, own in kept.items():
@@ -188,7 +188,7 @@ def share(folder: Path, other: Path) -> Path:
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """A temporary folder that replaces ``folder`` on success and is removed on failure."""
     making = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(making, ignore_errors=True)

@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,6 +130,22 @@ def fit_beat_inflation(
     return BeatInflation(*tables)
 
 
+def file_of(generator: Generator, pack: Pack, records: int = RECORDS, progress: bool = False) -> dict[str, Any]:
+    """Contents of ``FILE`` for a calibrated generator, fitted on ``records`` of the calibration fold.
+
+    Raises:
+        InputError: If it has no deterministic prediction, or no record has enough beats.
+    """
+    rows = random_rows(pack.rows(CALIBRATION_FOLDS), records)
+    fitted = fit_beat_inflation(generator, pack, rows, progress=progress)
+    if fitted is None:
+        raise InputError(
+            f"{generator.name} has no deterministic prediction", "a generator with a condition encoder was expected"
+        )
+    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": len(rows), "draws": DRAWS}
+    return fitted.as_json() | made
+
+
 def main() -> None:
     """Fit the factors of a checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -141,16 +158,10 @@ def main() -> None:
     folder = storage.find(options.model)
     generator = checkpoint.load(folder)
     pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)
-    rows = random_rows(pack.rows(CALIBRATION_FOLDS), options.records)
-    fitted = fit_beat_inflation(generator, pack, rows, progress=not options.quiet)
-    if fitted is None:
-        raise InputError(
-            f"{generator.name} has no deterministic prediction", "a generator with a condition encoder was expected"
-        )
-    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": len(rows), "draws": DRAWS}
-    storage.write_json(folder / FILE, fitted.as_json() | made)
+    contents = file_of(generator, pack, options.records, progress=not options.quiet)
+    storage.write_json(folder / FILE, contents)
     checkpoint.write_golden(folder)
-    for name, table in fitted.tables():
+    for name, table in BeatInflation.from_json(contents, FILE).tables():
         for leads, row in zip(GIVEN, table.tolist(), strict=True):
             print(f"factor on {name}, {leads or 'PPG'} given:", [round(value, 2) for value in row])
 

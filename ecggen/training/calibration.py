@@ -201,6 +201,22 @@ def draws_before_inflation(
     return eight, project_onto_observed(drawn.deterministic.cpu(), prepared).double()
 
 
+def calibrate(generator: Generator, pack: Pack, records: int, progress: bool = False) -> None:
+    """Fit all that is calibrated after training, in place.
+
+    Args:
+        generator: A trained generator.
+        pack: Packed data set.
+        records: Records for intervals; 24 times as many are used for inflation.
+        progress: Show progress bars.
+    """
+    train = pack.rows(TRAIN_FOLDS)
+    fit_rhythm_prior(generator, pack, train)
+    fit_patient_prior(generator, pack, train)
+    fit_ensemble_inflation(generator, pack, random_rows(train, 24 * records), progress=progress)
+    fit_intervals(generator, pack, random_rows(pack.rows(CALIBRATION_FOLDS), records), progress=progress)
+
+
 def main() -> None:
     """Calibrate a checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -218,11 +234,7 @@ def main() -> None:
     options = parser.parse_args()
     generator = checkpoint.load(options.model)
     pack = data.pack(data.recordings(options.data), generator.preprocessor, options.cache)
-    fit_rhythm_prior(generator, pack, pack.rows(TRAIN_FOLDS))
-    fit_patient_prior(generator, pack, pack.rows(TRAIN_FOLDS))
-    inflated = random_rows(pack.rows(TRAIN_FOLDS), 24 * options.limit)
-    fit_ensemble_inflation(generator, pack, inflated, progress=not options.quiet)
-    fit_intervals(generator, pack, random_rows(pack.rows(CALIBRATION_FOLDS), options.limit), progress=not options.quiet)
+    calibrate(generator, pack, options.limit, not options.quiet)
     checkpoint.save(generator, options.out, half=True)
     checkpoint.write_golden(options.out)
     if options.beside:

@@ -30,6 +30,7 @@ from ecggen.core.ecg import INDEPENDENT_LEADS
 from ecggen.core.errors import InputError
 from ecggen.data import Batch, Pack
 from ecggen.data.batches import text_and_metadata
+from ecggen.data.pack import subset_of_patients
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.latent import LatentGenerator
@@ -83,7 +84,8 @@ def finetune_decoder(
             raise InputError(f"the latent spaces of {one.name} and {sharing[0].name} differ", "one was expected")
     quiet_lightning()
     out.mkdir(parents=True, exist_ok=True)
-    rows, share, sampled = pack.rows(plan.train_folds), -(-draws // len(sharing)), []
+    rows = subset_of_patients(pack, pack.rows(plan.train_folds), plan.share)
+    share, sampled = -(-draws // len(sharing)), []
     for at, one in enumerate(sharing):
         stored = out / f"drawn_{at}.npy"
         if not (resume and stored.is_file()):
@@ -112,8 +114,12 @@ def _same(one: Autoencoder, other: Autoencoder) -> bool:
 
 @torch.no_grad()
 def sample_latents(generator: LatentGenerator, pack: Pack, rows: np.ndarray, progress: bool = False) -> Tensor:
-    """Latents (record, latent, step) sampled given the text and metadata of some records."""
+    """Latents (record, latent, step) sampled given the text and metadata of some records.
+
+    A heart-first model, which would draw these records without latents, is left aside.
+    """
     kept: list[Tensor] = []
+    hearts, generator.heart_first = generator.heart_first, None
     hook = generator.space.decoder.register_forward_pre_hook(lambda module, given: kept.append(given[0].cpu()))
     try:
         starts = range(0, len(rows), CHUNK)
@@ -121,6 +127,7 @@ def sample_latents(generator: LatentGenerator, pack: Pack, rows: np.ndarray, pro
             generator.sample(text_and_metadata(pack, rows[start : start + CHUNK]), seed=1, first=start)
     finally:
         hook.remove()
+        generator.heart_first = hearts
     return torch.cat(kept)
 
 

@@ -289,12 +289,7 @@ class TrainingModule(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.plan, self.masking, self.out = generator, plan, masking, out
-        parameter_groups = generator.parameter_groups()
-        for name in plan.groups:
-            if name not in parameter_groups:
-                found = f"there is no parameter group {name!r}"
-                raise InputError(found, f"one of {', '.join(parameter_groups)} was expected")
-        self.parameter_groups = {name: parameter_groups[name] for name in plan.groups or parameter_groups}
+        self.parameter_groups = parameter_groups(generator, plan)
         self.best = math.inf
         self.errors: dict[str, list[Tensor]] = {}
 
@@ -372,6 +367,20 @@ class TrainingModule(lightning.LightningModule):
             for draw in range(self.plan.validation_draws)
         ]
         return torch.stack(draws).mean(0)
+
+
+def parameter_groups(generator: Generator, plan: Plan) -> dict[str, list[torch.nn.Parameter]]:
+    """The parameter groups that are trained.
+
+    Raises:
+        InputError: If the plan names one that the generator does not have.
+    """
+    known = generator.parameter_groups()
+    for name in plan.groups:
+        if name not in known:
+            found = f"there is no parameter group {name!r}"
+            raise InputError(found, f"one of {', '.join(known)} was expected", config.nearest(name, list(known)))
+    return {name: known[name] for name in plan.groups or known}
 
 
 def rate_at(plan: Plan, epoch: int, step: int, steps: int) -> float:

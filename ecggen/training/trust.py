@@ -92,7 +92,14 @@ def reference(eight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return centre, spread, np.stack([np.mean(rhythms, 0), np.std(rhythms, 0).clip(1e-3)])
 
 
-def errors(generator: Generator, eight: np.ndarray, given: Sequence[str], widening: Widening, name: str) -> Errors:
+def errors(
+    generator: Generator,
+    eight: np.ndarray,
+    given: Sequence[str],
+    widening: Widening,
+    name: str,
+    progress: bool = True,
+) -> Errors:
     """Reconstruct records (record, 8, time) in mV at the model's rate from the leads ``given``, without widening.
 
     Args:
@@ -101,9 +108,10 @@ def errors(generator: Generator, eight: np.ndarray, given: Sequence[str], wideni
         given: Observed leads.
         widening: For the features; its rows are not used.
         name: For the progress bar.
+        progress: Show it.
     """
     generator.widening = None
-    with Progress() as bar:
+    with Progress(disable=not progress) as bar:
         task = bar.add_task(f"{name}, {' '.join(given)} given", total=1.0)
         found = calibrate.errors(generator, eight, given, DRAWS, LEVEL, lambda share: bar.update(task, completed=share))
     rows = [INDEPENDENT_LEADS.index(lead) for lead in given]
@@ -198,7 +206,13 @@ def outside_records(pack: Pack, name: str) -> dict[str, np.ndarray]:
 
 
 def kept_errors(
-    kept: Path | None, generator: Generator, eight: np.ndarray, given: Sequence[str], widening: Widening, name: str
+    kept: Path | None,
+    generator: Generator,
+    eight: np.ndarray,
+    given: Sequence[str],
+    widening: Widening,
+    name: str,
+    progress: bool = True,
 ) -> Errors:
     """``errors``, stored in the folder ``kept``, if there is one, so that an interrupted run continues there."""
     whose = f"{generator.name} {' '.join(given)} {name} {len(eight)}"
@@ -206,10 +220,12 @@ def kept_errors(
     if place is not None and place.is_file():
         with np.load(place) as stored:
             return Errors(*(stored[each] for each in ("error", "half_width", "z", "noise")))
-    found = errors(generator, eight, given, widening, name)
+    found = errors(generator, eight, given, widening, name, progress)
     if place is not None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(place, **vars(found))
+        part = place.with_suffix(".part.npz")
+        np.savez(part, **vars(found))
+        part.replace(place)
     return found
 
 
@@ -219,6 +235,7 @@ def fit(
     outside: dict[str, np.ndarray],
     records: int = RECORDS,
     kept: Path | None = None,
+    progress: bool = True,
 ) -> tuple[Widening, dict[str, Any]]:
     """The widening of a generator, and each hospital's coverage by observed leads.
 
@@ -228,6 +245,7 @@ def fit(
         outside: Records (record, 8, time) in mV by hospital; those with few records are not used.
         records: Number of calibration records.
         kept: Folder of partial results.
+        progress: Show progress bars.
     """
     centre, spread, rhythm = reference(calibration_records(pack, REFERENCE, changed=False))
     empty = Widening(centre, spread, rhythm, ())
@@ -235,13 +253,30 @@ def fit(
     known = {name: eight for name, eight in outside.items() if len(eight) >= FEWEST}
     rows, measured = [], {}
     for given in CALIBRATED[1:]:
-        inside = kept_errors(kept, generator, plain, given, empty, "as recorded")
-        row = fit_row(inside, kept_errors(kept, generator, changed, given, empty, "other recorders"))
-        found = {CALIBRATION: inside}
-        found |= {name: kept_errors(kept, generator, eight, given, empty, name) for name, eight in known.items()}
-        rows.append(replace(row, margin=margin(row, list(found.values()))))
-        measured[" ".join(given)] = coverages(rows[-1], found)
+
+        def found(eight: np.ndarray, name: str, given: Sequence[str] = given) -> Errors:
+            return kept_errors(kept, generator, eight, given, empty, name, progress)
+
+        inside = found(plain, "as recorded")
+        row = fit_row(inside, found(changed, "other recorders"))
+        hospitals = {CALIBRATION: inside} | {name: found(eight, name) for name, eight in known.items()}
+        rows.append(replace(row, margin=margin(row, list(hospitals.values()))))
+        measured[" ".join(given)] = coverages(rows[-1], hospitals)
     return Widening(centre, spread, rhythm, tuple(rows)), measured
+
+
+def file_of(
+    generator: Generator,
+    pack: Pack,
+    outside: dict[str, np.ndarray],
+    records: int = RECORDS,
+    kept: Path | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Contents of ``FILE``: the widening, how it was made, and each hospital's coverage; arguments as of ``fit``."""
+    widening, measured = fit(generator, pack, outside, records, kept, progress)
+    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": records, "model": generator.name}
+    return widening.as_json() | made | {"measured": measured}
 
 
 def main() -> None:
@@ -263,11 +298,9 @@ def main() -> None:
     outside: dict[str, np.ndarray] = {}
     for path in options.outside:
         outside |= outside_records(packed(path), path.resolve().name)
-    widening, measured = fit(generator, packed(options.data), outside, options.records, options.kept)
-    made = {"commit": commit(), "date": datetime.date.today().isoformat(), "records": options.records}
-    made["model"] = generator.name
-    storage.write_json(folder / FILE, widening.as_json() | made | {"measured": measured})
-    for given, hospitals in measured.items():
+    written = file_of(generator, packed(options.data), outside, options.records, options.kept)
+    storage.write_json(folder / FILE, written)
+    for given, hospitals in written["measured"].items():
         for name, scores in hospitals.items():
             print(f"{given}: {name}: " + ", ".join(f"{what} {value:g}" for what, value in scores.items()))
 

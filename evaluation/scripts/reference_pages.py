@@ -15,7 +15,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from ecggen.evaluators.ecg_text import ECGTextEncoder
 from ecggen.generators import registry
 from ecggen.networks import storage
 from ecggen.training import masking, trainer
+from ecggen.training.hearts import stages as hearts
+from ecggen.training.recipe.stages import KINDS
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PAGES = ("cli.md", "configuration.md", "formats.md")
@@ -40,6 +42,8 @@ TABLES: dict[str, type] = {
     "preprocessing": Preprocessor,
     "masking": masking.Masking,
     "training": trainer.Plan,
+    "hearts": hearts.Plan,
+    **{f"{kind}_stage": own for kind, own in KINDS.items()},
 }
 """The class whose constructor arguments are the keys of a table."""
 RENAMED = {"masking": masking.RENAMED, "training": trainer.RENAMED}
@@ -95,7 +99,9 @@ def _keys(name: str) -> str:
     meanings = {item.arg_name: " ".join((item.description or "").split()).replace("``", "`") for item in documented}
     old = {now: before for before, now in RENAMED.get(name, {}).items()}
     rows = [(f"`{key}`", _shown(value), meanings[key]) for key, value in _defaults(own).items()]
-    title = "" if name in (*RENAMED, "preprocessing") else f"### {name}\n\n"
+    kind = name.removesuffix("_stage")
+    title = "" if name in (*RENAMED, "preprocessing", "hearts") else f"### {name}\n\n"
+    title = title if kind == name else f'### kind = "{kind}"\n\n'
     if not old:
         return title + _table(("key", "default", "meaning"), rows)
     rows = [(*row, f"`{old[key]}`" if (key := row[0].strip("`")) in old else "") for row in rows]
@@ -114,6 +120,10 @@ def _shown(value: Any) -> str:
     """A default as TOML writes it."""
     if value is inspect.Parameter.empty:
         return "required"
+    if value is MISSING:
+        return ""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _shown(asdict(value))
     if isinstance(value, Mapping):
         return "`{ " + ", ".join(f"{key} = {json.dumps(one)}" for key, one in value.items()) + " }`"
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}`"

@@ -32,7 +32,7 @@ def test_an_installed_wheel_holds_them_in_the_package(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["vea", "nowhere.toml", "../configs/vae", ""])
 def test_an_unknown_name_lists_the_names(name):
-    with pytest.raises(InputError, match=r"there is no config .*; shipped: classifier, .*, tiny/vae, vae, vae_hearts$"):
+    with pytest.raises(InputError, match=r"there is no config .*; shipped: classifier, .*, tiny/vae, vae$"):
         shipped_config(name)
 
 

@@ -16,7 +16,10 @@ def train(
         str, Argument(help="A TOML file, or a shipped config, e.g. vae or tiny/vae.", show_default=False)
     ],
     data: Annotated[list[Path], Option(help="Folder of PTB-XL, MIMIC-IV-ECG, BIDMC or any recordings; repeatable.")],
-    out: Annotated[Path, Option(help="Folder of the run: best checkpoint, logs, loss plot, state for --resume.")],
+    out: Annotated[
+        Path | None,
+        Option(help="Folder of the run: checkpoint, logs, loss plot, state for --resume (default: runs/CONFIG)."),
+    ] = None,
     resume: Resume = False,
     start: Annotated[
         list[str] | None,
@@ -26,7 +29,18 @@ def train(
         str | None, Option(help="Pretrained text encoder with initial weights, e.g. the shipped one: text_encoder.")
     ] = None,
     impute_with: Annotated[
-        str | None, Option(help="Generator that imputes the missing leads of recordings with a PPG.")
+        str | None,
+        Option(
+            help="Generator that imputes the missing leads of recordings with a PPG "
+            "(default: the stage that a stage names with impute)."
+        ),
+    ] = None,
+    stage: Annotated[
+        list[str] | None, Option(help="Run this stage of the config only; repeatable (default: all).")
+    ] = None,
+    outside: Annotated[
+        list[Path] | None,
+        Option(help="Folder of another archive, for the margin of intervals in the stage trust; repeatable."),
     ] = None,
     set_: Set = None,
     cache: Cache = None,
@@ -34,51 +48,40 @@ def train(
 ) -> None:
     """Train a generator.
 
-    The recordings are packed once (filtered, resampled, written to a memory-mapped file), then Lightning trains the
-    generator. The checkpoint folder in the output folder always holds the best weights so far; pass it to other
-    commands as --model. Use --resume to continue an interrupted run from its last epoch. With a table [hearts] in the
-    config, the heart-first model is trained afterwards, or alone if the config has epochs = 0.
+    The recordings are packed once (filtered, resampled, written to a memory-mapped file), then the stages of the config
+    are run one after another, from scratch to the calibrated checkpoint. The checkpoint folder in the output folder
+    holds the weights of the last finished stage; pass it to other commands as --model. Use --resume to continue an
+    interrupted run where it stopped.
+
+    A config without stages is trained in one: the checkpoint folder holds the best weights so far. With a table
+    [hearts], the heart-first model is trained afterwards, or alone if the config has epochs = 0.
     """
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    from ecggen import data as datasets
-    from ecggen.conditioning import text_encoder
     from ecggen.core.config import shipped_config
-    from ecggen.core.errors import InputError
     from ecggen.generators import checkpoint
     from ecggen.generators.imputation import LeadImputer
-    from ecggen.training.hearts import stages
-    from ecggen.training.trainer import read
-    from ecggen.training.trainer import train as run
+    from ecggen.training.recipe import recipe as recipes
+    from ecggen.training.recipe.material import Recordings
 
-    if (out / "checkpoint").exists() and not resume:
-        raise InputError(f"{out} holds a run already", "a new folder was expected", "continue with --resume")
-    generator, plan, masking = read(shipped_config(config), set_ or ())
-    hearts = stages.read(shipped_config(config), set_ or ())
-    for name in start or ():
-        missing = checkpoint.copy_weights(name, generator)
-        if missing:
-            console.err.print(f"{len(missing)} weights are not in {name}, e.g. {missing[0]}", markup=False)
-    if text is not None:
-        text_encoder.copy_into(text, generator)
+    file, rank = shipped_config(config), int(rank_zero_only.rank or 0)
+    out = out or Path("runs") / file.stem
+    recipe = recipes.read(file, set_ or ())
+    for note in recipe.initialise(start or (), text):
+        console.err.print(note, markup=False)
     imputer = None if impute_with is None else LeadImputer(checkpoint.load(impute_with))
-    packs = []
-    for folder in data:
-        with console.progress(f"packing {folder.name}", quiet) as share:
-            packs.append(datasets.pack(datasets.recordings(folder), generator.preprocessor, cache, share, imputer))
-    pack = datasets.join(packs)
-    for name, reason in list(pack.left_out.items())[:5]:
-        console.err.print(f"left out {name}: {reason}", markup=False)
-    console.err.print(f"{len(pack)} windows; {len(pack.left_out)} recordings left out", markup=False)
-    best, plot = out / "checkpoint", ""
-    if plan.epochs:
-        best = run(generator, pack, plan, masking, out, resume, not quiet)
-    if rank_zero_only.rank:  # of several processes only the first does what follows
-        return
-    if plan.epochs:
-        generator, plot = checkpoint.load(best), f"\nloss plot: {out / 'loss.png'}"
-    if hearts is not None and generator.heart_first is not None:
-        with console.stages(quiet) as report:
-            stages.train(generator.heart_first, pack, hearts, out / "hearts", cache, report)
-        checkpoint.save(generator, best)
-    console.print_text(f"best checkpoint: {best}{plot}")
+    recordings = Recordings(
+        data,
+        cache,
+        lambda line: None if rank else console.err.print(line, markup=False),
+        lambda: console.stages(quiet),
+        not quiet,
+        outside or (),
+    )
+    if recipe.stages or stage:
+        best = recipes.run(recipe, recordings, out, stage or (), resume, bool(start), imputer, rank)
+    else:
+        best = recipes.train(recipe, recordings, out, resume, imputer, rank)
+    if not rank:
+        plot = out / "loss.png"
+        console.print_text(f"best checkpoint: {best}" + (f"\nloss plot: {plot}" if plot.is_file() else ""))

@@ -86,14 +86,14 @@ def decomposed(
         pack: The packed data set.
         cache: Folder of the packs; ``$XDG_CACHE_HOME/ecggen`` by default.
         progress: Called with the share that is done.
-        workers: Processes; by default one per core. The result does not depend on it.
+        workers: Processes; by default one per core and for 64 records. The result does not depend on it.
     """
     folder = cache_folder(cache) / f"beats-{_fingerprint(pack)}"
     if not (folder / "ends.npy").is_file():
         making = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         making.mkdir(parents=True, exist_ok=True)
         try:
-            _write(making, pack, progress, workers or os.cpu_count() or 1)
+            _write(making, pack, progress, workers or min(os.cpu_count() or 1, -(-len(pack) // CHUNK)))
             shutil.rmtree(folder, ignore_errors=True)
             making.replace(folder)
         finally:

@@ -62,9 +62,9 @@ class Plan:
 
     code: Schedule = field(default_factory=lambda: Schedule(3000, 320))
     heart: Schedule = field(default_factory=lambda: Schedule(6000, 320, 1e-3, 0.9985))
-    rhythm: Schedule = field(default_factory=lambda: Schedule(2500, 256, 2e-3, 0.995, 0.05))
+    rhythm: Schedule = field(default_factory=lambda: Schedule(3000, 256, 2e-3, 0.995, 0.05))
     levels: Schedule = field(default_factory=lambda: Schedule(2500, 256))
-    residual: Schedule = field(default_factory=lambda: Schedule(2500, 48, 2e-3))
+    residual: Schedule = field(default_factory=lambda: Schedule(2200, 48, 2e-3))
     whitening_records: int = 4000
     calibration_records: int = 512
     shared: str = ""
@@ -111,7 +111,9 @@ def train(model: HeartFirst, pack: Pack, plan: Plan, out: Path, cache: Path | No
             part.load_state_dict(load_file(file))
             continue
         stage(model, material, plan, out / f"{name}.state", lambda share, _=0.0, name=name: report(name, share))
-        save_file({key: value.contiguous() for key, value in part.state_dict().items()}, file)
+        making = file.with_suffix(".part")
+        save_file({key: value.contiguous() for key, value in part.state_dict().items()}, making)
+        making.replace(file)
     model.eval()
 
 

@@ -1,0 +1,1 @@
+"""Recipes: training configs with stages, which one command runs one after another (``ecggen train``)."""
