@@ -37,8 +37,8 @@ from ecggen.conditioning.encoder import BEATS, Latent, LatentHead, Read, Reader
 from ecggen.conditioning.projection import project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Draws, Generator
+from ecggen.generators.hearts.flow_prior import FlowPriorHearts
 from ecggen.generators.hearts.model import HeartFirst, HeartSizes
-from ecggen.generators.hearts.two_stage import TwoStageHearts
 from ecggen.generators.sampling import Noise
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
@@ -84,7 +84,7 @@ class VAE(Generator):
     ):
         super().__init__()
         self.weights = divergence, posterior, middle
-        self.heart_first = None if hearts is None else HeartFirst(hearts, TwoStageHearts)
+        self.heart_first = None if hearts is None else HeartFirst(hearts, FlowPriorHearts)
         self.reader = Reader(widths, blocks, width, whole, along, steps, text, beats)
         self.read_truth = Down(len(INDEPENDENT_LEADS) * steps, [size // 2 for size in widths], [1] * len(widths), width)
         self.posterior = LatentHead([size + size // 2 for size in widths], width, whole, along)

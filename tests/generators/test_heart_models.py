@@ -9,13 +9,13 @@ from ecggen.core.errors import InputError
 from ecggen.generators import checkpoint, registry
 from ecggen.generators.hearts.adversarial import AdversarialHearts
 from ecggen.generators.hearts.diffused import DiffusedHearts, schedule
+from ecggen.generators.hearts.flow_prior import FlowPriorHearts
 from ecggen.generators.hearts.heart_model import CHANGES
 from ecggen.generators.hearts.rectified_flow import RectifiedHearts
 from ecggen.generators.hearts.rhythm import NUMBERS
-from ecggen.generators.hearts.two_stage import TwoStageHearts
 from ecggen.training.hearts.fitting import Schedule, fit
 
-KINDS = {"flow": RectifiedHearts, "diffusion": DiffusedHearts, "vae": TwoStageHearts, "gan": AdversarialHearts}
+KINDS = {"flow": RectifiedHearts, "diffusion": DiffusedHearts, "vae": FlowPriorHearts, "gan": AdversarialHearts}
 SIZE = 4
 DECODER = torch.linalg.qr(torch.randn(8 * 96, SIZE, generator=torch.Generator().manual_seed(0)))[0].T * 10
 
@@ -36,7 +36,8 @@ def truth(side: torch.Tensor) -> torch.Tensor:
 def trained(request, tmp_path_factory):
     torch.manual_seed(0)
     adversarial = request.param == "gan"
-    model, batch = KINDS[request.param](SIZE, 2, 16 if adversarial else 32, 1), 64 if adversarial else 128
+    blocks, batch = 3 if request.param == "vae" else 1, 64 if adversarial else 128  # one pair of steps joins few numbers
+    model = KINDS[request.param](SIZE, 2, 16 if adversarial else 32, blocks)
 
     def loss(network, rows, rng):
         side = torch.from_numpy(rng.choice([-1.0, 1.0], (batch, 1)).astype(np.float32))
