@@ -161,6 +161,10 @@ MEASURED = {
     "the same of the recorded R peaks, moved by their delay": lambda one: _rate(
         one["rates"]["has_pulse"]["10"]["recorded_beats_with_their_delay"]
     ),
+    "the same of a second detector in lead II": lambda one: _rate(one["rates"]["has_pulse"]["10"]["second_detector"]),
+    "rate within 5 per min, mean error, where both detectors' rates are within 5": lambda one: _rate(
+        one["rates"]["has_pulse"]["10"]["detectors_agree"]
+    ),
     "rate within 5 per min, mean error, 10 s that are accepted": lambda one: _rate(one["rates"]["accepted"]["10"]),
     "those of them without a doubt": lambda one: _sure(one["rates"]["accepted"]["10"]),
     "90 % interval of the rate, 10 s": lambda one: _interval(one["rates"]["accepted"]["10"]),

@@ -2,7 +2,8 @@
 
 Scored are parts of a recording without a choice by the result: those with a certain reference (two detectors find the
 same R peaks in lead II) whose PPG has the waveform of a PPG ("has_pulse", as in the protocol ``ppg_icu``), or whose PPG
-``ecggen translate`` accepts throughout ("accepted").
+``ecggen translate`` accepts throughout ("accepted"). A reference is certain although the detectors differ in one beat
+of ten, which is more than 5 per minute in 10 s. Therefore the rate of the second detector is scored as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.pulse_rhythm import LEVEL, early_beats, rate_interval
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.data import Recording
+from ecggen.evaluators.delineator import delineate
 from ecggen.metrics.functional.beats import beat_counts
 
 LENGTHS = {10.0: 3, 60.0: 1}
@@ -26,6 +28,8 @@ KINDS = ("has_pulse", "accepted")
 NARROW = 8.0
 """Largest distance per minute of a rate from the ends of its interval with which it is without a doubt: little more
 than one beat in 10 s (fold 8)."""
+RATES = ("rate", "true", "seen", "second")
+"""Of the network's beats; of the R peaks; of the R peaks moved by their delay; of the second detector's R peaks."""
 TOLERANCE = 0.15
 """Distance in s within which a beat has an R peak."""
 
@@ -38,7 +42,7 @@ def rates_of(recording: Recording) -> list[dict[str, Any]]:
 def _parts(recording: Recording, seconds: float, step: int) -> list[dict[str, Any]]:
     every = windows(recording, Preprocessor(), seconds)
     some = every.every(step)
-    known, waves = r_peaks(every.lead), some.ppg[:, 0]
+    known, waves, second = r_peaks(every.lead), some.ppg[:, 0], delineate(some.lead).peaks
     found = pulse_beats.read(waves, torch.ones_like(waves, dtype=torch.bool), some.ppg_fs)
     delay = constant_delay([beats.times for beats in found], known[::step]) or 0.0
     whole = np.concatenate([peaks + seconds * at for at, peaks in enumerate(known)])
@@ -53,6 +57,7 @@ def _parts(recording: Recording, seconds: float, step: int) -> list[dict[str, An
                 "interval": rate_interval(beats.times, beats.probabilities, beats.missed) or (0.0, 0.0),
                 "true": heart_rate(peaks) or 0.0,
                 "seen": heart_rate(seen[(seen >= 0) & (seen < seconds)]) or 0.0,
+                "second": heart_rate(second[at]) or 0.0,
                 **{kind: bool(getattr(some, kind)[at]) for kind in KINDS},
                 **_wrong_beats(beats.times - delay, peaks, (max(0.0, -delay), seconds - max(0.0, delay))),
             }
@@ -81,13 +86,14 @@ def summary_of_rates(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _scores(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    rate, true, seen = (np.array([part[name] for part in parts]) for name in ("rate", "true", "seen"))
+    rate, true, seen, second = (np.array([part[name] for part in parts]) for name in RATES)
     low, high = np.array([part["interval"] for part in parts]).T
     covered, narrow = (seen >= low) & (seen <= high), np.maximum(high - rate, rate - low) <= NARROW
-    wrong = np.abs(rate - true) > SAME_RATE
-    error = _errors(rate, true)
-    return error | {
+    wrong, agreed = _far(rate, true), ~_far(second, true)
+    return _errors(rate, true) | {
         "recorded_beats_with_their_delay": _errors(seen, true),
+        "second_detector": _errors(second, true),
+        "detectors_agree": _errors(rate[agreed], true[agreed]) if agreed.any() else {"n": 0},
         "interval": {
             "level": LEVEL,
             "covered": float(covered.mean()),
@@ -99,7 +105,12 @@ def _scores(parts: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "without_a_doubt": {"share": float(narrow.mean())}
         | (_errors(rate[narrow], true[narrow]) | {"covered": float(covered[narrow].mean())} if narrow.any() else {}),
-        "wrong": {"n": int(wrong.sum()), "also_with_the_recorded_beats": int((wrong & _far(seen, true)).sum())}
+        "wrong": {
+            "n": int(wrong.sum()),
+            "also_with_the_recorded_beats": int((wrong & _far(seen, true)).sum()),
+            "detectors_differ": int((wrong & ~agreed).sum()),
+            "as_the_second_detector": int((wrong & ~_far(rate, second)).sum()),
+        }
         | {
             name: sum(part[name] for part, one in zip(parts, wrong, strict=True) if one)
             for name in ("missed", "missed_early", "invented")
