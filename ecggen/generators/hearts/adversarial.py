@@ -55,15 +55,13 @@ class AdversarialHearts(HeartModel):
     def loss(self, code: Tensor, known: Tensor, shape_of: Callable[[Tensor], Tensor]) -> Tensor:
         with torch.autocast(code.device.type, enabled=False):
             drawn = self._drawn(torch.randn(len(code), self.noise, device=code.device), known)
-            real, fake = _seen(code, shape_of), _seen(drawn, shape_of)
+            real, fake = _seen(code, shape_of).detach().requires_grad_(), _seen(drawn, shape_of)
+            for_real, for_others = self.critic(real, known, self._other_words(known))
             frozen = {name: value.detach() for name, value in self.critic.named_parameters()}
-            with torch.no_grad():
-                against = self.critic(real, known)
-            fooled = F.softplus(against - functional_call(self.critic, frozen, (fake, known)))
-            real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-            for_real, for_fake = self.critic(real, known), self.critic(fake, known)
-            told = F.softplus(for_fake - for_real)
-            told = told + MATCHING * F.softplus(self.critic(real, self._other_words(known)) - for_real)
+            fooled = F.softplus(for_real.detach() - functional_call(self.critic, frozen, (fake, known))[0])
+            fake = fake.detach().requires_grad_()
+            (for_fake,) = self.critic(fake, known)
+            told = F.softplus(for_fake - for_real) + MATCHING * F.softplus(for_others - for_real)
             return fooled + told + PENALTY * (_slope(for_real, real) + _slope(for_fake, fake))
 
     def sample(
@@ -101,10 +99,11 @@ class Critic(nn.Module):
         self.join = nn.Sequential(nn.Linear(CHANNELS[-1] * POSITIONS, 256), nn.LeakyReLU(0.2))
         self.known, self.leave = nn.Linear(condition, 256), nn.Linear(256, 1)
 
-    def forward(self, seen: Tensor, known: Tensor) -> Tensor:
-        """Score (batch,) of beats (batch, 9, time), the larger the more real."""
+    def forward(self, seen: Tensor, *conditions: Tensor) -> list[Tensor]:
+        """Score (batch,) of beats (batch, 9, time) with each of the conditions, the larger the more real."""
         found = self.join(self.convolutions(seen))
-        return self.leave(found)[:, 0] + (self.known(known) * found).sum(1) / found.shape[1] ** 0.5
+        own, scale = self.leave(found)[:, 0], found.shape[1] ** 0.5
+        return [own + (self.known(known) * found).sum(1) / scale for known in conditions]
 
 
 def _seen(code: Tensor, shape_of: Callable[[Tensor], Tensor]) -> Tensor:
