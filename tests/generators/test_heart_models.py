@@ -36,7 +36,8 @@ def truth(side: torch.Tensor) -> torch.Tensor:
 def trained(request, tmp_path_factory):
     torch.manual_seed(0)
     adversarial = request.param == "gan"
-    blocks, batch = 3 if request.param == "vae" else 1, 64 if adversarial else 128  # one pair of steps joins few numbers
+    batch = 64 if adversarial else 128
+    blocks = 3 if request.param == "vae" else 1  # one pair of couplings joins few of the numbers
     model = KINDS[request.param](SIZE, 2, 16 if adversarial else 32, blocks)
 
     def loss(network, rows, rng):
