@@ -594,7 +594,7 @@ class Generator(nn.Module, ABC):
         """Whether ``vary`` is available through a latent."""
         return type(self).draw_near is not Generator.draw_near
 
-    def check_variation(self, strength: float | None, keep: Keep | None = None) -> None:
+    def check_variation(self, strength: float | None, keep: str | None = None) -> None:
         """Raise an InputError if ``vary`` is not available, or ``strength`` or ``keep`` is out of range."""
         if keep is not None and (keep not in KEEP or strength is not None):
             found = f"{argument('keep')} is {keep!r}" + ("" if strength is None else f" with a {argument('strength')}")

@@ -181,7 +181,7 @@ def with_recorded_rhythm(
         if recorded.keep != "heart":
             note = contradiction(requested, own)
             if note:
-                warnings.warn(note, InputWarning, stacklevel=5)
+                warnings.warn(note, InputWarning, stacklevel=7)
             requested = None
         rate = requested if requested or drawn[-1] else own
         if rate is not None:
