@@ -20,7 +20,7 @@ from torch import Tensor
 from ecggen.conditioning import statements
 from ecggen.conditioning.condition import Condition
 from ecggen.conditioning.rhythm_prior import own_numbers
-from ecggen.core.beats import AFTER, BEFORE, Beats, decompose
+from ecggen.core.beats import ABNORMAL, AFTER, BEFORE, Beats, decompose
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError, InputWarning, argument
 from ecggen.core.rhythm import contradiction, r_peaks
@@ -192,15 +192,16 @@ def with_recorded_rhythm(
 
 
 def contradicting(rhythm: Rhythm) -> frozenset[str]:
-    """Rhythms that contradict the regularity of a recorded one. A few ectopic beats do not make it irregular.
+    """Rhythms that contradict the regularity of a recorded one, in the intervals between normal beats.
 
     Example:
         >>> regular = Rhythm(np.arange(9.0), np.zeros(9, int))
         >>> sorted(contradicting(regular))
         ['AFIB', 'SARRH']
     """
-    gaps = np.diff(rhythm.times)
-    irregular = np.median(np.abs(np.diff(gaps))) >= IRREGULAR * gaps.mean()
+    gaps, normal = np.diff(rhythm.times), rhythm.types != ABNORMAL
+    steps, known = np.abs(np.diff(gaps)), normal[:-2] & normal[1:-1] & normal[2:]
+    irregular = np.median(steps[known] if known.any() else steps) >= IRREGULAR * gaps.mean()
     return REGULAR_RHYTHMS if irregular else IRREGULAR_RHYTHMS
 
 
