@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from ecggen import data
 from ecggen.conditioning.condition import Condition
@@ -33,7 +34,7 @@ EDGE = 0.3
 """Seconds at both ends in which R peaks are not compared."""
 PART = (-0.25, 0.40)
 """Seconds around the R peak in which median beats are compared."""
-SHIFTS = range(-3, 4)
+SHIFTS = np.arange(-3, 3.01, 0.2)
 """Shifts in samples at which they are compared."""
 
 DEFINITIONS = {
@@ -54,10 +55,10 @@ def medians(ecg: ECG) -> tuple[np.ndarray, list[np.ndarray]]:
 
 def similarity(beats: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(beat, other) largest correlation of median beats over ``SHIFTS``."""
-    first, last = (round((BEFORE + edge) * FS) for edge in PART)
+    at = np.arange(*(round((BEFORE + edge) * FS) for edge in PART))
 
-    def flat(these: np.ndarray, shift: int) -> np.ndarray:
-        part = these[..., first + shift : last + shift]
+    def flat(these: np.ndarray, shift: float) -> np.ndarray:
+        part = CubicSpline(np.arange(these.shape[-1]), these, axis=-1)(at + shift)
         part = (part - part.mean(-1, keepdims=True)).reshape(len(these), -1)
         return part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
 
