@@ -22,7 +22,7 @@ CORE = slice(round((BEFORE - 0.25) * FS), round((BEFORE + 0.4) * FS))
 
 
 def recording(times, types=None, seconds=10.0, seed=0):
-    """A recording (1, 12, time) of one simulated heart of 1.2 mV, with wide beats of the other sign where ``types`` are 1."""
+    """A recording (1, 12, time) of one simulated heart of 1.2 mV, with wide beats where ``types`` are 1."""
     one = simulate(1, seconds=10, fs=FS, heart_rate=60, seed=seed).pick(*INDEPENDENT_LEADS)
     median = decompose(one.signal[0].numpy(), FS, r_peaks(one)[0])[0].median
     time = np.arange(median.shape[1]) / FS - BEFORE
