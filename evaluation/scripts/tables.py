@@ -343,7 +343,9 @@ def _kept(results: Path) -> str:
         for keep, one in score["keep"].items():
             middle, low = one["heart_r"]
             cells = [f"{middle:.3f} (5 %: {low:.3f})", f"{100 * one['identified']:.0f} %", f"{one['draws_r']:.3f}"]
-            rows.append([made(which, {}), keep, *cells, f"{100 * one['r_peaks']:.1f} %", f"{one['rate_difference']:.1f}"])
+            rows.append(
+                [made(which, {}), keep, *cells, f"{100 * one['r_peaks']:.1f} %", f"{one['rate_difference']:.1f}"]
+            )
     head = ["model", "kept", "r of the median beat", "recognised", "r of the median beats of two draws"]
     head += ["R peaks within 20 ms", "difference of the heart rate (per min)"]
     return table(head, rows) + f"\n\n*medians over records, means of shares; {stamp(found)}*"
