@@ -1,6 +1,6 @@
 """What variations keep: ``python -m evaluation.scripts.kept --data PTBXL --out FILE``.
 
-Records of fold 9 are varied with their heart, their rhythm or both kept, twice each, given their report, age and sex.
+Records of fold 9 are varied with their heart, their rhythm or both kept, given their report, age and sex.
 The variations are decomposed again, and their median beats and R peaks compared with those of the recordings.
 """
 
@@ -23,7 +23,7 @@ from ecggen.core.rhythm import r_peaks
 from ecggen.data import Recording
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator, independent_leads
-from ecggen.generators.hearts.variation import FEWEST, KEEP
+from ecggen.generators.hearts.variation import FEWEST, KEEP, Keep
 from ecggen.io import read
 from ecggen.io.results import commit, store
 
@@ -40,7 +40,7 @@ SHIFTS = np.arange(-3, 3.01, 0.2)
 DEFINITIONS = {
     "heart_r": "correlation of the median beats of variation and recording over eight leads, median and 5 % quantile",
     "identified": "share of variations whose median beat is most like that of their own recording, of all n",
-    "draws_r": "correlation of the median beats of two variations of a recording, median",
+    "draws_r": "correlation of the median beats of two variations with the rhythm of a recording, median",
     "r_peaks": "share of the recording's R peaks with one of the variation within 20 ms",
     "rate_difference": "median difference of the mean heart rates, per minute",
 }
@@ -65,30 +65,36 @@ def similarity(beats: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.max([flat(beats, shift) @ flat(others, 0).T for shift in SHIFTS], 0)
 
 
-def found(recorded: np.ndarray, varied: np.ndarray) -> float:
+def found(recorded: np.ndarray, others: np.ndarray) -> float:
     """Share of R peaks that are those of the recording."""
     inner = recorded[(recorded > EDGE) & (recorded < SECONDS - EDGE)]
-    return float((np.abs(inner[:, None] - varied) <= NEAR).any(1).mean()) if len(varied) else 0.0
+    return float((np.abs(inner[:, None] - others) <= NEAR).any(1).mean()) if len(others) else 0.0
 
 
 def measured(generator: Generator, ecg: ECG, condition: Condition, seed: int) -> dict[str, Any]:
     """What variations of ``ecg`` keep, by what was to be kept."""
     whole = generator.preprocessor.ecg(independent_leads(ecg))
     beats, peaks = medians(whole)
-    scores = {}
+    scores, rhythm = {}, beats
     for keep in KEEP:
-        both = [generator.vary(ecg, condition, keep=keep, seed=seed + more) for more in (0, 1)]
-        (own, at), (other, _) = (medians(generator.preprocessor.ecg(independent_leads(one))) for one in both)
+        own, at = medians(varied(generator, ecg, condition, keep, seed))
+        rhythm = own if keep == "rhythm" else rhythm
         alike = similarity(own, beats)
         rates = [np.array([60 / np.mean(np.diff(one)) for one in each]) for each in (peaks, at)]
         scores[keep] = {
             "heart_r": np.quantile(np.diag(alike), [0.5, 0.05]).round(3).tolist(),
             "identified": float((alike.argmax(1) == np.arange(len(alike))).mean()),
-            "draws_r": float(np.median(np.diag(similarity(own, other))).round(3)),
             "r_peaks": float(np.mean([found(*pair) for pair in zip(peaks, at, strict=True)])),
             "rate_difference": float(np.median(np.abs(rates[1] - rates[0])).round(2)),
         }
+    other, _ = medians(varied(generator, ecg, condition, "rhythm", seed + 1))
+    scores["rhythm"]["draws_r"] = float(np.median(np.diag(similarity(rhythm, other))).round(3))
     return scores
+
+
+def varied(generator: Generator, ecg: ECG, condition: Condition, keep: Keep, seed: int) -> ECG:
+    """Variations as they are compared: preprocessed, eight leads."""
+    return generator.preprocessor.ecg(independent_leads(generator.vary(ecg, condition, keep=keep, seed=seed)))
 
 
 def chosen(folder: Path, limit: int) -> tuple[ECG, list[Recording]]:
@@ -105,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["gan", "vae", "flow", "diffusion"])
     parser.add_argument("--data", type=Path, required=True, help="PTB-XL folder")
-    parser.add_argument("--limit", type=int, default=200, help="number of records of fold 9")
+    parser.add_argument("--limit", type=int, default=100, help="number of records of fold 9")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
     arguments = parser.parse_args()

@@ -342,7 +342,11 @@ def _kept(results: Path) -> str:
     for which, score in found["scores"].items():
         for keep, one in score["keep"].items():
             middle, low = one["heart_r"]
-            cells = [f"{middle:.3f} (5 %: {low:.3f})", f"{100 * one['identified']:.0f} %", f"{one['draws_r']:.3f}"]
+            cells = [
+                f"{middle:.3f} (5 %: {low:.3f})",
+                f"{100 * one['identified']:.0f} %",
+                f"{one['draws_r']:.3f}" if "draws_r" in one else "",
+            ]
             rows.append(
                 [made(which, {}), keep, *cells, f"{100 * one['r_peaks']:.1f} %", f"{one['rate_difference']:.1f}"]
             )
