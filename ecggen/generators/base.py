@@ -560,7 +560,10 @@ class Generator(nn.Module, ABC):
             original = replace(original, signal=original.signal.expand(len(condition), -1, -1))
         if keep is None:
             strength = STRENGTH if strength is None else strength
-            eight, what = generator._draw_near(original, condition, strength, seed, own), f"strength {strength:g}"
+            eight, what = (
+                generator._latent_variation(original, condition, strength, seed, own),
+                f"strength {strength:g}",
+            )
         else:
             recorded = Recorded.of(self.preprocessor.ecg(original), keep, condition.seconds)
             eight, what = generator._draw_hearts(condition, seed, own, recorded), f"{recorded.kept} kept"
@@ -568,7 +571,9 @@ class Generator(nn.Module, ABC):
         description = f"{VARIATION}, {what}; {condition.describe()}"
         return replace(result, provenance=replace(result.provenance, condition=description))  # type: ignore[type-var]
 
-    def _draw_near(self, ecg: ECG, condition: Condition, strength: float, seed: int, indices: Sequence[int]) -> Tensor:
+    def _latent_variation(
+        self, ecg: ECG, condition: Condition, strength: float, seed: int, indices: Sequence[int]
+    ) -> Tensor:
         """One draw at the model's rate through the latent near each ECG, with its R peaks; (batch, 8, time) mV."""
         if ecg.seconds > self.preprocessor.seconds + 0.05:
             most = f"at most {self.preprocessor.seconds:g} s"
