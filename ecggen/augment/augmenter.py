@@ -22,7 +22,8 @@ from ecggen.core.errors import InputError
 from ecggen.core.rhythm import r_peaks
 from ecggen.data.population import Population, Request, condition, statements_of
 from ecggen.evaluators.classifier import Classifier, labels
-from ecggen.generators.base import VARIATION, Generator
+from ecggen.generators.base import VARIATION, Generator, independent_leads
+from ecggen.generators.hearts.variation import FEWEST, Keep
 
 BLOCK = 64
 """Records per batch. Blocks start at fixed indices, so that a record does not depend on the shard."""
@@ -31,8 +32,19 @@ LEAST_FOR_LIMIT = 10
 MOST_FOR_LIMITS = 1000
 """Maximum number of real records for the limits; 1000 records give the 5 % quantile to within 0.7 %."""
 
+TOO_FEW = "too few beats to keep"
+"""Reason for which a request is given up without a draw."""
+
 Limits = Mapping[str, tuple[float, float]]
 """For each class: the minimum probability of a record that shows it, and the maximum of one that does not."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """``strength`` and ``keep`` of ``Generator.vary``."""
+
+    strength: float | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True)
@@ -102,36 +114,43 @@ class Augmenter:
         self,
         requests: Sequence[Request],
         originals: ECG | None = None,
-        strength: float = 0.8,
+        strength: float | None = None,
         report: Callable[[float], None] = lambda share: None,
+        keep: Keep | None = None,
     ) -> list[Drawn]:
         """One result per request, in order. Each depends on (seed, index of the request) only.
 
         Args:
             requests: The requests.
-            originals: One ECG per request, to be varied through the model's latent; None to generate new ECGs.
+            originals: One ECG per request, to be varied; None to generate new ECGs.
             strength: Strength of the variation, as in ``Generator.vary``.
             report: Called with the completed share, from 0 to 1.
+            keep: What is kept of the originals, as in ``Generator.vary``. Requests are given up whose original shows
+                too few beats.
         """
         drawn: list[Drawn] = []
         for _, block in groupby(range(len(requests)), lambda at: requests[at].index // BLOCK):
             rows = list(block)
             own = None if originals is None else originals[rows[0] : rows[-1] + 1]
-            drawn += self._block([requests[row] for row in rows], own, strength)
+            drawn += self._block([requests[row] for row in rows], own, Variation(strength, keep))
             report(len(drawn) / len(requests))
         return drawn
 
-    def _block(self, requests: Sequence[Request], originals: ECG | None, strength: float) -> list[Drawn]:
+    def _block(self, requests: Sequence[Request], originals: ECG | None, how: Variation) -> list[Drawn]:
         """The results of a block: one batch, then a batch of the refused records, and so on."""
         done: dict[int, Drawn] = {}
         refused: dict[int, tuple[str, ...]] = {at: () for at in range(len(requests))}
+        if originals is not None and how.keep is not None:
+            prepared = self.generator.preprocessor.ecg(independent_leads(originals))
+            refused |= {at: (TOO_FEW,) for at, peaks in enumerate(r_peaks(prepared)) if len(peaks) < FEWEST}
+        hopeless = {at for at, why in refused.items() if why}
         for attempt in range(self.rules.max_attempts):
-            pending = [at for at in refused if at not in done]
+            pending = [at for at in refused if at not in done and at not in hopeless]
             if not pending:
                 break
             again = [requests[at] for at in pending]
             own = None if originals is None else originals[torch.tensor(pending)]
-            ecg = self._drawn(again, own, strength, _seed(self.seed, attempt))
+            ecg = self._drawn(again, own, how, _seed(self.seed, attempt))
             found = self._classified(ecg)
             for place, (at, why) in enumerate(zip(pending, self._refusals(again, ecg, found), strict=True)):
                 if why:
@@ -140,15 +159,15 @@ class Augmenter:
                     probability = _probability(found, place, requests[at].sought)
                     record = _with_own_condition(ecg[place], requests[at])
                     done[at] = Drawn(requests[at], record, attempt + 1, refused[at], probability)
-        given_up = {at: Drawn(requests[at], None, self.rules.max_attempts, why, None) for at, why in refused.items()}
+        given_up = {at: Drawn(requests[at], None, len(why), why, None) for at, why in refused.items()}
         return [done.get(at, given_up[at]) for at in range(len(requests))]
 
-    def _drawn(self, requests: Sequence[Request], originals: ECG | None, strength: float, seed: int) -> ECG:
+    def _drawn(self, requests: Sequence[Request], originals: ECG | None, how: Variation, seed: int) -> ECG:
         own = self.generator.preprocessor
         given, indices = condition(requests, own.seconds, own.fs), [request.index for request in requests]
         if originals is None:
             return self.generator.sample(given, seed, indices=indices)
-        return self.generator.vary(originals, given, strength, seed, indices)
+        return self.generator.vary(originals, given, how.strength, seed, indices, keep=how.keep)
 
     def _classified(self, ecg: ECG) -> np.ndarray | None:
         """The classifier's probabilities (record, label); None without a classifier."""

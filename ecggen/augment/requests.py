@@ -26,6 +26,7 @@ from ecggen.data.ptb_xl import numbers_above
 from ecggen.data.sources import DATABASE, abouts
 from ecggen.evaluators.classifier import Classifier
 from ecggen.generators.base import Generator
+from ecggen.generators.hearts.variation import Keep, check_beats
 from ecggen.io import About, reading
 from ecggen.io.formats.snomed import to_scp
 
@@ -106,23 +107,30 @@ class Plan:
         plain = " ".join(text.split())
         return [replace(request, text=plain, codes=codes, heart_rate=None) for request in requests]
 
-    def like(self, path: Path, text: str | None = None, n: int = FEW) -> tuple[list[Request], Originals]:
+    def like(
+        self, path: Path, text: str | None = None, n: int = FEW, keep: Keep | None = None
+    ) -> tuple[list[Request], Originals]:
         """``n`` requests that vary one recording, and the function that returns this recording for each.
 
         Args:
             path: File of the recording.
             text: Text of the condition; by default the statements of the recording.
             n: Number of requests.
+            keep: What is kept of the recording, as in ``Generator.vary``.
 
         Raises:
-            InputError: If the file holds several records, or is shorter than the generator's window.
+            InputError: If the file holds several records, is shorter than the generator's window, or shows too few
+                beats to be kept.
         """
         found = reading(path)
         about = self._about(path, found.about)
         known = to_scp(about.codes)[0]
         codes = tuple(code for code in known if code in statements.codes()) if text is None else _statements_in(text)
         ecg = _first_window(found.ecg, self.generator.preprocessor.seconds)
-        rate = heart_rate(r_peaks(ecg)[0])
+        peaks = r_peaks(ecg)[0]
+        rate = heart_rate(peaks)
+        if keep is not None:
+            check_beats([len(peaks)], ecg.seconds)
         words = ", ".join(map(statements.describe, codes)) if text is None else " ".join(text.split())
         one = replace(_empty_requests(1, self.folds[0])[0], codes=codes, text=words, age=about.age, sex=about.sex)
         fold = about.fold if about.fold in self.folds else self.folds[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from typer import Option
 
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from ecggen.data.population import Request
     from ecggen.evaluators.classifier import Classifier
     from ecggen.generators.base import Generator
+    from ecggen.generators.hearts.variation import Keep
 
+KEPT = {
+    "heart": "has the heartbeats of a patient's record (like in augment.csv) in a new rhythm: it is NOT anonymous",
+    "rhythm": "has the times of the heartbeats of a patient's record (like in augment.csv), which identify it",
+    "both": "has the heartbeats of a patient's record (like in augment.csv) at their times: it is NOT anonymous",
+}
+"""What README.txt says of records that keep a part of a patient's record."""
 MOST_WARNINGS = 5
 """Maximum number of warnings on classes that are printed; augment.json holds all of them."""
 
@@ -41,17 +48,23 @@ def augment(
     balance: Annotated[
         str | None, Option(help="Balance a set of labels instead: superclasses, subclasses or statements.")
     ] = None,
-    like: Annotated[Path | None, Option(help="Vary this recording instead, through the model's latent.")] = None,
+    like: Annotated[Path | None, Option(help="Vary this recording instead.")] = None,
     text: Text = None,
     n: Annotated[
         int | None, Option("-n", help="Number of records (with --balance: the maximum; default: as needed).")
     ] = None,
-    vary: Annotated[
-        bool, Option("--vary", help="Vary the training records themselves through the model's latent.")
-    ] = False,
+    vary: Annotated[bool, Option("--vary", help="Vary the training records themselves.")] = False,
+    keep: Annotated[
+        str | None,
+        Option(help="What a variation keeps: heart (the beats, in a new rhythm), rhythm (of another heart), or both."),
+    ] = None,
     strength: Annotated[
-        float, Option(help="Strength of a variation, from 0 (the original) to 1 (independent of it).")
-    ] = 0.8,
+        float | None,
+        Option(
+            help="Without --keep: strength of a variation through the model's latent, from 0 (the original) to 1 "
+            "(independent of it); by default 0.8."
+        ),
+    ] = None,
     model: Model = "flow",
     classifier: Annotated[
         str, Option(help="Classifier that checks each draw: a shipped name, a checkpoint folder, or none.")
@@ -95,10 +108,11 @@ def augment(
     from ecggen.augment.requests import Plan
     from ecggen.evaluators import pretrained
     from ecggen.generators import checkpoint
+    from ecggen.generators.base import STRENGTH
     from ecggen.io.files import place
     from ecggen.networks import storage
 
-    _check_request(class_, balance, like, text, data, n, vary)
+    _check_request(class_, balance, like, text, data, n, vary, keep)
     _check_formats(format_, plot_format)
     check_style(images)
     generator = checkpoint.load(model).with_sampling(num_steps, guidance_scale)
@@ -106,9 +120,10 @@ def augment(
     rules = Rules(quantile if checking else 0.0, max_attempts)
     with console.stages(quiet=as_json) as stage:
         plan = Plan(generator, data, _folds(folds), seed, cache, lambda share: stage("reading", share))
-        requests, originals = _requests(plan, class_ or [], balance, like, text, n, vary)
-        if originals is not None:
-            generator.check_variation(strength)
+        if like is not None or vary:
+            generator.check_variation(strength, keep)
+        kept = cast("Keep | None", keep)
+        requests, originals = _requests(plan, class_ or [], balance, like, text, n, vary, kept)
         if balance:
             console.err.print(f"requested: {len(requests):,} records, to balance the {balance}", markup=False)
         sought = sorted({request.sought for request in requests} - {""})
@@ -117,13 +132,13 @@ def augment(
         warnings = [] if originals else _capability_warnings(found, sought or sorted({*requests[0].codes}))
         job = Job(requests, plan.likes(requests), *plan.numbers(), format_, high or None)
         about = describe(job, generator, found, checking, rules, limits, [*plan.notes, *warnings])
-        about["requested"] |= {"seed": seed, "varied": strength if originals is not None else None}
+        about["requested"] |= {"seed": seed, "varied": (keep or strength or STRENGTH) if originals else None}
         folder = Folder(out, job, shard, about, data)
         folder.open(resume)
         augmenter = Augmenter(generator, checking, rules, seed, limits)
         for warning in _first(warnings):
             console.warn(warning)
-        draw = _drawing(augmenter, originals, strength)
+        draw = _drawing(augmenter, originals, strength, kept)
         fill(folder, draw, generator.name, seed, lambda done: stage("generating", done))
         written = [row for row in folder.rows() if row["ecg_id"]]
         pictures = add_images(
@@ -207,11 +222,14 @@ def _lines(found: dict[str, dict[str, Any]], most: int = 8) -> list[str]:
 
 def readme(about: dict[str, Any]) -> str:
     """README.txt of the folder."""
-    varied = "Each record varies a patient's record, named in augment.csv (like); that record may be recognised in it."
+    varied = about["requested"]["varied"]
+    what = KEPT.get(
+        varied, "varies a patient's record, named in augment.csv (like); that record may be recognised in it"
+    )
     lines = [
         "SYNTHETIC electrocardiograms; not for diagnosis.",
-        *([varied] if about["requested"]["varied"] else []),
-        "No record here comes from a patient. A generative model sampled each record given a text and metadata. Its",
+        *([f"Each record {what}."] if varied else []),
+        "No record here was recorded from a patient. A generative model sampled it given a text and metadata. Its",
         "statements are the requested ones; nobody has confirmed them in the record.",
         "",
         f"Generated with ecggen {about['ecggen']}, model {about['model']}, seed {about['requested']['seed']}.",
@@ -232,12 +250,13 @@ def _requests(
     text: str | None,
     n: int | None,
     vary: bool,
+    keep: Keep | None,
 ) -> tuple[list[Request], Originals | None]:
     """The requests, and the function that returns the recordings to vary; None to generate new ECGs."""
     from ecggen.augment.requests import FEW, MANY, MOST
 
     if like is not None:
-        return plan.like(like, text, n or FEW)
+        return plan.like(like, text, n or FEW, keep)
     if text is not None:
         return plan.of_text(text, n or FEW), None
     requests = plan.balanced(labels, n or MOST) if labels else plan.of_classes(classes, n or MANY)
@@ -251,11 +270,16 @@ def _capability_warnings(checkpoint: Path, classes: Sequence[str]) -> list[str]:
     return [found for name in classes if (found := warning(checkpoint, name))]
 
 
-def _drawing(augmenter: Augmenter, originals: Originals | None, strength: float) -> Callable[..., list[Drawn]]:
-    return lambda requests: augmenter.draw(requests, originals(requests) if originals else None, strength)
+def _drawing(
+    augmenter: Augmenter, originals: Originals | None, strength: float | None, keep: Keep | None
+) -> Callable[..., list[Drawn]]:
+    def draw(requests: Sequence[Request]) -> list[Drawn]:
+        return augmenter.draw(requests, originals(requests) if originals else None, strength, keep=keep)
+
+    return draw
 
 
-def _check_request(class_, balance, like, text, data: Path | None, n: int | None, vary: bool) -> None:
+def _check_request(class_, balance, like, text, data: Path | None, n: int | None, vary: bool, keep) -> None:
     """Raise an InputError if options contradict each other or are missing."""
     from ecggen.augment.requests import MOST
 
@@ -268,6 +292,8 @@ def _check_request(class_, balance, like, text, data: Path | None, n: int | None
         raise InputError(f"{named[0]} was given without --data", "the folder of the training data was expected")
     if vary and not (class_ or balance):
         raise InputError(f"--vary was given with {named[0]}", "--class or --balance was expected", "omit --vary")
+    if keep and not (vary or like):
+        raise InputError("--keep was given", "--like or --vary was expected with it", "omit --keep")
     if n is not None and not 1 <= n <= MOST:
         raise InputError(f"n is {n}", f"1 to {MOST:,} records were expected")
 

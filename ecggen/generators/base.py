@@ -27,13 +27,15 @@ from ecggen.conditioning.patient_prior import PatientPrior
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.conditioning.projection import determined, project_onto_observed
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS, LEAD_MATRIX, STANDARD_LEADS, Provenance, determined_by, resample
-from ecggen.core.errors import InputError, InputWarning
+from ecggen.core.errors import InputError, InputWarning, argument
 from ecggen.core.filters import fit
 from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
 from ecggen.generators.beat_inflation import BeatInflation
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.unnamed_rhythm import with_rhythms
+from ecggen.generators.hearts.variation import KEEP, Keep, Recorded
+from ecggen.generators.hearts.variation import draw as draw_variations
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
@@ -51,6 +53,9 @@ RECORDS = 48
 
 VARIATION = "variation of an ECG"
 """Prefix of ``Provenance.condition`` in ECGs made by ``Generator.vary``."""
+
+STRENGTH = 0.8
+"""Default strength of ``Generator.vary`` through the latent."""
 
 HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.5)
 """Default sampling options of a heart-first model."""
@@ -458,30 +463,37 @@ class Generator(nn.Module, ABC):
                     eight[row], best[row] = again[at], found[at]
         return rhythm_prior.complete(eight, fs, wanted)
 
-    def _draw_hearts(self, condition: Condition, seed: int, indices: Sequence[int]) -> Tensor:
+    def _draw_hearts(
+        self, condition: Condition, seed: int, indices: Sequence[int], recorded: Recorded | None = None
+    ) -> Tensor:
         """One draw of the heart-first model for each record without leads and PPG, (batch, 8, time) mV.
 
         Only texts that are given are guided, not those of the patient prior: nobody asked for what these say. A text
         that only denies findings is replaced by that of a patient without them; one that names no rhythm is completed.
+        With ``recorded``, each draw varies one recording, which takes the place of the prior.
         """
         assert self.heart_first is not None
         prepared, how = self.preprocessor.condition(condition), self.heart_sampling
         features, guided = self.heart_first.features, prepared.text_mask.cpu()
-        if self.patient_prior is not None:
+        if self.patient_prior is not None and recorded is None:
             denied = features.denied_only(
                 [text if given else "" for text, given in zip(prepared.text, guided.tolist(), strict=True)]
             )
             guided = guided & ~torch.tensor([bool(codes) for codes in denied])
             prepared = self.patient_prior.draw(prepared, seed, indices, denied, features.affirmed)
-        prepared = with_rhythms(prepared, guided, features.statements, seed, indices)
+        if recorded is None:
+            prepared = with_rhythms(prepared, guided, features.statements, seed, indices)
         prepared = prepared.to(self.device)
         drawn = torch.zeros(len(prepared), len(INDEPENDENT_LEADS), prepared.samples)
         for group, scale in ((guided, how.guidance_scale), (~guided, 1.0)):
             places = group.nonzero()[:, 0].tolist()
             for rows in (places[start : start + BATCH] for start in range(0, len(places), BATCH)):
                 some = Condition.cat([prepared[row : row + 1] for row in rows])
-                own = [indices[row] for row in rows]
-                drawn[rows] = self.heart_first.draw(some, seed, own, scale, how.num_steps).cpu()
+                own, model = [indices[row] for row in rows], self.heart_first
+                if recorded is None:
+                    drawn[rows] = model.draw(some, seed, own, scale, how.num_steps).cpu()
+                else:
+                    drawn[rows] = draw_variations(model, recorded[rows], some, seed, own, scale, how.num_steps).cpu()
         return drawn
 
     @final
@@ -490,23 +502,32 @@ class Generator(nn.Module, ABC):
         self,
         ecg: ECG,
         condition: Condition,
-        strength: float = 0.8,
+        strength: float | None = None,
         seed: int = 0,
         indices: Sequence[int] | None = None,
         *,
+        keep: Keep | None = None,
         num_steps: int | None = None,
         guidance_scale: float | None = None,
     ) -> ECG:
-        """Vary given ECGs: R peaks are kept, morphology is resampled (SDEdit, Meng et al. 2022, arXiv 2108.01073).
+        """Vary given ECGs: keep their heart, their rhythm or both; or resemble them, through the latent.
+
+        What is not kept is drawn from text and metadata (``ecggen.generators.hearts.variation``). Without ``keep``, R
+        peaks are kept and the waveform is drawn near the given one (SDEdit, Meng et al. 2022, arXiv 2108.01073), with
+        generators that have a latent.
 
         Args:
-            ecg: One record for each of the condition: leads that determine all twelve, at most one window long.
-            condition: Text and metadata, without leads or PPG. The result has its rate and length.
-            strength: Noise level at which sampling starts, in (0, 1], rounded down to a time step of the sampler. A
-                small value stays near the given ECG; 1 keeps only its R peaks. The smallest effective strength depends
-                on the number of steps.
+            ecg: One record for each of the condition, or one for all: leads that determine all twelve, at most one
+                window long without ``keep``.
+            condition: Text and metadata, without leads or PPG. The result has its rate and length, which is that of the
+                ECG if the rhythm is kept. Without a text that names a rhythm, a kept heart gets a rhythm like its own.
+            strength: Without ``keep``: noise level at which sampling starts, in (0, 1], rounded down to a time step of
+                the sampler; ``STRENGTH`` if left out. A small value stays near the given ECG; 1 keeps only its R peaks.
+                The smallest effective strength depends on the number of steps.
             seed: As in ``sample``.
             indices: As in ``sample``; from 0 on if left out.
+            keep: "heart": its median beats (its QT interval follows the heart rate); "rhythm": its R peaks and types of
+                beats; "both": all but the size of each beat and the residual.
             num_steps: As in ``with_sampling``.
             guidance_scale: As in ``with_sampling``.
 
@@ -514,28 +535,60 @@ class Generator(nn.Module, ABC):
             (batch, 12, time) ECG in mV, all leads generated.
 
         Raises:
-            InputError: If the generator has no latent space, the strength is out of range or the ECG is too long.
+            InputError: If the generator has no latent or no heart-first model, an option is out of range, the ECG is
+                too long, has another length than a rhythm to be kept, or shows fewer than three beats to be kept.
+
+        Example:
+            >>> from ecggen.core.simulate import simulate
+            >>> recorded = simulate(1, seconds=10, fs=100, heart_rate=60, seed=0)
+            >>> faster = Condition(heart_rate=90, n=2, seconds=10, fs=100)
+            >>> Generator.from_pretrained("gan").vary(recorded, faster, keep="heart").provenance.condition
+            'variation of an ECG, heart kept; heart rate 90'
         """
-        self.check_variation(strength)
+        self.check_variation(strength, keep)
+        if len(ecg) not in (1, len(condition)):
+            found = f"{len(ecg)} ECGs and {len(condition)} records of the condition"
+            raise InputError(found, "one ECG for each, or one for all, was expected")
+        if not bool(rhythm_prior.without_waveforms(condition).all()):
+            raise InputError("the condition has leads or a PPG", "text and metadata were expected")
+        own = range(len(condition)) if indices is None else indices
+        original, generator = (
+            ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS),
+            self.with_sampling(num_steps, guidance_scale),
+        )
+        if len(ecg) < len(condition):
+            original = replace(original, signal=original.signal.expand(len(condition), -1, -1))
+        if keep is None:
+            strength = STRENGTH if strength is None else strength
+            eight, what = (
+                generator._latent_variation(original, condition, strength, seed, own),
+                f"strength {strength:g}",
+            )
+        else:
+            recorded = Recorded.of(self.preprocessor.ecg(original), keep, condition.seconds)
+            eight, what = generator._draw_hearts(condition, seed, own, recorded), f"{recorded.kept} kept"
+        result = generator._twelve_leads(eight, condition, seed)
+        description = f"{VARIATION}, {what}; {condition.describe()}"
+        return replace(result, provenance=replace(result.provenance, condition=description))  # type: ignore[type-var]
+
+    def _latent_variation(
+        self, ecg: ECG, condition: Condition, strength: float, seed: int, indices: Sequence[int]
+    ) -> Tensor:
+        """One draw at the model's rate through the latent near each ECG, with its R peaks; (batch, 8, time) mV."""
         if ecg.seconds > self.preprocessor.seconds + 0.05:
             most = f"at most {self.preprocessor.seconds:g} s"
             raise InputError(f"the ECG lasts {ecg.seconds:.1f} s", f"{most} were expected", "crop it first")
-        generator = self.with_sampling(num_steps, guidance_scale)
-        original = self.preprocessor.ecg(ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS))
-        own = range(len(condition)) if indices is None else indices
+        original = self.preprocessor.ecg(ecg)
         prepared, wanted = rhythm_prior.follow(
-            self.preprocessor.condition(condition), original, self.preprocessor, seed, own
+            self.preprocessor.condition(condition), original, self.preprocessor, seed, indices
         )
         samples, parts = self.preprocessor.samples, []
         for start in range(0, len(condition), BATCH):
             part = pad(prepared[start : start + BATCH], samples).to(self.device)
             target = fit(original.signal[start : start + BATCH], samples).to(self.device)
-            varied = generator.draw_near(target, strength, part, Noise(seed, own[start : start + BATCH]))
+            varied = self.draw_near(target, strength, part, Noise(seed, indices[start : start + BATCH]))
             parts.append(varied.cpu()[..., : prepared.samples])
-        placed = rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted)
-        result = generator._twelve_leads(placed, condition, seed)
-        description = f"{VARIATION}, strength {strength:g}; {condition.describe()}"
-        return replace(result, provenance=replace(result.provenance, condition=description))  # type: ignore[type-var]
+        return rhythm_prior.place(torch.cat(parts), self.preprocessor.fs, wanted)
 
     def draw_near(self, eight: Tensor, strength: float, condition: Condition, noise: Noise) -> Tensor:
         """One draw near each ECG in ``eight`` (batch, 8, time) mV, for ``vary``; overridden by latent generators."""
@@ -543,18 +596,27 @@ class Generator(nn.Module, ABC):
 
     @property
     def varies(self) -> bool:
-        """Whether ``vary`` is available."""
+        """Whether ``vary`` is available through a latent."""
         return type(self).draw_near is not Generator.draw_near
 
-    def check_variation(self, strength: float) -> None:
-        """Raise an InputError if ``vary`` is not available or the strength is out of range."""
-        if not self.varies:
+    def check_variation(self, strength: float | None, keep: str | None = None) -> None:
+        """Raise an InputError if ``vary`` is not available, or ``strength`` or ``keep`` is out of range."""
+        if keep is not None and (keep not in KEEP or strength is not None):
+            found = f"{argument('keep')} is {keep!r}" + ("" if strength is None else f" with a {argument('strength')}")
+            raise InputError(found, f"one of {', '.join(KEEP)} without a strength was expected")
+        if keep is not None and self.heart_first is None:
             raise InputError(
-                f"{self.name} cannot vary a given ECG",
-                "a generator that samples a latent in several steps was expected",
-                "choose flow or diffusion",
+                f"{self.name} has no heart-first model",
+                "one was expected to keep a heart or a rhythm",
+                "choose a shipped generator, or train one with a table [hearts]",
             )
-        if not 0 < strength <= 1:
+        if keep is None and not self.varies:
+            raise InputError(
+                f"{self.name} cannot vary a given ECG through a latent",
+                "a generator that samples a latent in several steps was expected",
+                f"choose flow or diffusion, or one of {', '.join(KEEP)} with {argument('keep')}",
+            )
+        if strength is not None and not 0 < strength <= 1:
             raise InputError(f"strength {strength:g}", "above 0 and at most 1 was expected")
 
     @final

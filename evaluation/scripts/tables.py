@@ -336,6 +336,25 @@ def _memorisation(results: Path) -> str:
     return table(head, rows) + f"\n\n*{about}; {stamp(found)}*"
 
 
+def _kept(results: Path) -> str:
+    """What variations keep of a recording: heart, rhythm or both."""
+    found, rows = read(results, "kept"), []
+    for which, score in found["scores"].items():
+        for keep, one in score["keep"].items():
+            middle, low = one["heart_r"]
+            cells = [
+                f"{middle:.3f} (5 %: {low:.3f})",
+                f"{100 * one['identified']:.0f} %",
+                f"{one['draws_r']:.3f}" if "draws_r" in one else "",
+            ]
+            rows.append(
+                [made(which, {}), keep, *cells, f"{100 * one['r_peaks']:.1f} %", f"{one['rate_difference']:.1f}"]
+            )
+    head = ["model", "kept", "r of the median beat", "recognised", "r of the median beats of two draws"]
+    head += ["R peaks within 20 ms", "difference of the heart rate (per min)"]
+    return table(head, rows) + f"\n\n*medians over records, means of shares; {stamp(found)}*"
+
+
 MEMORY = (
     ("copies of any training record", "copies of training records", 3),
     ("nearer to training, the classifier's features", "nearer to a training record", 2),
@@ -590,6 +609,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "text": _text,
     "diagnoses": _diagnoses,
     "memorisation": _memorisation,
+    "kept": _kept,
     "which": best_for_jobs,
     "uncertainty": uncertainty,
     "preserved": preserved,

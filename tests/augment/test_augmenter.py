@@ -201,6 +201,16 @@ def test_generators_without_sampler_steps_cannot_vary():
         generator.vary(simulate(1, seconds=seconds), Condition.none(1, seconds))
 
 
+def test_a_request_is_given_up_whose_original_has_no_beats_to_keep(requests):
+    originals = ECG.cat(
+        [simulate(2, seconds=10, fs=100, seed=1), ECG(torch.zeros(1, 12, 1000), simulate(1).leads, 100)]
+    )
+    drawn = Augmenter(checkpoint.load("vae")).draw(requests[:3], originals, keep="heart")
+    assert [one.ecg is None for one in drawn] == [False, False, True]
+    assert drawn[2].refused == ("too few beats to keep",) and drawn[2].attempts == 1
+    assert "heart kept; text" in drawn[0].ecg.provenance.condition
+
+
 def test_rules_are_checked():
     for wrong in ({"quantile": 0.7}, {"quantile": -0.1}, {"max_attempts": 0}):
         with pytest.raises(InputError):

@@ -152,6 +152,27 @@ def test_like_varies_one_recording(augment, tmp_path, folder):
     assert all(set(row["codes"].split()) == set(RARE) for row in listed(tmp_path / "near"))
 
 
+@pytest.mark.parametrize(("keep", "message"), [("heart", "NOT anonymous"), ("rhythm", "which identify it")])
+def test_like_keeps_a_heart_or_a_rhythm(run, tmp_path, keep, message):
+    words = ("--model", "vae", "--classifier", "none", "-n", 2, "--keep", keep, "--plot-format", "none")
+    assert run("augment", "--like", SAMPLES / "00010_lr.hea", *words, "--out", tmp_path / "out")[0] == 0
+    about = json.loads((tmp_path / "out" / "augment.json").read_text())
+    assert about["requested"]["varied"] == keep
+    assert message in (tmp_path / "out" / "README.txt").read_text()
+    header = tmp_path / "out" / f"{table_of(tmp_path / 'out').filename_lr[0]}.hea"
+    assert f"{keep} kept" in header.read_text() and "SYNTHETIC" in header.read_text()
+
+
+def test_like_keeps_nothing_of_a_recording_without_beats(run, tmp_path):
+    ecg = simulate(1, seconds=10, fs=100, heart_rate=60, seed=1)
+    ecg.signal[..., 150:] = 0
+    write(replace(ecg, provenance=None), tmp_path / "short.hea")
+    words = ("--model", "vae", "--classifier", "none", "-n", 2, "--keep", "heart")
+    code, _, error = run("augment", "--like", tmp_path / "short.hea", *words, "--out", tmp_path / "out")
+    assert code == 2 and "at least 3 were expected to keep" in error and "leave --keep out" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_like_recognises_a_training_record_by_any_path(augment, tmp_path, folder, monkeypatch):
     monkeypatch.chdir(folder)
     source = folder / "real" / "records100/00000/00001_lr.dat"
@@ -197,6 +218,10 @@ def test_like_accepts_a_recording_in_any_format(augment, tmp_path):
         (("--class", "AFIB", "--max-attempts", 0), "max_attempts is 0"),
         (("--class", "AFIB", "--num-steps", 0), "0 steps"),
         (("--like", "nowhere.hea"), "nowhere.hea"),
+        (("--class", "AFIB", "--keep", "heart"), "--like or --vary was expected"),
+        (("--class", "AFIB", "--vary", "--keep", "soul"), "one of heart, rhythm, both"),
+        (("--class", "AFIB", "--vary", "--keep", "heart", "--strength", 0.5), "without a strength"),
+        (("--class", "AFIB", "--vary", "--keep", "heart"), "no heart-first model"),
     ],
 )
 def test_invalid_requests_are_refused_before_anything_is_written(augment, tmp_path, words, message):

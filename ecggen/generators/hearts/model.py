@@ -178,21 +178,39 @@ class HeartFirst(nn.Module):
             clean: Leave the residual out: no noise, and no waves that are independent of the beats.
         """
         seconds, features = condition.samples / self.fs, self.features(condition)
-        known = condition.metadata_mask[:, HEART_RATE].tolist()
-        rates = condition.metadata[:, HEART_RATE].tolist()
-        rhythms = self.rhythm.draw(
-            features,
-            [rate if one else None for rate, one in zip(rates, known, strict=True)],
-            seconds,
-            [own_numbers(seed, index, RHYTHM) for index in indices],
-        )
-        numbers = torch.from_numpy(np.stack([rhythm_numbers(one, seconds) for one in rhythms])).to(features)
-        given = Given(features, numbers, seed, indices)
+        rhythms = self.draw_rhythms(condition, features, seed, indices)
+        given = self.given(features, rhythms, seconds, seed, indices)
         hearts = self.draw_hearts(given, guidance_scale, num_steps)
-        rhythms = self._conducted(features, rhythms, hearts, seconds)
+        rhythms = self.conducted(features, rhythms, hearts, seconds)
         return self.render(given, rhythms, hearts, condition.samples, num_steps, clean)
 
-    def _conducted(
+    def draw_rhythms(
+        self,
+        condition: Condition,
+        features: Tensor,
+        seed: int,
+        indices: Sequence[int],
+        details: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Rhythm]:
+        """Rhythms of a condition with ``features``; with some ``rhythm_details`` where they are given."""
+        known = condition.metadata_mask[:, HEART_RATE].tolist()
+        rates = condition.metadata[:, HEART_RATE].tolist()
+        return self.rhythm.draw(
+            features,
+            [rate if one else None for rate, one in zip(rates, known, strict=True)],
+            condition.samples / self.fs,
+            [own_numbers(seed, index, RHYTHM) for index in indices],
+            details,
+        )
+
+    def given(
+        self, features: Tensor, rhythms: Sequence[Rhythm], seconds: float, seed: int, indices: Sequence[int]
+    ) -> Given:
+        """What median beats and residuals are conditioned on, once the rhythms of ``seconds`` are known."""
+        numbers = torch.from_numpy(np.stack([rhythm_numbers(one, seconds) for one in rhythms])).to(features)
+        return Given(features, numbers, seed, indices)
+
+    def conducted(
         self, features: Tensor, rhythms: Sequence[Rhythm], hearts: Hearts, seconds: float
     ) -> Sequence[Rhythm]:
         """Rhythms that conduct whole numbers of the flutter waves of their median beats, where flutter is asked for."""
@@ -202,14 +220,21 @@ class HeartFirst(nn.Module):
             found[row] = found[row] if cycle is None else conducted(found[row], cycle, seconds)
         return found
 
-    def draw_hearts(self, given: Given, guidance_scale: float = 1.0, num_steps: int = 8) -> Hearts:
+    def draw_hearts(
+        self, given: Given, guidance_scale: float = 1.0, num_steps: int = 8, recorded: Hearts | None = None
+    ) -> Hearts:
         """Normal and ectopic median beats; ectopic ones are drawn where the rhythm has any, else they are zero.
 
         One that is too like the normal beat to be recognised as ectopic is drawn again, up to ``ATTEMPTS`` times.
+        ``recorded`` beats are kept; ectopic ones are drawn where they lack any.
         """
-        code = self._code(given, None, HEART, guidance_scale, num_steps)
-        normal, ectopic = self._beats(code), torch.zeros(len(code), *self.code.shape).to(code)
-        wanted = given.numbers[:, HAS_ECTOPIC] > 0
+        if recorded is None:
+            code = self._code(given, None, HEART, guidance_scale, num_steps)
+            normal, ectopic = self._beats(code), torch.zeros(len(code), *self.code.shape).to(code)
+        else:
+            normal, ectopic = recorded.normal.to(given.features), recorded.ectopic.to(given.features).clone()
+            code = self.code.encode(normal).clamp(-LARGEST, LARGEST)
+        wanted = (given.numbers[:, HAS_ECTOPIC] > 0) & (ectopic == 0).all(-1).all(-1)
         for attempt in range(ATTEMPTS):
             if not bool(wanted.any()):
                 break

@@ -198,6 +198,7 @@ class RhythmModel(nn.Module):
         rates: Sequence[float | None],
         seconds: float,
         rngs: Sequence[np.random.Generator],
+        details: Sequence[np.ndarray | None] | None = None,
     ) -> list[Rhythm]:
         """Rhythms of ``seconds``, and of what reaches into them from outside.
 
@@ -206,10 +207,12 @@ class RhythmModel(nn.Module):
             rates: Heart rate per minute of each record, or None to draw it.
             seconds: Duration of the records.
             rngs: Random number generator of each record.
+            details: ``rhythm_details`` of each record, or None to draw them.
         """
+        known = details or [None] * len(rngs)
         return [
-            self._one(features[row : row + 1], rate, seconds, rng)
-            for row, (rate, rng) in enumerate(zip(rates, rngs, strict=True))
+            self._one(features[row : row + 1], rate, seconds, rng, own)
+            for row, (rate, rng, own) in enumerate(zip(rates, rngs, known, strict=True))
         ]
 
     def draw_numbers(self, features: Tensor, rate: float | None, rng: np.random.Generator) -> Tensor:
@@ -229,10 +232,22 @@ class RhythmModel(nn.Module):
                 numbers[0, 0] = float(np.clip(value, low, high) if rate is None else np.log(60 / rate))
         return numbers
 
-    def _one(self, features: Tensor, rate: float | None, seconds: float, rng: np.random.Generator) -> Rhythm:
+    def _one(
+        self,
+        features: Tensor,
+        rate: float | None,
+        seconds: float,
+        rng: np.random.Generator,
+        details: np.ndarray | None,
+    ) -> Rhythm:
         """A rhythm; drawn again, up to ``ATTEMPTS`` times, if its numbers promise ectopic or premature beats and it has
         none, or the other way round. The one that agrees most with its numbers is taken."""
-        numbers, found = self.draw_numbers(features, rate, rng), []
+        found = []
+        if details is None:
+            numbers = self.draw_numbers(features, rate, rng)
+        else:
+            numbers = features.new_tensor(details)[None]
+            numbers[0, 0] = numbers[0, 0] if rate is None else np.log(60 / rate)
         while len(found) < ATTEMPTS and (not found or found[-1][0] < BOTH):
             rhythm = self._sequence(features, numbers, rate, seconds, rng)
             found.append((_agreement(rhythm, numbers[0], seconds), rhythm))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ecggen.conditioning.understanding import Understanding, out_of_range, under
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.data.prompts import Prompt, parse_prompt
+from ecggen.generators.hearts.variation import Keep
 from ecggen.io import write
 from ecggen.io.metadata import About
 from ecggen.metrics.criteria.measurements import Measurements, measure
@@ -30,8 +32,8 @@ MOST = 24
 """Most ECGs of a grid."""
 MORE = 4
 """ECGs that "more like this one" draws."""
-STRENGTH = 0.6
-"""How far they differ, see ``Generator.vary``."""
+LIKE: dict[Keep, str] = {"heart": "same heart, other rhythm", "rhythm": "same rhythm, other heart"}
+"""What they can have in common with it, see ``Generator.vary``."""
 MEASURED = {
     "rate": ("rate", "per minute"),
     "pr_ms": ("PR", "ms"),
@@ -168,10 +170,12 @@ def _card(session: Session, made: Made, row: int, name: str, title: str, below: 
         with ui.row().classes("gap-2"):
             ui.button("Look closer", on_click=lambda: closer(session, made, row, title)).props("flat dense no-caps")
 
-            async def more() -> None:
-                await more_like(session, made, row, name, title, below[0])
+            async def more(keep: Keep) -> None:
+                await more_like(session, made, row, name, title, keep, below[0])
 
-            ui.button("More like this one", on_click=more).props("flat dense no-caps")
+            with ui.dropdown_button("More like this one", auto_close=True).props("flat dense no-caps"):
+                for keep, what in LIKE.items():
+                    ui.item(what.capitalize(), on_click=partial(more, keep))
 
 
 def closer(session: Session, made: Made, row: int, title: str) -> None:
@@ -185,8 +189,8 @@ def closer(session: Session, made: Made, row: int, title: str) -> None:
     dialog.open()
 
 
-async def more_like(session: Session, made: Made, row: int, name: str, title: str, area: ui.column) -> None:
-    """Draw ECGs that resemble one, below the grid."""
+async def more_like(session: Session, made: Made, row: int, name: str, title: str, keep: Keep, area: ui.column) -> None:
+    """Draw ECGs with the heart or the rhythm of one, below the grid."""
 
     def work(job: Job) -> Made:
         job.stages("varying", 0.2)
@@ -200,7 +204,7 @@ async def more_like(session: Session, made: Made, row: int, name: str, title: st
             seconds=origin.seconds,
             fs=origin.fs,
         )
-        ecgs = model(name).vary(ECG.cat([origin[row]] * MORE), wanted, STRENGTH)
+        ecgs = model(name).vary(origin[row], wanted, keep=keep)
         job.stages("measuring", 0.7)
         return described(ecgs, prompt)
 
@@ -209,7 +213,7 @@ async def more_like(session: Session, made: Made, row: int, name: str, title: st
     found = await run_job(session, place, work, "varying")
     if found is not None:
         with place:
-            ui.label(f"{MORE} like {title}: same R peaks, other waveform").classes("head")
+            ui.label(f"{MORE} like {title}: {LIKE[keep]}").classes("head")
             show(session, found, name, f"Like {title}:")
 
 
