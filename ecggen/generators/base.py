@@ -32,6 +32,7 @@ from ecggen.core.filters import fit
 from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
 from ecggen.generators.beat_inflation import BeatInflation
+from ecggen.generators.hearts.guidance import guidance_groups
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.unnamed_rhythm import with_rhythms
 from ecggen.generators.hearts.variation import KEEP, Keep, Recorded
@@ -57,7 +58,7 @@ VARIATION = "variation of an ECG"
 STRENGTH = 0.8
 """Default strength of ``Generator.vary`` through the latent."""
 
-HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.5)
+HEART_SAMPLING = Sampling(num_steps=8, guidance_scale=1.25, stronger_scale=2.25)
 """Default sampling options of a heart-first model."""
 
 REDRAWS, ANOTHER = 3, 1_000_003
@@ -485,7 +486,7 @@ class Generator(nn.Module, ABC):
             prepared = with_rhythms(prepared, guided, features.statements, seed, indices)
         prepared = prepared.to(self.device)
         drawn = torch.zeros(len(prepared), len(INDEPENDENT_LEADS), prepared.samples)
-        for group, scale in ((guided, how.guidance_scale), (~guided, 1.0)):
+        for group, scale in guidance_groups(prepared.text, guided, features.affirmed, how):
             places = group.nonzero()[:, 0].tolist()
             for rows in (places[start : start + BATCH] for start in range(0, len(places), BATCH)):
                 some = Condition.cat([prepared[row : row + 1] for row in rows])

@@ -58,6 +58,8 @@ class Sampling:
             active only if text or metadata is given and no lead is observed; 0 disables it.
         guidance_interval: Both kinds of guidance are active at noise levels from 0 to this one, at most 1. Guidance at
             higher noise levels reduces the diversity of draws (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+        stronger_scale: Guidance scale of median beats for texts with findings that are drawn too rarely
+            (``ecggen.generators.hearts.guidance``); None for ``guidance_scale``.
 
     Raises:
         InputError: If a value is out of range.
@@ -68,13 +70,15 @@ class Sampling:
     num_steps_with_leads: int | None = None
     pag_scale: float = 0.0
     guidance_interval: float = 1.0
+    stronger_scale: float | None = None
 
     def __post_init__(self):
         for steps in (self.num_steps, self.num_steps_with_leads):
             if steps is not None and not 1 <= steps <= 1000:
                 raise InputError(f"{steps} steps", "1 to 1000 were expected")
-        if not 0 <= self.guidance_scale <= 20:
-            raise InputError(f"guidance scale {self.guidance_scale:g}", "0 to 20 was expected; 1 disables guidance")
+        for scale in (self.guidance_scale, self.stronger_scale):
+            if scale is not None and not 0 <= scale <= 20:
+                raise InputError(f"guidance scale {scale:g}", "0 to 20 was expected; 1 disables guidance")
         if not 0 <= self.pag_scale <= 5:
             raise InputError(f"pag_scale {self.pag_scale:g}", "0 to 5 was expected; 0 disables it")
         if not 0 <= self.guidance_interval <= 1:
@@ -86,9 +90,12 @@ class Sampling:
         return self.num_steps_with_leads if observed and self.num_steps_with_leads is not None else self.num_steps
 
     def changed(self, num_steps: int | None = None, guidance_scale: float | None = None) -> Sampling:
-        """A copy with another number of steps (with or without leads) or guidance scale; None keeps a value."""
+        """A copy with another number of steps (with or without leads) or guidance scale of all texts; None keeps a
+        value."""
         options = self if num_steps is None else replace(self, num_steps=num_steps, num_steps_with_leads=None)
-        return options if guidance_scale is None else replace(options, guidance_scale=guidance_scale)
+        return (
+            options if guidance_scale is None else replace(options, guidance_scale=guidance_scale, stronger_scale=None)
+        )
 
     def used(self, observed: bool, text_or_metadata: bool) -> Sampling:
         """The options that are active, given whether leads are observed and whether text or metadata are given."""
@@ -106,6 +113,7 @@ class Sampling:
         """
         own = self.used(observed, text_or_metadata)
         guidance = f", guidance scale {own.guidance_scale:g}" if text_or_metadata else ""
+        guidance += f" ({own.stronger_scale:g} for findings drawn too rarely)" if own.stronger_scale else ""
         attention = f", PAG scale {own.pag_scale:g}" if own.pag_scale else ""
         below = f" below noise level {own.guidance_interval:g}" if own.guidance_interval < 1 else ""
         return f"{own.num_steps} steps{guidance}{attention}{below}"

@@ -39,7 +39,7 @@ from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.generators.base import Draws, Generator
 from ecggen.generators.hearts.flow_prior import FlowPriorHearts
 from ecggen.generators.hearts.model import HeartFirst, HeartSizes
-from ecggen.generators.sampling import Noise
+from ecggen.generators.sampling import Noise, Sampling
 from ecggen.networks.blocks import fold
 from ecggen.networks.losses import amplitude, pair_crps, squared
 from ecggen.networks.unet import Down
@@ -66,6 +66,9 @@ class VAE(Generator):
         beats: Sizes of the beat network (``ecggen.conditioning.beat_network``); empty for none.
         hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
+
+    heart_sampling = Sampling(num_steps=8, guidance_scale=1.5, stronger_scale=2.25)
+    """The couplings amplify a condition less than the steps of flow and diffusion."""
 
     def __init__(
         self,
