@@ -61,8 +61,8 @@ class GAN(Generator):
         hearts: Sizes of the heart-first model, which draws records without leads and PPG; None for none.
     """
 
-    heart_sampling = Sampling(num_steps=8, guidance_scale=1.0, stronger_scale=1.75)
-    """Guidance is extrapolation here: with 1.25 for all texts beats vary more between records than recorded ones."""
+    heart_sampling = Sampling(num_steps=8, guidance_scale=1.0)
+    """Guidance is extrapolation here: with 1.25 beats vary more between records than recorded ones."""
 
     def __init__(
         self,

@@ -110,10 +110,12 @@ class Sampling:
         Example:
             >>> Sampling(16, guidance_scale=2.0, num_steps_with_leads=4).describe(True, True)
             '4 steps, guidance scale 2'
+            >>> Sampling(8, guidance_scale=1.25, stronger_scale=2.25).describe(False, True)
+            '8 steps, guidance scale 1.25 to 2.25'
         """
         own = self.used(observed, text_or_metadata)
         guidance = f", guidance scale {own.guidance_scale:g}" if text_or_metadata else ""
-        guidance += f" ({own.stronger_scale:g} for findings drawn too rarely)" if own.stronger_scale else ""
+        guidance += f" to {own.stronger_scale:g}" if guidance and own.stronger_scale is not None else ""
         attention = f", PAG scale {own.pag_scale:g}" if own.pag_scale else ""
         below = f" below noise level {own.guidance_interval:g}" if own.guidance_interval < 1 else ""
         return f"{own.num_steps} steps{guidance}{attention}{below}"

@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-DEFAULTS = {"num_steps": None, "guidance_scale": 1, "pag_scale": 0}
+DEFAULTS = {"num_steps": None, "guidance_scale": 1, "stronger_scale": None, "pag_scale": 0}
 """Sampling options that are not printed."""
 
 
@@ -28,9 +28,10 @@ def made(name: str, score: dict[str, Any]) -> str:
     if "@" not in name:
         return name
     sampling = score.get("sampling") or {}
-    num_steps, guidance_scale, pag_scale = (sampling.get(key, default) for key, default in DEFAULTS.items())
+    num_steps, guidance_scale, stronger, pag_scale = (sampling.get(key, default) for key, default in DEFAULTS.items())
     options = [f"{num_steps} steps"] if num_steps else []
-    options += [f"guidance scale {guidance_scale:g}"] if guidance_scale != 1 else []
+    scale = f"{guidance_scale:g}" + (f" to {stronger:g}" if stronger else "")
+    options += [f"guidance scale {scale}"] if scale != "1" else []
     options += [f"PAG scale {pag_scale:g}"] if pag_scale else []
     return ", ".join([f"**{name.split('@')[0]}**", *options])
 

@@ -113,6 +113,18 @@ def test_only_a_given_text_is_guided():
     assert torch.allclose(mixed[1:2], draws(["left bundle branch block"], 3.0, first=1), atol=1e-4)
 
 
+def test_texts_with_findings_that_are_drawn_too_rarely_are_guided_more_strongly():
+    """Each record as with its own scale for all; a scale that is given holds for all texts."""
+    shipped = checkpoint.load("vae")
+    condition = Condition.cat(
+        [Condition(text=text, seconds=10, fs=100) for text in ("long PR interval", "left bundle branch block")]
+    )
+    own = shipped.sample(condition, 0).signal
+    usual, stronger = (shipped.with_sampling(None, scale).sample(condition, 0).signal for scale in (1.5, 2.25))
+    assert torch.allclose(own[0], stronger[0], atol=1e-5) and torch.allclose(own[1], usual[1], atol=1e-5)
+    assert (own[0] - usual[0]).abs().max() > 0.01 and (own[1] - stronger[1]).abs().max() > 0.01
+
+
 @pytest.mark.parametrize("name", ["gan", "vae"])
 def test_a_generator_in_one_pass_without_hearts_has_no_sampling_options(name):
     with pytest.raises(InputError, match="one pass"):
