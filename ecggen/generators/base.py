@@ -268,14 +268,21 @@ class Generator(nn.Module, ABC):
 
     @property
     def sampling_from_text(self) -> Sampling | None:
-        """The sampling options that are used without leads and PPG, where a text is given."""
-        return self.sampling_without_leads(True)
+        """The sampling options that are used without leads and PPG, where texts are given."""
+        return self.sampling if self.heart_first is None else self.heart_sampling
 
-    def sampling_without_leads(self, text: bool) -> Sampling | None:
-        """The sampling options that are used without leads and PPG; hearts are guided by a given ``text`` only."""
+    def sampling_without_leads(self, text: str | None) -> Sampling | None:
+        """The sampling options that are used for a text (None if none is given), without leads and PPG."""
         if self.heart_first is None:
             return self.sampling
-        return self.heart_sampling.used(observed=False, text_or_metadata=text)
+        how = self.heart_sampling.used(observed=False, text_or_metadata=text is not None)
+        affirmed = self.heart_first.features.affirmed
+        (scale,) = [
+            scale
+            for mask, scale in guidance_groups([text or ""], torch.tensor([text is not None]), affirmed, how)
+            if bool(mask)
+        ]
+        return replace(how, guidance_scale=scale, stronger_scale=None)
 
     @property
     def device(self) -> torch.device:

@@ -65,8 +65,8 @@ COLUMNS = {
 }
 """Columns of records.csv with their meaning."""
 
-SAMPLED = ("num_steps", "guidance_scale", "pag_scale", "guidance_interval")
-"""Columns with the sampling options."""
+SAMPLED = ("num_steps", "guidance_scale", "stronger_scale", "pag_scale", "guidance_interval")
+"""Sampling options of a job. The column ``guidance_scale`` has the scale of the record's own text."""
 
 _LINE = re.compile(r"^((\d+),(\d{5,}\.[a-z]{3}),.*,True\n)", re.MULTILINE)
 # A complete line of the table, with its index and file; a file name of digits is always a record.
@@ -201,7 +201,7 @@ class Folder:
         prompt, file = self.job.prompt(index), self.out / self.job.file(index)
         write(ecg, file, overwrite=True, about=About(prompt.age, prompt.sex, measured=measure(ecg, file.suffix)))
         values = asdict(prompt) | {"index": index, "file": self.job.file(index), "prompt": prompt.line or None}
-        sampling = generator.sampling_without_leads(bool(prompt.text))
+        sampling = generator.sampling_without_leads(prompt.text or None)
         values |= asdict(sampling) if sampling else {}
         values |= {"seconds": ecg.seconds, "fs": ecg.fs, "model": generator.name, "seed": self.job.seed}
         values |= dict(zip(("statements", "criteria_met"), findings, strict=True))
