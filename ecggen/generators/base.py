@@ -32,7 +32,6 @@ from ecggen.core.filters import fit
 from ecggen.core.gaps import runs
 from ecggen.generators import checkpoint
 from ecggen.generators.beat_inflation import BeatInflation
-from ecggen.generators.hearts.guidance import guidance_groups
 from ecggen.generators.hearts.model import HeartFirst
 from ecggen.generators.hearts.unnamed_rhythm import with_rhythms
 from ecggen.generators.hearts.variation import KEEP, Keep, Recorded
@@ -40,7 +39,7 @@ from ecggen.generators.hearts.variation import draw as draw_variations
 from ecggen.generators.intervals import MAX_OBSERVED, by_observed, plotting_positions, point_and_interval
 from ecggen.generators.partial_leads import continue_into_gaps, match_beats
 from ecggen.generators.reconstruction import Reconstruction
-from ecggen.generators.sampling import Noise, Sampling
+from ecggen.generators.sampling import Noise, Sampling, guidance_groups
 from ecggen.generators.trust.margin import Margin, identity
 from ecggen.generators.trust.widening import Trust, Widening, Window, summarised
 from ecggen.generators.windows import over_windows, pad

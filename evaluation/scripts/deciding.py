@@ -50,7 +50,7 @@ JOBS: tuple[Job, ...] = (
         "AUROC of requested statements",
         "diagnoses",
         "most",
-        2,
+        3,
         lambda score: score["overall"]["statements"]["auroc"],
     ),
 )
