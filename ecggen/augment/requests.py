@@ -11,17 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ecggen import data as datasets
 from ecggen.augment.augmenter import MOST_FOR_LIMITS, Limits, limits_of
 from ecggen.conditioning import statements, text_encoder
+from ecggen.conditioning.condition import METADATA
 from ecggen.core.ecg import ECG
 from ecggen.core.errors import InputError
 from ecggen.core.rhythm import heart_rate, r_peaks
 from ecggen.data import Pack, Recording
 from ecggen.data.population import LABELS, Population, Request, class_name, showing
+from ecggen.data.prompts import Prompt, parse_prompt
 from ecggen.data.ptb_xl import numbers_above
 from ecggen.data.sources import DATABASE, abouts
 from ecggen.evaluators.classifier import Classifier
@@ -104,8 +107,15 @@ class Plan:
             requests = self._population(needs_codes=False).with_statements(codes, n, self.seed)
         self.notes.append(f"statements read from the text: {' '.join(codes) or 'none'}")
         self.names = [""] * n
-        plain = " ".join(text.split())
-        return [replace(request, text=plain, codes=codes, heart_rate=None) for request in requests]
+        plain, numbers = " ".join(text.split()), self._numbers_in(text)
+        return [replace(one, **{"heart_rate": None, **numbers}, text=plain, codes=codes) for one in requests]
+
+    def _numbers_in(self, text: str) -> dict[str, Any]:
+        """Age, sex and heart rate that a text names, which take the place of those of records."""
+        prompt, notes = parse_prompt(Prompt(text))
+        self.notes += notes
+        values = {name: getattr(prompt, name) for name in METADATA}
+        return {name: value for name, value in values.items() if value is not None}
 
     def like(
         self, path: Path, text: str | None = None, n: int = FEW, keep: Keep | None = None
@@ -114,7 +124,8 @@ class Plan:
 
         Args:
             path: File of the recording.
-            text: Text of the condition; by default the statements of the recording.
+            text: Text of the condition; by default the statements of the recording. The heart rate is that of the
+                recording, unless its heart is kept in the rhythm of a text.
             n: Number of requests.
             keep: What is kept of the recording, as in ``Generator.vary``.
 
@@ -128,13 +139,16 @@ class Plan:
         codes = tuple(code for code in known if code in statements.codes()) if text is None else _statements_in(text)
         ecg = _first_window(found.ecg, self.generator.preprocessor.seconds)
         peaks = r_peaks(ecg)[0]
-        rate = heart_rate(peaks)
+        rate = None if keep == "heart" and text is not None else heart_rate(peaks)
         if keep is not None:
             check_beats([len(peaks)], ecg.seconds)
         words = ", ".join(map(statements.describe, codes)) if text is None else " ".join(text.split())
-        one = replace(_empty_requests(1, self.folds[0])[0], codes=codes, text=words, age=about.age, sex=about.sex)
+        numbers = {"age": about.age, "sex": about.sex} | (self._numbers_in(text) if text else {})
+        if rate is not None:  # the R peaks are kept
+            numbers["heart_rate"] = round(rate, 1)
+        one = replace(_empty_requests(1, self.folds[0])[0], codes=codes, text=words, **numbers)
         fold = about.fold if about.fold in self.folds else self.folds[0]
-        requests = [replace(one, index=index, heart_rate=rate and round(rate, 1), fold=fold) for index in range(n)]
+        requests = [replace(one, index=index, fold=fold) for index in range(n)]
         # Files of the training data are named by number; the name of another file may identify a patient.
         foreign = about is found.about
         self.names = [f"recording {digest(ecg.signal.numpy().tobytes())[:8]}" if foreign else path.stem] * n

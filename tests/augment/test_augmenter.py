@@ -10,6 +10,7 @@ from fixtures import packed
 
 from ecggen import Condition, InputError
 from ecggen.augment.augmenter import Augmenter, Limits, Rules, limits_of
+from ecggen.augment.requests import Plan
 from ecggen.conditioning.preprocessing import Preprocessor
 from ecggen.core.ecg import ECG, INDEPENDENT_LEADS
 from ecggen.core.rhythm import r_peaks
@@ -19,6 +20,7 @@ from ecggen.evaluators.classifier import Predictions, labels
 from ecggen.generators import checkpoint
 from ecggen.generators.base import Generator
 from ecggen.generators.sampling import Noise
+from ecggen.io import write
 
 
 class SimulatedEcgs(Generator):
@@ -223,3 +225,17 @@ def test_a_flat_original_can_be_varied():
     flat = ECG(torch.zeros(1, 12, generator.preprocessor.samples), simulate(1, seconds=4).leads, 100)
     assert len(r_peaks(flat)[0]) == 0
     assert bool(generator.vary(flat, Condition.none(1, seconds)).signal.isfinite().all())
+
+
+def test_numbers_in_a_text_are_requested(tmp_path):
+    """Of a text, and of one for the heart of a recording; with its rhythm kept, the rate is that of the recording."""
+    plan = Plan(SimulatedEcgs(), None, [1], seed=0)
+    text = "sinus tachycardia, 74-year-old woman, 130 bpm"
+    (request,) = plan.of_text(text, 1)
+    assert (request.age, request.sex, request.heart_rate, request.codes) == (74, "F", 130, ("STACH",))
+    write(simulate(1, seconds=6, heart_rate=60, seed=0), tmp_path / "a.hea")
+    for keep, rate in (("heart", 130), ("rhythm", 60)):
+        (request,), _ = plan.like(tmp_path / "a.hea", text, 1, keep)
+        assert request.age == 74 and request.heart_rate == pytest.approx(rate, abs=1)
+    with pytest.raises(InputError, match="heart rate"):
+        plan.of_text("sinus rhythm, 900 bpm", 1)
