@@ -293,12 +293,16 @@ def test_a_negation_that_is_followed_passes():
 
 
 def test_drawn_records_pass_if_they_follow_a_negation_and_fail_if_they_ignore_it():
-    """Records of a shipped model, measured by the shipped classifier and delineator, not constructed values."""
+    """Records of a shipped model, measured by the shipped classifier and delineator, not constructed values.
+
+    The finding is so rare that none of a few patients who are drawn without it shows it by chance, as some show a broad
+    QRS complex.
+    """
     affirmed, denied, silent = (
         [texts[i % 2] for i in range(LEAST + 1)]
         for texts in (
-            ("left bundle branch block", "Linksschenkelblock"),
-            ("no left bundle branch block", "kein Linksschenkelblock"),
+            ("Wolff-Parkinson-White syndrome", "WPW-Syndrom"),
+            ("no Wolff-Parkinson-White syndrome", "kein WPW-Syndrom"),
             ("sinus rhythm", "Sinusrhythmus"),
         )
     )
