@@ -276,11 +276,8 @@ class Generator(nn.Module, ABC):
             return self.sampling
         how = self.heart_sampling.used(observed=False, text_or_metadata=text is not None)
         affirmed = self.heart_first.features.affirmed
-        (scale,) = [
-            scale
-            for mask, scale in guidance_groups([text or ""], torch.tensor([text is not None]), affirmed, how)
-            if bool(mask)
-        ]
+        groups = guidance_groups([text or ""], torch.tensor([text is not None]), affirmed, how)
+        (scale,) = [scale for mask, scale in groups if bool(mask)]
         return replace(how, guidance_scale=scale, stronger_scale=None)
 
     @property
@@ -559,18 +556,14 @@ class Generator(nn.Module, ABC):
         if not bool(rhythm_prior.without_waveforms(condition).all()):
             raise InputError("the condition has leads or a PPG", "text and metadata were expected")
         own = range(len(condition)) if indices is None else indices
-        original, generator = (
-            ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS),
-            self.with_sampling(num_steps, guidance_scale),
-        )
+        original = ecg.to("cpu").standard().pick(*INDEPENDENT_LEADS)
+        generator = self.with_sampling(num_steps, guidance_scale)
         if len(ecg) < len(condition):
             original = replace(original, signal=original.signal.expand(len(condition), -1, -1))
         if keep is None:
             strength = STRENGTH if strength is None else strength
-            eight, what = (
-                generator._latent_variation(original, condition, strength, seed, own),
-                f"strength {strength:g}",
-            )
+            eight = generator._latent_variation(original, condition, strength, seed, own)
+            what = f"strength {strength:g}"
         else:
             recorded = Recorded.of(self.preprocessor.ecg(original), keep, condition.seconds)
             eight, what = generator._draw_hearts(condition, seed, own, recorded), f"{recorded.kept} kept"
