@@ -138,3 +138,9 @@ def test_the_discriminator_sees_real_beats_with_the_words_of_others():
     known = torch.cat([features, rest], 1)
     other = AdversarialHearts(SIZE, known.shape[1], 8, 1)._other_words(known)
     assert torch.equal(other[:, 5:], rest) and bool((other[:, :5] != features).all())
+
+
+def test_the_halves_of_the_couplings_are_those_of_the_shipped_weights():
+    """They are no weights but drawn from a seed: another order of torch's numbers would make the weights useless."""
+    kept = [step.kept[:4].tolist() for step in FlowPriorHearts(65, 2, 8, 5).steps[::2]]
+    assert kept == [[0, 3, 9, 10], [6, 7, 10, 12], [2, 3, 8, 9], [1, 3, 5, 8], [0, 1, 2, 4]]
